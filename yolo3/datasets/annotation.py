@@ -1,0 +1,589 @@
+"""The one record that every reader returns, and the small things that all readers share.
+
+Records (`Annotation`, `Finding`, `Dataset`), class names, pictures found in a folder, the size of a picture from its
+header, and files replaced atomically.
+"""
+
+from __future__ import annotations
+
+import difflib
+import filecmp
+import logging
+import os
+import re
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+# Files beside the data that name its classes.
+NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
+
+# Folders that hold the photographs of a data set rather than masks or resized copies of them.
+_PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """One picture and its boxes.
+
+    `boxes`: float32 [N, 4] boxes_xyxy in pixels of the upright original picture, continuous edges: a box that covers
+    the whole W x H picture is 0, 0, W, H. `class_ids`: int32 [N], from 0. `difficult`, `crowd`: bool [N].
+    `source`: where it was read, "train.txt:7" or "a.xml". `lines`: line number of each box in that file, if known.
+    """
+
+    image_path: str
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    difficult: np.ndarray
+    crowd: np.ndarray
+    source: str
+    lines: tuple[int, ...] | None = None
+
+    def where(self, box: int | None = None) -> str:
+        """The place to name in a message: "file:line" of the box if it is known, else of the picture."""
+        if box is None or self.lines is None:
+            return self.source
+        return f"{file_of(self.source)}:{self.lines[box]}"
+
+    def select(self, keep: np.ndarray) -> Annotation:
+        """The same picture with only the boxes of the bool mask (or indices) `keep` [N]."""
+        lines = None if self.lines is None else tuple(np.asarray(self.lines, np.int64)[keep].tolist())
+        return Annotation(self.image_path, self.boxes[keep], self.class_ids[keep], self.difficult[keep],
+                          self.crowd[keep], self.source, lines)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with a data set: an "error" cannot be used, a "warning" can."""
+
+    severity: str
+    kind: str
+    where: str
+    message: str
+    annotation: int | None = None
+    box: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a reader made of a path: the pictures, the class names and what the reader noticed."""
+
+    annotations: list[Annotation]
+    class_names: list[str]
+    format: str
+    findings: list[Finding] = field(default_factory=list)
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box while a file is being read: pixels x_min, y_min, x_max, y_max, and what is said of it."""
+
+    xyxy: tuple[float, float, float, float]
+    class_id: int
+    difficult: bool = False
+    crowd: bool = False
+    line: int | None = None
+
+
+def build_annotation(image_path: str, boxes: Sequence[Box], source: str,
+                     image_shape: tuple[int, int] | None = None) -> Annotation:
+    """Arrays from boxes; coordinates at most one pixel beyond the border of `image_shape` (height, width) are rounding
+    and are put on the border."""
+    xyxy = np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
+    lines = tuple(box.line for box in boxes if box.line is not None)
+    return Annotation(
+        image_path=image_path,
+        boxes=clip_rounding(xyxy, image_shape).astype(np.float32),
+        class_ids=np.array([box.class_id for box in boxes], np.int32),
+        difficult=np.array([box.difficult for box in boxes], bool),
+        crowd=np.array([box.crowd for box in boxes], bool),
+        source=source,
+        lines=lines if boxes and len(lines) == len(boxes) else None)
+
+
+def clip_rounding(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = 1.0) -> np.ndarray:
+    """Boxes [N, 4] in pixels with coordinates up to `slack` pixels outside the picture moved to its border.
+
+    Without a shape only the left and top borders are known. What lies further outside stays as it is.
+    """
+    boxes = np.where((boxes_xyxy < 0) & (boxes_xyxy >= -slack), 0.0, boxes_xyxy)
+    if image_shape is None:
+        return boxes
+    height, width = image_shape
+    limit = np.array([width, height, width, height], np.float64)
+    return np.where((boxes > limit) & (boxes <= limit + slack), limit, boxes)
+
+
+def dataset_name(path: str, list_name: str | None) -> str:
+    """"folder" or "folder [trainval]"."""
+    base = os.path.basename(os.path.normpath(os.path.abspath(path)))
+    return f"{base} [{list_name}]" if list_name else base
+
+
+def list_of(dataset: Dataset, default: str = "train") -> str:
+    """The list that a data set was read from, as its name says it; a folder name that a writer can use."""
+    match = re.search(r"\[([^\]]+)\]$", dataset.name)
+    return match.group(1).replace("/", "_") if match else default
+
+
+def require_list(path: str, list_name: str, names: Iterable[str]) -> None:
+    """ValueError when a data set has no such list; it says which ones it has."""
+    names = list(names)
+    if list_name not in names:
+        have = f"it has {', '.join(names)}" if names else "it has no lists of its own"
+        raise ValueError(f"{path}: expected a list of the data set, got '{list_name}'; {have}")
+
+
+# Class names
+
+
+def read_text(path: str) -> str:
+    """Text of a file, with or without a byte order mark; what is not UTF-8 is read as Latin-1."""
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def read_lines(path: str) -> list[str]:
+    """Lines of a text file, ends of line of any system taken off."""
+    return re.split(r"\r\n|\n|\r", read_text(path))
+
+
+def read_class_names(path: str | os.PathLike) -> list[str]:
+    """Class names, one a line; blank lines and lines that start with '#' do not count.
+
+    Raises ValueError for a name given twice, or when there is none. Inverse of `write_class_names`.
+    """
+    path = os.fspath(path)
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        name = line.strip()
+        if not name or name.startswith("#"):
+            continue
+        if name in first_line:
+            raise ValueError(f"{path}:{number}: expected each class name once, got '{name}' again (first on line "
+                             f"{first_line[name]}); take one of them out")
+        first_line[name] = number
+    if not first_line:
+        raise ValueError(f"{path}: expected one class name a line, got an empty file")
+    return list(first_line)
+
+
+def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:
+    """One name a line; the file is replaced atomically. Raises ValueError for names that would not be read back."""
+    for name in names:
+        if not name or name != name.strip() or name.startswith("#") or len(name.splitlines()) != 1:
+            raise ValueError(f"class names: expected a name that fits on a line and does not start with '#', got {name!r}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"class names: expected each name once, got {list(names)}")
+    replace_file(path, "".join(f"{name}\n" for name in names))
+
+
+def unknown_name_message(name: str, class_names: Sequence[str]) -> str:
+    """Says that a class name is not known, and which known names are nearest."""
+    lowered = {known.lower(): known for known in class_names}
+    near = [lowered[key] for key in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)]
+    if near:
+        hint = "did you mean " + " or ".join(f"'{known}'" for known in near) + "?"
+    else:
+        shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
+        hint = f"the classes are {shown}"
+    return f"expected one of {len(class_names)} class names, got '{name}'; {hint}"
+
+
+class ClassMap:
+    """Maps the ids of data that names its classes to positions in another list of names."""
+
+    def __init__(self, own_names: Sequence[str], class_names: Sequence[str]):
+        self.own_names = list(own_names)
+        self.class_names = list(class_names)
+
+    def apply(self, boxes: Sequence[Box], where: str, findings: list[Finding]) -> list[Box]:
+        """The boxes with new ids; those whose class has no place are left out and reported."""
+        if self.own_names == self.class_names:
+            return list(boxes)
+        mapped = []
+        for box in boxes:
+            place = where if box.line is None else f"{file_of(where)}:{box.line}"
+            if not 0 <= box.class_id < len(self.own_names):
+                findings.append(Finding("error", "bad-class-id", place, bad_id_message(box.class_id, self.own_names)))
+            elif self.own_names[box.class_id] not in self.class_names:
+                message = unknown_name_message(self.own_names[box.class_id], self.class_names)
+                findings.append(Finding("error", "unknown-class", place, message))
+            else:
+                new_id = self.class_names.index(self.own_names[box.class_id])
+                mapped.append(Box(box.xyxy, new_id, box.difficult, box.crowd, box.line))
+        return mapped
+
+
+def file_of(where: str) -> str:
+    """A place without its line number."""
+    return re.sub(r":[0-9]+$", "", where)
+
+
+def bad_id_message(class_id: int, class_names: Sequence[str]) -> str:
+    """What to say of an id that no class has."""
+    return f"expected a class id from 0 to {len(class_names) - 1} ({len(class_names)} classes), got {class_id}"
+
+
+def find_class_names(file: str, root: str) -> list[str] | None:
+    """Names from classes.txt, _classes.txt, obj.names or the only *.names beside a file or in the root folder."""
+    folders = [os.path.dirname(os.path.abspath(file))]
+    if os.path.isdir(root):
+        folders.append(os.path.abspath(root))
+    for folder in dict.fromkeys(folders):
+        names = [os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))]
+        names += sorted(entry.path for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
+        if names:
+            return read_class_names(names[0])
+    return None
+
+
+def numbered_class_names(class_ids: Iterable[int]) -> list[str]:
+    """"class_0", "class_1", ... up to the highest id, for data that does not name its classes."""
+    return [f"class_{number}" for number in range(max(class_ids, default=0) + 1)]
+
+
+def split_annotations(annotations: Sequence[Annotation], fraction: float,
+                      seed: int) -> tuple[list[Annotation], list[Annotation]]:
+    """Split at random into (train, val) with `fraction` of the pictures in val, in their old order.
+
+    With two pictures or more both parts hold at least one; one picture goes to train. The same seed gives the same
+    split. Raises ValueError when the fraction is not between 0 and 1.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"validation split: expected a fraction between 0 and 1, got {fraction}")
+    count = len(annotations)
+    num_val = min(max(round(count * fraction), 1), count - 1) if count >= 2 else 0
+    chosen = set(np.random.default_rng(seed).permutation(count)[:num_val].tolist())
+    train = [annotation for index, annotation in enumerate(annotations) if index not in chosen]
+    return train, [annotations[index] for index in sorted(chosen)]
+
+
+# Files
+
+
+def replace_file(path: str | os.PathLike, text: str) -> None:
+    """Write UTF-8 text beside `path`, then put it in its place in one step: no reader sees half a file."""
+    path = os.fspath(path)
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def walk_files(folder: str) -> Iterator[str]:
+    """Paths of all files below `folder` in a fixed order; links are followed once, hidden files are left out."""
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        yield from (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def has_suffix(path: str, suffixes: str | tuple[str, ...]) -> bool:
+    """Whether a path ends so, in any case."""
+    return path.lower().endswith(suffixes)
+
+
+def stem_of(path: str) -> str:
+    """File name without folder and without the last suffix."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def base_name(path: str) -> str:
+    """File name of a path written on any system."""
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def group_by_folder(paths: Sequence[str], root: str) -> dict[str, list[str]]:
+    """Paths grouped by the folders that divide them, such as train/, valid/ and test/: {} when nothing does.
+
+    The dividing folders are those directly below the deepest folder that holds all paths.
+    """
+    if not paths:
+        return {}
+    relative = [os.path.relpath(path, root).split(os.sep) for path in paths]
+    depth = 0
+    while all(len(parts) > depth + 1 for parts in relative) and len({parts[depth] for parts in relative}) == 1:
+        depth += 1
+    if any(len(parts) <= depth + 1 for parts in relative):
+        return {}
+    groups: dict[str, list[str]] = {}
+    for path, parts in zip(paths, relative):
+        groups.setdefault(parts[depth], []).append(path)
+    return groups
+
+
+class PictureIndex:
+    """The pictures below a folder, found by file name or by stem, in any case.
+
+    `ambiguous` collects (name, chosen path) where several pictures fitted equally well.
+    """
+
+    def __init__(self, folder: str, files: Iterable[str] | None = None):
+        self.paths = [path for path in (walk_files(folder) if files is None else files)
+                      if has_suffix(path, PICTURE_SUFFIXES)]
+        self.ambiguous: list[tuple[str, str]] = []
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for path in self.paths:
+            self._by_name.setdefault(os.path.basename(path).lower(), []).append(path)
+            self._by_stem.setdefault(stem_of(path).lower(), []).append(path)
+
+    def find(self, name: str, near: str) -> str | None:
+        """The picture with this file name, of several the one nearest to the file `near`; None when there is none."""
+        return self._nearest(name, self._by_name.get(base_name(name).lower(), []), near)
+
+    def find_stem(self, stem: str, near: str) -> str | None:
+        """The picture with this name before the suffix."""
+        return self._nearest(stem, self._by_stem.get(stem.lower(), []), near)
+
+    def find_unique(self, name: str) -> str | None:
+        """The picture with this file name if there is exactly one."""
+        candidates = self._by_name.get(base_name(name).lower(), [])
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _nearest(self, name: str, candidates: list[str], near: str) -> str | None:
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        ranked = sorted((_distance_rank(path, near), path) for path in candidates)
+        if ranked[0][0] == ranked[1][0]:
+            self.ambiguous.append((name, ranked[0][1]))
+        return ranked[0][1]
+
+
+def _distance_rank(path: str, near: str) -> tuple[int, bool, int]:
+    """Sorts pictures by shared folders with `near`, usual folder names first, then the suffix."""
+    parts = os.path.dirname(os.path.abspath(path)).split(os.sep)
+    target = os.path.dirname(os.path.abspath(near)).split(os.sep)
+    shared = len(os.path.commonprefix([parts, target]))
+    unusual = len(parts) > shared and not any(part.lower() in _PICTURE_FOLDERS for part in parts[shared:])
+    return -shared, unusual, PICTURE_SUFFIXES.index(os.path.splitext(path)[1].lower())
+
+
+def ambiguity_findings(index: PictureIndex, where: str) -> list[Finding]:
+    """One warning for all names that fitted several pictures equally well."""
+    if not index.ambiguous:
+        return []
+    name, chosen = index.ambiguous[0]
+    return [Finding("warning", "ambiguous-image", where,
+                    f"expected one picture for each name, got several for {len(index.ambiguous)} of them, first "
+                    f"'{name}' (took {chosen}); move the copies elsewhere")]
+
+
+class ListedPaths:
+    """Finds the pictures that a text file names, wherever the data has moved since it was written.
+
+    Tried in this order: as an absolute path, below the text file's folder, below the current folder, below the three
+    folders above the text file (Darknet's lists are written from its own folder), and last by file name anywhere below
+    the text file's folder, when just one picture there has that name.
+    """
+
+    def __init__(self, text_file: str):
+        self.folder = os.path.dirname(os.path.abspath(text_file))
+        self._index: PictureIndex | None = None
+
+    def find(self, entry: str) -> str | None:
+        """Path of an existing file, or None."""
+        for name in dict.fromkeys((entry, entry.replace("\\", "/"))):
+            for base in self._bases():
+                path = os.path.normpath(os.path.join(base, name))
+                if os.path.isfile(path):
+                    return path
+        if self._index is None:
+            self._index = PictureIndex(self.folder)
+        return self._index.find_unique(entry)
+
+    def _bases(self) -> list[str]:
+        above = [os.path.join(self.folder, *[os.pardir] * count) for count in (1, 2, 3)]
+        return [self.folder, os.curdir, *above]
+
+
+def missing_picture(where: str, entry: str) -> Finding:
+    """The finding for a listed picture that is nowhere."""
+    return Finding("error", "missing-image", where,
+                   f"expected a picture, got '{entry}', which does not exist; correct the path or take the line out")
+
+
+def size_or_none(path: str) -> tuple[int, int] | None:
+    """(height, width) of a picture, None when it cannot be read: the checks say so later."""
+    try:
+        return image_size(path)
+    except (OSError, ValueError):
+        return None
+
+
+def path_for_list(path: str, folder: str) -> str:
+    """A picture's path as a list in `folder` should name it: relative when it lies below, else absolute."""
+    path, folder = os.path.abspath(path), os.path.abspath(folder)
+    return os.path.relpath(path, folder) if path.startswith(folder + os.sep) else path
+
+
+def copy_picture(path: str, folder: str) -> str:
+    """Copy a picture into `folder` under a stem that no other picture there has, and return the new path.
+
+    A picture that is there already, with the same bytes, is not copied again.
+    """
+    os.makedirs(folder, exist_ok=True)
+    stem, suffix = os.path.splitext(os.path.basename(path))
+    number = 1
+    while True:
+        name = stem if number == 1 else f"{stem}_{number}"
+        target = os.path.join(folder, name + suffix)
+        if os.path.exists(target) and filecmp.cmp(path, target, shallow=False):
+            return target
+        if not any(os.path.exists(os.path.join(folder, name + other)) for other in _suffixes_of(suffix)):
+            shutil.copyfile(path, target)
+            return target
+        number += 1
+
+
+def _suffixes_of(suffix: str) -> tuple[str, ...]:
+    return (suffix, *PICTURE_SUFFIXES, *(other.upper() for other in PICTURE_SUFFIXES))
+
+
+def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annotation]:
+    """The annotations without their crowd regions, for formats that cannot mark them; what is left out is logged."""
+    count = int(sum(annotation.crowd.sum() for annotation in annotations))
+    if count:
+        logger.warning("%s: left out %d crowd regions, which this format cannot mark", format, count)
+    return [annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation
+            for annotation in annotations]
+
+
+# Picture sizes
+
+
+def image_size(path: str) -> tuple[int, int]:
+    """(height, width) in pixels of the upright picture, EXIF rotation applied, from the file's header.
+
+    JPEG: ISO/IEC 10918-1 B.2.2 and the orientation tag of EXIF 2.3; PNG: ISO/IEC 15948 11.2.2; BMP: BITMAPINFOHEADER.
+    Anything else, or a header that makes no sense, is decoded with OpenCV. Raises OSError when the file cannot be
+    opened and ValueError when it is no picture.
+    """
+    with open(path, "rb") as file:
+        shape = _size_from_header(file)
+    if shape is None:
+        image = cv2.imread(path, cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"{path}: expected a picture, got a file that cannot be decoded")
+        shape = image.shape[0], image.shape[1]
+    return shape
+
+
+def _size_from_header(file) -> tuple[int, int] | None:
+    head = file.read(32)
+    file.seek(0)
+    try:
+        if head[:2] == b"\xff\xd8":
+            size = _jpeg_size(file)
+        elif head[:8] == b"\x89PNG\r\n\x1a\n":
+            size = _png_size(file)
+        elif head[:2] == b"BM" and len(head) >= 26 and struct.unpack_from("<I", head, 14)[0] >= 40:
+            width, height = struct.unpack_from("<ii", head, 18)
+            size = abs(height), width  # a negative height means rows from the top down
+        else:
+            return None
+    except (struct.error, IndexError):
+        return None
+    return size if size is not None and min(size) > 0 else None
+
+
+# Start-of-frame markers; C4, C8 and CC are tables and extensions.
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def _jpeg_size(file) -> tuple[int, int] | None:
+    """Walk the segments up to the frame header; an orientation of 5 to 8 swaps the sides."""
+    file.seek(2)
+    orientation = 1
+    while True:
+        byte = file.read(1)
+        while byte and byte != b"\xff":
+            byte = file.read(1)
+        while byte == b"\xff":
+            byte = file.read(1)
+        if not byte or byte in (b"\xd9", b"\xda"):
+            return None
+        if byte[0] == 0x01 or 0xD0 <= byte[0] <= 0xD8:  # markers without a body
+            continue
+        (length,) = struct.unpack(">H", file.read(2))
+        if byte[0] in _SOF:
+            height, width = struct.unpack(">xHH", file.read(5))
+            return (width, height) if orientation >= 5 else (height, width)
+        body = file.read(length - 2)
+        if byte[0] == 0xE1 and body[:6] == b"Exif\0\0":
+            orientation = _exif_orientation(body[6:])
+
+
+def _png_size(file) -> tuple[int, int] | None:
+    """The header chunk comes first; an eXIf chunk before the pixels may turn the picture."""
+    file.seek(8)
+    size, orientation = None, 1
+    while True:
+        header = file.read(8)
+        if len(header) < 8:
+            return None
+        length, kind = struct.unpack(">I4s", header)
+        if kind == b"IHDR":
+            width, height = struct.unpack(">II", file.read(8))
+            size = height, width
+            file.seek(length - 8 + 4, os.SEEK_CUR)
+        elif kind == b"eXIf":
+            orientation = _exif_orientation(file.read(length))
+            file.seek(4, os.SEEK_CUR)
+        elif kind == b"IDAT" or size is None:
+            return size[::-1] if size is not None and orientation >= 5 else size
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """Tag 0x0112 of the first directory: 1 is upright, 5 to 8 lie on their side. 1 when it is absent or nonsense."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (offset,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, offset)
+        for entry in range(offset + 2, offset + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
+            if tag == 0x0112:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        return 1
+    return 1

@@ -1,0 +1,82 @@
+"""Read a picture; bring it to the network's size and boxes there and back, all with the same rounding."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+GREY = 128  # keras-yolo3's letterbox fill; Darknet's is .5 of 255, which no byte can hold
+RESIZE_MODES = ("letterbox", "stretch")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Return the picture as uint8 RGB [H, W, 3], turned upright as its EXIF orientation says.
+
+    Grey pictures are repeated over three channels, an alpha channel is dropped, 16 bits are reduced to 8. Raises
+    ``FileNotFoundError`` when it is absent and ``ValueError`` when it cannot be decoded.
+    """
+    raw = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    image = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
+    if image is None:
+        raise ValueError(f"{path}: expected a picture that can be decoded, got {raw.size} bytes that cannot")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def letterbox_geometry(image_shape, input_shape) -> tuple[int, int, int, int]:
+    """Return (new_height, new_width, top, left): where a letterboxed picture lies in the network input.
+
+    Shapes are (height, width) in pixels. Whole numbers, rounded down as Darknet's ``letterbox_image`` does, at least
+    one pixel. This is the only place where the rounding is decided.
+    """
+    (image_height, image_width), (height, width) = map(tuple, (image_shape, input_shape))
+    if width * image_height < height * image_width:
+        new_height, new_width = max(image_height * width // image_width, 1), width
+    else:
+        new_height, new_width = height, max(image_width * height // image_height, 1)
+    return new_height, new_width, (height - new_height) // 2, (width - new_width) // 2
+
+
+def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tuple[int, int, int, int]:
+    """Return :func:`letterbox_geometry`, or the whole input for ``resize="stretch"``."""
+    if resize == "letterbox":
+        return letterbox_geometry(image_shape, input_shape)
+    if resize == "stretch":
+        return int(input_shape[0]), int(input_shape[1]), 0, 0
+    raise ValueError(f"resize: expected one of {', '.join(RESIZE_MODES)}, got {resize!r}")
+
+
+def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
+    """Return uint8 [h, w, 3]: the picture resized to ``input_shape`` (height, width), letterboxed on grey or stretched."""
+    new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
+    shrinks = new_height < image.shape[0] and new_width < image.shape[1]
+    resized = cv2.resize(
+        image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    if resized.shape[:2] == tuple(input_shape):
+        return resized
+    canvas = np.full((*input_shape, 3), GREY, np.uint8)
+    canvas[top : top + new_height, left : left + new_width] = resized
+    return canvas
+
+
+def _box_transform(image_shape, input_shape, resize):
+    new_height, new_width, top, left = resize_geometry(image_shape, input_shape, resize)
+    scale = np.array([new_width / image_shape[1], new_height / image_shape[0]] * 2, np.float64)
+    return scale, np.array([left, top] * 2, np.float64)
+
+
+def boxes_to_network(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
+    """Map corner boxes [N, 4] from pixels of the picture to pixels of the network input, float32.
+
+    Inverse: :func:`boxes_to_image`, to within .01 pixel.
+    """
+    scale, offset = _box_transform(image_shape, input_shape, resize)
+    return (np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) * scale + offset).astype(np.float32)
+
+
+def boxes_to_image(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
+    """Map corner boxes [N, 4] from pixels of the network input to pixels of the picture, float32; not clipped."""
+    scale, offset = _box_transform(image_shape, input_shape, resize)
+    return ((np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) - offset) / scale).astype(np.float32)

@@ -1,0 +1,188 @@
+"""The YOLOv3 loss, and one small function for each of its terms.
+
+For one image, over all slots (cell and anchor) of all scales, with logits z and s = 2 - w h (relative size):
+
+    sum over objects      s (BCE(z_x, t_x) + BCE(z_y, t_y))  +  s/2 ((z_w - t_w)^2 + (z_h - t_h)^2)
+                          + sum over classes BCE(z_c, y_c)  +  BCE(z_o, 1)
+    sum over the others   BCE(z_o, 0), left out where the predicted box overlaps any true box of the image by more
+                          than ``ignore_thresh``
+
+and the mean of that over the images. Its gradient is minus the deltas of Darknet's src/yolo_layer.c. All arithmetic is
+float32 whatever the precision of the network.
+"""
+
+import keras
+from keras import ops
+
+from yolo3 import boxes as geometry
+from yolo3.head import decode_boxes, encode_offsets, encode_sizes, split_anchors
+from yolo3.scales import STRIDES, check_anchor_mask
+
+TERMS = ("xy", "wh", "objectness", "no_object", "class")
+_BLOCK = 32  # true boxes compared at a time: what a block needs stays within a processor's cache
+
+
+def binary_cross_entropy(logits, targets):
+    """Return -t ln p - (1 - t) ln(1 - p) with p = sigmoid(logit), element by element, without overflow."""
+    return ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
+
+
+def entropy(targets):
+    """Return the smallest value that cross-entropy with ``targets`` can take: 0 for 0 and 1, ln 2 for 1/2."""
+    inside = ops.clip(targets, 1e-7, 1 - 1e-7)
+    return -(inside * ops.log(inside) + (1 - inside) * ops.log(1 - inside))
+
+
+def xy_loss(raw, y_true, scale_x_y: float = 1.0):
+    """Return (loss, floor) [B, H, W, A]: cross-entropy of the centre's place in its cell, and its least value."""
+    offset = ops.clip(encode_offsets(y_true[..., 0:2], ops.shape(raw)[1:3]), 0.0, 1.0)
+    offset = (offset + (scale_x_y - 1) / 2) / scale_x_y
+    weight = box_weight(y_true) * scale_x_y
+    loss = ops.sum(binary_cross_entropy(raw[..., 0:2], offset), -1)
+    return weight * loss, weight * ops.sum(entropy(offset), -1)
+
+
+def wh_loss(raw, y_true, anchors, input_shape):
+    """Return [B, H, W, A]: half the squared error of ln(size / anchor)."""
+    error = encode_sizes(y_true[..., 2:4], anchors, input_shape) - raw[..., 2:4]
+    return box_weight(y_true) * 0.5 * ops.sum(error * error, -1)
+
+
+def box_weight(y_true):
+    """Return [B, H, W, A]: 2 - w h for objects, so that small boxes count up to twice; 0 elsewhere."""
+    return y_true[..., 4] * (2 - y_true[..., 2] * y_true[..., 3])
+
+
+def class_loss(raw, y_true):
+    """Return [B, H, W, A]: cross-entropy of independent sigmoids, summed over the classes, for objects."""
+    return y_true[..., 4] * ops.sum(binary_cross_entropy(raw[..., 5:], y_true[..., 5:]), -1)
+
+
+def best_overlaps(boxes_xyxy, true_boxes_xyxy, num_true):
+    """Return [B, S]: the largest IoU of each predicted box [B, S, 4] with a true box [B, T, 4] of its image.
+
+    ``num_true``: int [B], how many leading true boxes of each image count. One loop over the images, within it one
+    over blocks of true boxes, so that memory does not grow with their number; shapes are static. No gradient.
+    """
+    boxes_xyxy, true_boxes_xyxy = ops.stop_gradient(boxes_xyxy), ops.stop_gradient(true_boxes_xyxy)
+    images, num_boxes, num_rows = ops.shape(boxes_xyxy)[0], ops.shape(boxes_xyxy)[1], ops.shape(true_boxes_xyxy)[1]
+    padding = ops.zeros((images, _BLOCK, 4))  # the last block may reach past the end
+    true_boxes_xyxy = ops.concatenate([true_boxes_xyxy, padding], 1)
+
+    def block_overlaps(image, first, best):
+        predicted = ops.reshape(ops.slice(boxes_xyxy, (image, 0, 0), (1, num_boxes, 4)), (num_boxes, 1, 4))
+        truth = ops.slice(true_boxes_xyxy, (image, first, 0), (1, _BLOCK, 4))
+        counts = ops.arange(_BLOCK) + first < num_true[image]
+        overlap = ops.where(counts, geometry.iou(predicted, truth), 0.0)
+        return ops.maximum(best, ops.max(overlap, -1))
+
+    def image_overlaps(image, best):
+        _, row = ops.while_loop(
+            lambda first, row: first < num_true[image],
+            lambda first, row: (first + _BLOCK, block_overlaps(image, first, row)),
+            (ops.zeros((), "int32"), ops.zeros_like(best[0])),
+            maximum_iterations=num_rows // _BLOCK + 1,
+        )
+        here = ops.expand_dims(ops.equal(ops.arange(images, dtype="int32"), image), 1)
+        return image + 1, ops.where(here, ops.expand_dims(row, 0), best)
+
+    start = (ops.zeros((), "int32"), ops.zeros_like(boxes_xyxy[..., 0]))
+    _, best = ops.while_loop(lambda image, best: image < images, image_overlaps, start, maximum_iterations=images)
+    return ops.stop_gradient(best)
+
+
+def _true_boxes_of(y_true):
+    """Return the true boxes of dense targets as xyxy [B, S, 4], real ones first, and how many there are, int32 [B]."""
+    flat = ops.concatenate([ops.reshape(y, (ops.shape(y)[0], -1, ops.shape(y)[-1]))[..., :5] for y in y_true], 1)
+    order = ops.argsort(-flat[..., 4], 1)
+    boxes = ops.take_along_axis(flat[..., :4], ops.expand_dims(order, -1), 1)
+    return geometry.cxcywh_to_xyxy(boxes), ops.cast(ops.sum(flat[..., 4] > 0.5, 1), "int32")
+
+
+def _spread(best, raws):
+    """Cut [B, slots of all scales] into one [B, H, W, A] a scale."""
+    parts, first = [], 0
+    for raw in raws:
+        shape = ops.shape(raw)[:4]
+        count = shape[1] * shape[2] * shape[3]
+        parts.append(ops.reshape(best[:, first : first + count], shape))
+        first = first + count
+    return parts
+
+
+def loss_terms(
+    outputs, y_true, anchors, num_classes, ignore_thresh=0.5, anchor_mask=None, scale_x_y=1.0, true_boxes=None
+):
+    """Return the terms of the loss as a dict of float32 scalars: :data:`TERMS`, and ``xy_floor``.
+
+    The sum of the :data:`TERMS` is the loss. ``xy_floor`` is the part of ``xy`` that no network can remove: the entropy
+    of its soft targets. ``outputs``: raw tensors [B, H, W, A * (5 + C)], stride 32 first. ``y_true``: targets as from
+    :func:`yolo3.targets.preprocess_true_boxes`. ``true_boxes``: (xyxy boxes relative to the input [B, T, 4], their
+    number int32 [B]) for the ignore rule; by default those of ``y_true``, where one box of a shared slot is lost.
+    """
+    mask = check_anchor_mask(anchor_mask, len(anchors))
+    anchors = ops.convert_to_tensor(anchors, "float32")
+    scale_anchors = [ops.stack([anchors[index] for index in scale]) for scale in mask]
+    y_true = [ops.cast(y, "float32") for y in y_true]
+    raws = [split_anchors(feats, len(mask[0]), num_classes) for feats in outputs]
+    height, width = ops.shape(raws[0])[1], ops.shape(raws[0])[2]
+    input_shape = (height * STRIDES[0], width * STRIDES[0])
+    true_xyxy, num_true = _true_boxes_of(y_true) if true_boxes is None else true_boxes
+    boxes = [
+        geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, anchor, input_shape, scale_x_y), -1))
+        for raw, anchor in zip(raws, scale_anchors)
+    ]
+    flat = ops.concatenate([ops.reshape(box, (ops.shape(box)[0], -1, 4)) for box in boxes], 1)
+    overlaps = _spread(best_overlaps(flat, true_xyxy, num_true), raws)
+    sums = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
+    for raw, y, anchor, overlap in zip(raws, y_true, scale_anchors, overlaps):
+        for name, value in _scale_terms(raw, y, anchor, overlap, input_shape, ignore_thresh, scale_x_y).items():
+            sums[name] = sums[name] + ops.sum(value)
+    images = ops.cast(ops.shape(raws[0])[0], "float32")
+    return {name: value / images for name, value in sums.items()}
+
+
+def _scale_terms(raw, y_true, anchors, overlap, input_shape, ignore_thresh, scale_x_y):
+    """Return each term of one scale as [B, H, W, A]."""
+    is_object = y_true[..., 4]
+    is_background = (1 - is_object) * ops.cast(overlap <= ignore_thresh, "float32")
+    xy, xy_floor = xy_loss(raw, y_true, scale_x_y)
+    return {
+        "xy": xy,
+        "wh": wh_loss(raw, y_true, anchors, input_shape),
+        "objectness": is_object * binary_cross_entropy(raw[..., 4], 1.0),
+        "no_object": is_background * binary_cross_entropy(raw[..., 4], 0.0),
+        "class": class_loss(raw, y_true),
+        "xy_floor": xy_floor,
+    }
+
+
+def yolo_loss(args, anchors, num_classes, ignore_thresh=0.5, print_loss=False, anchor_mask=None, scale_x_y=1.0):
+    """Return the YOLOv3 loss of a batch, one float32 scalar. Name and arguments are keras-yolo3's.
+
+    ``args``: the raw outputs of all scales, stride 32 first, followed by their targets. ``anchors``: [N, 2] (w, h) in
+    pixels of the input. ``anchor_mask``: the anchors of each scale, by default those of nine or six anchors.
+    ``print_loss``: print the terms at each call. See the module for the formula.
+    """
+    num_scales = len(args) // 2
+    terms = loss_terms(
+        args[:num_scales], args[num_scales:], anchors, num_classes, ignore_thresh, anchor_mask, scale_x_y
+    )
+    loss = sum(terms[name] for name in TERMS)
+    if print_loss:
+        _print({"loss": loss, **{name: terms[name] for name in TERMS}})
+    return loss
+
+
+def _print(values):
+    """Print scalars from within a graph, by the means of the backend."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.print(*[part for name, value in values.items() for part in (name, value)])
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        jax.debug.print("  ".join(f"{name} {{{name}}}" for name in values), **values)
+    else:
+        print("  ".join(f"{name} {float(value):.6g}" for name, value in values.items()))
