@@ -12,6 +12,7 @@ from keras import layers
 BN_EPSILON = 1e-5  # Darknet on a GPU: src/blas_kernels.cu; Keras' default of 1e-3 moves scores by several points
 BN_MOMENTUM = 0.99  # src/batchnorm_layer.c: rolling = .99 rolling + .01 batch
 LEAKY_SLOPE = 0.1  # src/activations.h
+OUTPUT_STDDEV = 0.01  # small raw outputs: training starts from boxes of the anchors' sizes
 
 
 class Blocks:
@@ -83,7 +84,7 @@ class Blocks:
 
     def detection_block(self, x, filters: int):
         """Return five convolutions, 1x1 and 3x3 in turn, that end with ``filters`` channels."""
-        for half in range(2):
+        for _ in range(2):
             x = self.conv_bn_leaky(x, filters, 1)
             x = self.conv_bn_leaky(x, filters * 2, 3)
         return self.conv_bn_leaky(x, filters, 1)
@@ -91,11 +92,52 @@ class Blocks:
     def prediction(self, x, filters: int, out_filters: int):
         """Return the raw output [B, H, W, out_filters]: a 3x3 block, then a linear 1x1 convolution with bias."""
         x = self.conv_bn_leaky(x, filters, 3)
-        return self.conv(x, out_filters, 1, kernel_initializer=OUTPUT_INITIALIZER)
-
-
-OUTPUT_INITIALIZER = keras.initializers.RandomNormal(stddev=0.01)
+        # A new initializer for each layer: each draws its own seed, from the state that set_random_seed has set.
+        return self.conv(x, out_filters, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=OUTPUT_STDDEV))
 
 
 def _pair(value) -> tuple[int, int]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+
+
+# The five names by which code written for keras-yolo3 builds networks of its own.
+
+
+def DarknetConv2D(*args, **kwargs):
+    """Return a ``Conv2D`` layer with Darknet's padding: ``valid`` for strides of 2, else ``same``.
+
+    Arguments are those of ``keras.layers.Conv2D`` and override what is set here. Before strides of 2 the caller pads
+    one pixel on all sides, as Darknet does. keras-yolo3 put an L2 penalty on the kernel here; this layer has none:
+    weight decay belongs to the optimizer (``weight_decay``), where it does not show in the loss.
+    """
+    strides = args[2] if len(args) > 2 else kwargs.get("strides", 1)
+    padding = "valid" if _pair(strides) == (2, 2) else "same"
+    return layers.Conv2D(*args, **{"padding": padding, "kernel_initializer": "he_normal", **kwargs})
+
+
+def DarknetConv2D_BN_Leaky(*args, **kwargs):
+    """Return a callable, tensor to tensor: :func:`DarknetConv2D` without bias, batch normalisation, leaky ReLU."""
+
+    def block(x):
+        x = DarknetConv2D(*args, **{"use_bias": False, **kwargs})(x)
+        x = layers.BatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM)(x)
+        return layers.LeakyReLU(negative_slope=LEAKY_SLOPE)(x)
+
+    return block
+
+
+def resblock_body(x, num_filters, num_blocks):
+    """Return a residual stage at half the resolution of ``x``: see :meth:`Blocks.residual_stage`."""
+    return Blocks(named=False).residual_stage(x, num_filters, num_blocks)
+
+
+def darknet_body(x):
+    """Return the stride-32 features of Darknet-53: 52 convolutions, 1024 channels."""
+    return Blocks(named=False).darknet53(x)[-1]
+
+
+def make_last_layers(x, num_filters, out_filters):
+    """Return (features for the next scale, raw prediction with ``out_filters`` channels)."""
+    blocks = Blocks(named=False)
+    x = blocks.detection_block(x, num_filters)
+    return x, blocks.prediction(x, num_filters * 2, out_filters)

@@ -19,10 +19,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         import tensorflow as tf
 
         training = bool(training) and self.trainable
-        # The variables are read as they are, in float32: the kernel takes float32 statistics for any input.
-        with keras.src.backend.common.variables.AutocastScope(None) if False else _no_autocast():
-            gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-            mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
+        gamma, beta, mean, variance = (
+            tf.convert_to_tensor(variable.value)  # float32 for any precision of the input, as the kernel wants them
+            for variable in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
         if not training:
             outputs, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=inputs, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=self.epsilon, is_training=False

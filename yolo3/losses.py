@@ -23,8 +23,13 @@ _BLOCK = 32  # true boxes compared at a time: what a block needs stays within a 
 
 
 def binary_cross_entropy(logits, targets):
-    """Return -t ln p - (1 - t) ln(1 - p) with p = sigmoid(logit), element by element, without overflow."""
-    return ops.relu(logits) - logits * targets + ops.softplus(-ops.abs(logits))
+    """Return -t ln p - (1 - t) ln(1 - p) with p = sigmoid(logit), element by element, without overflow.
+
+    Written with ``where``: the derivatives of relu and abs at a logit of exactly 0 would not add up to p - t.
+    """
+    positive = logits >= 0
+    magnitude = ops.where(positive, logits, -logits)
+    return ops.where(positive, logits, 0.0) - logits * targets + ops.softplus(-magnitude)
 
 
 def entropy(targets):
@@ -121,6 +126,11 @@ def loss_terms(
     number int32 [B]) for the ignore rule; by default those of ``y_true``, where one box of a shared slot is lost.
     """
     mask = check_anchor_mask(anchor_mask, len(anchors))
+    if not len(outputs) == len(y_true) == len(mask):
+        raise ValueError(
+            f"loss: expected outputs and targets of {len(mask)} scales for {len(anchors)} anchors, got {len(outputs)} "
+            f"outputs and {len(y_true)} targets"
+        )
     anchors = ops.convert_to_tensor(anchors, "float32")
     scale_anchors = [ops.stack([anchors[index] for index in scale]) for scale in mask]
     y_true = [ops.cast(y, "float32") for y in y_true]
@@ -130,12 +140,12 @@ def loss_terms(
     true_xyxy, num_true = _true_boxes_of(y_true) if true_boxes is None else true_boxes
     boxes = [
         geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, anchor, input_shape, scale_x_y), -1))
-        for raw, anchor in zip(raws, scale_anchors)
+        for raw, anchor in zip(raws, scale_anchors, strict=True)
     ]
     flat = ops.concatenate([ops.reshape(box, (ops.shape(box)[0], -1, 4)) for box in boxes], 1)
     overlaps = _spread(best_overlaps(flat, true_xyxy, num_true), raws)
     sums = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
-    for raw, y, anchor, overlap in zip(raws, y_true, scale_anchors, overlaps):
+    for raw, y, anchor, overlap in zip(raws, y_true, scale_anchors, overlaps, strict=True):
         for name, value in _scale_terms(raw, y, anchor, overlap, input_shape, ignore_thresh, scale_x_y).items():
             sums[name] = sums[name] + ops.sum(value)
     images = ops.cast(ops.shape(raws[0])[0], "float32")

@@ -1,8 +1,9 @@
-"""Match detections to truth and say how good they are: average precision the VOC, Darknet and COCO ways, confusion.
+"""Match detections to truth; average precision the VOC, Darknet and COCO ways; confusion and kinds of error.
 
-Boxes are corner boxes in pixels of the original picture with continuous edges (0 to 10 is ten pixels wide). Truths and
-detections come as lists with one entry a picture, in the same order. Five conventions change a number between the
-well-known programs; each is a field of :class:`Convention`, and the well-known sets have names in :data:`CONVENTIONS`:
+Boxes are corner boxes in pixels of the original picture with continuous edges (0 to 10 is ten pixels wide).
+Truths and detections come as lists with one entry a picture, in the same order. Five conventions change a
+number between the well-known programs; each is a field of :class:`Convention`, and the well-known sets have
+names in :data:`CONVENTIONS`:
 
 ============ ============ =========== ======== ========================= ========== =====================
 name         AP           IoU against unit     difficult truths          second     class without truths
@@ -13,15 +14,15 @@ name         AP           IoU against unit     difficult truths          second 
 ``coco``     101 points   >=          edges    only if nothing else fits yes        left out of the mean
 ============ ============ =========== ======== ========================= ========== =====================
 
-*second*: may a detection whose best truth is taken fall back to the next best? The VOC devkit measures inclusive pixel
-coordinates (width = x_max - x_min + 1); readers here turn these into edges, which gives the same IoU. Set
-``iou_offset=True`` for boxes that are still inclusive pixels.
+*second*: may a detection whose best truth is taken fall back to the next best? The VOC devkit measures
+inclusive pixel coordinates (width = x_max - x_min + 1); readers here turn these into edges, which gives the
+same IoU. Set ``iou_offset=True`` for boxes that are still inclusive pixels.
 """
 
 import contextlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -66,14 +67,15 @@ class Detections:
 class Convention:
     """The choices that change an average precision.
 
-    ``ap_method``: one of :data:`AP_METHODS`. ``strict``: IoU > threshold instead of >=. ``iou_offset``: boxes are inclusive
-    pixels, so one pixel is added to width and height. ``fallback``: a detection whose best truth is taken may take the
-    next best one. ``difficult``: "ignore" (what matches it is neither hit nor false), "after" (the same, but ordinary
-    truths are tried first), "count" (as any truth), "drop" (as if not annotated). ``crowd``: "ignore" (swallows any
-    number of detections, overlap = intersection / area of the detection), "count" or "drop". ``max_detections``: best
-    ones kept for each picture and class, None for all. ``empty_class_is_zero``: a class without truths enters the mean
-    as 0 instead of being left out. ``ignored_is_false``: ignored detections are false ones in the figures at a fixed
-    threshold (not in AP), as Darknet has it.
+    ``ap_method``: one of :data:`AP_METHODS`. ``strict``: IoU > threshold instead of >=. ``iou_offset``: boxes
+    are inclusive pixels, so one pixel is added to width and height. ``fallback``: a detection whose best
+    truth is taken may take the next best one. ``difficult``: "ignore" (what matches it is neither hit nor
+    false), "after" (the same, but ordinary truths are tried first), "count" (as any truth), "drop" (as if not
+    annotated). ``crowd``: "ignore" (swallows any number of detections, overlap = intersection / area of the
+    detection), "count" or "drop". ``max_detections``: best ones kept for each picture and class, None for
+    all. ``empty_class_is_zero``: a class without truths enters the mean as 0 instead of being left out.
+    ``ignored_is_false``: ignored detections are false ones in the figures at a fixed threshold (not in AP),
+    as Darknet has it.
     """
 
     ap_method: str = "all_points"
@@ -87,7 +89,7 @@ class Convention:
     ignored_is_false: bool = False
 
 
-# VOC: VOCdevkit VOCevaldet.m. Darknet: AlexeyAB/darknet src/detector.c validate_detector_map. COCO: cocoeval.py.
+# VOC: VOCdevkit VOCevaldet.m. Darknet: AlexeyAB/darknet detector.c, validate_detector_map. COCO: cocoeval.py.
 CONVENTIONS = {
     "voc2007": Convention(ap_method="11_points"),
     "voc2010": Convention(),
@@ -100,10 +102,10 @@ CONVENTIONS = {
 class Matches:
     """Detections of one picture against its truths, in the order of the detections.
 
-    ``true_positive``: bool [N], first to hit an ordinary truth. ``ignored``: bool [N], neither hit nor false (difficult,
-    crowd). ``truth_index``: int [N], the truth that the detection overlaps enough, -1 for none (a duplicate names
-    the truth that another has taken). ``iou``: float64 [N] with that truth, else 0. ``counted``: bool [M], the truths
-    that a perfect detector finds.
+    ``true_positive``: bool [N], first to hit an ordinary truth. ``ignored``: bool [N], neither hit nor false
+    (difficult, crowd). ``truth_index``: int [N], the truth that the detection overlaps enough, -1 for none (a
+    duplicate names the truth that another has taken). ``iou``: float64 [N] with that truth, else 0.
+    ``counted``: bool [M], the truths that a perfect detector finds.
     """
 
     true_positive: np.ndarray
@@ -117,7 +119,8 @@ class Matches:
 class PrecisionRecall:
     """Precision and recall as the score threshold falls: entry k is with the k+1 best detections.
 
-    ``scores``, ``precision``, ``recall``: float64 [K], scores falling. ``ap``: average precision, NaN without truths.
+    ``scores``, ``precision``, ``recall``: float64 [K], scores falling. ``ap``: average precision, NaN without
+    truths.
     """
 
     scores: np.ndarray
@@ -141,11 +144,11 @@ class PrecisionRecall:
 class Evaluation:
     """Result of :func:`evaluate_detections`.
 
-    For each class [C]: ``ap`` (NaN without truths), ``num_truths``, and ``precision``, ``recall``, ``f1`` of the
-    detections with a score of at least ``score_threshold`` (NaN where nothing was asked or said). ``curves``: one
-    :class:`PrecisionRecall` for each class. Over all classes: ``mean`` (mAP), ``overall`` (curve of all detections
-    pooled), ``overall_precision``, ``overall_recall``, ``overall_f1``, and ``average_iou``, Darknet's: sum of the IoU of
-    the hits / number of detections at the threshold.
+    For each class [C]: ``ap`` (NaN without truths), ``num_truths``, and ``precision``, ``recall``, ``f1`` of
+    the detections with a score of at least ``score_threshold`` (NaN where nothing was asked or said).
+    ``curves``: one :class:`PrecisionRecall` for each class. Over all classes: ``mean`` (mAP), ``overall``
+    (curve of all detections pooled), ``overall_precision``, ``overall_recall``, ``overall_f1``, and
+    ``average_iou``, Darknet's: sum of the IoU of the hits / number of detections at the threshold.
     """
 
     class_names: tuple[str, ...]
@@ -182,9 +185,10 @@ def match_detections(
 ) -> Matches:
     """Match the detections of one picture to its truths, best score first, each class by itself.
 
-    ``truth`` has ``boxes`` [M, 4], ``class_ids`` [M] and, if any, ``difficult`` [M] and ``crowd`` [M]. The options are
-    those of :class:`Convention`. Equal scores keep their order; of equal overlaps the first truth is taken (with
-    ``fallback`` the last, as cocoeval.py does). Raises ``ValueError`` for a threshold outside (0, 1] and unknown rules.
+    ``truth`` has ``boxes`` [M, 4], ``class_ids`` [M] and, if any, ``difficult`` [M] and ``crowd`` [M]. The
+    options are those of :class:`Convention`. Equal scores keep their order; of equal overlaps the first truth
+    is taken (with ``fallback`` the last, as cocoeval.py does). Raises ``ValueError`` for a threshold outside
+    (0, 1] and unknown rules.
     """
     _check_choice("difficult", difficult, DIFFICULT_RULES)
     _check_choice("crowd", crowd, CROWD_RULES)
@@ -222,7 +226,7 @@ def _flags(truth, name: str) -> np.ndarray:
 
 
 def _truth_roles(truth, difficult: str, crowd: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return bool [M] each: truths to be found, truths that excuse a detection, and which of these are crowds."""
+    """Return bool [M] each: truths to be found, those that excuse detections, and the crowds among these."""
     is_crowd, is_difficult = _flags(truth, "crowd"), _flags(truth, "difficult")
     dropped = (is_crowd & (crowd == "drop")) | (is_difficult & (difficult == "drop"))
     crowded = is_crowd & (crowd == "ignore") & ~dropped
@@ -249,8 +253,8 @@ def _class_overlaps(truth, detections: Detections, crowded: np.ndarray, iou_offs
 def _match_best_only(overlap, order, first, later, crowded):
     """VOC and Darknet: each detection looks at its best truth only; the first one there hits.
 
-    Returns bool [N] hits and int [N] truth indices (-1: none). ``later`` truths are tried where no ``first`` one fits;
-    one truth may excuse many detections.
+    Returns bool [N] hits and int [N] truth indices (-1: none). ``later`` truths are tried where no ``first``
+    one fits; one truth may excuse many detections.
     """
     truth_index = _best_truth(overlap, first)
     spare = _best_truth(overlap, later)
@@ -263,7 +267,7 @@ def _match_best_only(overlap, order, first, later, crowded):
 
 
 def _best_truth(overlap: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Return int [N]: the allowed truth with the largest overlap, -1 where there is none above the threshold."""
+    """Return int [N]: the allowed truth with the largest overlap, -1 where none is above the threshold."""
     if not allowed.any():
         return np.full(len(overlap), -1)
     masked = np.where(allowed, overlap, -1.0)
@@ -274,7 +278,8 @@ def _best_truth(overlap: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 def _match_with_fallback(overlap, order, first, later, crowded):
     """COCO: each detection takes the best truth that is still free; crowds are never used up.
 
-    Returns as :func:`_match_best_only`; a detection that finds everything taken has truth -1, as one that finds nothing.
+    Returns as :func:`_match_best_only`; a detection that finds everything taken has truth -1, as one that
+    finds nothing.
     """
     num_detections, num_truths = overlap.shape
     hit, truth_index = np.zeros(num_detections, bool), np.full(num_detections, -1)
@@ -309,13 +314,15 @@ def precision_recall(
 ) -> PrecisionRecall:
     """Return precision and recall after each detection, best score first; equal scores keep their order.
 
-    ``true_positive``: bool [K]; ``scores``: float [K]; ignored detections are left out beforehand. Recall is NaN when
-    there are no truths. ``method`` is that of the curve's ``ap``. ``sort=False``: they are ranked already.
+    ``true_positive``: bool [K]; ``scores``: float [K]; ignored detections are left out beforehand. Recall is
+    NaN when there are no truths. ``method`` is that of the curve's ``ap``. ``sort=False``: they are ranked
+    already.
     """
     _check_choice("method", method, AP_METHODS)
     flags, scores = np.asarray(true_positive, bool).reshape(-1), np.asarray(scores, np.float64).reshape(-1)
     if len(flags) != len(scores):
-        raise ValueError(f"precision_recall: expected a score for each flag, got {len(flags)} flags, {len(scores)} scores")
+        counts = f"{len(flags)} flags and {len(scores)} scores"
+        raise ValueError(f"precision_recall: expected a score for each flag, got {counts}")
     if sort:
         order = np.argsort(-scores, kind="stable")
         flags, scores = flags[order], scores[order]
@@ -328,9 +335,10 @@ def precision_recall(
 def average_precision(true_positive, scores, num_truths: int, method: str = "all_points") -> float:
     """Return the average precision of one class, 0..1; NaN without truths, 0 without detections.
 
-    ``true_positive``: bool [K], ``scores``: float [K], in any order. Methods, all on the envelope (largest precision
-    at this recall or a higher one): ``all_points``, the area under it, sum of (r_k - r_{k-1}) p(r_k) (VOC 2010 and
-    Darknet); ``11_points``, its mean at recall 0, .1, ... 1 (VOC 2007); ``101_points``, its mean at 0, .01, ... 1 (COCO).
+    ``true_positive``: bool [K], ``scores``: float [K], in any order. Methods, all on the envelope (largest
+    precision at this recall or a higher one): ``all_points``, the area under it, sum of (r_k - r_{k-1})
+    p(r_k) (VOC 2010 and Darknet); ``11_points``, its mean at recall 0, .1, ... 1 (VOC 2007); ``101_points``,
+    its mean at 0, .01, ... 1 (COCO).
     """
     return precision_recall(true_positive, scores, num_truths, method).ap
 
@@ -338,7 +346,9 @@ def average_precision(true_positive, scores, num_truths: int, method: str = "all
 def _area_under(hits: np.ndarray, precision: np.ndarray, num_truths: int, method: str) -> float:
     if not num_truths:
         return float("nan")
-    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # the last entry: recall never reached
+    envelope = np.append(
+        np.maximum.accumulate(precision[::-1])[::-1], 0.0
+    )  # the last entry: recall never reached
     if method == "all_points":
         gains = np.diff(hits, prepend=0) / num_truths
         return float(np.sum(gains * envelope[:-1]))
@@ -346,7 +356,7 @@ def _area_under(hits: np.ndarray, precision: np.ndarray, num_truths: int, method
         # Whole numbers, because 3 / 10 >= .1 * 3 is false in floating point.
         reached = np.searchsorted(hits * 10, np.arange(11) * num_truths)
     else:
-        # cocoeval.py compares floating-point numbers, rounding and all; the same figures want the same comparison.
+        # cocoeval.py compares floating-point numbers; the same figures want the same comparison.
         reached = np.searchsorted(hits / num_truths, np.linspace(0.0, 1.0, 101))
     return float(envelope[reached].mean())
 
@@ -365,16 +375,17 @@ def evaluate_detections(
     """Return average precision, precision, recall and F1 of all pictures at one IoU threshold.
 
     ``truths`` and ``detections``: one entry a picture, in the same order. ``convention``: a name from
-    :data:`CONVENTIONS` or a :class:`Convention`. AP uses all detections, so give them with a low score threshold (.005 is
-    Darknet's); ``score_threshold`` (.25, Darknet's) is for precision, recall, F1 and the average IoU. Raises
-    ``ValueError`` for lists of different lengths and class ids without a name.
+    :data:`CONVENTIONS` or a :class:`Convention`. AP uses all detections, so give them with a low score
+    threshold (.005 is Darknet's); ``score_threshold`` (.25, Darknet's) is for precision, recall, F1 and the
+    average IoU. Raises ``ValueError`` for lists of different lengths and class ids without a name.
     """
     convention = _named_convention(convention)
     _check_lists(truths, detections, len(class_names))
     flat = _match_all(truths, detections, iou_threshold, convention)
     num_truths = _count_truths(truths, convention, len(class_names))
     curves = tuple(
-        _class_curve(flat, class_id, int(count), convention.ap_method) for class_id, count in enumerate(num_truths)
+        _class_curve(flat, class_id, int(count), convention.ap_method)
+        for class_id, count in enumerate(num_truths)
     )
     ap = np.array([curve.ap for curve in curves], np.float64)
     fixed = _at_threshold(flat, num_truths, score_threshold, convention.ignored_is_false)
@@ -434,7 +445,9 @@ def _match_options(convention: Convention) -> dict:
 
 def _match_all(truths, detections, iou_threshold: float, convention: Convention) -> _Flat:
     options = _match_options(convention)
-    matches = [match_detections(t, d, iou_threshold, **options) for t, d in zip(truths, detections, strict=True)]
+    matches = [
+        match_detections(t, d, iou_threshold, **options) for t, d in zip(truths, detections, strict=True)
+    ]
     scores = _joined([d.scores for d in detections], np.float64)
     order = np.argsort(-scores, kind="stable")
     return _Flat(
@@ -449,7 +462,8 @@ def _match_all(truths, detections, iou_threshold: float, convention: Convention)
 def _count_truths(truths, convention: Convention, num_classes: int) -> np.ndarray:
     """Return int [C]: truths of each class that a perfect detector finds."""
     ids = [
-        np.asarray(t.class_ids).reshape(-1)[_truth_roles(t, convention.difficult, convention.crowd)[0]] for t in truths
+        np.asarray(t.class_ids).reshape(-1)[_truth_roles(t, convention.difficult, convention.crowd)[0]]
+        for t in truths
     ]
     return np.bincount(_joined(ids, np.int64), minlength=num_classes)
 
@@ -467,9 +481,11 @@ def _mean_ap(ap: np.ndarray, empty_class_is_zero: bool) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _at_threshold(flat: _Flat, num_truths: np.ndarray, score_threshold: float, ignored_is_false: bool) -> dict:
+def _at_threshold(
+    flat: _Flat, num_truths: np.ndarray, score_threshold: float, ignored_is_false: bool
+) -> dict:
     """Return the fields of :class:`Evaluation` that hold at one score threshold."""
-    kept = flat.scores >= np.float64(np.float32(score_threshold))  # scores are float32; so is .25's neighbour .3
+    kept = flat.scores >= np.float64(np.float32(score_threshold))  # a float32 score of .3 is above .3
     said = kept if ignored_is_false else kept & ~flat.ignored
     num_classes = len(num_truths)
     hits = np.bincount(flat.class_ids[kept & flat.true_positive], minlength=num_classes)
@@ -496,23 +512,31 @@ def _divide(a, b) -> np.ndarray:
 
 def _ratios(hits, claims, num_truths):
     """Return precision, recall and F1 = 2 hits / (claims + truths), each NaN where its divisor is 0."""
-    return _divide(hits, claims), _divide(hits, num_truths), _divide(2 * np.asarray(hits), claims + num_truths)
+    return (
+        _divide(hits, claims),
+        _divide(hits, num_truths),
+        _divide(2 * np.asarray(hits), claims + num_truths),
+    )
 
 
 # ------------------------------------------------------------------------------------------------- COCO
 
 
 def coco_results(truths: Sequence, detections: Sequence[Detections], class_names: Sequence[str]) -> dict:
-    """Return COCO's twelve numbers, computed by pycocotools, and three for each class; NaN where there are no truths.
+    """Return COCO's twelve numbers as pycocotools has them, and three for each class; NaN without truths.
 
-    Keys: ``AP`` (mean over IoU .5:.05:.95), ``AP50``, ``AP75``, ``AP_small`` (area up to 32 x 32 pixels), ``AP_medium``,
-    ``AP_large`` (from 96 x 96), ``AR_1``, ``AR_10``, ``AR_100``, ``AR_small``, ``AR_medium``, ``AR_large``, and ``per_class``:
-    name to ``{"AP", "AP50", "num_truths"}``. Crowds are COCO's; difficult truths excuse one detection and count for nothing.
-    Areas are those of the boxes (COCO's own files carry segment areas: give these as ``truth.areas`` [M]).
+    Keys: ``AP`` (mean over IoU .5:.05:.95), ``AP50``, ``AP75``, ``AP_small`` (area up to 32 x 32 pixels),
+    ``AP_medium``, ``AP_large`` (from 96 x 96), ``AR_1``, ``AR_10``, ``AR_100``, ``AR_small``, ``AR_medium``,
+    ``AR_large``, and ``per_class``: name to ``{"AP", "AP50", "num_truths"}``. Crowds are COCO's; difficult
+    truths excuse one detection and count for nothing. Areas are those of the boxes (COCO's own files carry
+    segment areas: give these as ``truth.areas`` [M]).
     """
     _check_lists(truths, detections, len(class_names))
     result = _run_cocoeval(truths, detections, len(class_names))
-    precision, recall = result["precision"], result["recall"]  # [T, R, C, area, max dets], [T, C, area, max dets]
+    precision, recall = (
+        result["precision"],
+        result["recall"],
+    )  # [T, R, C, area, max dets], [T, C, area, max dets]
     numbers = {
         "AP": _valid_mean(precision[..., 0, -1]),
         "AP50": _valid_mean(precision[0, ..., 0, -1]),
@@ -535,7 +559,7 @@ def coco_results(truths: Sequence, detections: Sequence[Detections], class_names
 
 
 def _valid_mean(values: np.ndarray) -> float:
-    """Return the mean without the -1 that cocoeval.py writes for what has no truths; NaN if nothing is left."""
+    """Return the mean without the -1 that cocoeval.py writes where truths lack; NaN if nothing is left."""
     values = values[values > -1]
     return float(values.mean()) if values.size else float("nan")
 
@@ -569,9 +593,10 @@ def _coco_truths(truths) -> list[dict]:
         boxes = np.asarray(truth.boxes, np.float64).reshape(-1, 4)
         areas = getattr(truth, "areas", None)
         areas = area(boxes) if areas is None else np.asarray(areas, np.float64)
-        # cocoeval.py ignores a truth outside the range of areas, and no range has -1: its only way to say "difficult".
+        # cocoeval.py ignores truths outside the range of areas; no range has -1, so this says "difficult".
         areas = np.where(_flags(truth, "difficult"), -1.0, areas)
-        for box, class_id, size, crowd in zip(boxes, truth.class_ids, areas, _flags(truth, "crowd"), strict=True):
+        crowds = _flags(truth, "crowd")
+        for box, class_id, size, crowd in zip(boxes, truth.class_ids, areas, crowds, strict=True):
             record = _coco_record(image_id, box, class_id, len(records) + 1)
             records.append(record | {"area": float(size), "iscrowd": int(crowd)})
     return records
@@ -601,9 +626,9 @@ def coco_detections_json(
 ) -> list[dict]:
     """Return detections in COCO's results format, ready for ``json.dump``.
 
-    A list of ``{"image_id", "category_id", "bbox": [x, y, width, height], "score"}``, pixels of the original picture.
-    ``image_ids``: one for each picture, as the annotation file has them. ``category_ids`` [C]: the file's id of each
-    class; without it class 0 is category 1 and so on.
+    A list of ``{"image_id", "category_id", "bbox": [x, y, width, height], "score"}``, pixels of the original
+    picture. ``image_ids``: one for each picture, as the annotation file has them. ``category_ids`` [C]: the
+    file's id of each class; without it class 0 is category 1 and so on.
     """
     if len(image_ids) != len(detections):
         raise ValueError(f"coco_detections_json: expected {len(detections)} image ids, got {len(image_ids)}")
@@ -629,11 +654,11 @@ def confusion_matrix(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.25,
 ) -> np.ndarray:
-    """Return int64 [C + 1, C + 1]: rows the true class, columns the detected class, the last of each background.
+    """Return int64 [C + 1, C + 1]: rows true classes, columns detected classes, the last of each background.
 
-    Detections of the right class are paired first, so that the diagonal holds the hits; what is left, truths and
-    detections of any class, is paired by falling score. Row C holds detections of nothing, column C truths that were
-    missed. Difficult truths and crowds, and what lies on them, are left out.
+    Detections of the right class are paired first, so that the diagonal holds the hits; what is left, truths
+    and detections of any class, is paired by falling score. Row C holds detections of nothing, column C
+    truths that were missed. Difficult truths and crowds, and what lies on them, are left out.
     """
     _check_lists(truths, detections, num_classes)
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
@@ -672,9 +697,9 @@ def _confused_pairs(truth, found: Detections, iou_threshold: float, background: 
 class ErrorKinds:
     """Where the errors are. Result of :func:`error_kinds`.
 
-    ``detection_kinds``: for each picture an array [N] of names from :data:`ERROR_KINDS` ("" for detections under the
-    score threshold and for those that lie on difficult truths or crowds). ``missed``: for each picture bool [M].
-    ``counts``: name to number over all pictures, with "missed".
+    ``detection_kinds``: for each picture an array [N] of names from :data:`ERROR_KINDS` ("" for detections
+    under the score threshold and for those that lie on difficult truths or crowds). ``missed``: for each
+    picture bool [M]. ``counts``: name to number over all pictures, with "missed".
     """
 
     detection_kinds: tuple[np.ndarray, ...]
@@ -697,8 +722,8 @@ def error_kinds(
     * ``background``: none of these;
     * ``missed``: a truth without a hit, a wrong class or a badly placed detection.
 
-    A detection gets the first that fits. The kinds are those of TIDE (Bolya et al. 2020) but for its "both", which
-    is background here.
+    A detection gets the first that fits. The kinds are those of TIDE (Bolya et al. 2020) but for its "both",
+    which is background here.
     """
     pictures = [
         _error_kinds_of_picture(truth, found, iou_threshold, score_threshold)
@@ -720,12 +745,15 @@ def _error_kinds_of_picture(truth, found: Detections, iou_threshold: float, scor
     overlap = np.where(matches.counted, _overlaps(truth, kept, np.zeros(len(matches.counted), bool)), 0.0)
     same = kept.class_ids[:, None] == np.asarray(truth.class_ids).reshape(-1)[None]
     conditions = {
-        "hit": matches.true_positive[:, None] & (np.arange(len(matches.counted)) == matches.truth_index[:, None]),
+        "hit": matches.true_positive[:, None]
+        & (np.arange(len(matches.counted)) == matches.truth_index[:, None]),
         "duplicate": same & (overlap >= iou_threshold),
         "wrong_class": ~same & (overlap >= iou_threshold),
         "badly_placed": same & (overlap >= BADLY_PLACED_IOU),
     }
-    kinds = np.select([c.any(axis=1) for c in conditions.values()], list(conditions), "background").astype("U16")
+    kinds = np.select([c.any(axis=1) for c in conditions.values()], list(conditions), "background").astype(
+        "U16"
+    )
     kinds[matches.ignored] = ""
     explained = np.zeros(len(matches.counted), bool)
     for name in ("hit", "wrong_class", "badly_placed"):
@@ -733,8 +761,3 @@ def _error_kinds_of_picture(truth, found: Detections, iou_threshold: float, scor
     all_kinds = np.full(len(found), "", "U16")
     all_kinds[named] = kinds
     return all_kinds, matches.counted & ~explained
-
-
-def with_options(convention: str | Convention, **options) -> Convention:
-    """Return a named convention with some of its fields changed, for example ``with_options("voc2007", strict=True)``."""
-    return replace(_named_convention(convention), **options)

@@ -16,7 +16,7 @@ OFFICIAL_TINY_MASK: AnchorMask = ((3, 4, 5), (1, 2, 3))
 
 
 def default_anchor_mask(num_anchors: int) -> AnchorMask:
-    """Return the masks for six (tiny) or nine (full) anchors, or three scales of three in general.
+    """Return the masks for six anchors (tiny) or nine (full).
 
     Raises ``ValueError`` for any other number: say ``anchor_mask`` then.
     """

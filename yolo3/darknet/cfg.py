@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Callable, Mapping, NamedTuple, TypeVar
+from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar
 
 Number = TypeVar("Number", int, float)
 
@@ -151,10 +151,10 @@ def format_cfg(cfg: Cfg) -> str:
 def replace_option(cfg: Cfg, section: Section, key: str, value: str) -> Cfg:
     """The same cfg with the one option changed, all other text kept. Raises KeyError where `section` has no such option."""
     line = section.options[key].line
-    lines = cfg.text.splitlines(keepends=True)
-    end = re.search(r"[\r\n]*$", lines[line - 1]).group()  # type: ignore[union-attr]  # matches the empty string at least
+    lines = cfg.text.split("\n")
+    end = "\r" if lines[line - 1].endswith("\r") else ""
     lines[line - 1] = f"{key}={value}{end}"
-    return parse_cfg("".join(lines), cfg.source)
+    return parse_cfg("\n".join(lines), cfg.source)
 
 
 def _format_section(section: Section) -> str:
@@ -162,9 +162,9 @@ def _format_section(section: Section) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _content_lines(text: str):
-    for line, raw in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
-        content = raw.replace(" ", "").replace("\t", "")
+def _content_lines(text: str) -> Iterator[tuple[int, str]]:
+    for line, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        content = re.sub(r"[ \t\r]", "", raw)
         if content and content[0] not in "#;":
             yield line, content
 

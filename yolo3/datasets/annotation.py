@@ -1,7 +1,7 @@
 """The one record that every reader returns, and the small things that all readers share.
 
-Records (`Annotation`, `Finding`, `Dataset`), class names, pictures found in a folder, the size of a picture from its
-header, and files replaced atomically.
+Records (`Annotation`, `Finding`, `Dataset`), class names, pictures found in a folder, the size of a picture
+from its header, and files replaced atomically.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
-logger = logging.getLogger(__name__)
+from yolo3.images import IMAGE_SUFFIXES, read_image
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+logger = logging.getLogger(__name__)
 
 # Files beside the data that name its classes.
 NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
@@ -35,9 +34,10 @@ _PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 class Annotation:
     """One picture and its boxes.
 
-    `boxes`: float32 [N, 4] boxes_xyxy in pixels of the upright original picture, continuous edges: a box that covers
-    the whole W x H picture is 0, 0, W, H. `class_ids`: int32 [N], from 0. `difficult`, `crowd`: bool [N].
-    `source`: where it was read, "train.txt:7" or "a.xml". `lines`: line number of each box in that file, if known.
+    `boxes`: float32 [N, 4] boxes_xyxy in pixels of the upright original picture, continuous edges: a box that
+    covers the whole W x H picture is 0, 0, W, H. `class_ids`: int32 [N], from 0. `difficult`, `crowd`: bool
+    [N]. `source`: where it was read, "train.txt:7" or "a.xml". `lines`: line number of each box in that file,
+    if known.
     """
 
     image_path: str
@@ -57,8 +57,15 @@ class Annotation:
     def select(self, keep: np.ndarray) -> Annotation:
         """The same picture with only the boxes of the bool mask (or indices) `keep` [N]."""
         lines = None if self.lines is None else tuple(np.asarray(self.lines, np.int64)[keep].tolist())
-        return Annotation(self.image_path, self.boxes[keep], self.class_ids[keep], self.difficult[keep],
-                          self.crowd[keep], self.source, lines)
+        return Annotation(
+            self.image_path,
+            self.boxes[keep],
+            self.class_ids[keep],
+            self.difficult[keep],
+            self.crowd[keep],
+            self.source,
+            lines,
+        )
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,12 @@ class Box:
     line: int | None = None
 
 
-def build_annotation(image_path: str, boxes: Sequence[Box], source: str,
-                     image_shape: tuple[int, int] | None = None) -> Annotation:
-    """Arrays from boxes; coordinates at most one pixel beyond the border of `image_shape` (height, width) are rounding
-    and are put on the border."""
+def build_annotation(
+    image_path: str, boxes: Sequence[Box], source: str, image_shape: tuple[int, int] | None = None
+) -> Annotation:
+    """Arrays from boxes; coordinates at most one pixel beyond the border of `image_shape` (height, width) are
+    rounding and are put on the border.
+    """
     xyxy = np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
     lines = tuple(box.line for box in boxes if box.line is not None)
     return Annotation(
@@ -111,10 +120,13 @@ def build_annotation(image_path: str, boxes: Sequence[Box], source: str,
         difficult=np.array([box.difficult for box in boxes], bool),
         crowd=np.array([box.crowd for box in boxes], bool),
         source=source,
-        lines=lines if boxes and len(lines) == len(boxes) else None)
+        lines=lines if boxes and len(lines) == len(boxes) else None,
+    )
 
 
-def clip_rounding(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = 1.0) -> np.ndarray:
+def clip_rounding(
+    boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = 1.0
+) -> np.ndarray:
     """Boxes [N, 4] in pixels with coordinates up to `slack` pixels outside the picture moved to its border.
 
     Without a shape only the left and top borders are known. What lies further outside stays as it is.
@@ -128,7 +140,7 @@ def clip_rounding(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, s
 
 
 def dataset_name(path: str, list_name: str | None) -> str:
-    """"folder" or "folder [trainval]"."""
+    """ "folder" or "folder [trainval]"."""
     base = os.path.basename(os.path.normpath(os.path.abspath(path)))
     return f"{base} [{list_name}]" if list_name else base
 
@@ -177,8 +189,10 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
         if not name or name.startswith("#"):
             continue
         if name in first_line:
-            raise ValueError(f"{path}:{number}: expected each class name once, got '{name}' again (first on line "
-                             f"{first_line[name]}); take one of them out")
+            raise ValueError(
+                f"{path}:{number}: expected each class name once, got '{name}' again (first on line "
+                f"{first_line[name]}); take one of them out"
+            )
         first_line[name] = number
     if not first_line:
         raise ValueError(f"{path}: expected one class name a line, got an empty file")
@@ -186,10 +200,14 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
 
 
 def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:
-    """One name a line; the file is replaced atomically. Raises ValueError for names that would not be read back."""
+    """One name a line; the file is replaced atomically. Raises ValueError for names that would not be read
+    back.
+    """
     for name in names:
         if not name or name != name.strip() or name.startswith("#") or len(name.splitlines()) != 1:
-            raise ValueError(f"class names: expected a name that fits on a line and does not start with '#', got {name!r}")
+            raise ValueError(
+                f"class names: expected a name that fits on a line and does not start with '#', got {name!r}"
+            )
     if len(set(names)) != len(names):
         raise ValueError(f"class names: expected each name once, got {list(names)}")
     replace_file(path, "".join(f"{name}\n" for name in names))
@@ -222,7 +240,9 @@ class ClassMap:
         for box in boxes:
             place = where if box.line is None else f"{file_of(where)}:{box.line}"
             if not 0 <= box.class_id < len(self.own_names):
-                findings.append(Finding("error", "bad-class-id", place, bad_id_message(box.class_id, self.own_names)))
+                findings.append(
+                    Finding("error", "bad-class-id", place, bad_id_message(box.class_id, self.own_names))
+                )
             elif self.own_names[box.class_id] not in self.class_names:
                 message = unknown_name_message(self.own_names[box.class_id], self.class_names)
                 findings.append(Finding("error", "unknown-class", place, message))
@@ -239,16 +259,22 @@ def file_of(where: str) -> str:
 
 def bad_id_message(class_id: int, class_names: Sequence[str]) -> str:
     """What to say of an id that no class has."""
-    return f"expected a class id from 0 to {len(class_names) - 1} ({len(class_names)} classes), got {class_id}"
+    return (
+        f"expected a class id from 0 to {len(class_names) - 1} ({len(class_names)} classes), got {class_id}"
+    )
 
 
 def find_class_names(file: str, root: str) -> list[str] | None:
-    """Names from classes.txt, _classes.txt, obj.names or the only *.names beside a file or in the root folder."""
+    """Names from classes.txt, _classes.txt, obj.names or the only *.names beside a file or in the root
+    folder.
+    """
     folders = [os.path.dirname(os.path.abspath(file))]
     if os.path.isdir(root):
         folders.append(os.path.abspath(root))
     for folder in dict.fromkeys(folders):
-        names = [os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))]
+        names = [
+            os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))
+        ]
         names += sorted(entry.path for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
         if names:
             return read_class_names(names[0])
@@ -256,16 +282,17 @@ def find_class_names(file: str, root: str) -> list[str] | None:
 
 
 def numbered_class_names(class_ids: Iterable[int]) -> list[str]:
-    """"class_0", "class_1", ... up to the highest id, for data that does not name its classes."""
+    """ "class_0", "class_1", ... up to the highest id, for data that does not name its classes."""
     return [f"class_{number}" for number in range(max(class_ids, default=0) + 1)]
 
 
-def split_annotations(annotations: Sequence[Annotation], fraction: float,
-                      seed: int) -> tuple[list[Annotation], list[Annotation]]:
+def split_annotations(
+    annotations: Sequence[Annotation], fraction: float, seed: int
+) -> tuple[list[Annotation], list[Annotation]]:
     """Split at random into (train, val) with `fraction` of the pictures in val, in their old order.
 
-    With two pictures or more both parts hold at least one; one picture goes to train. The same seed gives the same
-    split. Raises ValueError when the fraction is not between 0 and 1.
+    With two pictures or more both parts hold at least one; one picture goes to train. The same seed gives the
+    same split. Raises ValueError when the fraction is not between 0 and 1.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"validation split: expected a fraction between 0 and 1, got {fraction}")
@@ -302,7 +329,7 @@ def _umask() -> int:
 
 
 def walk_files(folder: str) -> Iterator[str]:
-    """Paths of all files below `folder` in a fixed order; links are followed once, hidden files are left out."""
+    """Paths of all files below `folder` in a fixed order; links are followed once, hidden files never."""
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -338,12 +365,14 @@ def group_by_folder(paths: Sequence[str], root: str) -> dict[str, list[str]]:
         return {}
     relative = [os.path.relpath(path, root).split(os.sep) for path in paths]
     depth = 0
-    while all(len(parts) > depth + 1 for parts in relative) and len({parts[depth] for parts in relative}) == 1:
+    while (
+        all(len(parts) > depth + 1 for parts in relative) and len({parts[depth] for parts in relative}) == 1
+    ):
         depth += 1
     if any(len(parts) <= depth + 1 for parts in relative):
         return {}
     groups: dict[str, list[str]] = {}
-    for path, parts in zip(paths, relative):
+    for path, parts in zip(paths, relative, strict=True):
         groups.setdefault(parts[depth], []).append(path)
     return groups
 
@@ -355,8 +384,11 @@ class PictureIndex:
     """
 
     def __init__(self, folder: str, files: Iterable[str] | None = None):
-        self.paths = [path for path in (walk_files(folder) if files is None else files)
-                      if has_suffix(path, PICTURE_SUFFIXES)]
+        self.paths = [
+            path
+            for path in (walk_files(folder) if files is None else files)
+            if has_suffix(path, IMAGE_SUFFIXES)
+        ]
         self.ambiguous: list[tuple[str, str]] = []
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
@@ -365,7 +397,9 @@ class PictureIndex:
             self._by_stem.setdefault(stem_of(path).lower(), []).append(path)
 
     def find(self, name: str, near: str) -> str | None:
-        """The picture with this file name, of several the one nearest to the file `near`; None when there is none."""
+        """The picture with this file name, of several the one nearest to the file `near`; None when there is
+        none.
+        """
         return self._nearest(name, self._by_name.get(base_name(name).lower(), []), near)
 
     def find_stem(self, stem: str, near: str) -> str | None:
@@ -392,7 +426,7 @@ def _distance_rank(path: str, near: str) -> tuple[int, bool, int]:
     target = os.path.dirname(os.path.abspath(near)).split(os.sep)
     shared = len(os.path.commonprefix([parts, target]))
     unusual = len(parts) > shared and not any(part.lower() in _PICTURE_FOLDERS for part in parts[shared:])
-    return -shared, unusual, PICTURE_SUFFIXES.index(os.path.splitext(path)[1].lower())
+    return -shared, unusual, IMAGE_SUFFIXES.index(os.path.splitext(path)[1].lower())
 
 
 def ambiguity_findings(index: PictureIndex, where: str) -> list[Finding]:
@@ -400,17 +434,23 @@ def ambiguity_findings(index: PictureIndex, where: str) -> list[Finding]:
     if not index.ambiguous:
         return []
     name, chosen = index.ambiguous[0]
-    return [Finding("warning", "ambiguous-image", where,
-                    f"expected one picture for each name, got several for {len(index.ambiguous)} of them, first "
-                    f"'{name}' (took {chosen}); move the copies elsewhere")]
+    return [
+        Finding(
+            "warning",
+            "ambiguous-image",
+            where,
+            f"expected one picture for each name, got several for {len(index.ambiguous)} of them, first "
+            f"'{name}' (took {chosen}); move the copies elsewhere",
+        )
+    ]
 
 
 class ListedPaths:
     """Finds the pictures that a text file names, wherever the data has moved since it was written.
 
-    Tried in this order: as an absolute path, below the text file's folder, below the current folder, below the three
-    folders above the text file (Darknet's lists are written from its own folder), and last by file name anywhere below
-    the text file's folder, when just one picture there has that name.
+    Tried in this order: as an absolute path, below the text file's folder, below the current folder, below
+    the three folders above the text file (Darknet's lists are written from its own folder), and last by file
+    name anywhere below the text file's folder, when just one picture there has that name.
     """
 
     def __init__(self, text_file: str):
@@ -435,8 +475,12 @@ class ListedPaths:
 
 def missing_picture(where: str, entry: str) -> Finding:
     """The finding for a listed picture that is nowhere."""
-    return Finding("error", "missing-image", where,
-                   f"expected a picture, got '{entry}', which does not exist; correct the path or take the line out")
+    return Finding(
+        "error",
+        "missing-image",
+        where,
+        f"expected a picture, got '{entry}', which does not exist; correct the path or take the line out",
+    )
 
 
 def size_or_none(path: str) -> tuple[int, int] | None:
@@ -445,6 +489,33 @@ def size_or_none(path: str) -> tuple[int, int] | None:
         return image_size(path)
     except (OSError, ValueError):
         return None
+
+
+def size_findings(
+    stated: tuple[int, int] | None, actual: tuple[int, int] | None, where: str
+) -> list[Finding]:
+    """A warning when the (height, width) that a file states is not that of the upright picture."""
+    if stated is None or actual is None or stated == actual:
+        return []
+    sizes = f"expected the size of the upright picture, {actual[1]}x{actual[0]}, got {stated[1]}x{stated[0]}"
+    if stated == actual[::-1]:
+        return [
+            Finding(
+                "warning",
+                "exif-size",
+                where,
+                f"{sizes}: the picture is turned by its EXIF mark, and the boxes may be those of the picture "
+                "lying on its side; look at them",
+            )
+        ]
+    return [
+        Finding(
+            "warning",
+            "size-mismatch",
+            where,
+            f"{sizes}: the boxes may be those of a resized picture; look at them",
+        )
+    ]
 
 
 def path_for_list(path: str, folder: str) -> str:
@@ -459,6 +530,8 @@ def copy_picture(path: str, folder: str) -> str:
     A picture that is there already, with the same bytes, is not copied again.
     """
     os.makedirs(folder, exist_ok=True)
+    if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
+        return path
     stem, suffix = os.path.splitext(os.path.basename(path))
     number = 1
     while True:
@@ -473,16 +546,20 @@ def copy_picture(path: str, folder: str) -> str:
 
 
 def _suffixes_of(suffix: str) -> tuple[str, ...]:
-    return (suffix, *PICTURE_SUFFIXES, *(other.upper() for other in PICTURE_SUFFIXES))
+    return (suffix, *IMAGE_SUFFIXES, *(other.upper() for other in IMAGE_SUFFIXES))
 
 
 def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annotation]:
-    """The annotations without their crowd regions, for formats that cannot mark them; what is left out is logged."""
+    """The annotations without their crowd regions, for formats that cannot mark them; what is left out is
+    logged.
+    """
     count = int(sum(annotation.crowd.sum() for annotation in annotations))
     if count:
         logger.warning("%s: left out %d crowd regions, which this format cannot mark", format, count)
-    return [annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation
-            for annotation in annotations]
+    return [
+        annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation
+        for annotation in annotations
+    ]
 
 
 # Picture sizes
@@ -491,17 +568,14 @@ def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annota
 def image_size(path: str) -> tuple[int, int]:
     """(height, width) in pixels of the upright picture, EXIF rotation applied, from the file's header.
 
-    JPEG: ISO/IEC 10918-1 B.2.2 and the orientation tag of EXIF 2.3; PNG: ISO/IEC 15948 11.2.2; BMP: BITMAPINFOHEADER.
-    Anything else, or a header that makes no sense, is decoded with OpenCV. Raises OSError when the file cannot be
-    opened and ValueError when it is no picture.
+    JPEG: ISO/IEC 10918-1 B.2.2 and the orientation tag of EXIF 2.3; PNG: ISO/IEC 15948 11.2.2; BMP:
+    BITMAPINFOHEADER. Anything else, or a header that makes no sense, is decoded with OpenCV. Raises OSError
+    when the file cannot be opened and ValueError when it is no picture.
     """
     with open(path, "rb") as file:
         shape = _size_from_header(file)
     if shape is None:
-        image = cv2.imread(path, cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{path}: expected a picture, got a file that cannot be decoded")
-        shape = image.shape[0], image.shape[1]
+        shape = read_image(path).shape[:2]
     return shape
 
 
@@ -573,7 +647,9 @@ def _png_size(file) -> tuple[int, int] | None:
 
 
 def _exif_orientation(tiff: bytes) -> int:
-    """Tag 0x0112 of the first directory: 1 is upright, 5 to 8 lie on their side. 1 when it is absent or nonsense."""
+    """Tag 0x0112 of the first directory: 1 is upright, 5 to 8 lie on their side. 1 when it is absent or
+    nonsense.
+    """
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
         return 1

@@ -1,7 +1,8 @@
 """Text files of keras-yolo3: a picture a line, `path x_min,y_min,x_max,y_max,class_id x_min,...`.
 
-Coordinates are pixels of the upright picture, origin top left; a line without boxes is a picture of background.
-Read tolerantly: paths with spaces (quoted or not), decimals, trailing commas, blank lines, '#' comments.
+Coordinates are pixels of the upright picture, origin top left; a line without boxes is a picture of
+background. Read tolerantly: paths with spaces (quoted or not), decimals, trailing commas, blank lines, '#'
+comments.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from yolo3.datasets.annotation import (
-    PICTURE_SUFFIXES,
     Annotation,
     Box,
     ClassMap,
@@ -36,6 +36,7 @@ from yolo3.datasets.annotation import (
     without_crowd,
     write_class_names,
 )
+from yolo3.images import IMAGE_SUFFIXES
 
 NAME = "keras-yolo3"
 _EXPECTED = "expected 'x_min,y_min,x_max,y_max,class_id'"
@@ -67,8 +68,8 @@ def list_names(path: str) -> list[str]:
 def read(path: str, class_names: Sequence[str] | None = None, list_name: str | None = None) -> Dataset:
     """Read one text file, one list of a folder, or all lists of a folder.
 
-    When the data names its classes (classes.txt beside it) and `class_names` is given too, ids are mapped by name.
-    Raises ValueError when the path holds nothing of this format or not that list.
+    When the data names its classes (classes.txt beside it) and `class_names` is given too, ids are mapped by
+    name. Raises ValueError when the path holds nothing of this format or not that list.
     """
     files = _files_to_read(path, list_name)
     own_names = find_class_names(files[0], path)
@@ -78,7 +79,9 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     for file in files:
         _read_file(file, id_map, annotations, findings)
     if not annotations and not findings:
-        raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no pictures")
+        raise ValueError(
+            f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no pictures"
+        )
     names = list(class_names or own_names or _names_from_ids(path, annotations))
     return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
 
@@ -86,8 +89,8 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 def write(dataset: Dataset, path: str) -> None:
     """Write a text file (a path that ends in .txt) or `<list>.txt` in a folder, and classes.txt beside it.
 
-    Pictures stay where they are. The format knows no difficult and no crowd: the first mark is lost, crowd regions
-    are left out and counted in the log.
+    Pictures stay where they are. The format knows no difficult and no crowd: the first mark is lost, crowd
+    regions are left out and counted in the log.
     """
     file = path if has_suffix(path, ".txt") else os.path.join(path, f"{list_of(dataset)}.txt")
     folder = os.path.dirname(os.path.abspath(file))
@@ -100,7 +103,9 @@ def write(dataset: Dataset, path: str) -> None:
 
 
 def parse_line(line: str) -> ParsedLine | None:
-    """Take a line apart, boxes from the right end; None for blank lines and comments. Inverse of `format_line`."""
+    """Take a line apart, boxes from the right end; None for blank lines and comments. Inverse of
+    `format_line`.
+    """
     line = line.strip().lstrip("\ufeff")
     if not line or line.startswith("#"):
         return None
@@ -115,18 +120,22 @@ def parse_line(line: str) -> ParsedLine | None:
 
 
 def format_line(annotation: Annotation, folder: str) -> str:
-    """A line for a text file in `folder`; the path is quoted when it holds white space or could be misread."""
+    """A line for a text file in `folder`; a path that holds white space or could be misread is quoted."""
     path = path_for_list(annotation.image_path, folder)
     if re.search(r"\s", path) or path[:1] in "#'\"":
         path = _quote(path)
-    boxes = [",".join([*(_format_number(value) for value in box.tolist()), str(int(class_id))])
-             for box, class_id in zip(annotation.boxes, annotation.class_ids)]
+    boxes = [
+        ",".join([*(_format_number(value) for value in box.tolist()), str(int(class_id))])
+        for box, class_id in zip(annotation.boxes, annotation.class_ids, strict=True)
+    ]
     return " ".join([path, *boxes])
 
 
 def _quote(path: str) -> str:
     if "\n" in path or "\r" in path or ('"' in path and "'" in path):
-        raise ValueError(f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it")
+        raise ValueError(
+            f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it"
+        )
     return f"'{path}'" if '"' in path else f'"{path}"'
 
 
@@ -138,7 +147,7 @@ def _split_line(line: str) -> tuple[str, list[str], list[str]]:
     """Path, box tokens, and faults found on the way."""
     if line[0] in "\"'" and line.find(line[0], 1) > 0:
         end = line.index(line[0], 1)
-        tokens = line[end + 1:].split()
+        tokens = line[end + 1 :].split()
         return line[1:end], [token for token in tokens if token != ","], []
     words = list(re.finditer(r"\S+", line))
     first_box = len(words)
@@ -151,17 +160,19 @@ def _split_line(line: str) -> tuple[str, list[str], list[str]]:
 
 def _cut_stray_words(path: str, tokens: list[str]) -> tuple[str, list[str], list[str]]:
     """A 'path' that holds a box or goes on after a picture's suffix has words that belong to neither."""
-    match = re.match(rf".*?({'|'.join(re.escape(suffix) for suffix in PICTURE_SUFFIXES)})(?=\s)", path, re.IGNORECASE)
-    if match is None or has_suffix(path, PICTURE_SUFFIXES):
+    match = re.match(
+        rf".*?({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})(?=\s)", path, re.IGNORECASE
+    )
+    if match is None or has_suffix(path, IMAGE_SUFFIXES):
         return path, tokens, []
-    stray = path[match.end():].split()
+    stray = path[match.end() :].split()
     boxes = [word for word in stray if _is_box_like(word)]
     others = " ".join(word for word in stray if not _is_box_like(word))
     return match.group(), boxes + tokens, [f"{_EXPECTED}, without spaces inside a box, got '{others}'"]
 
 
 def _is_box_like(token: str) -> bool:
-    return bool(re.match(r"[-+.\d][^,]*,", token)) and not has_suffix(token, PICTURE_SUFFIXES)
+    return bool(re.match(r"[-+.\d][^,]*,", token)) and not has_suffix(token, IMAGE_SUFFIXES)
 
 
 def _parse_box(token: str) -> Box:
@@ -180,7 +191,9 @@ def _parse_box(token: str) -> Box:
 # Files
 
 
-def _read_file(file: str, id_map: ClassMap | None, annotations: list[Annotation], findings: list[Finding]) -> None:
+def _read_file(
+    file: str, id_map: ClassMap | None, annotations: list[Annotation], findings: list[Finding]
+) -> None:
     """Append what a text file holds to `annotations` and what is wrong with it to `findings`."""
     pictures = ListedPaths(file)
     for number, line in enumerate(read_lines(file), 1):
@@ -228,7 +241,7 @@ def _has_box_line(file: str) -> bool:
         return False
     for line in head.decode("utf-8", "replace").splitlines()[:_LINES_LOOKED_AT]:
         parsed = parse_line(line)
-        if parsed is not None and parsed.boxes and has_suffix(parsed.path, PICTURE_SUFFIXES):
+        if parsed is not None and parsed.boxes and has_suffix(parsed.path, IMAGE_SUFFIXES):
             return True
     return False
 

@@ -1,0 +1,105 @@
+"""The settings of a training run, in one frozen record that can be written down and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+from yolo3.scales import check_input_shape
+from yolo3.schedules import SCHEDULES
+
+OPTIMIZERS = ("adam", "sgd")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+CACHES = ("auto", "memory", "none")
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """See :class:`yolo3.augment.Augmentation`; ``plain_share``: last part of the run that goes without mosaic."""
+
+    jitter: float = 0.3
+    zoom: tuple[float, float] = (0.8, 1.2)
+    flip: float = 0.5
+    hue: float = 0.1
+    saturation: float = 1.5
+    exposure: float = 1.5
+    mosaic: float = 0.5
+    mosaic_zoom: tuple[float, float] = (0.6, 1.4)
+    plain_share: float = 0.15
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `train` does; the command line's options in the same words.
+
+    ``data``: file or folder, None for the embedded set. ``model``: None for the network that the number of anchors
+    means. ``burn_in``: steps, None for a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None
+    for a tenth of the run when pretrained weights are given. ``ema``: momentum of the averaged weights, None for one
+    that fits the length of the run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run.
+    """
+
+    anchors: str
+    data: str | None = None
+    format: str | None = None
+    classes: str | None = None
+    model: str | None = None
+    anchor_mask: tuple[tuple[int, ...], ...] | None = None
+    train_list: str | None = None
+    val_list: str | None = None
+    val: str | None = None
+    val_split: float = 0.1
+    skip_bad: bool = False
+    input_size: tuple[int, int] = (416, 416)
+    resize: str = "letterbox"
+    multi_scale: bool = False
+    epochs: int = 100
+    batch_size: int = 8
+    accumulate: int = 1
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    burn_in: int | None = None
+    weight_decay: float = 5e-4
+    clip_norm: float = 0.0
+    ema: float | None = None
+    ignore_thresh: float = 0.5
+    precision: str = "auto"
+    jit_compile: bool = False
+    weights: str | None = None
+    freeze_epochs: int | None = None
+    cache: str = "auto"
+    workers: int = 0
+    evaluate_every: int | None = None
+    seed: int = 0
+    output: str | None = None
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+
+    def __post_init__(self):
+        check_input_shape(self.input_size)
+        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        for name in ("epochs", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate}")
+        if not 0 <= self.val_split < 1:
+            raise ValueError(f"val_split: expected a share from 0 to below 1, got {self.val_split}")
+
+
+def format_config(config: TrainConfig) -> str:
+    """Return the settings as JSON text. Inverse: :func:`parse_config`."""
+    return json.dumps(dataclasses.asdict(config), indent=2)
+
+
+def parse_config(text: str) -> TrainConfig:
+    """Return the settings that :func:`format_config` wrote."""
+    values = json.loads(text)
+    augment = {name: _tuples(value) for name, value in values.pop("augment").items()}
+    return TrainConfig(**{name: _tuples(value) for name, value in values.items()}, augment=AugmentSettings(**augment))
+
+
+def _tuples(value):
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

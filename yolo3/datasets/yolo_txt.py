@@ -1,0 +1,464 @@
+"""YOLO's own form: a text file a picture, `class_id centre_x centre_y width height` a line, relative to the
+picture.
+
+Found through data.yaml (Ultralytics), a Darknet .data file, lists of picture paths, or folders of pictures
+with labels beside them or in labels/. Polygons become the boxes around them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from yolo3.datasets.annotation import (
+    Annotation,
+    Box,
+    ClassMap,
+    Dataset,
+    Finding,
+    ListedPaths,
+    build_annotation,
+    copy_picture,
+    dataset_name,
+    find_class_names,
+    group_by_folder,
+    has_suffix,
+    image_size,
+    list_of,
+    missing_picture,
+    numbered_class_names,
+    read_class_names,
+    read_lines,
+    read_text,
+    replace_file,
+    require_list,
+    stem_of,
+    walk_files,
+    without_crowd,
+)
+from yolo3.images import IMAGE_SUFFIXES
+
+NAME = "yolo"
+_PICTURE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
+_LABEL_FOLDERS = ("labels", "label", "Labels")
+_PICTURES_LOOKED_AT = 50
+_LISTS = ("train", "val", "valid", "validation", "test")
+_EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the picture"
+
+
+@dataclass
+class Layout:
+    """Where a data set's pictures are, by list (name to folders or text files), and its class names."""
+
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    names: list[str] | None = None
+    loose: list[str] = field(default_factory=list)  # pictures, or lists of them, without a list's name
+
+
+def matches(path: str) -> bool:
+    """Whether a path is, or holds, a data.yaml, a Darknet .data file, or pictures with label files in this
+    form.
+    """
+    if os.path.isfile(path):
+        if _parse_yaml(path) is not None or _parse_darknet_data(path) is not None:
+            return True
+        return _has_labels(_listed_pictures(path))
+    if any(_settings_in(path)):
+        return True
+    pictures = [file for file in walk_files(path) if has_suffix(file, IMAGE_SUFFIXES)]
+    return _has_labels(picture for picture in pictures if find_label(picture) is not None)
+
+
+def list_names(path: str) -> list[str]:
+    """Names of the lists: those of data.yaml or the .data file, else text files of paths, else folders."""
+    return list(_find_layout(path).lists)
+
+
+def read(path: str, class_names: Sequence[str] | None = None, list_name: str | None = None) -> Dataset:
+    """Read a folder, one of its lists, a data.yaml, a .data file or a text file of picture paths.
+
+    When the data names its classes and `class_names` is given too, ids are mapped by name. Raises ValueError
+    when there is nothing of this format or not that list.
+    """
+    layout = _find_layout(path)
+    findings: list[Finding] = []
+    pictures = _pictures_to_read(path, layout, list_name, findings)
+    id_map = None
+    if class_names is not None and layout.names is not None:
+        id_map = ClassMap(layout.names, class_names)
+    annotations: list[Annotation] = []
+    without_label = []
+    for picture in pictures:
+        label = find_label(picture)
+        if label is None:
+            without_label.append(picture)
+        annotation = _read_picture(picture, label, id_map, findings)
+        if annotation is not None:
+            annotations.append(annotation)
+    if without_label:
+        findings.append(
+            Finding(
+                "warning",
+                "no-annotation",
+                path,
+                f"{len(without_label)} pictures have no label file "
+                f"and count as background, first {without_label[0]}",
+            )
+        )
+    if not annotations and not findings:
+        raise ValueError(f"{path}: expected pictures with label files, got no pictures")
+    names = list(class_names) if class_names is not None else layout.names or _numbered(layout)
+    return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
+
+
+def write(dataset: Dataset, path: str) -> None:
+    """Write images/<list>/, labels/<list>/ and data.yaml into a folder; pictures are copied.
+
+    Lists that data.yaml has already stay. Whether a box is difficult is not kept; crowd regions are left out
+    and counted in the log.
+    """
+    part = list_of(dataset)
+    for annotation in without_crowd(dataset.annotations, NAME):
+        picture = copy_picture(annotation.image_path, os.path.join(path, "images", part))
+        label = os.path.join(path, "labels", part, stem_of(picture) + ".txt")
+        replace_file(label, format_label(annotation, image_size(picture)))
+    settings_file = os.path.join(path, "data.yaml")
+    old = _parse_yaml(settings_file) if os.path.isfile(settings_file) else None
+    settings = {key: value for key, value in (old or {}).items() if key in _LISTS}
+    settings |= {part: f"images/{part}", "names": dict(enumerate(dataset.class_names))}
+    replace_file(settings_file, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+
+# Label files
+
+
+def parse_label(text: str, image_shape: tuple[int, int]) -> tuple[list[Box], list[tuple[int, str]]]:
+    """Boxes in pixels of a picture of `image_shape` (height, width), and (line, what is wrong). Inverse of
+    `format_label`.
+    """
+    boxes: list[Box] = []
+    faults: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                boxes.append(_parse_label_line(line, image_shape, number))
+            except ValueError as error:
+                faults.append((number, str(error)))
+    return boxes, faults
+
+
+def format_label(annotation: Annotation, image_shape: tuple[int, int]) -> str:
+    """The text of a label file."""
+    height, width = image_shape
+    lines = []
+    for box, class_id in zip(annotation.boxes.astype(float), annotation.class_ids, strict=True):
+        x_min, y_min, x_max, y_max = box
+        values = (
+            (x_min + x_max) / 2 / width,
+            (y_min + y_max) / 2 / height,
+            (x_max - x_min) / width,
+            (y_max - y_min) / height,
+        )
+        lines.append(" ".join([str(int(class_id)), *(f"{value:.9g}" for value in values)]) + "\n")
+    return "".join(lines)
+
+
+def _parse_label_line(line: str, image_shape: tuple[int, int], number: int) -> Box:
+    try:
+        class_id, *values = (float(word) for word in line.split())
+    except ValueError:
+        raise ValueError(f"{_EXPECTED}, got '{line.strip()}'") from None
+    if len(values) == 5:
+        raise ValueError(
+            f"{_EXPECTED}, got six numbers; a sixth number is the confidence of a detection: these are "
+            "results, not labels"
+        )
+    if len(values) < 4 or len(values) % 2 or class_id != class_id // 1 or not all(map(math.isfinite, values)):
+        raise ValueError(f"{_EXPECTED}, or a polygon 'class_id x1 y1 x2 y2 x3 y3 ...', got '{line.strip()}'")
+    if max(map(abs, values)) > 2:
+        raise ValueError(f"{_EXPECTED} 0..1, got '{line.strip()}': these look like pixels")
+    height, width = image_shape
+    x_min, y_min, x_max, y_max = _corners(values)
+    return Box((x_min * width, y_min * height, x_max * width, y_max * height), int(class_id), line=number)
+
+
+def _corners(values: list[float]) -> tuple[float, float, float, float]:
+    """Relative corners of a box (four numbers) or around a polygon (six numbers or more)."""
+    if len(values) == 4:
+        x, y, width, height = values
+        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
+
+
+def find_label(picture: str) -> str | None:
+    """The label file of a picture: labels/ in place of the last images/ of its path, beside it, or in labels/
+    there.
+    """
+    folder, name = os.path.split(picture)
+    name = os.path.splitext(name)[0] + ".txt"
+    parts = folder.split(os.sep)
+    for at in reversed(range(len(parts))):
+        if parts[at].lower() in _PICTURE_FOLDERS:
+            for labels in _LABEL_FOLDERS:
+                path = os.sep.join([*parts[:at], labels, *parts[at + 1 :], name])
+                if os.path.isfile(path):
+                    return path
+    for path in (
+        os.path.join(folder, name),
+        *(os.path.join(folder, labels, name) for labels in _LABEL_FOLDERS),
+    ):
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _read_picture(
+    picture: str, label: str | None, id_map: ClassMap | None, findings: list[Finding]
+) -> Annotation | None:
+    try:
+        shape = image_size(picture)
+    except (OSError, ValueError):
+        findings.append(
+            Finding(
+                "error",
+                "unreadable-image",
+                picture,
+                "expected a picture, got a file that cannot be decoded; replace it or take it out",
+            )
+        )
+        return None
+    if label is None:
+        return build_annotation(picture, [], picture, shape)
+    boxes, faults = parse_label(read_text(label), shape)
+    findings += [Finding("error", "bad-box", f"{label}:{line}", message) for line, message in faults]
+    if id_map is not None:
+        boxes = id_map.apply(boxes, label, findings)
+    return build_annotation(picture, boxes, label, shape)
+
+
+def _has_labels(pictures: Iterable[str]) -> bool:
+    """Whether one of the first pictures has a label file with a line in this form."""
+    for picture, _ in zip(pictures, range(_PICTURES_LOOKED_AT), strict=False):
+        label = find_label(picture)
+        if label is not None and parse_label(read_text(label), (1, 1))[0]:
+            return True
+    return False
+
+
+# Layouts
+
+
+def _find_layout(path: str) -> Layout:
+    if os.path.isfile(path):
+        return _layout_of_file(path)
+    if not os.path.isdir(path):
+        raise ValueError(f"{path}: expected a file or a folder, got nothing there")
+    settings = next(_settings_in(path), None)
+    if settings is not None:
+        return _layout_of_file(settings)
+    files = list(walk_files(path))
+    pictures = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
+    names = find_class_names(os.path.join(path, "_"), path) or _names_in_label_folders(files, pictures)
+    lists = {
+        stem_of(file): [file]
+        for file in files
+        if has_suffix(file, ".txt") and _is_picture_list(file, path) and _has_labels(_listed_pictures(file))
+    }
+    if lists:
+        return Layout(lists, names)
+    groups = group_by_folder(pictures, path)
+    return Layout(groups, names) if groups else Layout({}, names, pictures)
+
+
+def _layout_of_file(path: str) -> Layout:
+    """Layout from a data.yaml, a .data file or a list of pictures."""
+    settings = _parse_yaml(path)
+    if settings is not None:
+        base = _yaml_base(path, settings)
+        lists = {
+            key: [_resolve(base, entry) for entry in _as_list(settings[key])]
+            for key in _LISTS
+            if settings.get(key)
+        }
+        return Layout(lists, _yaml_names(path, settings.get("names")))
+    settings = _parse_darknet_data(path)
+    if settings is not None:
+        paths = ListedPaths(path)
+        lists = {key: [paths.find(settings[key]) or settings[key]] for key in _LISTS if settings.get(key)}
+        names_file = paths.find(settings.get("names", "")) if settings.get("names") else None
+        return Layout(lists, read_class_names(names_file) if names_file else None)
+    return Layout({}, find_class_names(path, path), [path])
+
+
+def _settings_in(folder: str) -> Iterator[str]:
+    """The data.yaml and .data files of a folder, the usual name first."""
+    entries = sorted(os.scandir(folder), key=lambda entry: (entry.name != "data.yaml", entry.name))
+    for entry in entries:
+        if entry.is_file() and not entry.name.startswith("."):
+            if _parse_yaml(entry.path) is not None or _parse_darknet_data(entry.path) is not None:
+                yield entry.path
+
+
+def _parse_yaml(path: str) -> dict[str, Any] | None:
+    """The content of an Ultralytics data file; None for anything else."""
+    if not has_suffix(path, (".yaml", ".yml")):
+        return None
+    try:
+        settings = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ValueError(f"{path}{line}: expected YAML, got '{getattr(error, 'problem', error)}'") from error
+    if isinstance(settings, dict) and "names" in settings and any(settings.get(key) for key in _LISTS):
+        return settings
+    return None
+
+
+def _yaml_base(path: str, settings: dict[str, Any]) -> str:
+    """The folder that `path:` names, seen from the file or the current folder; the file's own when it is not
+    there.
+    """
+    own = os.path.dirname(os.path.abspath(path))
+    stated = str(settings.get("path") or "")
+    for base in (os.path.join(own, stated), os.path.abspath(stated)):
+        if stated and os.path.isdir(base):
+            return base
+    return own
+
+
+def _resolve(base: str, entry: Any) -> str:
+    """A path of data.yaml; "../train/images" also means "train/images", as exports of Roboflow do."""
+    entry = str(entry).replace("\\", "/")
+    path = os.path.normpath(os.path.join(base, entry))
+    inside = os.path.normpath(os.path.join(base, re.sub(r"^(\.\./)+", "", entry)))
+    return inside if not os.path.exists(path) and os.path.exists(inside) else path
+
+
+def _yaml_names(path: str, names: Any) -> list[str]:
+    if isinstance(names, dict):
+        if sorted(names) != list(range(len(names))):
+            raise ValueError(
+                f"{path}: expected names with ids from 0 to {len(names) - 1}, got {sorted(names)}"
+            )
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"{path}: expected 'names' to be a list or 'id: name' pairs, got {names!r}")
+    names = [str(name) for name in names]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{path}: expected each class name once, got {names}")
+    return names
+
+
+def _parse_darknet_data(path: str) -> dict[str, str] | None:
+    """The `key = value` lines of a Darknet .data file; None for anything else."""
+    if not has_suffix(path, ".data"):
+        return None
+    pairs = (
+        line.split("=", 1) for line in read_lines(path) if "=" in line and not line.lstrip().startswith("#")
+    )
+    settings = {key.strip(): value.strip() for key, value in pairs}
+    return settings if "train" in settings or "valid" in settings else None
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _names_in_label_folders(files: Iterable[str], pictures: Iterable[str]) -> list[str] | None:
+    """Names from the classes.txt that labelling tools put among the labels."""
+    stems = {stem_of(picture) for picture in pictures}
+    for file in files:
+        if (
+            os.path.basename(file) in ("classes.txt", "obj.names", "_darknet.labels")
+            and stem_of(file) not in stems
+        ):
+            return read_class_names(file)
+    return None
+
+
+# Pictures
+
+
+def _is_picture_list(file: str, root: str) -> bool:
+    """Whether a text file, in the root or directly below it, names pictures line by line."""
+    if os.path.relpath(file, root).count(os.sep) > 1 or os.path.getsize(file) == 0:
+        return False
+    with open(file, "rb") as stream:
+        head = stream.read(8192)
+    first = (
+        head.decode("utf-8", "replace").splitlines()[0].strip().lstrip("\ufeff") if b"\0" not in head else ""
+    )
+    return has_suffix(first, IMAGE_SUFFIXES)
+
+
+def _listed_pictures(file: str) -> Iterator[str]:
+    """The pictures of a list that exist."""
+    with open(file, "rb") as stream:
+        if b"\0" in stream.read(4096):
+            return
+    paths = ListedPaths(file)
+    for line in read_lines(file):
+        entry = line.strip()
+        if has_suffix(entry, IMAGE_SUFFIXES) and (picture := paths.find(entry)) is not None:
+            yield picture
+
+
+def _pictures_to_read(path: str, layout: Layout, list_name: str | None, findings: list[Finding]) -> list[str]:
+    """Pictures of one list, or of all lists together, then each once."""
+    if list_name is not None:
+        require_list(path, list_name, layout.lists)
+        return _expand(path, layout.lists[list_name], findings)
+    if not layout.lists:
+        return _expand(path, layout.loose, findings)
+    every = (picture for entries in layout.lists.values() for picture in _expand(path, entries, findings))
+    return list(dict.fromkeys(every))
+
+
+def _expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[str]:
+    """Pictures, folders of pictures and text files of picture paths, made into pictures."""
+    pictures: list[str] = []
+    for entry in entries:
+        if os.path.isdir(entry):
+            pictures += [file for file in walk_files(entry) if has_suffix(file, IMAGE_SUFFIXES)]
+        elif has_suffix(entry, IMAGE_SUFFIXES):
+            pictures.append(entry)
+        elif os.path.isfile(entry):
+            pictures += _read_picture_list(entry, findings)
+        else:
+            raise ValueError(
+                f"{path}: expected a folder or a list of pictures at {entry}, got nothing there; correct "
+                "the path"
+            )
+    return pictures
+
+
+def _read_picture_list(file: str, findings: list[Finding]) -> list[str]:
+    paths = ListedPaths(file)
+    pictures = []
+    for number, line in enumerate(read_lines(file), 1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        picture = paths.find(entry)
+        if picture is None:
+            findings.append(missing_picture(f"{file}:{number}", entry))
+        else:
+            pictures.append(picture)
+    return pictures
+
+
+def _numbered(layout: Layout) -> list[str]:
+    """Numbered class names up to the highest id of all lists, so that each list gives the same ones."""
+    pictures = [
+        *_expand("", layout.loose, []),
+        *(picture for entries in layout.lists.values() for picture in _expand("", entries, [])),
+    ]
+    labels = (find_label(picture) for picture in dict.fromkeys(pictures))
+    texts = (read_text(label) for label in labels if label is not None)
+    return numbered_class_names(box.class_id for text in texts for box in parse_label(text, (1, 1))[0])

@@ -1,0 +1,546 @@
+"""Pictures that people look at: boxes on photographs, contact sheets, training and precision-recall curves.
+
+Images are uint8 RGB arrays [H, W, 3]; inputs are never changed. Boxes are corner boxes [N, 4] in pixels of
+the image.
+"""
+
+import colorsys
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+TRUTH_COLOUR = (60, 230, 90)
+SHEET_COLOUR = (32, 32, 36)
+_GOLDEN_TURN = 0.618033988749895  # steps of the golden ratio spread hues evenly, however many are taken
+# (saturation, value) of the first six classes, the next six, ...: neighbouring hues differ in lightness too.
+_SHADES = ((0.85, 1.0), (0.55, 0.75), (1.0, 0.62), (0.38, 1.0))
+
+
+def class_colour(class_id: int) -> tuple[int, int, int]:
+    """Return (r, g, b), 0..255, always the same for a class."""
+    hue = (class_id * _GOLDEN_TURN + 0.02) % 1.0
+    saturation, value = _SHADES[(class_id // 6) % len(_SHADES)]
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def text_colour(background: Sequence[int]) -> tuple[int, int, int]:
+    """Return black or white, whichever is legible on the (r, g, b) background (ITU-R BT.601 luma)."""
+    luma = 0.299 * background[0] + 0.587 * background[1] + 0.114 * background[2]
+    return BLACK if luma > 140 else WHITE
+
+
+def line_width(image_shape: Sequence[int]) -> int:
+    """Return the width of box lines in pixels: a 300th of the picture's shorter side, at least 1."""
+    return max(1, round(min(image_shape[:2]) / 300))
+
+
+def font_size(image_shape: Sequence[int]) -> int:
+    """Return the height of label text in pixels: a 32nd of the picture's shorter side, at least 10."""
+    return max(10, round(min(image_shape[:2]) / 32))
+
+
+# ------------------------------------------------------------------------------------------------- boxes
+
+
+def draw_boxes(
+    image: np.ndarray,
+    boxes_xyxy,
+    class_ids,
+    class_names: Sequence[str],
+    scores=None,
+    colours: Mapping[int, tuple[int, int, int]] | Sequence | None = None,
+) -> np.ndarray:
+    """Return a copy of the image with boxes and labels, the best scores on top.
+
+    ``boxes_xyxy`` [N, 4] pixels, ``class_ids`` [N], ``scores`` [N] 0..1 or None. ``colours``: (r, g, b) by
+    class id, else those of :func:`class_colour`. Line width and text size follow the picture; labels stay
+    inside it and keep out of each other's way where there is room. Raises ``ValueError`` for arrays of
+    different lengths.
+    """
+    canvas = _canvas(image)
+    boxes, ids, scores = _checked_boxes(boxes_xyxy, class_ids, scores)
+    paint = [class_colour(int(i)) if colours is None else tuple(map(int, colours[int(i)])) for i in ids]
+    _draw_outlines(canvas, boxes, paint, scores)
+    _paint_labels(canvas, _place_labels(canvas.shape, boxes, _texts(ids, class_names, scores), paint, scores))
+    return canvas
+
+
+def draw_comparison(
+    image: np.ndarray, truth_boxes, truth_ids, boxes, ids, scores, class_names: Sequence[str]
+) -> np.ndarray:
+    """Return a copy of the image with predictions in colour and the truth dashed in white and green.
+
+    Truth boxes [M, 4] with ``truth_ids`` [M] carry a label, black on white, only where no prediction of the
+    same class covers them (IoU of at least .5): a white label is one to look at.
+    """
+    canvas = _canvas(image)
+    truth_boxes, truth_ids, _ = _checked_boxes(truth_boxes, truth_ids, None)
+    boxes, ids, scores = _checked_boxes(boxes, ids, scores)
+    paint = [class_colour(int(i)) for i in ids]
+    _draw_outlines(canvas, boxes, paint, scores)
+    for box in truth_boxes:
+        _draw_dashed(canvas, box)
+    missed = ~_covered(truth_boxes, truth_ids, boxes, ids)
+    texts = _texts(truth_ids[missed], class_names, None)
+    labels = _place_labels(canvas.shape, truth_boxes[missed], texts, [WHITE] * len(texts), below=True)
+    texts = _texts(ids, class_names, scores)
+    _paint_labels(canvas, _place_labels(canvas.shape, boxes, texts, paint, scores, taken=labels))
+    return canvas
+
+
+def _ranking(num_boxes: int, scores) -> np.ndarray:
+    """Return the indices of the boxes, the best score last."""
+    return np.arange(num_boxes) if scores is None else np.argsort(scores, kind="stable")
+
+
+def _draw_outlines(canvas: np.ndarray, boxes, paint, scores) -> None:
+    for index in _ranking(len(boxes), scores):
+        _draw_rectangle(canvas, boxes[index], paint[index])
+
+
+def _covered(truth_boxes, truth_ids, boxes, ids) -> np.ndarray:
+    from yolo3.boxes import pairwise_iou
+
+    if not len(boxes):
+        return np.zeros(len(truth_boxes), bool)
+    overlap = pairwise_iou(truth_boxes, boxes)
+    return ((overlap >= 0.5) & (truth_ids[:, None] == ids[None])).any(axis=1)
+
+
+def _canvas(image: np.ndarray) -> np.ndarray:
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(f"image: expected uint8 [height, width, 3], got {image.dtype} {list(image.shape)}")
+    return np.ascontiguousarray(image).copy()
+
+
+def _checked_boxes(boxes_xyxy, class_ids, scores):
+    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    ids = np.asarray(class_ids, np.int64).reshape(-1)
+    scores = None if scores is None else np.asarray(scores, np.float64).reshape(-1)
+    lengths = [len(boxes), len(ids)] + ([] if scores is None else [len(scores)])
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            f"expected as many class ids and scores as boxes, got {', '.join(map(str, lengths))}"
+        )
+    return boxes, ids, scores
+
+
+def _texts(ids, class_names: Sequence[str], scores) -> list[str]:
+    names = [class_names[i] if 0 <= i < len(class_names) else f"class {i}" for i in ids]
+    return (
+        names
+        if scores is None
+        else [f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)]
+    )
+
+
+def _pixel_box(box, image_shape) -> tuple[int, int, int, int] | None:
+    """Return whole-pixel corners inside the picture, None for a box outside it or not finite."""
+    if not np.isfinite(box).all():
+        return None
+    height, width = image_shape[:2]
+    if box[2] < 0 or box[3] < 0 or box[0] > width or box[1] > height:
+        return None
+    low = np.clip(np.round(box[:2]), 0, [width - 1, height - 1])
+    high = np.clip(np.round(box[2:]) - 1, low, [width - 1, height - 1])
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _draw_rectangle(canvas: np.ndarray, box, colour) -> None:
+    """Draw the outline inwards from the edge of the box, so that neighbouring boxes do not share lines."""
+    corners = _pixel_box(box, canvas.shape)
+    if corners is None:
+        return
+    left, top, right, bottom = corners
+    room = max(1, min(right - left, bottom - top) // 4)  # a thick line must not fill a small box
+    width = min(line_width(canvas.shape), room)
+    canvas[top : top + width, left : right + 1] = colour
+    canvas[bottom + 1 - width : bottom + 1, left : right + 1] = colour
+    canvas[top : bottom + 1, left : left + width] = colour
+    canvas[top : bottom + 1, right + 1 - width : right + 1] = colour
+
+
+def _draw_dashed(canvas: np.ndarray, box) -> None:
+    """Draw a thin outline in dashes of white and green: on any background one of them can be seen."""
+    corners = _pixel_box(box, canvas.shape)
+    if corners is None:
+        return
+    left, top, right, bottom = corners
+    width = max(1, line_width(canvas.shape) // 2)
+    dash = max(3, 4 * line_width(canvas.shape))
+    across = _dashes(right + 1 - left, dash)[None]  # [1, W, 3]
+    down = _dashes(bottom + 1 - top, dash)[:, None]  # [H, 1, 3]
+    canvas[top : min(top + width, bottom + 1), left : right + 1] = across
+    canvas[max(bottom + 1 - width, top) : bottom + 1, left : right + 1] = across
+    canvas[top : bottom + 1, left : min(left + width, right + 1)] = down
+    canvas[top : bottom + 1, max(right + 1 - width, left) : right + 1] = down
+
+
+def _dashes(length: int, dash: int) -> np.ndarray:
+    """Return uint8 [length, 3], white and green by turns."""
+    odd = (np.arange(length) // dash) % 2 == 1
+    return np.where(odd[:, None], TRUTH_COLOUR, WHITE).astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------------ labels
+
+
+@lru_cache(maxsize=32)
+def _font(size: int):
+    """Return DejaVu Sans, which matplotlib carries with it, at ``size`` pixels."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
+    )
+
+
+@lru_cache(maxsize=512)
+def _text_mask(text: str, size: int) -> np.ndarray:
+    """Return float32 [h, w], 0..1: the text with its margins, how much of each pixel it covers."""
+    from PIL import Image, ImageDraw
+
+    font = _font(size)
+    ascent, descent = font.getmetrics()
+    pad = max(1, size // 6)
+    mask = Image.new("L", (math.ceil(font.getlength(text)) + 2 * pad, ascent + descent), 0)
+    ImageDraw.Draw(mask).text((pad, 0), text, fill=255, font=font)
+    return np.asarray(mask, np.float32) / 255
+
+
+def _fitting_mask(text: str, size: int, max_width: int, max_height: int) -> np.ndarray:
+    """Return the mask of the text, shortened with an ellipsis if it is wider than the picture."""
+    mask = _text_mask(text, size)
+    keep = len(text) - 1
+    while mask.shape[1] > max_width and keep > 0:
+        keep = min(keep, max(1, int(keep * max_width / mask.shape[1])))
+        mask = _text_mask(text[:keep] + "…", size)
+        keep -= 1
+    return mask[:max_height, :max_width]
+
+
+@dataclass(frozen=True, eq=False)
+class _Label:
+    """A text with its place: float32 mask [h, w], its corner in the picture, the colour of its plate."""
+
+    left: int
+    top: int
+    mask: np.ndarray
+    colour: tuple[int, int, int]
+
+
+def _place_labels(image_shape, boxes, texts, paint, scores=None, taken=(), below=False) -> list[_Label]:
+    """Return ``taken`` and a label for each box in the picture, the best score first to choose its place."""
+    labels = list(taken)
+    for index in _ranking(len(boxes), scores)[::-1]:
+        corners = _pixel_box(boxes[index], image_shape)
+        if corners is not None:
+            mask = _fitting_mask(texts[index], font_size(image_shape), image_shape[1], image_shape[0])
+            places = _label_places(corners, mask.shape, image_shape, below)
+            free = [place for place in places if not _collides(place, mask.shape, labels)]
+            labels.append(_Label(*(free or places)[0], mask, paint[index]))
+    return labels
+
+
+def _paint_labels(canvas: np.ndarray, labels: Sequence[_Label]) -> None:
+    """Paint the labels, the first on top."""
+    for label in reversed(labels):
+        height, width = label.mask.shape
+        area = canvas[label.top : label.top + height, label.left : label.left + width]
+        plate = 0.15 * area + 0.85 * np.array(
+            label.colour, np.float32
+        )  # a hint of the picture shines through
+        cover = label.mask[..., None]
+        ink = np.array(text_colour(label.colour), np.float32)
+        area[:] = np.round(plate * (1 - cover) + ink * cover).astype(np.uint8)
+
+
+def _label_places(corners, size, image_shape, below: bool) -> list[tuple[int, int]]:
+    """Return (left, top) of the places for a label, best first, each moved inside the picture."""
+    left, top, right, bottom = corners
+    height, width = size
+    far = right + 1 - width
+    above, under, inside, inside_low = (
+        (left, y) for y in (top - height, bottom + 1, top, bottom + 1 - height)
+    )
+    right_above, right_under = (far, top - height), (far, bottom + 1)
+    if below:
+        places = [under, inside_low, right_under, above]
+    elif 2 * height > bottom - top or width > right - left:  # inside, it would hide the object
+        places = [above, under, right_above, right_under, inside]
+    else:
+        places = [above, inside, under, right_above, right_under]
+    limit_x, limit_y = image_shape[1] - width, image_shape[0] - height
+    fits = [place for place in places if 0 <= place[1] <= limit_y]
+    return [(min(max(x, 0), limit_x), min(max(y, 0), limit_y)) for x, y in fits or [inside]]
+
+
+def _collides(place, size, labels: Sequence[_Label]) -> bool:
+    left, top = place
+    right, bottom = left + size[1], top + size[0]
+    return any(
+        left < other.left + other.mask.shape[1]
+        and right > other.left
+        and top < other.top + other.mask.shape[0]
+        and bottom > other.top
+        for other in labels
+    )
+
+
+# ------------------------------------------------------------------------------------------------ sheets
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    columns: int | None = None,
+    cell: int = 320,
+    titles: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return one image with all images in a grid, each fitted undistorted into a square of ``cell`` pixels.
+
+    ``columns``: None makes the sheet nearly square. ``titles``: one for each image, drawn under it. Raises
+    ``ValueError`` without images or with another number of titles.
+    """
+    if not len(images):
+        raise ValueError("contact_sheet: expected at least one image, got none")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"contact_sheet: expected {len(images)} titles, got {len(titles)}")
+    columns = min(columns or math.ceil(math.sqrt(len(images))), len(images))
+    gap = max(2, cell // 40)
+    rows = []
+    for start in range(0, len(images), columns):
+        part = slice(start, start + columns)
+        rows.append(_sheet_row(images[part], None if titles is None else titles[part], columns, cell, gap))
+    return np.concatenate([np.full((gap, rows[0].shape[1], 3), SHEET_COLOUR, np.uint8), *rows])
+
+
+def _sheet_row(images, titles, columns: int, cell: int, gap: int) -> np.ndarray:
+    """Return one row of a contact sheet, as high as its highest image, with titles and the gap under it."""
+    fitted = [_fitted(_canvas(image), cell) for image in images]
+    height, size = max(image.shape[0] for image in fitted), max(10, cell // 22)
+    strip = 0 if titles is None else _text_mask("Ag", size).shape[0]
+    row = np.full((height + strip + gap, columns * (cell + gap) + gap, 3), SHEET_COLOUR, np.uint8)
+    for index, image in enumerate(fitted):
+        left = gap + index * (cell + gap)
+        x, y = left + (cell - image.shape[1]) // 2, (height - image.shape[0]) // 2
+        row[y : y + image.shape[0], x : x + image.shape[1]] = image
+        if titles is not None:
+            _write_title(row[height : height + strip, left : left + cell], titles[index], size)
+    return row
+
+
+def _fitted(image: np.ndarray, cell: int) -> np.ndarray:
+    """Return the image scaled so that its longer side is ``cell`` pixels."""
+    import cv2
+
+    scale = cell / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _write_title(strip: np.ndarray, title: str, size: int) -> None:
+    mask = _fitting_mask(title, size, strip.shape[1], strip.shape[0])[..., None]
+    area = strip[: mask.shape[0], : mask.shape[1]]
+    area[:] = np.round(area * (1 - mask) + 235 * mask).astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------------ curves
+
+# Parts of the loss in the order in which they are drawn; each also with "val_".
+_LOSS_PARTS = ("xy", "wh", "objectness", "no_object", "class")
+_SCORE_COLUMNS = ("AP50", "AP", "val_AP50", "val_AP")
+
+
+def draw_training_curves(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> None:
+    """Draw a run's CSV as three panels: total loss, parts of the loss, AP with the learning rate.
+
+    Columns: ``epoch``, ``loss``, ``xy``, ``wh``, ``objectness``, ``no_object``, ``class``, the same with
+    ``val_``, ``AP50``, ``AP``, ``learning_rate``. Those that are there are drawn; empty cells are skipped.
+    The picture is replaced atomically.
+    """
+    columns = _read_columns(csv_path)
+    figure = _figure((15, 4.5))
+    epochs = columns.pop("epoch", None)
+    if epochs is None:
+        epochs = np.arange(1, 1 + len(next(iter(columns.values()), ())))
+    total, parts, score = figure.subplots(1, 3)
+    _plot_pairs(total, epochs, columns, ("loss",), "loss")
+    _plot_pairs(parts, epochs, columns, _LOSS_PARTS, "parts of the loss")
+    _plot_scores(score, epochs, columns)
+    _save_figure(figure, png_path)
+
+
+def _read_columns(csv_path) -> dict[str, np.ndarray]:
+    """Return column name to float64 [rows], NaN where a cell is empty or no number."""
+    with open(csv_path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows, names = list(reader), [name for name in reader.fieldnames or () if name]
+    return {name.strip(): np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _figure(size_inches: tuple[float, float]):
+    """Return a matplotlib figure drawn by Agg, whatever backend the user has chosen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size_inches, dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save_figure(figure, path) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    _replace_bytes(path, buffer.getvalue())
+
+
+def _plot(axes, epochs, values, label: str, **style) -> bool:
+    """Plot what is finite; a single point gets a marker, since a line of one point is invisible."""
+    there = np.isfinite(values) & np.isfinite(epochs)
+    if not there.any():
+        return False
+    marker = "o" if there.sum() < 30 else ""
+    axes.plot(epochs[there], values[there], label=label, marker=marker, markersize=3, **style)
+    return True
+
+
+def _plot_pairs(axes, epochs, columns, names: Sequence[str], title: str) -> None:
+    """Plot each column in its colour, and its validation twin dashed."""
+    values = []
+    for index, name in enumerate(names):
+        for column, style, width in ((name, "-", 1.6), (f"val_{name}", "--", 1.3)):
+            shown = (
+                column
+                if len(names) > 1
+                else column.replace("val_loss", "validation").replace("loss", "training")
+            )
+            if column in columns and _plot(
+                axes, epochs, columns[column], shown, color=f"C{index}", linestyle=style, linewidth=width
+            ):
+                values.append(columns[column][np.isfinite(columns[column])])
+    _finish_axes(axes, title, bool(values))
+    joined = np.concatenate(values) if values else np.zeros(0)
+    if len(joined) and joined.min() > 0 and joined.max() > 20 * joined.min():
+        axes.set_yscale("log")  # the first epochs are a hundred times the last
+
+
+def _plot_scores(axes, epochs, columns) -> None:
+    """Plot AP on the left axis from 0 to 1, the learning rate on the right one."""
+    found = False
+    for index, name in enumerate(name for name in _SCORE_COLUMNS if name in columns):
+        found |= _plot(axes, epochs, columns[name], name, color=f"C{index}", linewidth=1.6)
+    axes.set_ylim(0, 1)
+    if "learning_rate" in columns and np.isfinite(columns["learning_rate"]).any():
+        right = axes.twinx()
+        rate = columns["learning_rate"]
+        found |= _plot(
+            right, epochs, rate, "learning rate (right)", color="0.6", linewidth=1.0, linestyle=":"
+        )
+        right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+        axes.plot([], [], color="0.6", linestyle=":", label="learning rate (right)")
+    _finish_axes(axes, "average precision", found)
+
+
+def _finish_axes(axes, title: str, has_lines: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if has_lines:
+        axes.legend(fontsize=8)
+    else:
+        axes.text(
+            0.5, 0.5, "nothing recorded yet", ha="center", va="center", color="0.5", transform=axes.transAxes
+        )
+
+
+def draw_precision_recall(curves: Mapping[str, object], png_path: str | os.PathLike) -> None:
+    """Draw precision against recall, one line for each class, and write a PNG.
+
+    ``curves``: class name to an object with ``precision`` [K], ``recall`` [K] and ``ap``
+    (``yolo3.metrics.PrecisionRecall``). Classes without truths (recall NaN) are left out. Beyond ten classes
+    only the overall look counts: the lines are thin, and the legend names the five best and the five worst.
+    """
+    known = {name: curve for name, curve in curves.items() if not np.isnan(curve.ap)}
+    ranked = sorted(known, key=lambda name: -known[name].ap)
+    named = ranked if len(ranked) <= 10 else ranked[:5] + ranked[-5:]
+    figure = _figure((6.5, 5.5))
+    axes = figure.subplots()
+    for index, name in enumerate(known):
+        _plot_curve(axes, known[name], name, index, in_legend=name in named)
+    axes.set(xlim=(0, 1.0), ylim=(0, 1.02), ylabel="precision")
+    _finish_axes(axes, "precision and recall", bool(known))
+    axes.xaxis.set_major_locator(_tenths())
+    axes.set_xlabel("recall")
+    _save_figure(figure, png_path)
+
+
+def _tenths():
+    from matplotlib.ticker import MultipleLocator
+
+    return MultipleLocator(0.1)
+
+
+def _plot_curve(axes, curve, name: str, index: int, in_legend: bool) -> None:
+    """Plot a curve from recall 0 to the last recall reached, where it falls to the axis."""
+    recall = np.concatenate([[0.0], curve.recall, curve.recall[-1:]])
+    precision = np.concatenate([curve.precision[:1], curve.precision, [0.0]])[: len(recall)]
+    colour = tuple(channel / 255 for channel in class_colour(index))
+    label = f"{name}  AP {curve.ap:.3f}" if in_legend else None
+    axes.plot(recall, precision, color=colour, linewidth=1.6 if in_legend else 0.7, label=label)
+
+
+# ------------------------------------------------------------------------------------------------- files
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Write an RGB image as the suffix says (.png, .jpg, .jpeg, .bmp, .webp), replacing the file in one step.
+
+    Any path works, also one that OpenCV cannot open itself. Raises ``ValueError`` for another suffix or
+    array.
+    """
+    import cv2
+
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg", ".bmp", ".webp"):
+        raise ValueError(
+            f"{path}: expected a name that ends in .png, .jpg, .jpeg, .bmp or .webp, got {suffix!r}"
+        )
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix in (".jpg", ".jpeg") else []
+    done, data = cv2.imencode(suffix, cv2.cvtColor(_canvas(image), cv2.COLOR_RGB2BGR), quality)
+    if not done:
+        raise ValueError(f"{path}: OpenCV could not encode a picture of {list(np.shape(image))}")
+    _replace_bytes(path, data.tobytes())
+
+
+def _replace_bytes(path, content: bytes) -> None:
+    """Write the file beside its place, then move it there in one step: no reader sees half of it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

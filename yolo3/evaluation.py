@@ -1,0 +1,117 @@
+"""Run a detector over annotated pictures and say how good it is."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from yolo3.datasets.annotation import Annotation, bad_id_message, replace_file
+from yolo3.datasets.coco import load_json
+from yolo3.detector import Detector
+from yolo3.metrics import Detections, coco_detections_json, coco_results
+
+SCORE_THRESHOLD = 0.001  # average precision wants the weak detections too: AlexeyAB/darknet src/detector.c has .001 as well
+Progress = Callable[[int, int], None]
+
+
+def detect_annotations(
+    detector: Detector, annotations: Sequence[Annotation], progress: Progress | None = None
+) -> list[Detections]:
+    """Return the detections of each annotated picture, in order; ``progress`` is called with (done, all)."""
+    found = []
+    for index, _, detections in detector.detect_each([annotation.image_path for annotation in annotations]):
+        found.append(detections)
+        if progress is not None:
+            progress(index + 1, len(annotations))
+    return found
+
+
+def evaluate(
+    detector: Detector,
+    annotations: Sequence[Annotation],
+    class_names: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> dict:
+    """Detect and compare: COCO's numbers, as :func:`yolo3.metrics.coco_results` returns them.
+
+    Among them "AP50", "AP" and "per_class" {name: {"AP50", "AP", "num_truths"}}; NaN where there are no truths. The
+    detector should have a ``score_threshold`` of :data:`SCORE_THRESHOLD`. ``class_names``: those of the annotations, which
+    have to be the detector's. Raises ``ValueError`` when they are not, and for a class id that names no class.
+    """
+    check_classes(detector, annotations, class_names)
+    return coco_results(annotations, detect_annotations(detector, annotations, progress), detector.class_names)
+
+
+def check_classes(detector: Detector, annotations: Sequence[Annotation], class_names=None) -> None:
+    """Raise ``ValueError`` unless the annotations speak of the detector's classes."""
+    own = detector.class_names
+    if class_names is not None and list(class_names) != own:
+        raise ValueError(
+            f"{detector.source} knows {len(own)} classes ({_some(own)}), but the annotations have "
+            f"{len(class_names)} ({_some(class_names)}); both need the same names in the same order"
+        )
+    for annotation in annotations:
+        wrong = [number for number, class_id in enumerate(annotation.class_ids) if not 0 <= class_id < len(own)]
+        if wrong:
+            message = bad_id_message(int(annotation.class_ids[wrong[0]]), own)
+            raise ValueError(f"{annotation.where(wrong[0])}: {message}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:5], "..."] if len(names) > 5 else names)
+
+
+def write_coco_detections(
+    path: str | os.PathLike,
+    annotations: Sequence[Annotation],
+    detections: Sequence[Detections],
+    class_names: Sequence[str],
+) -> None:
+    """Write detections in COCO's results format, in one step.
+
+    Annotations that come from COCO JSON give the ids of pictures and categories. Otherwise pictures have the number
+    that is their name (000000397133.jpg), or their place from 1 where a name is no number or comes twice, and the
+    first class is category 1.
+    """
+    ids = coco_ids(annotations, class_names) or (_picture_numbers(annotations), None)
+    replace_file(path, json.dumps(coco_detections_json(detections, *ids)))
+
+
+def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> tuple[list, list[int]] | None:
+    """Return (id of each picture, id of each category) as the COCO JSON files of the annotations have them.
+
+    ``None`` when annotations do not all come from such files, or these lack a picture or a class.
+    """
+    sources = {annotation.source for annotation in annotations}
+    if not sources or not all(source.lower().endswith(".json") for source in sources):
+        return None
+    contents = {source: load_json(source) for source in sources}
+    categories = {str(item["name"]): item["id"] for content in contents.values() for item in content["categories"]}
+    images = {source: _ids_by_name(content) for source, content in contents.items()}
+    image_ids = [_image_id(images[annotation.source], annotation.image_path) for annotation in annotations]
+    if None in image_ids or not set(class_names) <= set(categories):
+        return None
+    return image_ids, [categories[name] for name in class_names]
+
+
+def _ids_by_name(content: dict) -> dict[str, list[tuple[str, int]]]:
+    """Return (path in the file, id) of the pictures of a COCO JSON file by their name without folders."""
+    by_name: dict[str, list[tuple[str, int]]] = {}
+    for image in content["images"]:
+        name = str(image["file_name"]).replace("\\", "/")
+        by_name.setdefault(Path(name).name, []).append((name, image["id"]))
+    return by_name
+
+
+def _image_id(by_name: dict[str, list[tuple[str, int]]], image_path: str):
+    """Return the id of a picture; of several with its name, that whose folders fit too; ``None`` for none."""
+    fitting = by_name.get(Path(image_path).name, [])
+    exact = [image_id for name, image_id in fitting if f"/{Path(image_path).as_posix()}".endswith(f"/{name}")]
+    return next(iter(exact or [image_id for _, image_id in fitting]), None)
+
+
+def _picture_numbers(annotations: Sequence[Annotation]) -> list[int]:
+    stems = [Path(annotation.image_path).stem for annotation in annotations]
+    if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(stems):
+        return [int(stem) for stem in stems]
+    return list(range(1, len(stems) + 1))

@@ -1,0 +1,237 @@
+"""What code written for keras-yolo3 took from its ``train.py``: the training model and its generator.
+
+Training here goes through :mod:`yolo3.training`; these functions stand for old scripts and notebooks, which compile
+with ``loss={"yolo_loss": lambda y_true, y_pred: y_pred}`` and call ``fit`` on the generator.
+"""
+
+import logging
+import os
+import re
+
+import h5py
+import keras
+import numpy as np
+from keras.layers import Input, Lambda
+
+from yolo3.anchors import read_anchors
+from yolo3.datasets.annotation import read_class_names
+from yolo3.datasets.keras_yolo3 import parse_line
+from yolo3.losses import yolo_loss
+from yolo3.networks import tiny_yolo_body, yolo_body
+from yolo3.scales import check_anchor_mask, check_input_shape, grid_shapes
+from yolo3.targets import preprocess_true_boxes
+from yolo3.utils import get_random_data
+
+logger = logging.getLogger(__name__)
+
+FULL_BACKBONE = 52  # convolutions of Darknet-53; keras-yolo3 froze its first 185 layers, which end there
+TINY_BACKBONE = 5  # convolutions of the tiny body down to stride 16; keras-yolo3 froze its first 20 layers
+
+
+def get_classes(classes_path):
+    """Return the class names of a file, one a line; blank lines do not count."""
+    return read_class_names(os.path.expanduser(classes_path))
+
+
+def get_anchors(anchors_path):
+    """Return the anchors of a file, float [N, 2] (w, h) in pixels of the network input."""
+    return read_anchors(os.path.expanduser(anchors_path))
+
+
+def create_model(
+    input_shape,
+    anchors,
+    num_classes,
+    load_pretrained=True,
+    freeze_body=2,
+    weights_path="model_data/yolo_weights.h5",
+    anchor_mask=None,
+    ignore_thresh=0.5,
+):
+    """Return the training model of YOLOv3: inputs image and three targets, output the layer ``yolo_loss``.
+
+    ``input_shape``: (height, width). Pretrained weights are loaded by layer name; what does not fit is left as it is
+    and named in the log. Only when they are loaded, ``freeze_body`` 1 freezes Darknet-53 and 2 all but the output
+    layers. Raises ``FileNotFoundError`` when there is no file of weights.
+    """
+    weights_path = _check_weights_path(weights_path) if load_pretrained else None
+    mask = check_anchor_mask(anchor_mask, len(anchors))
+    body = yolo_body(Input((None, None, 3)), len(mask[0]), num_classes)
+    if load_pretrained:
+        load_weights_by_name(body, weights_path)
+        _freeze(body, freeze_body, FULL_BACKBONE)
+    return _training_model(body, input_shape, anchors, num_classes, mask, ignore_thresh)
+
+
+def create_tiny_model(
+    input_shape,
+    anchors,
+    num_classes,
+    load_pretrained=True,
+    freeze_body=2,
+    weights_path="model_data/tiny_yolo_weights.h5",
+    anchor_mask=None,
+    ignore_thresh=0.7,
+):
+    """Return the training model of YOLOv3-tiny: :func:`create_model` with two targets.
+
+    ``freeze_body`` 1 freezes the five convolutions down to stride 16, as keras-yolo3 did.
+    """
+    weights_path = _check_weights_path(weights_path) if load_pretrained else None
+    mask = check_anchor_mask(anchor_mask, len(anchors))
+    body = tiny_yolo_body(Input((None, None, 3)), len(mask[0]), num_classes)
+    if load_pretrained:
+        load_weights_by_name(body, weights_path)
+        _freeze(body, freeze_body, TINY_BACKBONE)
+    return _training_model(body, input_shape, anchors, num_classes, mask, ignore_thresh)
+
+
+def _training_model(body, input_shape, anchors, num_classes, mask, ignore_thresh):
+    """Return the model (image, *targets) to loss around ``body``, which stays the owner of all weights."""
+    if len(body.outputs) != len(mask):
+        raise ValueError(f"anchors: expected {len(body.outputs)} scales for {body.name}, got masks for {len(mask)}")
+    grids = grid_shapes(check_input_shape(input_shape), len(mask))
+    y_true = [Input((*grid, len(mask[0]), num_classes + 5)) for grid in grids]
+    arguments = {
+        "anchors": np.asarray(anchors, np.float32),
+        "num_classes": num_classes,
+        "ignore_thresh": ignore_thresh,
+        "anchor_mask": mask,
+    }
+    loss = Lambda(yolo_loss, output_shape=(1,), name="yolo_loss", arguments=arguments)([*body.outputs, *y_true])
+    return keras.Model([*body.inputs, *y_true], loss)
+
+
+# Pretrained weights
+
+
+def _check_weights_path(weights_path):
+    if not os.path.isfile(weights_path):
+        raise FileNotFoundError(
+            f"{weights_path}: expected pretrained weights, found no such file; convert Darknet's with "
+            "convert_darknet.py, or say load_pretrained=False"
+        )
+    return weights_path
+
+
+def load_weights_by_name(model, weights_path):
+    """Load into ``model`` what a file holds for layers of the same name and shapes; return the names that got weights.
+
+    Reads ``.keras``, ``.h5`` of this package and of keras-yolo3 (whose layers carry numbers that Keras gave: they are
+    taken in that order), and ``.weights.h5``. What is left out is counted and named in the log.
+    """
+    stored = _stored_weights(weights_path)
+    if stored is None:
+        model.load_weights(weights_path, skip_mismatch=True)  # says itself what it leaves out
+        return [layer.name for layer in model.layers if layer.weights]
+    holders = [layer for layer in model.layers if layer.weights]
+    if not any(layer.name in stored for layer in holders):
+        stored = _rename_in_order(stored, holders)
+    loaded, skipped = [], []
+    for layer in holders:
+        values = stored.get(layer.name, [])
+        fits = [value.shape for value in values] == [tuple(weight.shape) for weight in layer.weights]
+        (loaded if fits else skipped).append(layer.name)
+        if fits:
+            layer.set_weights(values)
+    if not loaded:
+        raise ValueError(f"{weights_path}: expected weights of {model.name}, got none that fits one of its layers")
+    logger.info("%s: weights of %d layers loaded", weights_path, len(loaded))
+    if skipped:
+        logger.warning("%s: no weights of the right shapes for %s; left as they are", weights_path, ", ".join(skipped))
+    return loaded
+
+
+def _stored_weights(path):
+    """Return the arrays of each layer, by name; ``None`` for a file that does not keep names (``.weights.h5``)."""
+    if str(path).endswith(".keras"):
+        stored = keras.models.load_model(path, compile=False)
+        return {layer.name: layer.get_weights() for layer in stored.layers if layer.weights}
+    with h5py.File(path, "r") as file:
+        root = file["model_weights"] if "model_weights" in file else file
+        if not _names(root, "layer_names"):
+            return None
+        return {name: arrays for name in _names(root, "layer_names") if (arrays := _arrays(root[name]))}
+
+
+def _arrays(group):
+    return [np.asarray(group[name]) for name in _names(group, "weight_names")]
+
+
+def _names(group, attribute):
+    """Return the list of names in an HDF5 attribute, which Keras cuts into numbered pieces when it is long."""
+    pieces = [attribute] if attribute in group.attrs else []
+    while f"{attribute}{len(pieces)}" in group.attrs:
+        pieces.append(f"{attribute}{len(pieces)}")
+    names = [name for piece in pieces for name in group.attrs[piece]]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _rename_in_order(stored, holders):
+    """Return ``stored`` under the names of ``holders``: convolutions and normalisations each in order of number."""
+    renamed = {}
+    for is_kind in (_is_convolution, lambda arrays: not _is_convolution(arrays)):
+        old = sorted((name for name, arrays in stored.items() if is_kind(arrays)), key=_number)
+        new = sorted((layer.name for layer in holders if is_kind(layer.weights)), key=_number)
+        renamed.update((new_name, stored[old_name]) for old_name, new_name in zip(old, new))
+    return renamed
+
+
+def _is_convolution(arrays):
+    return len(arrays[0].shape) == 4
+
+
+def _number(name):
+    """Return the number at the end of a layer's name; Keras leaves it out at the first layer of a kind."""
+    match = re.search(r"_(\d+)$", name)
+    return int(match.group(1)) if match else -1
+
+
+def _freeze(body, freeze_body, backbone_convolutions):
+    """Set ``trainable`` of the layers of ``body``: see :func:`create_model`."""
+    outputs = {tensor._keras_history.operation.name for tensor in body.outputs}
+    for layer in body.layers:
+        if freeze_body == 1:
+            layer.trainable = not (layer.weights and _number(layer.name) < backbone_convolutions)
+        elif freeze_body == 2:
+            layer.trainable = layer.name in outputs
+
+
+# Data
+
+
+def data_generator(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
+    """Yield without end ``((images, *y_true), zeros)``: a batch of augmented samples, as ``fit`` takes it.
+
+    ``annotation_lines``: lines of text, left unchanged; blank ones do not count. Lines are shuffled anew for each
+    pass over them; a batch may hold the end of one pass and the beginning of the next.
+    """
+    batch = []
+    for line in _endless_passes(annotation_lines):
+        batch.append(get_random_data(line, input_shape, random=True))
+        if len(batch) == batch_size:
+            images, boxes = zip(*batch)
+            y_true = preprocess_true_boxes(_stack_boxes(boxes), input_shape, anchors, num_classes, anchor_mask)
+            yield (np.stack(images), *y_true), np.zeros(batch_size)
+            batch = []
+
+
+def _endless_passes(annotation_lines):
+    lines = [line for line in annotation_lines if parse_line(line) is not None]
+    while lines:
+        yield from (lines[index] for index in np.random.permutation(len(lines)))
+
+
+def _stack_boxes(boxes):
+    """Return [B, T, 5] from arrays [T_i, 5]; rows of zeros fill the shorter ones up."""
+    stacked = np.zeros((len(boxes), max(map(len, boxes)), 5), np.float32)
+    for rows, target in zip(boxes, stacked):
+        target[: len(rows)] = rows
+    return stacked
+
+
+def data_generator_wrapper(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
+    """Return :func:`data_generator`, or ``None`` when there are no lines or no batch to fill."""
+    if len(annotation_lines) == 0 or batch_size <= 0:
+        return None
+    return data_generator(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask)

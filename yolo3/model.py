@@ -1,0 +1,36 @@
+"""The public door: what code written for keras-yolo3 imports from ``yolo3.model``, under the same names.
+
+``docs/conventions.md`` says where the results differ, and why. Nothing inside the package imports this module.
+"""
+
+from yolo3.backbones import (
+    DarknetConv2D,
+    DarknetConv2D_BN_Leaky,
+    darknet_body,
+    make_last_layers,
+    resblock_body,
+)
+from yolo3.boxes import box_iou
+from yolo3.head import yolo_head
+from yolo3.losses import yolo_loss
+from yolo3.networks import spp_yolo_body, tiny_yolo_body, yolo_body
+from yolo3.postprocess import yolo_boxes_and_scores, yolo_correct_boxes, yolo_eval
+from yolo3.targets import preprocess_true_boxes
+
+__all__ = [
+    "DarknetConv2D",
+    "DarknetConv2D_BN_Leaky",
+    "box_iou",
+    "darknet_body",
+    "make_last_layers",
+    "preprocess_true_boxes",
+    "resblock_body",
+    "spp_yolo_body",
+    "tiny_yolo_body",
+    "yolo_body",
+    "yolo_boxes_and_scores",
+    "yolo_correct_boxes",
+    "yolo_eval",
+    "yolo_head",
+    "yolo_loss",
+]

@@ -1,0 +1,229 @@
+"""Annotations to batches: the ``tf.data`` pipeline.
+
+What a batch holds depends only on the seed, the epoch and the place in it, never on timing, so that a run can be
+repeated and resumed. Pictures are sent as they are seen, boxes as numbers; targets are built on the device.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from yolo3.augment import Augmentation, augment
+from yolo3.datasets.annotation import Annotation, image_size
+from yolo3.images import boxes_to_network, read_image, resize_image
+
+logger = logging.getLogger(__name__)
+
+_BOX_ROWS = 32  # boxes of a batch are padded to a multiple of this, so that few shapes occur
+_SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
+
+
+@dataclass(frozen=True)
+class PictureStore:
+    """The pictures of a data set and their boxes, for use inside ``tf.data``.
+
+    ``pixels``: the decoded pictures end to end (uint8), or None when they are decoded each time.
+    """
+
+    paths: list[str]
+    plain: np.ndarray  # bool [N]: an upright JPEG that TensorFlow decodes as OpenCV does
+    boxes: np.ndarray  # float32 [M, 5]: relative corners and class id, picture after picture
+    first_box: np.ndarray  # int64 [N + 1]
+    least_side: int  # pixels below which a JPEG is not reduced while it is decoded
+    pixels: tf.Tensor | None = None
+    shapes: np.ndarray | None = None
+    first_pixel: np.ndarray | None = None
+
+    def loader(self):
+        """Return a graph function from an index to (uint8 picture [h, w, 3], boxes [n, 5])."""
+        boxes, first_box = tf.constant(self.boxes), tf.constant(self.first_box)
+        read = self._cached_reader() if self.pixels is not None else self._file_reader()
+
+        def load(index):
+            return read(index), boxes[first_box[index] : first_box[index + 1]]
+
+        return load
+
+    def _file_reader(self):
+        paths, plain, least_side = tf.constant(self.paths), tf.constant(self.plain), self.least_side
+
+        def read(index):
+            image = tf.cond(
+                plain[index], lambda: decode_jpeg(paths[index], least_side), lambda: _decode_any(paths[index])
+            )
+            return tf.ensure_shape(image, [None, None, 3])
+
+        return read
+
+    def _cached_reader(self):
+        pixels, shapes, first = self.pixels, tf.constant(self.shapes), tf.constant(self.first_pixel)
+
+        def read(index):
+            return tf.reshape(pixels[first[index] : first[index + 1]], shapes[index])
+
+        return read
+
+
+def decode_jpeg(path, least_side: int):
+    """Return the picture uint8 [h, w, 3], decoded at 1/2, 1/4 or 1/8 while its smaller side stays above ``least_side``."""
+    content = tf.io.read_file(path)
+    side = tf.reduce_min(tf.image.extract_jpeg_shape(content)[:2])
+    choice = sum(tf.cast(side // ratio >= least_side, tf.int32) for ratio in (2, 4, 8))
+    branches = [lambda r=ratio: tf.image.decode_jpeg(content, channels=3, ratio=r) for ratio in (1, 2, 4, 8)]
+    return tf.switch_case(choice, branches)
+
+
+def _decode_any(path):
+    return tf.numpy_function(lambda name: read_image(name.decode()), [path], tf.uint8)
+
+
+def _is_plain_jpeg(path: str) -> bool:
+    """Whether TensorFlow decodes the file as OpenCV does: a JPEG of one or three channels that is not turned."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    return head.startswith(b"\xff\xd8") and b"Exif\x00\x00" not in head and b"Adobe\x00" not in head
+
+
+def _relative_boxes(annotation: Annotation) -> np.ndarray:
+    """Return the boxes to train on as float32 [N, 5]: corners relative to the picture, clipped to it, and class id."""
+    height, width = image_size(annotation.image_path)
+    keep = ~annotation.crowd
+    corners = annotation.boxes[keep] / np.array([width, height, width, height], np.float32)
+    corners = np.clip(corners, 0, 1)
+    rows = np.concatenate([corners, annotation.class_ids[keep, None]], 1).astype(np.float32)
+    return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+
+
+def open_pictures(annotations: list[Annotation], largest_side: int, cache_bytes: int) -> PictureStore:
+    """Prepare pictures for training at up to ``largest_side`` pixels; decode them into memory if ``cache_bytes`` suffice."""
+    boxes = [_relative_boxes(annotation) for annotation in annotations]
+    paths = [annotation.image_path for annotation in annotations]
+    store = PictureStore(
+        paths=paths,
+        plain=np.array([_is_plain_jpeg(path) for path in paths]),
+        boxes=np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32),
+        first_box=np.cumsum([0, *map(len, boxes)]).astype(np.int64),
+        least_side=int(1.5 * largest_side),
+    )
+    needed = sum(3 * int(np.prod(image_size(path))) for path in paths)
+    return _decode_all(store) if needed <= cache_bytes else store
+
+
+def _decode_all(store: PictureStore) -> PictureStore:
+    read = store._file_reader()
+    pictures = tf.data.Dataset.range(len(store.paths)).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    decoded = list(pictures.as_numpy_iterator())
+    sizes = [picture.size for picture in decoded]
+    fields = dict(store.__dict__)
+    fields["shapes"] = np.array([picture.shape for picture in decoded], np.int32)
+    fields["first_pixel"] = np.cumsum([0, *sizes]).astype(np.int64)
+    fields["pixels"] = tf.constant(np.concatenate([picture.reshape(-1) for picture in decoded]))
+    return PictureStore(**fields)
+
+
+def spare_memory() -> int:
+    """Return the bytes that a cache may take: a third of what is free now."""
+    try:
+        with open("/proc/meminfo") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        free = 3 << 30
+    return free // 3
+
+
+def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Return int64 [steps * batch_size]: every picture once, and the last batch filled up from the first ones."""
+    order = np.random.default_rng([seed, epoch]).permutation(num_pictures)
+    steps = -(-num_pictures // batch_size)
+    return np.resize(order, steps * batch_size).astype(np.int64)
+
+
+def batch_sizes_of_input(num_steps, input_shape, scales, seed, epoch) -> np.ndarray:
+    """Return float32 [steps, 2] (height, width): one of ``scales`` for every ten batches, multiples of 32."""
+    if not scales:
+        return np.tile(np.array(input_shape, np.float32), (num_steps, 1))
+    rng = np.random.default_rng([seed, epoch, 1])
+    drawn = rng.choice(np.asarray(scales), -(-num_steps // _SCALE_EVERY))
+    sides = np.round(np.outer(drawn, input_shape) / 32).clip(1) * 32
+    return np.repeat(sides, _SCALE_EVERY, 0)[:num_steps].astype(np.float32)
+
+
+def training_batches(
+    store: PictureStore,
+    batch_size: int,
+    input_shape: tuple[int, int],
+    policy: Augmentation,
+    seed: int,
+    epoch: int,
+    scales: tuple[float, ...] = (),
+    workers: int | None = None,
+) -> tf.data.Dataset:
+    """Return one epoch of batches (images, boxes, indices).
+
+    ``images``: float32 [B, H, W, 3] 0..1. ``boxes``: float32 [B, T, 5] (x, y, w, h relative, class id), rows of zeros
+    are padding. ``indices``: int64 [B, 4], the pictures in each example, -1 for none. ``scales``: factors of the input
+    size in multi-scale training.
+    """
+    order = epoch_order(len(store.paths), batch_size, seed, epoch)
+    others = np.random.default_rng([seed, epoch, 2]).integers(0, len(store.paths), (len(order), 3))
+    quads = tf.constant(np.concatenate([order[:, None], others], 1))
+    sizes = tf.constant(batch_sizes_of_input(len(order) // batch_size, input_shape, scales, seed, epoch))
+    load, mix = store.loader(), seed * 100_003 + epoch
+
+    def example(position):
+        canvas = tf.unstack(sizes[position // batch_size])
+        image, boxes, used = augment(load, quads[position], canvas, tf.stack([mix, position]), policy)
+        image = tf.ensure_shape(image, [None, None, 3])
+        return image, boxes, tf.where(tf.range(4) < used, quads[position], -1)
+
+    dataset = tf.data.Dataset.range(len(order)).map(example, num_parallel_calls=workers or tf.data.AUTOTUNE)
+    return _batched(dataset, batch_size).prefetch(2)
+
+
+def _batched(dataset, batch_size: int):
+    shapes = ([None, None, 3], [None, 5], [4])
+    dataset = dataset.padded_batch(batch_size, shapes, drop_remainder=True)
+    return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes), indices))
+
+
+def _pad_rows(boxes):
+    """Pad [B, T, 5] with zeros until T is a positive multiple of 32."""
+    rows = tf.shape(boxes)[1]
+    padded = tf.maximum((rows + _BOX_ROWS - 1) // _BOX_ROWS, 1) * _BOX_ROWS
+    return tf.pad(boxes, [[0, 0], [0, padded - rows], [0, 0]])
+
+
+def plain_batches(annotations: list[Annotation], batch_size: int, input_shape, resize: str) -> tf.data.Dataset:
+    """Return batches as :func:`training_batches` does, of pictures as detection sees them; the last one may be smaller.
+
+    ``indices``: int64 [B], the place of each picture in ``annotations``.
+    """
+    rows = [_network_boxes(annotation, input_shape, resize) for annotation in annotations]
+    flat = tf.constant(np.concatenate(rows) if rows else np.zeros((0, 5), np.float32))
+    first = tf.constant(np.cumsum([0, *map(len, rows)]).astype(np.int64))
+    paths = tf.constant([annotation.image_path for annotation in annotations])
+
+    def read(name):
+        return resize_image(read_image(name.decode()), input_shape, resize)
+
+    def example(index):
+        image = tf.ensure_shape(tf.numpy_function(read, [paths[index]], tf.uint8), [*input_shape, 3])
+        return tf.cast(image, tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
+
+    dataset = tf.data.Dataset.range(len(annotations)).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))
+    return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes), indices)).prefetch(2)
+
+
+def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
+    """Return float32 [N, 5]: (x, y, w, h) relative to the letterboxed or stretched input, and class id."""
+    rows = _relative_boxes(annotation)
+    height, width = image_size(annotation.image_path)
+    corners = boxes_to_network(rows[:, :4] * [width, height, width, height], (height, width), input_shape, resize)
+    corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)
+    sides = corners[:, 2:] - corners[:, :2]
+    return np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, sides, rows[:, 4:]], 1).astype(np.float32)

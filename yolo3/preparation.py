@@ -1,0 +1,136 @@
+"""From settings to checked data: everything that could stop a run is looked at before its first step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from yolo3.anchors import read_anchors
+from yolo3.config import TrainConfig
+from yolo3.datasets import checks, formats
+from yolo3.datasets.annotation import Annotation, Dataset, Finding, read_class_names, split_annotations
+from yolo3.datasets.shapes import shapes_folder
+from yolo3.scales import AnchorMask, check_anchor_mask
+
+logger = logging.getLogger(__name__)
+
+_MODELS = {9: "yolov3", 6: "yolov3-tiny"}
+
+
+class DataError(ValueError):
+    """The data holds what cannot be used; ``findings`` says what and where."""
+
+    def __init__(self, message: str, findings: list[Finding]):
+        super().__init__(message)
+        self.findings = findings
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a run trains with. ``anchors``: float32 [A, 2]. ``notes``: lines to tell the user."""
+
+    train: list[Annotation]
+    val: list[Annotation]
+    class_names: list[str]
+    anchors: np.ndarray
+    anchor_mask: AnchorMask
+    model: str
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def choose_model(config: TrainConfig, num_anchors: int) -> str:
+    """Return the network's name: the one asked for, or the one that the number of anchors means."""
+    if config.model is None and num_anchors not in _MODELS:
+        raise ValueError(f"{config.anchors}: expected 9 anchors (YOLOv3) or 6 (tiny), got {num_anchors}")
+    model = config.model or _MODELS[num_anchors]
+    wanted = 2 if model == "yolov3-tiny" else 3
+    got = len(check_anchor_mask(config.anchor_mask, num_anchors))
+    if wanted != got:
+        raise ValueError(f"{config.anchors}: {model} predicts at {wanted} scales; {num_anchors} anchors make {got}")
+    return model
+
+
+def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Prepared:
+    """Read and check everything that a run needs.
+
+    Raises ``ValueError`` for settings that do not fit each other and :class:`DataError` for data that cannot be used
+    (unless ``config.skip_bad``, which leaves it out and says how much).
+    """
+    anchors = read_anchors(config.anchors)
+    mask = check_anchor_mask(config.anchor_mask, len(anchors))
+    model = choose_model(config, len(anchors))
+    sets, notes = _read_sets(config)
+    limits = {"anchors": anchors, "anchor_mask": mask, "input_shape": config.input_size, "resize": config.resize}
+    findings: list[Finding] = []
+    kept = []
+    for index, dataset in enumerate(sets):
+        found = checks.check_dataset(dataset, **limits, train=index == 0, progress=progress)
+        findings += found
+        usable, left_out = checks.usable_annotations(dataset, found)
+        kept.append(usable)
+        if config.skip_bad and left_out:
+            notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors and not config.skip_bad:
+        raise DataError(
+            f"{len(errors)} things in the data cannot be used; mend them, or leave them out with --skip-bad", findings
+        )
+    train, val = _split(config, kept, notes)
+    findings += checks.check_overlap(train, val)
+    _require_boxes(train, sets[0].name)
+    return Prepared(train, val, sets[0].class_names, anchors, mask, model, findings, notes)
+
+
+def _require_boxes(train: list[Annotation], name: str) -> None:
+    if not sum(int((~annotation.crowd).sum()) for annotation in train):
+        raise ValueError(f"{name}: expected at least one box to train on, got none in {len(train)} pictures")
+
+
+def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
+    """Return the training set, and the validation set if it is one of its own, with the same class names."""
+    notes = []
+    path, data_format = config.data, config.format
+    if path is None:
+        path, data_format = shapes_folder(), "voc"
+        notes.append(f"No --data given: training on the embedded data set of rendered shapes ({path}).")
+    sources = _sources(config, path, data_format, notes)
+    names = read_class_names(config.classes) if config.classes else None
+    sets = [formats.read_dataset(*source[:2], names, source[2]) for source in sources]
+    if names is None and len({tuple(part.class_names) for part in sets}) > 1:
+        names = list(dict.fromkeys(name for part in sets for name in part.class_names))
+        sets = [formats.read_dataset(*source[:2], names, source[2]) for source in sources]
+    for part in sets:
+        notes.append(f"{part.name}: {len(part.annotations)} pictures ({part.format}).")
+    return sets, notes
+
+
+def _sources(config, path, data_format, notes):
+    """Return (path, format, list name) of the training set and, if there is one, of the validation set."""
+    train_list, val_list = config.train_list, config.val_list
+    if train_list is None and val_list is None and config.val is None:
+        pair = formats.find_default_lists(path, data_format)
+        if pair:
+            train_list, val_list = pair
+            notes.append(f"Using the data set's own lists: '{train_list}' to train, '{val_list}' to validate.")
+    sources = [(path, data_format, train_list)]
+    if config.val is not None:
+        sources.append((config.val, None, config.val_list))
+    elif val_list is not None:
+        sources.append((path, data_format, val_list))
+    return sources
+
+
+def _split(config: TrainConfig, kept, notes):
+    """Return (train, val) annotations: the sets as they are, or one set divided at random."""
+    if len(kept) == 2:
+        return kept
+    if not config.val_split or len(kept[0]) < 2:
+        notes.append("No validation: there are no pictures for it, so the last weights count as the best.")
+        return kept[0], []
+    train, val = split_annotations(kept[0], config.val_split, config.seed)
+    notes.append(f"Validating on {len(val)} of {len(kept[0])} pictures, drawn with seed {config.seed}.")
+    return train, val

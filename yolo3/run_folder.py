@@ -1,0 +1,92 @@
+"""The folder of one training run: what is in it, and how each file gets there without ever being half written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from yolo3.anchors import write_anchors
+from yolo3.config import TrainConfig, format_config, parse_config
+from yolo3.datasets.annotation import replace_file, write_class_names
+
+SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
+LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
+STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
+
+
+class RunFolder:
+    """Paths and files of a run. ``rows``: the log so far, one dict an epoch."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.rows: list[dict] = []
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the run's files."""
+        return self.path / name
+
+    def start(self, config: TrainConfig, class_names, anchors, findings) -> None:
+        """Make the folder and write down what the run works with."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        replace_file(self.file(SETTINGS), format_config(config) + "\n")
+        write_class_names(self.file(CLASSES), class_names)
+        write_anchors(self.file(ANCHORS), anchors)
+        replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
+
+    def log(self, row: dict) -> None:
+        """Add an epoch to the log; columns that it lacks stay empty."""
+        self.rows.append(row)
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        replace_file(self.file(LOG), text.getvalue())
+
+    def save_state(self, arrays: list[np.ndarray], progress: dict) -> None:
+        """Write everything that resuming needs, in one step. ``progress``: plain numbers, kept beside the log."""
+        progress = {**progress, "rows": self.rows}
+        temporary = self.file(f".{STATE}.{os.getpid()}")
+        try:
+            with open(temporary, "wb") as file:
+                named = {f"array_{index}": array for index, array in enumerate(arrays)}
+                np.savez(file, progress=np.array(json.dumps(progress)), **named)
+            os.replace(temporary, self.file(STATE))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def load_state(self) -> tuple[list[np.ndarray], dict]:
+        """Return what :meth:`save_state` wrote, and take the log back. Raises ``ValueError`` when there is none."""
+        if not self.file(STATE).is_file():
+            raise ValueError(f"{self.file(STATE)}: expected the state of a run to resume, found no such file")
+        with np.load(self.file(STATE)) as stored:
+            progress = json.loads(str(stored["progress"]))
+            arrays = [stored[f"array_{index}"] for index in range(len(stored.files) - 1)]
+        self.rows = progress.pop("rows")
+        return arrays, progress
+
+
+def new_run_folder(output: str | None) -> RunFolder:
+    """Return the folder asked for, or the first free one of runs/train-001, runs/train-002, ...
+
+    Raises ``ValueError`` when the folder asked for already holds a run.
+    """
+    if output is None:
+        number = next(n for n in range(1, 100_000) if not Path(f"runs/train-{n:03d}").exists())
+        return RunFolder(f"runs/train-{number:03d}")
+    if (Path(output) / SETTINGS).exists():
+        raise ValueError(f"{output}: expected a new folder, found a run in it; resume it with --resume {output}")
+    return RunFolder(output)
+
+
+def read_settings(path: str | os.PathLike) -> TrainConfig:
+    """Return the settings of a run. Raises ``ValueError`` when the folder holds none."""
+    settings = Path(path) / SETTINGS
+    if not settings.is_file():
+        raise ValueError(f"{path}: expected the folder of a run with {SETTINGS} in it, found none")
+    return parse_config(settings.read_text())

@@ -1,0 +1,213 @@
+"""The network in training: precision, optimizer, and the compiled step.
+
+Two networks hold the same weights. One has fused normalisation and may compute in half precision; it trains. The other
+is made of stock layers in float32; it validates, and is what is saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from yolo3 import boxes as geometry
+from yolo3.config import TrainConfig
+from yolo3.fused import FusedBatchNormalization
+from yolo3.losses import TERMS, loss_terms
+from yolo3.networks import BACKBONE_CONVOLUTIONS
+from yolo3.saving import build_network
+from yolo3.scales import AnchorMask
+from yolo3.targets import build_targets
+
+_OBJECTNESS_PRIOR = 0.01  # of all slots, before anything is learnt (focal loss paper, section 4.1)
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def choose_precision(precision: str) -> str:
+    """Return the precision to compute in; ``auto`` is bfloat16 where the GPU or the processor multiplies in it."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if _computes_in_bfloat16() else "float32"
+
+
+def _computes_in_bfloat16() -> bool:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return capability >= (8, 0)
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next((line for line in file if line.startswith("flags")), "").split()
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str):
+    """Build layers under a Keras dtype policy; the former one comes back afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def set_objectness_prior(network, num_anchors: int, num_classes: int) -> None:
+    """Start the objectness of a network with random weights low, as most slots hold nothing."""
+    for output in network.outputs:
+        layer = output._keras_history.operation
+        bias = layer.bias.numpy().reshape(num_anchors, 5 + num_classes)
+        bias[:, 4] = -math.log(1 / _OBJECTNESS_PRIOR - 1)
+        layer.bias.assign(bias.reshape(-1))
+
+
+def default_ema(total_steps: int) -> float:
+    """Return a momentum that averages over about the last fortieth of a run, at most 1000 steps."""
+    return 1 - 1 / max(min(total_steps / 40, 1000), 2)
+
+
+def build_optimizer(config: TrainConfig, total_steps: int):
+    """Return the Keras optimizer; the learning rate is set before each step.
+
+    Weight decay is not the optimizer's: the step adds it to the gradient of kernels alone, as Darknet does.
+    """
+    ema = default_ema(total_steps) if config.ema is None else config.ema
+    common = {
+        "learning_rate": config.learning_rate,
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": ema > 0,
+        "ema_momentum": ema or 0.99,
+        "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+    }
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
+    else:
+        optimizer = keras.optimizers.Adam(**common)
+    if choose_precision(config.precision) == "float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+class Trainer:
+    """The two networks, the optimizer and the compiled step of a run.
+
+    ``network`` trains, ``plain`` validates and is saved. ``anchors``: float32 [A, 2] pixels.
+    """
+
+    def __init__(self, config: TrainConfig, model: str, anchors, anchor_mask: AnchorMask, num_classes: int, steps: int):
+        self.config, self.anchors, self.anchor_mask, self.num_classes = config, anchors, anchor_mask, num_classes
+        self.model_name = model
+        self.strategy = tf.distribute.get_strategy()
+        per_scale = len(anchor_mask[0])
+        self.precision = choose_precision(config.precision)
+        with self.strategy.scope():
+            with dtype_policy("float32"):
+                self.plain = build_network(model, per_scale, num_classes)
+            with dtype_policy(_POLICIES[self.precision]):
+                self.network = build_network(model, per_scale, num_classes, batch_norm=FusedBatchNormalization)
+            set_objectness_prior(self.network, per_scale, num_classes)
+            self.optimizer = build_optimizer(config, steps)
+            self._learnt = list(self.network.trainable_variables)
+            self.optimizer.build(self._learnt)
+        self.set_frozen(False)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Freeze or free the backbone, its normalisation included, and compile the step anew."""
+        count = BACKBONE_CONVOLUTIONS[self.model_name]
+        for index in range(count):
+            self.network.get_layer(f"conv_{index}").trainable = not frozen
+            self.network.get_layer(f"bn_{index}").trainable = not frozen
+        self._step = tf.function(self._distributed_step)
+        self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None)
+
+    def train_step(self, images, boxes, rate: float) -> dict:
+        """Learn from a batch at a learning rate; return the terms of the loss as tensors.
+
+        ``images``: float32 [B, H, W, 3]. ``boxes``: float32 [B, T, 5] (x, y, w, h relative, class id).
+        """
+        self.optimizer.learning_rate = rate
+        return self._step(images, boxes)
+
+    def _distributed_step(self, images, boxes):
+        terms = self.strategy.run(self._replica, (images, boxes))
+        replicas = self.strategy.num_replicas_in_sync
+        return {name: self.strategy.reduce("sum", value, None) / replicas for name, value in terms.items()}
+
+    def _replica_step(self, images, boxes):
+        variables = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self.network(images, training=True)
+            terms = self.batch_terms(outputs, images.shape[1:3], boxes)
+            loss = sum(terms[name] for name in TERMS) / self.strategy.num_replicas_in_sync
+            loss = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self.optimizer.apply(self._with_decay(gradients, variables), variables)
+        return terms
+
+    def _with_decay(self, gradients, variables):
+        """Add the gradient of decay/2 |w|^2 for kernels, scaled as the loss is."""
+        decay = self.optimizer.scale_loss(self.config.weight_decay / self.strategy.num_replicas_in_sync)
+        return [
+            gradient + decay * variable.value if variable.name == "kernel" else gradient
+            for gradient, variable in zip(gradients, variables)
+        ]
+
+    def batch_terms(self, outputs, input_shape, boxes) -> dict:
+        """Return the terms of the loss of raw outputs for the boxes [B, T, 5] of a batch."""
+        targets = build_targets(boxes, tuple(input_shape), self.anchors, self.num_classes, self.anchor_mask)
+        present = tf.reduce_sum(tf.cast(boxes[..., 2] > 0, tf.int32), 1)
+        truth = geometry.cxcywh_to_xyxy(boxes[..., :4]), present
+        return loss_terms(
+            outputs, targets, self.anchors, self.num_classes, self.config.ignore_thresh, self.anchor_mask,
+            true_boxes=truth,
+        )  # fmt: skip
+
+    # Weights
+
+    def load_pretrained(self, source) -> list[str]:
+        """Copy every layer's weights from a model that has a layer of the same name and shape; return their names."""
+        taken = []
+        for layer in self.network.layers:
+            theirs = _layer_or_none(source, layer.name)
+            if layer.weights and theirs is not None and _same_shapes(layer, theirs):
+                layer.set_weights(theirs.get_weights())
+                taken.append(layer.name)
+        return taken
+
+    def update_plain(self) -> None:
+        """Give the plain network the averaged weights, or the current ones where no average is kept."""
+        current = [variable.numpy() for variable in self._learnt]
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if inner.use_ema and int(inner.iterations.numpy()) > 0:
+            inner.finalize_variable_values(self._learnt)
+        self.plain.set_weights(self.network.get_weights())
+        for variable, value in zip(self._learnt, current):
+            variable.assign(value)
+
+    def state(self) -> list[np.ndarray]:
+        """Return everything that a resumed run needs of the networks and the optimizer, as arrays."""
+        return [variable.numpy() for variable in self._state_variables()]
+
+    def set_state(self, arrays: list[np.ndarray]) -> None:
+        """Take back what :meth:`state` returned. Raises ``ValueError`` when it belongs to another network."""
+        variables = self._state_variables()
+        if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+            raise ValueError("state: expected that of the same network and optimizer, got other shapes")
+        for variable, array in zip(variables, arrays):
+            variable.assign(array)
+
+    def _state_variables(self):
+        return [*self.network.variables, *self.optimizer.variables]
+
+
+def _layer_or_none(model, name: str):
+    return next((layer for layer in model.layers if layer.name == name), None)
+
+
+def _same_shapes(a, b) -> bool:
+    return [tuple(w.shape) for w in a.weights] == [tuple(w.shape) for w in b.weights]

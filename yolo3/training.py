@@ -1,0 +1,306 @@
+"""A training run from settings to weights: phases, epochs, what is written down, and going on after a stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from yolo3 import run_folder
+from yolo3.augment import Augmentation
+from yolo3.config import TrainConfig
+from yolo3.draw import draw_training_curves, write_image
+from yolo3.losses import TERMS
+from yolo3.pipeline import open_pictures, spare_memory, training_batches
+from yolo3.preparation import Prepared
+from yolo3.run_folder import RunFolder
+from yolo3.saving import load_network, save_model
+from yolo3.schedules import default_burn_in, learning_rate
+from yolo3.sheets import draw_predictions, draw_targets
+from yolo3.targets import preprocess_true_boxes
+from yolo3.trainer import Trainer
+from yolo3.validation import Validator, loss_row
+
+MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
+_EVALUATIONS = 20  # in a run, where evaluate_every is not said
+_SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
+
+
+class NotFiniteError(ValueError):
+    """The loss became infinite or NaN."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: its folder, the log's last row with an evaluation, and the best AP50 (NaN without one)."""
+
+    folder: RunFolder
+    last_row: dict
+    best_ap50: float
+
+
+def train(
+    config: TrainConfig,
+    prepared: Prepared,
+    folder: RunFolder,
+    resume: bool = False,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    say: Callable[[str], None] = print,
+    show_progress: bool = True,
+) -> Result:
+    """Train a network and return how it ended; everything else is in the run's folder.
+
+    ``prepared``: as :func:`yolo3.preparation.prepare` returns it for ``config``. ``resume``: go on from the state in
+    ``folder``. ``callbacks``: Keras callbacks, called once an epoch and once a batch with the network that trains.
+    Raises :class:`NotFiniteError`.
+    """
+    run = _Run(config, prepared, folder, list(callbacks), say, show_progress)
+    return run.go(resume)
+
+
+class _Run:
+    def __init__(self, config, prepared, folder, callbacks, say, show_progress):
+        self.config, self.prepared, self.folder, self.say = config, prepared, folder, say
+        self.show_progress = show_progress
+        self.batch_size = min(config.batch_size, len(prepared.train))
+        self.steps_per_epoch = math.ceil(len(prepared.train) / self.batch_size)
+        self.total_steps = self.steps_per_epoch * config.epochs
+        self.burn_in = default_burn_in(self.total_steps) if config.burn_in is None else config.burn_in
+        self.best_ap50 = float("nan")
+        self.taken: list[str] = []
+        keras.utils.set_random_seed(config.seed)
+        self.trainer = Trainer(
+            config, prepared.model, prepared.anchors, prepared.anchor_mask, len(prepared.class_names), self.total_steps
+        )
+        self.validator = Validator(self.trainer, prepared.val, prepared.class_names) if prepared.val else None
+        self.callbacks = keras.callbacks.CallbackList(callbacks, model=self.trainer.network)
+        self._seconds_saving = 0.0
+        self._last_saved = -math.inf
+
+    # The course of a run
+
+    def go(self, resume: bool) -> Result:
+        first = self._resume() if resume else self._begin()
+        frozen_epochs = self._frozen_epochs()
+        store = self._open_store()
+        self._describe(store)
+        self.callbacks.on_train_begin()
+        frozen = False
+        for epoch in range(first, self.config.epochs):
+            if (epoch < frozen_epochs) != frozen:
+                frozen = not frozen
+                self.trainer.set_frozen(frozen)
+                self.say("Backbone frozen." if frozen else "Backbone free: all layers learn from here on.")
+            row = self._run_epoch(store, epoch)
+            self._finish_epoch(epoch, row)
+            if getattr(self.trainer.network, "stop_training", False):
+                self.say(f"Stopped after epoch {epoch + 1}, as a callback asked.")
+                break
+        self.callbacks.on_train_end()
+        evaluated = [row for row in self.folder.rows if "AP50" in row]
+        return Result(self.folder, (evaluated or self.folder.rows or [{}])[-1], self.best_ap50)
+
+    def _begin(self) -> int:
+        prepared = self.prepared
+        if self.config.weights:
+            self._load_weights(self.config.weights)
+        self.folder.start(self.config, prepared.class_names, prepared.anchors, prepared.findings)
+        return 0
+
+    def _load_weights(self, path):
+        source, _ = load_network(path, self.prepared.anchors, self.prepared.class_names, self.prepared.anchor_mask)
+        self.taken = self.trainer.load_pretrained(source)
+        if not self.taken:
+            raise ValueError(f"{path}: expected weights that fit {self.prepared.model}, found none that do")
+        held = [layer.name for layer in self.trainer.network.layers if layer.weights]
+        fresh = [name for name in held if name not in self.taken]
+        self.say(f"{path}: weights for {len(self.taken)} of {len(held)} layers" + (
+            f"; random in {', '.join(fresh[:6])}{' ...' if len(fresh) > 6 else ''}" if fresh else ""))  # fmt: skip
+
+    def _resume(self) -> int:
+        arrays, progress = self.folder.load_state()
+        self.trainer.set_state(arrays)
+        self.best_ap50, self.taken = progress["best_ap50"], progress["taken"]
+        self.say(f"Resuming {self.folder.path} after epoch {progress['epoch']} of {self.config.epochs}.")
+        return progress["epoch"]
+
+    def _frozen_epochs(self) -> int:
+        if self.config.freeze_epochs is not None:
+            return self.config.freeze_epochs
+        return max(self.config.epochs // 10, 1) if self.taken and self.config.epochs > 1 else 0
+
+    def _open_store(self):
+        budget = {"auto": spare_memory(), "memory": 1 << 62, "none": 0}[self.config.cache]
+        return open_pictures(self.prepared.train, max(self.config.input_size), budget)
+
+    def _describe(self, store) -> None:
+        config, prepared = self.config, self.prepared
+        height, width = config.input_size
+        pictures = "pictures kept in memory" if store.pixels is not None else "pictures read from disk"
+        self.say(
+            f"{prepared.model}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} classes, "
+            f"input {width}x{height}, {self.trainer.precision}; {config.epochs} epochs of {self.steps_per_epoch} batches "
+            f"of {self.batch_size}; {pictures}."
+        )
+
+    # One epoch
+
+    def _policy(self, epoch: int) -> Augmentation:
+        """Return how pictures vary in an epoch; the last part of a run goes without mosaic."""
+        settings = dataclasses.asdict(self.config.augment)
+        plain_from = self.config.epochs * (1 - settings.pop("plain_share"))
+        if epoch >= plain_from:
+            settings["mosaic"] = 0.0
+        return Augmentation(**settings)
+
+    def _batches(self, store, epoch: int) -> tf.data.Dataset:
+        config = self.config
+        scales = MULTI_SCALES if config.multi_scale else ()
+        return training_batches(
+            store, self.batch_size, config.input_size, self._policy(epoch), config.seed, epoch, scales,
+            config.workers or None,
+        )  # fmt: skip
+
+    def _run_epoch(self, store, epoch: int) -> dict:
+        """Learn from every picture once; return the row for the log."""
+        self.callbacks.on_epoch_begin(epoch)
+        totals = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
+        start, waited = time.perf_counter(), 0.0
+        bar = self._bar(epoch)
+        batches = iter(self._batches(store, epoch))
+        for index in range(self.steps_per_epoch):
+            asked = time.perf_counter()
+            images, boxes, indices = next(batches)
+            waited += time.perf_counter() - asked
+            step = epoch * self.steps_per_epoch + index
+            rate = self._rate(step)
+            self.callbacks.on_train_batch_begin(index)
+            terms = {name: float(value) for name, value in self.trainer.train_step(images, boxes, rate).items()}
+            self._require_finite(terms, indices.numpy(), step)
+            for name in totals:
+                totals[name] += terms[name]
+            seconds = time.perf_counter() - start
+            done = loss_row({name: value / (index + 1) for name, value in totals.items()})
+            self.callbacks.on_train_batch_end(index, {"loss": done["loss"]})
+            self._show(bar, done, (index + 1) * self.batch_size / seconds, waited / seconds)
+        bar.close()
+        pictures = self.steps_per_epoch * self.batch_size
+        timing = {"learning_rate": rate, "images_per_second": pictures / seconds, "data_wait": waited / seconds}
+        return {"epoch": epoch + 1, **done, **timing}
+
+    def _rate(self, step: int) -> float:
+        config = self.config
+        return learning_rate(step, self.total_steps, config.learning_rate, config.schedule, self.burn_in)
+
+    def _require_finite(self, terms, indices, step) -> None:
+        if all(math.isfinite(value) for value in terms.values()):
+            return
+        names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
+        wrong = ", ".join(name for name, value in terms.items() if not math.isfinite(value))
+        raise NotFiniteError(
+            f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; the weights "
+            f"of the last good epoch are in {self.folder.path}; look at these pictures, or lower --learning-rate"
+        )
+
+    def _bar(self, epoch):
+        return tqdm(
+            total=self.steps_per_epoch, desc=f"epoch {epoch + 1}/{self.config.epochs}", unit="batch",
+            disable=None if self.show_progress else True, leave=False, dynamic_ncols=True,
+        )  # fmt: skip
+
+    def _show(self, bar, row, rate, wait) -> None:
+        parts = " ".join(f"{name} {row[name]:.2f}" for name in TERMS)
+        bar.set_postfix_str(f"loss {row['loss']:.2f} ({parts}) {rate:.1f} img/s, data {wait:.0%}", refresh=False)
+        bar.update()
+
+    # After an epoch
+
+    def _finish_epoch(self, epoch: int, row: dict) -> None:
+        last = epoch + 1 == self.config.epochs
+        every = self.config.evaluate_every or max(self.config.epochs // _EVALUATIONS, 1)
+        evaluates = last or (epoch + 1) % every == 0
+        detections = None
+        if evaluates:
+            self.trainer.update_plain()
+            if self.validator:
+                started = time.perf_counter()
+                values, detections = self.validator.run()
+                row |= values | {"validation_seconds": time.perf_counter() - started}
+        self.folder.log(row)
+        self._tell(row)
+        if evaluates:
+            self._save_weights(row)
+            draw_training_curves(self.folder.file(run_folder.LOG), self.folder.file(run_folder.CURVES))
+        if detections is not None:
+            sheet = draw_predictions(self.prepared.val, detections, self.prepared.class_names)
+            write_image(self.folder.file(run_folder.PREDICTIONS), sheet)
+        self._save_state(epoch + 1, always=last)
+        self.callbacks.on_epoch_end(epoch, {name: value for name, value in row.items() if name != "epoch"})
+
+    def _tell(self, row) -> None:
+        parts = " ".join(f"{name} {row[name]:.2f}" for name in TERMS)
+        line = f"epoch {row['epoch']:>3}/{self.config.epochs}  loss {row['loss']:.2f} ({parts})"
+        line += f"  {row['images_per_second']:.1f} img/s, {row['data_wait']:.0%} waiting for data"
+        if "AP50" in row:
+            line += f"  | validation loss {row['val_loss']:.2f}  AP50 {row['AP50']:.3f}  AP {row['AP']:.3f}"
+        self.say(line)
+
+    def _save_weights(self, row) -> None:
+        metadata = self.metadata(row)
+        save_model(self.trainer.plain, self.folder.file(run_folder.LAST), metadata)
+        value = row.get("AP50", float("nan"))
+        if self.validator is None or math.isnan(self.best_ap50) or value > self.best_ap50:
+            self.best_ap50 = value
+            save_model(self.trainer.plain, self.folder.file(run_folder.BEST), metadata)
+
+    def metadata(self, row) -> dict:
+        """Return what the weights say of themselves."""
+        prepared, config = self.prepared, self.config
+        training = {"settings": dataclasses.asdict(config), "epoch": row["epoch"], "AP50": row.get("AP50")}
+        return {
+            "model": prepared.model,
+            "class_names": list(prepared.class_names),
+            "anchors": np.asarray(prepared.anchors).tolist(),
+            "anchor_mask": [list(scale) for scale in prepared.anchor_mask],
+            "input_shape": list(config.input_size),
+            "resize": config.resize,
+            "scale_x_y": 1.0,
+            "training": training,
+        }
+
+    def _save_state(self, epoch: int, always: bool) -> None:
+        """Write the state, but not so often that it takes more than a twentieth of the time."""
+        now = time.perf_counter()
+        if not always and now - self._last_saved < self._seconds_saving / _SAVING_SHARE:
+            return
+        progress = {"epoch": epoch, "best_ap50": self.best_ap50, "taken": self.taken}
+        self.folder.save_state(self.trainer.state(), progress)
+        self._last_saved = time.perf_counter()
+        self._seconds_saving = self._last_saved - now
+
+
+def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, pictures: int = 12) -> None:
+    """Draw training examples with the targets that the network is given for them."""
+    store = open_pictures(prepared.train, max(config.input_size), 0)
+    settings = dataclasses.asdict(config.augment)
+    settings.pop("plain_share")
+    count = min(pictures, len(prepared.train))
+    policy = Augmentation(**settings)
+    images, boxes, _ = next(iter(training_batches(store, count, config.input_size, policy, config.seed, 0)))
+    height, width = config.input_size
+    rows = boxes.numpy()
+    half = rows[..., 2:4] / 2
+    corners = np.concatenate([rows[..., :2] - half, rows[..., :2] + half], -1) * [width, height, width, height]
+    targets = preprocess_true_boxes(
+        np.concatenate([corners, rows[..., 4:]], -1), config.input_size, prepared.anchors, len(prepared.class_names),
+        prepared.anchor_mask,
+    )  # fmt: skip
+    write_image(path, draw_targets(images.numpy(), targets, prepared.class_names))

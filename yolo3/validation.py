@@ -1,0 +1,68 @@
+"""Validation during training: the loss, detections and average precision on plain pictures, in one pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from yolo3.datasets.annotation import Annotation, image_size
+from yolo3.images import boxes_to_image
+from yolo3.losses import TERMS
+from yolo3.metrics import Detections, coco_results
+from yolo3.pipeline import plain_batches
+from yolo3.postprocess import select_boxes
+from yolo3.trainer import Trainer
+
+SCORE_THRESHOLD = 0.001  # low, so that the whole precision-recall curve is seen
+IOU_THRESHOLD = 0.45  # Darknet's
+_MAX_BOXES = 300
+
+
+class Validator:
+    """Runs a trainer's plain network over the validation pictures."""
+
+    def __init__(self, trainer: Trainer, annotations: list[Annotation], class_names: list[str]):
+        self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
+        config = trainer.config
+        self._input_shape, self._resize = config.input_size, config.resize
+        self._batches = plain_batches(annotations, config.batch_size, config.input_size, config.resize)
+        self._forward = tf.function(self._forward_batch, reduce_retracing=True)
+
+    def _forward_batch(self, images, boxes):
+        trainer = self.trainer
+        outputs = trainer.plain(images, training=False)
+        terms = trainer.batch_terms(outputs, self._input_shape, boxes)
+        found = select_boxes(
+            outputs, trainer.anchors, trainer.num_classes, self._input_shape, trainer.anchor_mask,
+            score_threshold=SCORE_THRESHOLD, iou_threshold=IOU_THRESHOLD, max_boxes=_MAX_BOXES,
+        )  # fmt: skip
+        return terms, found
+
+    def run(self) -> tuple[dict, list[Detections]]:
+        """Return (row, detections): validation terms of the loss, AP50 and AP for the log, and what was found."""
+        sums = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
+        detections: list[Detections] = []
+        for images, boxes, indices in self._batches:
+            terms, found = self._forward(images, boxes)
+            for name in sums:
+                sums[name] += float(terms[name]) * len(indices)
+            detections += self._to_pictures(indices.numpy(), *(part.numpy() for part in found))
+        row = loss_row({name: value / len(self.annotations) for name, value in sums.items()}, "val_")
+        results = coco_results(self.annotations, detections, self.class_names)
+        row |= {"AP50": results["AP50"], "AP": results["AP"]}
+        row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
+        return row, detections
+
+    def _to_pictures(self, indices, boxes, scores, class_ids, counts):
+        for place, index in enumerate(indices):
+            num, shape = counts[place], image_size(self.annotations[index].image_path)
+            found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
+            found = np.clip(found, 0, [shape[1], shape[0]] * 2)
+            yield Detections(found, scores[place, :num], class_ids[place, :num])
+
+
+def loss_row(terms: dict, prefix: str = "") -> dict:
+    """Return the terms as they are shown: ``xy`` and the total without the part that no network can remove."""
+    shown = {name: terms[name] for name in TERMS}
+    shown["xy"] -= terms["xy_floor"]
+    return {f"{prefix}loss": sum(shown.values()), **{prefix + name: value for name, value in shown.items()}}
