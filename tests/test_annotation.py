@@ -1,6 +1,7 @@
 """Records, class names, pictures in a folder, sizes from headers."""
 
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -47,6 +48,18 @@ def test_exif_turns_the_size_as_it_turns_the_picture(tmp_path, orientation, orde
     # Orientations 5 to 8 are quarter turns: 30 rows of 20 pixels.
     assert ann.image_size(str(path)) == ((30, 20) if orientation >= 5 else (20, 30))
     assert ann.image_size(str(path)) == read_image(path).shape[:2]
+
+
+@pytest.mark.parametrize("before_pixels", [True, False])
+def test_exif_turns_the_size_of_a_png_too(tmp_path, before_pixels):
+    path = tmp_path / "a.png"
+    write_picture(path, 20, 30)
+    content = path.read_bytes()
+    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + b"\0" * 4
+    chunk = struct.pack(">I", len(tiff)) + b"eXIf" + tiff + struct.pack(">I", zlib.crc32(b"eXIf" + tiff))
+    at = 33 if before_pixels else len(content) - 12  # behind the 8 + 25 bytes of the header, or before IEND
+    path.write_bytes(content[:at] + chunk + content[at:])
+    assert ann.image_size(str(path)) == (30, 20) == read_image(path).shape[:2]
 
 
 def test_progressive_grey_and_four_channel_pictures_have_a_size(tmp_path):
@@ -213,9 +226,13 @@ def test_a_copied_picture_never_replaces_another(tmp_path):
     write_picture(first)
     write_picture(second, 5, 5)
     folder = str(tmp_path / "out")
-    assert ann.copy_picture(str(first), folder).endswith("out/a.jpg")
-    assert ann.copy_picture(str(first), folder).endswith("out/a.jpg")
-    assert ann.copy_picture(str(second), folder).endswith("out/a_2.png")
+    taken = set()
+    assert ann.copy_picture(str(first), folder, taken).endswith("out/a.jpg")
+    assert ann.copy_picture(str(second), folder, taken).endswith("out/a_2.png")
+    assert ann.copy_picture(str(first), folder, taken).endswith("out/a_3.jpg")
+    assert taken == {f"{folder}/a.jpg", f"{folder}/a_2.png", f"{folder}/a_3.jpg"}
+    # Written again, nothing is copied a second time.
+    assert ann.copy_picture(str(first), folder, set()).endswith("out/a.jpg")
 
 
 def test_crowd_regions_left_out_are_counted_in_the_log(caplog):
@@ -230,6 +247,12 @@ def test_sizes_that_disagree_are_warned_of():
     assert ann.size_findings((20, 30), (20, 30), "a") == [] == ann.size_findings(None, (20, 30), "a")
     assert ann.size_findings((20, 30), (30, 20), "a")[0].kind == "exif-size"
     assert ann.size_findings((20, 30), (40, 60), "a")[0].kind == "size-mismatch"
+
+
+def test_classes_are_numbered_up_to_the_highest_id_that_can_be_believed():
+    assert ann.numbered_class_names([2, 0, -1]) == ["class_0", "class_1", "class_2"]
+    assert ann.numbered_class_names([1, 2_000_000_000]) == ["class_0", "class_1"]
+    assert ann.numbered_class_names([]) == ["class_0"]
 
 
 def test_class_ids_are_mapped_by_name():

@@ -111,7 +111,7 @@ def test_a_box_lies_where_its_pixels_lie(image_shape, input_shape, resize):
     image[y_min:y_max, x_min:x_max] = 0
     resized = images.resize_image(image, input_shape, resize)
     assert resized.shape == (*input_shape, 3)
-    dark = np.argwhere(resized[..., 0] < 64)
+    dark = np.argwhere(resized[..., 0] < 128)
     seen = np.array([dark[:, 1].min(), dark[:, 0].min(), dark[:, 1].max() + 1, dark[:, 0].max() + 1])
     expected = images.boxes_to_network(box.astype(int)[None], image_shape, input_shape, resize)[0]
     np.testing.assert_allclose(seen, expected, atol=1.1)

@@ -53,7 +53,17 @@ def test_blank_lines_and_comments_are_nothing(line):
 
 
 @pytest.mark.parametrize(
-    "token", ["12,33", "1,2,3,4,5,6", "1,2,3,4,cat", "1,2,3,4,0.5", "1,2,nan,4,0", "1,2,,4,0"]
+    "token",
+    [
+        "12,33",
+        "1,2,3,4,5,6",
+        "1,2,3,4,cat",
+        "1,2,3,4,0.5",
+        "1,2,3,4,9999999999",
+        "1,2,3,4,inf",
+        "1,2,nan,4,0",
+        "1,2,,4,0",
+    ],
 )
 def test_a_bad_box_is_a_fault_and_the_others_stay(token):
     path, boxes, (fault,) = parsed(f"a.jpg 1,2,3,4,0 {token} 5,6,7,8,1")
@@ -153,3 +163,7 @@ def test_what_is_written_is_read_back(tmp_path):
         assert new.image_path == old.image_path
         np.testing.assert_array_equal(new.boxes, old.boxes)
         np.testing.assert_array_equal(new.class_ids, old.class_ids)
+
+
+def test_the_first_word_is_always_the_path_so_that_a_lost_path_is_reported():
+    assert parsed("1,2,3,4,0 5,6,7,8,1") == ("1,2,3,4,0", [(5, 6, 7, 8, 1)], [])

@@ -81,9 +81,11 @@ COURSE_DETECTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("convention", "expected"), [("voc2010", 0.75), ("voc2007", 8 / 11), ("darknet", 0.75)])
+@pytest.mark.parametrize(
+    ("convention", "expected"), [("voc2010", 3 / 4), ("voc2007", 8 / 11), ("darknet", 3 / 4)]
+)
 def test_the_case_of_detection_courses_gives_its_known_average_precision(convention, expected):
-    # Three detections, all hits, of four truths: precision 1 up to recall .75. Eleven points: 0 to .7 are 8 of 11.
+    # Three detections, all hits, of four truths: precision 1 to recall .75; of eleven points 0 to .7 are 8.
     result = evaluate_detections(COURSE_TRUTHS, COURSE_DETECTIONS, ["object"], 0.3, convention)
     assert result.mean == pytest.approx(expected, abs=1e-12)
     assert result.ap[0] == result.mean
@@ -93,7 +95,7 @@ def test_the_case_of_detection_courses_gives_its_known_average_precision(convent
 
 def test_average_precision_by_hand_when_a_false_detection_comes_second():
     # Hit, false, hit of 2 truths: precision 1, 1/2, 2/3 at recall .5, .5, 1. Area: .5 * 1 + .5 * 2/3 = 5/6.
-    # Eleven points: recall 0 to .5 are six of 1, .6 to 1 five of 2/3: (6 + 10/3) / 11. 101 points: 51 of 1, 50 of 2/3.
+    # Eleven points: six of 1 (recall 0 to .5), five of 2/3: (6 + 10/3) / 11. 101 points: 51 of 1, 50 of 2/3.
     flags, scores = [True, False, True], [0.9, 0.8, 0.7]
     assert average_precision(flags, scores, 2) == pytest.approx(5 / 6)
     assert average_precision(flags, scores, 2, "11_points") == pytest.approx((6 + 10 / 3) / 11)
@@ -144,6 +146,15 @@ def test_only_with_fallback_a_second_detection_takes_the_next_best_truth():
     assert match_detections(truth, found, fallback=True).true_positive.tolist() == [True, True]
 
 
+def test_of_equal_overlaps_the_coco_convention_takes_the_last_truth_as_pycocotools_does():
+    truth = truth_of([(0, 0, 10, 10), (4, 0, 14, 10)])
+    found = found_of(
+        (2, 0, 12, 10, 0.9, 0), (-2, 0, 8, 10, 0.8, 0)
+    )  # the first: 8 / 12 with both, the second: with one
+    assert match_detections(truth, found, fallback=True).true_positive.tolist() == [True, True]
+    assert coco_results([truth], [found], ["a"])["AP50"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("rule", "hits", "ignored", "counted"),
     [("ignore", 0, 2, 0), ("after", 0, 2, 0), ("count", 1, 0, 1), ("drop", 0, 0, 0)],
@@ -152,7 +163,11 @@ def test_difficult_truths_follow_the_rule(rule, hits, ignored, counted):
     truth = truth_of([(0, 0, 10, 10)], difficult=[True])
     found = found_of((0, 0, 10, 10, 0.9, 0), (0, 0, 10, 9, 0.8, 0))
     matches = match_detections(truth, found, difficult=rule)
-    assert (matches.true_positive.sum(), matches.ignored.sum(), matches.counted.sum()) == (hits, ignored, counted)
+    assert (matches.true_positive.sum(), matches.ignored.sum(), matches.counted.sum()) == (
+        hits,
+        ignored,
+        counted,
+    )
 
 
 def test_voc_prefers_a_nearer_difficult_truth_and_darknet_an_ordinary_one():
@@ -222,7 +237,9 @@ def slow_flags(truths, detections, class_id, threshold, convention):
         truth = truths[picture]
         ordinary, excused = [], []
         for m in range(len(truth.boxes)):
-            overlap = slow_iou(detections[picture].boxes[k].astype(float), truth.boxes[m].astype(float), truth.crowd[m])
+            overlap = slow_iou(
+                detections[picture].boxes[k].astype(float), truth.boxes[m].astype(float), truth.crowd[m]
+            )
             enough = overlap > threshold if convention.strict else overlap >= threshold
             free = not convention.fallback or (picture, m) not in used or truth.crowd[m]
             if truth.class_ids[m] == class_id and enough and free:
@@ -376,7 +393,9 @@ def test_perfect_detections_score_one_everywhere():
 def test_empty_sets_give_nan_or_zero_and_no_warning(recwarn):
     nothing, empty = truth_of([]), found_of()
     for convention in CONVENTIONS:
-        assert evaluate_detections([truth_of([(0, 0, 9, 9)])], [empty], ["a"], convention=convention).mean == 0.0
+        assert (
+            evaluate_detections([truth_of([(0, 0, 9, 9)])], [empty], ["a"], convention=convention).mean == 0.0
+        )
     for truths, detections in (([], []), ([nothing], [empty]), ([nothing], [found_of((0, 0, 9, 9, 0.9, 0))])):
         result = evaluate_detections(truths, detections, ["a"])
         assert np.isnan(result.mean)
@@ -397,7 +416,9 @@ def test_boxes_without_area_match_nothing():
 
 def test_inputs_stay_unchanged():
     truths, detections = random_pictures(2)
-    before = [(t.boxes.copy(), d.boxes.copy(), d.scores.copy()) for t, d in zip(truths, detections, strict=True)]
+    before = [
+        (t.boxes.copy(), d.boxes.copy(), d.scores.copy()) for t, d in zip(truths, detections, strict=True)
+    ]
     evaluate_detections(truths, detections, NAMES, convention="coco")
     error_kinds(truths, detections)
     for (boxes, found, scores), t, d in zip(before, truths, detections, strict=True):
@@ -457,8 +478,8 @@ def test_each_kind_of_error_is_recognised():
 
 
 def test_confusion_matrix_by_hand():
-    # Class 0: one hit, one taken for class 1, one badly placed and so missed. Class 1: one missed. The duplicate, the
-    # badly placed and the stray detection of class 0 lie on background.
+    # Class 0: one hit, one taken for class 1, one badly placed: missed. Class 1: one missed. The duplicate,
+    # the badly placed and the stray detection of class 0 lie on background.
     matrix = confusion_matrix(*one_of_each_kind(), 2)
     np.testing.assert_array_equal(matrix, [[1, 1, 1], [0, 0, 1], [3, 0, 0]])
 

@@ -1,4 +1,4 @@
-"""``Detector``: a network with all that is needed to use it; pictures in, detections in their own pixels out."""
+"""``Detector``: a network with all that is needed to use it; pictures in, detections in their pixels out."""
 
 import itertools
 import os
@@ -28,13 +28,15 @@ Picture = str | os.PathLike | np.ndarray
 class Detector:
     """Detects objects: ``Detector("model.h5")("dog.jpg")`` returns :class:`yolo3.metrics.Detections`.
 
-    ``weights_or_model``: a file that :func:`yolo3.saving.load_network` reads, or a ``keras.Model`` (input RGB 0..1, outputs
-    raw tensors, stride 32 first), then with its ``metadata``. What the metadata says counts unless an argument says
-    otherwise: ``resize`` ("letterbox" or "stretch"), ``input_shape`` (height, width, multiples of 32), ``class_names``,
-    ``anchors`` [.., 2] (w, h) in pixels of the network input, ``anchor_mask``. Scores have to be above
-    ``score_threshold``; of boxes of one class that overlap by more than ``iou_threshold`` the best is kept; ``max_boxes`` a
-    picture, over all classes. ``batch_size``: pictures that the network sees at once. Weights that change later count
-    from the next call. Raises ``ValueError`` in one line where parts do not fit.
+    ``weights_or_model``: a file that :func:`yolo3.saving.load_network` reads, or a ``keras.Model`` (input RGB
+    0..1, outputs raw tensors, stride 32 first), then with its ``metadata``. What the metadata says counts
+    unless an argument says otherwise: ``resize`` ("letterbox" or "stretch"), ``input_shape`` (height, width,
+    multiples of 32), ``class_names``, ``anchors`` [.., 2] (w, h) in pixels of the network input,
+    ``anchor_mask``. Scores have to be above ``score_threshold``; of boxes of one class that overlap by more
+    than ``iou_threshold`` the best is kept; ``max_boxes`` a picture, over all classes. ``batch_size``:
+    pictures that the network sees at once. Its graph is made at the first call: make one detector and keep
+    it; weights that change count from the next call. Raises ``ValueError`` in one line where parts do not
+    fit.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class Detector:
         metadata = metadata or {}
         self.class_names = list(self._setting("class names", class_names, metadata.get("class_names")))
         self.anchors = np.asarray(self._setting("anchors", anchors, metadata.get("anchors")), np.float32)
-        self.anchor_mask = check_anchor_mask(_first_given(anchor_mask, metadata.get("anchor_mask")), len(self.anchors))
+        self.anchor_mask = check_anchor_mask(
+            _first_given(anchor_mask, metadata.get("anchor_mask")), len(self.anchors)
+        )
         self.scale_x_y = scale_factors(metadata.get("scale_x_y", 1.0), len(self.anchor_mask))
         self.input_shape = self._fitting_input_shape(_first_given(input_shape, metadata.get("input_shape")))
         self.resize = _first_given(resize, metadata.get("resize"), "letterbox")
@@ -63,26 +67,29 @@ class Detector:
         self._detect_batch = _compiled(self._network_and_selection, self.input_shape)
 
     def __call__(self, pictures: Picture | Sequence[Picture]) -> Detections | list[Detections]:
-        """Return the detections of a picture, or a list of them for a list of pictures (or an array [B, H, W, 3]).
+        """Return the detections of a picture, or a list of them for a list of pictures (or [B, H, W, 3]).
 
-        A picture is a path, or an array uint8 [H, W, 3], RGB. Boxes are xyxy float32 in pixels of the picture, upright as
-        its EXIF orientation says, clipped to it; best scores first. Raises ``FileNotFoundError`` and ``ValueError`` naming
-        a picture that cannot be read, ``TypeError`` for an array of another kind.
+        A picture is a path, or an array uint8 [H, W, 3], RGB. Boxes are xyxy float32 in pixels of the
+        picture, upright as its EXIF orientation says, clipped to it; best scores first. Raises
+        ``FileNotFoundError`` and ``ValueError`` naming a picture that cannot be read, ``TypeError`` for an
+        array of another kind.
         """
-        if isinstance(pictures, (str, os.PathLike)) or (isinstance(pictures, np.ndarray) and pictures.ndim != 4):
-            return self([pictures])[0]
-        return [found for _, _, found in self.detect_each(pictures)]
+        if isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4:
+            return [found for _, _, found in self.detect_each(pictures)]
+        return self([pictures])[0]
 
     def detect_each(
         self, pictures: Iterable[Picture], on_error: Callable[[Picture, Exception], None] | None = None
     ) -> Iterator[tuple[int, np.ndarray, Detections]]:
-        """Yield (index, picture uint8 [H, W, 3], detections) in order, while only a few batches are in memory.
+        """Yield (index, picture uint8 [H, W, 3], detections) in order; only a few batches are in memory.
 
         With ``on_error`` a picture that cannot be read is given to it, with the reason, and left out.
         """
-        loaded = self._load_ahead(pictures)
-        while batch := list(itertools.islice(_readable(loaded, on_error), self.batch_size)):
-            boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
+        readable = _readable(self._load_ahead(pictures), on_error)
+        while batch := list(itertools.islice(readable, self.batch_size)):
+            boxes, scores, class_ids, counts = self._detect_batch(
+                np.stack([resized for _, _, resized in batch])
+            )
             for (index, image, _), *row, count in zip(batch, boxes, scores, class_ids, counts, strict=True):
                 yield index, image, self._in_pixels(image, *(array[:count] for array in row))
 
@@ -94,9 +101,13 @@ class Detector:
 
     def _fitting_input_shape(self, input_shape) -> tuple[int, int]:
         own = self.model.inputs[0].shape[1:3]
-        shape = check_input_shape(_first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE))
+        shape = check_input_shape(
+            _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE)
+        )
         if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
-            raise ValueError(f"{self.source}: takes pictures of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}")
+            raise ValueError(
+                f"{self.source}: takes pictures of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}"
+            )
         return shape
 
     def _check_settings(self) -> None:
@@ -121,8 +132,8 @@ class Detector:
         expected = per_scale * (5 + num_classes)
         if set(channels) != {expected}:
             raise ValueError(
-                f"{self.source}: its outputs have {channels[0]} channels, but {num_classes} classes and {per_scale} "
-                f"anchors a scale need {expected}"
+                f"{self.source}: its outputs have {channels[0]} channels, but {num_classes} classes and "
+                f"{per_scale} anchors a scale need {expected}"
             )
 
     def _network_and_selection(self, images):
@@ -156,7 +167,7 @@ class Detector:
         return image, resize_image(image, self.input_shape, self.resize)
 
     def _in_pixels(self, image, boxes, scores, class_ids) -> Detections:
-        """Return detections in the network's pixels as those of the picture; what lies outside it is left out."""
+        """Return detections in pixels of the picture from the network's; none that lies outside it."""
         shape = image.shape[:2]
         boxes = clip(boxes_to_image(boxes, shape, self.input_shape, self.resize), shape)
         inside = area(boxes) > 0
@@ -166,7 +177,7 @@ class Detector:
 def load_detector(
     weights: str | os.PathLike, classes_path: str | None = None, anchors_path: str | None = None, **options
 ) -> Detector:
-    """Return the detector of a file of weights; the files of class names and anchors serve if it carries none.
+    """Return the detector of a file of weights; files of class names and anchors serve if it carries none.
 
     ``options``: those of :class:`Detector`. Raises ``ValueError`` when a file disagrees with the weights.
     """
@@ -184,10 +195,13 @@ def _check_class_names(weights, stored, path, given) -> None:
     if stored is None or list(stored) == list(given):
         return
     if len(stored) != len(given):
-        raise ValueError(f"{path} names {len(given)} classes, but {weights} has {len(stored)}; leave {path} out")
+        raise ValueError(
+            f"{path} names {len(given)} classes, but {weights} has {len(stored)}; leave {path} out"
+        )
     number = next(i for i, (a, b) in enumerate(zip(stored, given, strict=True)) if a != b)
     raise ValueError(
-        f"{path} calls class {number} {given[number]!r}, but {weights} calls it {stored[number]!r}; leave {path} out"
+        f"{path} calls class {number} {given[number]!r}, but {weights} calls it {stored[number]!r}; "
+        f"leave {path} out"
     )
 
 
@@ -195,13 +209,15 @@ def _check_anchors(weights, stored, path, given) -> None:
     if stored is None:
         return
     if len(stored) != len(given):
-        raise ValueError(f"{path} holds {len(given)} anchors, but {weights} has {len(stored)}; leave {path} out")
+        raise ValueError(
+            f"{path} holds {len(given)} anchors, but {weights} has {len(stored)}; leave {path} out"
+        )
     wrong = np.flatnonzero(~np.isclose(stored, given, rtol=1e-4).all(-1))
     if wrong.size:
         number = wrong[0]
         raise ValueError(
-            f"{path} says {_pair(given[number])} for anchor {number}, but {weights} says {_pair(stored[number])}; "
-            f"leave {path} out"
+            f"{path} says {_pair(given[number])} for anchor {number}, but {weights} says "
+            f"{_pair(stored[number])}; leave {path} out"
         )
 
 
@@ -228,7 +244,7 @@ def _readable(loaded, on_error) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
 
 
 def _compiled(function, input_shape):
-    """Return ``function`` of pictures uint8 [B, h, w, 3] for NumPy arrays, compiled where the backend has graphs."""
+    """Return ``function`` of pictures uint8 [B, h, w, 3] for NumPy arrays, as a graph under TensorFlow."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -10,7 +10,9 @@ from yolo3.datasets.coco import load_json
 from yolo3.detector import Detector
 from yolo3.metrics import Detections, coco_detections_json, coco_results
 
-SCORE_THRESHOLD = 0.001  # average precision wants the weak detections too: AlexeyAB/darknet src/detector.c has .001 as well
+SCORE_THRESHOLD = (
+    0.001  # average precision wants the weak detections too: AlexeyAB/darknet src/detector.c has .001 as well
+)
 Progress = Callable[[int, int], None]
 
 
@@ -34,12 +36,15 @@ def evaluate(
 ) -> dict:
     """Detect and compare: COCO's numbers, as :func:`yolo3.metrics.coco_results` returns them.
 
-    Among them "AP50", "AP" and "per_class" {name: {"AP50", "AP", "num_truths"}}; NaN where there are no truths. The
-    detector should have a ``score_threshold`` of :data:`SCORE_THRESHOLD`. ``class_names``: those of the annotations, which
-    have to be the detector's. Raises ``ValueError`` when they are not, and for a class id that names no class.
+    Among them "AP50", "AP" and "per_class" {name: {"AP50", "AP", "num_truths"}}; NaN where there are no
+    truths. The detector should have a ``score_threshold`` of :data:`SCORE_THRESHOLD`. ``class_names``: those
+    of the annotations, which have to be the detector's. Raises ``ValueError`` when they are not, and for a
+    class id that names no class.
     """
     check_classes(detector, annotations, class_names)
-    return coco_results(annotations, detect_annotations(detector, annotations, progress), detector.class_names)
+    return coco_results(
+        annotations, detect_annotations(detector, annotations, progress), detector.class_names
+    )
 
 
 def check_classes(detector: Detector, annotations: Sequence[Annotation], class_names=None) -> None:
@@ -51,7 +56,9 @@ def check_classes(detector: Detector, annotations: Sequence[Annotation], class_n
             f"{len(class_names)} ({_some(class_names)}); both need the same names in the same order"
         )
     for annotation in annotations:
-        wrong = [number for number, class_id in enumerate(annotation.class_ids) if not 0 <= class_id < len(own)]
+        wrong = [
+            number for number, class_id in enumerate(annotation.class_ids) if not 0 <= class_id < len(own)
+        ]
         if wrong:
             message = bad_id_message(int(annotation.class_ids[wrong[0]]), own)
             raise ValueError(f"{annotation.where(wrong[0])}: {message}")
@@ -69,9 +76,9 @@ def write_coco_detections(
 ) -> None:
     """Write detections in COCO's results format, in one step.
 
-    Annotations that come from COCO JSON give the ids of pictures and categories. Otherwise pictures have the number
-    that is their name (000000397133.jpg), or their place from 1 where a name is no number or comes twice, and the
-    first class is category 1.
+    Annotations that come from COCO JSON give the ids of pictures and categories. Otherwise pictures have the
+    number that is their name (000000397133.jpg), or their place from 1 where a name is no number or comes
+    twice, and the first class is category 1.
     """
     ids = coco_ids(annotations, class_names) or (_picture_numbers(annotations), None)
     replace_file(path, json.dumps(coco_detections_json(detections, *ids)))
@@ -86,7 +93,9 @@ def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> t
     if not sources or not all(source.lower().endswith(".json") for source in sources):
         return None
     contents = {source: load_json(source) for source in sources}
-    categories = {str(item["name"]): item["id"] for content in contents.values() for item in content["categories"]}
+    categories = {
+        str(item["name"]): item["id"] for content in contents.values() for item in content["categories"]
+    }
     images = {source: _ids_by_name(content) for source, content in contents.items()}
     image_ids = [_image_id(images[annotation.source], annotation.image_path) for annotation in annotations]
     if None in image_ids or not set(class_names) <= set(categories):
@@ -112,6 +121,8 @@ def _image_id(by_name: dict[str, list[tuple[str, int]]], image_path: str):
 
 def _picture_numbers(annotations: Sequence[Annotation]) -> list[int]:
     stems = [Path(annotation.image_path).stem for annotation in annotations]
-    if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(stems):
+    if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(
+        stems
+    ):
         return [int(stem) for stem in stems]
     return list(range(1, len(stems) + 1))

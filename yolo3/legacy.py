@@ -18,6 +18,7 @@ from yolo3.datasets.annotation import read_class_names
 from yolo3.datasets.keras_yolo3 import parse_line
 from yolo3.losses import yolo_loss
 from yolo3.networks import tiny_yolo_body, yolo_body
+from yolo3.saving import load_network, read_metadata
 from yolo3.scales import check_anchor_mask, check_input_shape, grid_shapes
 from yolo3.targets import preprocess_true_boxes
 from yolo3.utils import get_random_data
@@ -55,12 +56,9 @@ def create_model(
     layers. Raises ``FileNotFoundError`` when there is no file of weights.
     """
     weights_path = _check_weights_path(weights_path) if load_pretrained else None
-    mask = check_anchor_mask(anchor_mask, len(anchors))
-    body = yolo_body(Input((None, None, 3)), len(mask[0]), num_classes)
-    if load_pretrained:
-        load_weights_by_name(body, weights_path)
-        _freeze(body, freeze_body, FULL_BACKBONE)
-    return _training_model(body, input_shape, anchors, num_classes, mask, ignore_thresh)
+    return _create(
+        yolo_body, FULL_BACKBONE, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh
+    )
 
 
 def create_tiny_model(
@@ -78,19 +76,26 @@ def create_tiny_model(
     ``freeze_body`` 1 freezes the five convolutions down to stride 16, as keras-yolo3 did.
     """
     weights_path = _check_weights_path(weights_path) if load_pretrained else None
+    return _create(
+        tiny_yolo_body, TINY_BACKBONE, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh
+    )
+
+
+NUM_SCALES = {yolo_body: 3, tiny_yolo_body: 2}
+
+
+def _create(
+    build, backbone, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh
+):  # fmt: skip
+    """Build the body, load and freeze it if there is a ``weights_path``, and put the loss on top."""
     mask = check_anchor_mask(anchor_mask, len(anchors))
-    body = tiny_yolo_body(Input((None, None, 3)), len(mask[0]), num_classes)
-    if load_pretrained:
-        load_weights_by_name(body, weights_path)
-        _freeze(body, freeze_body, TINY_BACKBONE)
-    return _training_model(body, input_shape, anchors, num_classes, mask, ignore_thresh)
-
-
-def _training_model(body, input_shape, anchors, num_classes, mask, ignore_thresh):
-    """Return the model (image, *targets) to loss around ``body``, which stays the owner of all weights."""
-    if len(body.outputs) != len(mask):
-        raise ValueError(f"anchors: expected {len(body.outputs)} scales for {body.name}, got masks for {len(mask)}")
+    if len(mask) != NUM_SCALES[build]:
+        raise ValueError(f"{build.__name__}: expected anchors for {NUM_SCALES[build]} scales, got them for {len(mask)}")
     grids = grid_shapes(check_input_shape(input_shape), len(mask))
+    body = build(Input((None, None, 3)), len(mask[0]), num_classes)
+    if weights_path is not None:
+        load_weights_by_name(body, weights_path)
+        _freeze(body, freeze_body, backbone)
     y_true = [Input((*grid, len(mask[0]), num_classes + 5)) for grid in grids]
     arguments = {
         "anchors": np.asarray(anchors, np.float32),
@@ -143,9 +148,13 @@ def load_weights_by_name(model, weights_path):
 
 
 def _stored_weights(path):
-    """Return the arrays of each layer, by name; ``None`` for a file that does not keep names (``.weights.h5``)."""
-    if str(path).endswith(".keras"):
-        stored = keras.models.load_model(path, compile=False)
+    """Return the arrays of each layer, by name; ``None`` for a ``.weights.h5`` that another program wrote.
+
+    That format keeps no names; ours say in their metadata which network has them.
+    """
+    described = read_metadata(path) is not None
+    if str(path).endswith(".keras") or (described and str(path).endswith(".weights.h5")):
+        stored, _ = load_network(path)
         return {layer.name: layer.get_weights() for layer in stored.layers if layer.weights}
     with h5py.File(path, "r") as file:
         root = file["model_weights"] if "model_weights" in file else file

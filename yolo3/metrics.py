@@ -350,8 +350,8 @@ def _area_under(hits: np.ndarray, precision: np.ndarray, num_truths: int, method
         np.maximum.accumulate(precision[::-1])[::-1], 0.0
     )  # the last entry: recall never reached
     if method == "all_points":
-        gains = np.diff(hits, prepend=0) / num_truths
-        return float(np.sum(gains * envelope[:-1]))
+        gains = np.diff(hits, prepend=0)  # divided at the end, so that perfect detections give 1 exactly
+        return float(np.sum(gains * envelope[:-1]) / num_truths)
     if method == "11_points":
         # Whole numbers, because 3 / 10 >= .1 * 3 is false in floating point.
         reached = np.searchsorted(hits * 10, np.arange(11) * num_truths)

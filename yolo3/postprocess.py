@@ -1,7 +1,8 @@
 """From raw outputs to detections: decode all scales, undo the letterbox, threshold, suppress.
 
-:func:`select_boxes` is what this package uses, for batches and inside graphs. ``yolo_eval``, ``yolo_boxes_and_scores``
-and ``yolo_correct_boxes`` do the same for one picture with the names, arguments and results of keras-yolo3.
+:func:`select_boxes` is what this package uses, for batches and inside graphs. ``yolo_eval``,
+``yolo_boxes_and_scores`` and ``yolo_correct_boxes`` do the same for one picture with the names, arguments and
+results of keras-yolo3.
 """
 
 from keras import ops
@@ -15,7 +16,7 @@ _MOST_CANDIDATES = 4096  # of yolo_eval: beyond it the IoUs of a block take more
 
 
 def scale_factors(scale_x_y, num_scales: int) -> list[float]:
-    """Return one ``scale_x_y`` a scale from a number or a list; raises ``ValueError`` for another number of them."""
+    """Return one ``scale_x_y`` a scale from a number or a list; raises ``ValueError`` for a wrong length."""
     factors = list(scale_x_y) if isinstance(scale_x_y, (list, tuple)) else [scale_x_y] * num_scales
     if len(factors) != num_scales:
         raise ValueError(f"scale_x_y: expected one number or {num_scales}, one a scale, got {factors}")
@@ -25,8 +26,9 @@ def scale_factors(scale_x_y, num_scales: int) -> list[float]:
 def decode_outputs(outputs, anchors, num_classes: int, input_shape, anchor_mask=None, scale_x_y=1.0):
     """Return the boxes of all scales and their scores: float32 [B, N, 4] xyxy and [B, N, C] in 0..1.
 
-    ``outputs``: raw tensors [B, H, W, A * (5 + C)], stride 32 first. ``anchors``: [.., 2] (w, h). Boxes and anchors are
-    in pixels of the network input, whose ``input_shape`` is (height, width). Score: objectness times class probability.
+    ``outputs``: raw tensors [B, H, W, A * (5 + C)], stride 32 first. ``anchors``: [.., 2] (w, h). Boxes and
+    anchors are in pixels of the network input, whose ``input_shape`` is (height, width). Score: objectness
+    times class probability.
     """
     mask = check_anchor_mask(anchor_mask, len(anchors))
     anchors = ops.cast(ops.convert_to_tensor(anchors), "float32")
@@ -49,18 +51,19 @@ def _flatten_cells(array, depth: int):
 
 
 def _edges(shape):
-    """Return (width, height, width, height), float32 [4], of a (height, width) pair of numbers or a tensor."""
+    """Return (width, height, width, height), float32 [4], of a (height, width) pair or tensor."""
     return ops.cast(ops.stack([shape[1], shape[0], shape[1], shape[0]]), "float32")
 
 
 def select_boxes(
     outputs, anchors, num_classes: int, input_shape, anchor_mask=None, scale_x_y=1.0,
-    score_threshold: float = 0.3, iou_threshold: float = 0.45, max_boxes: int = 300, candidates: int = CANDIDATES,
+    score_threshold: float = 0.3, iou_threshold: float = 0.45, max_boxes: int = 300,
+    candidates: int = CANDIDATES,
 ):  # fmt: skip
     """Return the detections of a batch: (boxes [B, M, 4], scores [B, M], class_ids [B, M], num [B]).
 
-    Boxes are xyxy in pixels of the network input, not clipped; M is ``max_boxes``. See :func:`decode_outputs` for the
-    first arguments and :func:`yolo3.nms.non_max_suppression` for the others and the result.
+    Boxes are xyxy in pixels of the network input, not clipped; M is ``max_boxes``. See :func:`decode_outputs`
+    for the first arguments and :func:`yolo3.nms.non_max_suppression` for the others and the result.
     """
     boxes, scores = decode_outputs(outputs, anchors, num_classes, input_shape, anchor_mask, scale_x_y)
     return non_max_suppression(boxes, scores, score_threshold, iou_threshold, max_boxes, candidates)
@@ -72,8 +75,8 @@ def select_boxes(
 def letterbox_placement(image_shape, input_shape):
     """Return :func:`yolo3.images.letterbox_geometry` as an int32 tensor [4], for shapes that may be tensors.
 
-    (new_height, new_width, top, left) of a picture of ``image_shape`` in an input of ``input_shape``, both (height,
-    width). The same whole numbers, also inside graphs.
+    (new_height, new_width, top, left) of a picture of ``image_shape`` in an input of ``input_shape``, both
+    (height, width). The same whole numbers, also inside graphs.
     """
     image_height, image_width = _whole(image_shape)
     height, width = _whole(input_shape)
@@ -88,12 +91,14 @@ def _whole(shape):
 
 
 def yolo_correct_boxes(box_xy, box_wh, input_shape, image_shape):
-    """Undo the letterbox: return boxes [..., 4] (y_min, x_min, y_max, x_max) in pixels of the picture, not clipped.
+    """Undo the letterbox: return boxes [..., 4] (y_min, x_min, y_max, x_max) in pixels of the picture.
 
-    ``box_xy``, ``box_wh``: centres and sizes [..., 2] (x, y), relative to the network input. ``input_shape`` and
-    ``image_shape``: (height, width), numbers or tensors.
+    ``box_xy``, ``box_wh``: centres and sizes [..., 2] (x, y), relative to the network input. ``input_shape``
+    and ``image_shape``: (height, width), numbers or tensors. The boxes are not clipped.
     """
-    new_height, new_width, top, left = ops.unstack(ops.cast(letterbox_placement(image_shape, input_shape), "float32"), 4)
+    new_height, new_width, top, left = ops.unstack(
+        ops.cast(letterbox_placement(image_shape, input_shape), "float32"), 4
+    )
     size, offset = ops.stack([new_width, new_height] * 2), ops.stack([left, top] * 2)
     xyxy = geometry.cxcywh_to_xyxy(ops.concatenate([box_xy, box_wh], -1)) * _edges(input_shape)
     return geometry.swap_xy((xyxy - offset) / size * _edges(image_shape))
@@ -114,18 +119,22 @@ def yolo_eval(
     yolo_outputs, anchors, num_classes, image_shape, max_boxes=20, score_threshold=0.6, iou_threshold=0.5,
     anchor_mask=None, scale_x_y=1.0,
 ):  # fmt: skip
-    """Return the detections of one picture: boxes [N, 4], scores [N], classes int32 [N], by class, then by score.
+    """Return the detections of a picture: boxes [N, 4], scores [N], classes int32 [N]; by class, then score.
 
-    ``yolo_outputs``: raw tensors [1, H, W, A * (5 + C)], stride 32 first. ``anchors``: [.., 2] (w, h), pixels of the
-    network input. ``image_shape``: (height, width) of the picture, which was letterboxed. ``max_boxes``: for each class.
-    Boxes are (y_min, x_min, y_max, x_max) in pixels of the picture, not clipped. Scores have to be above
-    ``score_threshold``; boxes that overlap by more than ``iou_threshold`` suppress each other. Looks at the 1,024 to
-    4,096 best (box, class) pairs, as ``max_boxes`` asks. Raises ``ValueError`` for more than one picture:
-    :func:`select_boxes` takes batches.
+    ``yolo_outputs``: raw tensors [1, H, W, A * (5 + C)], stride 32 first. ``anchors``: [.., 2] (w, h), pixels
+    of the network input. ``image_shape``: (height, width) of the picture, which was letterboxed.
+    ``max_boxes``: for each class. Boxes are (y_min, x_min, y_max, x_max) in pixels of the picture, not
+    clipped. Scores have to be above ``score_threshold``; boxes that overlap by more than ``iou_threshold``
+    suppress each other. Looks at the 1,024 to 4,096 best (box, class) pairs, as ``max_boxes`` asks. Raises
+    ``ValueError`` for more than one picture: :func:`select_boxes` takes batches.
     """
     if isinstance(yolo_outputs[0].shape[0], int) and yolo_outputs[0].shape[0] != 1:
-        raise ValueError(f"yolo_eval: expected one picture, got {yolo_outputs[0].shape[0]}; use select_boxes for batches")
-    boxes, scores = _all_boxes_and_scores(yolo_outputs, anchors, num_classes, image_shape, anchor_mask, scale_x_y)
+        raise ValueError(
+            f"yolo_eval: expected one picture, got {yolo_outputs[0].shape[0]}; use select_boxes for batches"
+        )
+    boxes, scores = _all_boxes_and_scores(
+        yolo_outputs, anchors, num_classes, image_shape, anchor_mask, scale_x_y
+    )
     candidates = min(max(CANDIDATES, max_boxes * num_classes), _MOST_CANDIDATES)
     boxes, scores, class_ids = top_candidates(boxes[None], scores[None], score_threshold, candidates)
     keep = suppress(boxes, class_ids, scores > score_threshold, iou_threshold)[0]
@@ -142,18 +151,27 @@ def _all_boxes_and_scores(yolo_outputs, anchors, num_classes, image_shape, ancho
     input_shape = (shape[1] * STRIDES[0], shape[2] * STRIDES[0])
     parts = [
         yolo_boxes_and_scores(
-            feats, ops.stack([anchors[index] for index in indices]), num_classes, input_shape, image_shape, factor
+            feats,
+            ops.stack([anchors[index] for index in indices]),
+            num_classes,
+            input_shape,
+            image_shape,
+            factor,
         )
-        for feats, indices, factor in zip(yolo_outputs, mask, scale_factors(scale_x_y, len(mask)), strict=True)
+        for feats, indices, factor in zip(
+            yolo_outputs, mask, scale_factors(scale_x_y, len(mask)), strict=True
+        )
     ]
-    return ops.concatenate([boxes for boxes, _ in parts], 0), ops.concatenate([scores for _, scores in parts], 0)
+    return ops.concatenate([boxes for boxes, _ in parts], 0), ops.concatenate(
+        [scores for _, scores in parts], 0
+    )
 
 
 def _rank_in_class(keep, class_ids, num_classes: int):
     """Return int32 [K]: how many kept candidates of the same class come before each one."""
     kept = ops.one_hot(class_ids, num_classes, dtype="int32") * ops.cast(ops.expand_dims(keep, -1), "int32")
     before = ops.cumsum(kept, 0) - kept
-    return ops.take_along_axis(before, ops.expand_dims(class_ids, -1), 1)[:, 0]
+    return ops.sum(before * ops.one_hot(class_ids, num_classes, dtype="int32"), -1)
 
 
 def _order_by_class(keep, class_ids, num_classes: int):

@@ -1,8 +1,8 @@
 """Files of networks: written in one step, carrying what is needed to use them, and read whatever wrote them.
 
-Three kinds are written, told apart by the suffix: ``.h5`` and ``.keras`` hold a whole model, ``.weights.h5`` weights
-alone. Each carries a dict of *metadata*, as JSON: in HDF5 files in the attribute ``yolo3`` of the root, in ``.keras``
-files (zip) in the member ``yolo3.json``. Its keys, all optional:
+Three kinds are written, told apart by the suffix: ``.h5`` and ``.keras`` hold a whole model, ``.weights.h5``
+weights alone. Each carries a dict of *metadata*, as JSON: in HDF5 files in the attribute ``yolo3`` of the
+root, in ``.keras`` files (zip) in the member ``yolo3.json``. Its keys, all optional:
 
 ================= ==================================================================================
 ``model``         "yolov3", "yolov3-tiny", "yolov3-spp" (keys of ``NETWORKS``), or "cfg"
@@ -16,7 +16,8 @@ files (zip) in the member ``yolo3.json``. Its keys, all optional:
 ``darknet``       what a Darknet file said that Keras has no place for, a dict
 ================= ==================================================================================
 
-Files that keras-yolo3 wrote are read too: whole models as they are, weights alone given anchors and class names.
+Files that keras-yolo3 wrote are read too: whole models as they are, weights alone given anchors and class
+names.
 """
 
 import contextlib
@@ -47,8 +48,8 @@ def save_model(model, path: str | os.PathLike, metadata: dict) -> None:
     """Write a network with its metadata; the file appears whole or not at all.
 
     ``model``: a ``keras.Model`` of stock layers. ``path`` ends in ``.h5`` or ``.keras`` (the whole model), or
-    ``.weights.h5`` (weights alone). ``metadata``: see the module; NumPy arrays in it become lists. The folder is made
-    if it is missing. Inverse: :func:`load_network`. Raises ``ValueError`` for other suffixes.
+    ``.weights.h5`` (weights alone). ``metadata``: see the module; NumPy arrays in it become lists. The folder
+    is made if it is missing. Inverse: :func:`load_network`. Raises ``ValueError`` for other suffixes.
     """
     path = Path(path)
     suffix = _suffix_of(path)
@@ -107,8 +108,8 @@ def _without_format_advice():
 def read_metadata(path: str | os.PathLike) -> dict | None:
     """Return the metadata of a file that :func:`save_model` wrote, ``None`` when a Keras file carries none.
 
-    Needs neither TensorFlow nor Keras. Raises ``FileNotFoundError``, and ``ValueError`` for anything that is not a whole
-    Keras file.
+    Needs neither TensorFlow nor Keras. Raises ``FileNotFoundError``, and ``ValueError`` for anything that is
+    not a whole Keras file.
     """
     if _kind_of(path) == "zip":
         with _open_zip(path) as archive:
@@ -123,7 +124,7 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
 
 
 def _kind_of(path) -> str:
-    """Return "hdf5" or "zip" from the first bytes of a file; raises ``ValueError`` that says what else it is."""
+    """Return "hdf5" or "zip" by the first bytes of a file; raises ``ValueError`` saying what else it is."""
     with open(path, "rb") as file:
         start = file.read(512)
     if start.startswith(_HDF5_SIGNATURE):
@@ -150,14 +151,18 @@ def _open_hdf5(path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path}: expected a whole HDF5 file, got a damaged or truncated one ({error})") from error
+        raise ValueError(
+            f"{path}: expected a whole HDF5 file, got a damaged or truncated one ({error})"
+        ) from error
 
 
 def _open_zip(path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: expected a whole .keras file, got a damaged or truncated one ({error})") from error
+        raise ValueError(
+            f"{path}: expected a whole .keras file, got a damaged or truncated one ({error})"
+        ) from error
 
 
 def build_network(
@@ -165,8 +170,8 @@ def build_network(
 ):
     """Build the network of that name, one of ``NETWORKS``, with random weights.
 
-    ``input_shape``: (height, width, 3), ``None`` for any multiple of 32. ``batch_norm``: class of the normalisation
-    layers, Keras' own by default. Raises ``ValueError`` for an unknown name.
+    ``input_shape``: (height, width, 3), ``None`` for any multiple of 32. ``batch_norm``: class of the
+    normalisation layers, Keras' own by default. Raises ``ValueError`` for an unknown name.
     """
     import keras
 
@@ -186,8 +191,8 @@ def load_network(
     """Return (model, metadata or ``None``) from a file of any of the three kinds, or from keras-yolo3.
 
     A file of weights alone is put into the network that its metadata names; ``anchors``, ``class_names`` and
-    ``anchor_mask`` serve where there is no metadata: nine anchors or three scales mean YOLOv3, six or two tiny YOLOv3.
-    The model is not compiled. Inverse: :func:`save_model`. Raises ``ValueError`` in one line.
+    ``anchor_mask`` serve where there is no metadata: nine anchors (three scales) mean YOLOv3, six the tiny
+    one. The model is not compiled. Inverse: :func:`save_model`. Raises ``ValueError`` in one line.
     """
     metadata = read_metadata(path)
     if _holds_model(path):
@@ -209,7 +214,9 @@ def _load_whole(path):
 
     suffix = {"zip": ".keras", "hdf5": ".h5"}[_kind_of(path)]
     if not str(path).endswith((suffix, ".hdf5")):
-        raise ValueError(f"{path}: holds a model in the {suffix} format; rename it so that it ends in {suffix}")
+        raise ValueError(
+            f"{path}: holds a model in the {suffix} format; rename it so that it ends in {suffix}"
+        )
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises almost anything here, from KeyError to RuntimeError
@@ -241,14 +248,16 @@ def _load_weights(model, path) -> None:
                 _assign_legacy_weights(model, file)
                 return
         if not str(path).endswith(".weights.h5"):
-            raise ValueError("holds weights in the .weights.h5 format; rename it so that it ends in .weights.h5")
+            raise ValueError(
+                "holds weights in the .weights.h5 format; rename it so that it ends in .weights.h5"
+            )
         model.load_weights(path)
     except Exception as error:  # as in _load_whole
         raise ValueError(f"{path}: its weights do not fit {model.name}: {_first_line(error)}") from error
 
 
 def _assign_legacy_weights(model, file: h5py.File) -> None:
-    """Put the weights of an HDF5 file of Keras 2 into the layers of the same kind, both in the order of creation.
+    """Put the weights of an HDF5 file of Keras 2 into the layers of the same kind, both in order of creation.
 
     keras-yolo3 and Darknet create layers in the same order, but name and store them in others.
     """
@@ -258,7 +267,9 @@ def _assign_legacy_weights(model, file: h5py.File) -> None:
         if arrays:
             stored["conv" if arrays[0].ndim == 4 else "bn"].append(arrays)
     for kind, weights in stored.items():
-        layers = sorted((layer for layer in model.layers if layer.name.startswith(kind)), key=_number_of_layer)
+        layers = sorted(
+            (layer for layer in model.layers if layer.name.startswith(kind)), key=_number_of_layer
+        )
         if len(layers) != len(weights):
             raise ValueError(f"expected {len(layers)} layers of kind {kind}, got {len(weights)}")
         for layer, arrays in zip(layers, weights, strict=True):

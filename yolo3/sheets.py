@@ -6,7 +6,7 @@ import numpy as np
 
 from yolo3 import boxes as geometry
 from yolo3.datasets.annotation import Annotation
-from yolo3.draw import contact_sheet, draw_boxes, draw_comparison
+from yolo3.draw import class_colour, contact_sheet, draw_boxes, draw_comparison
 from yolo3.images import read_image
 from yolo3.metrics import Detections
 from yolo3.scales import STRIDES
@@ -23,16 +23,17 @@ def draw_targets(images, targets, class_names: list[str]) -> np.ndarray:
     size = np.array([images.shape[2], images.shape[1]] * 2)
     pictures = []
     for number, image in enumerate(images):
-        boxes, labels = [], []
+        boxes, labels, colours = [], [], []
         for stride, target in zip(STRIDES, targets):
             for row, column, anchor in zip(*np.nonzero(target[number, ..., 4])):
                 slot = target[number, row, column, anchor]
                 boxes.append(geometry.cxcywh_to_xyxy(slot[:4]) * size)
                 names = "+".join(class_names[index] for index in np.flatnonzero(slot[5:]))
                 labels.append(f"{names} {stride}/{anchor}")
+                colours.append(class_colour(int(np.argmax(slot[5:]))))
         picture = np.round(image * 255).astype(np.uint8)
         boxes = np.array(boxes, np.float32).reshape(-1, 4)
-        pictures.append(draw_boxes(picture, boxes, np.arange(len(boxes)), labels))
+        pictures.append(draw_boxes(picture, boxes, np.arange(len(boxes)), labels, colours=colours))
     return contact_sheet(pictures, cell=max(images.shape[1:3]))
 
 

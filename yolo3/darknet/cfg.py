@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence, TypeVar
 
 Number = TypeVar("Number", int, float)
 
@@ -155,6 +155,11 @@ def replace_option(cfg: Cfg, section: Section, key: str, value: str) -> Cfg:
     end = "\r" if lines[line - 1].endswith("\r") else ""
     lines[line - 1] = f"{key}={value}{end}"
     return parse_cfg("\n".join(lines), cfg.source)
+
+
+def format_anchor_list(anchors: Sequence[Sequence[float]]) -> str:
+    """Anchors [N, 2], (w, h) in pixels, as the value of `anchors=`: `10,13, 16,30`."""
+    return ", ".join(f"{float(width):.6g},{float(height):.6g}" for width, height in anchors)
 
 
 def _format_section(section: Section) -> str:

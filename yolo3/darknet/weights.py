@@ -136,7 +136,7 @@ def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable
 
     Raises ValueError where an array has not the shape that its layer states. The inverse of `open_weights` and `WeightsFile.arrays`.
     """
-    with atomic_file(path) as file:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(format_header(header))
         for layer, arrays in layers:
             _write_arrays(file, layer, arrays, header)
@@ -144,14 +144,13 @@ def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write that takes its name when all is written, and is removed when anything fails."""
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name to write a file under, which becomes `path` when all is written, and is removed when anything fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(temporary, "wb") as file:
-            yield file
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 # Files beside the data that name its classes.
 NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
 
+# Class ids from here on are not believed where nothing names the classes.
+MAX_NUMBERED = 10_000
+
 # Folders that hold the photographs of a data set rather than masks or resized copies of them.
 _PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 
@@ -281,9 +284,18 @@ def find_class_names(file: str, root: str) -> list[str] | None:
     return None
 
 
+def is_class_id(value: float) -> bool:
+    """Whether a number is whole and small enough to be an id; -1 and the like are for the checks to judge."""
+    return abs(value) < 2**31 and value == int(value)
+
+
 def numbered_class_names(class_ids: Iterable[int]) -> list[str]:
-    """ "class_0", "class_1", ... up to the highest id, for data that does not name its classes."""
-    return [f"class_{number}" for number in range(max(class_ids, default=0) + 1)]
+    """ "class_0", "class_1", ... up to the highest id, for data that does not name its classes.
+
+    Ids from MAX_NUMBERED on are slips of the pen and do not count; the checks report them.
+    """
+    highest = max((number for number in class_ids if number < MAX_NUMBERED), default=0)
+    return [f"class_{number}" for number in range(highest + 1)]
 
 
 def split_annotations(
@@ -524,23 +536,27 @@ def path_for_list(path: str, folder: str) -> str:
     return os.path.relpath(path, folder) if path.startswith(folder + os.sep) else path
 
 
-def copy_picture(path: str, folder: str) -> str:
-    """Copy a picture into `folder` under a stem that no other picture there has, and return the new path.
+def copy_picture(path: str, folder: str, taken: set[str]) -> str:
+    """Copy a picture into `folder` and return the new path, which is added to `taken`.
 
-    A picture that is there already, with the same bytes, is not copied again.
+    No two pictures get the same stem. One that is there already, with the same bytes, is not copied again.
     """
     os.makedirs(folder, exist_ok=True)
-    if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
-        return path
     stem, suffix = os.path.splitext(os.path.basename(path))
     number = 1
     while True:
         name = stem if number == 1 else f"{stem}_{number}"
         target = os.path.join(folder, name + suffix)
-        if os.path.exists(target) and filecmp.cmp(path, target, shallow=False):
-            return target
-        if not any(os.path.exists(os.path.join(folder, name + other)) for other in _suffixes_of(suffix)):
-            shutil.copyfile(path, target)
+        if os.path.exists(target):
+            done = target not in taken and filecmp.cmp(path, target, shallow=False)
+        else:
+            done = not any(
+                os.path.exists(os.path.join(folder, name + other)) for other in _suffixes_of(suffix)
+            )
+            if done:
+                shutil.copyfile(path, target)
+        if done:
+            taken.add(target)
             return target
         number += 1
 
@@ -625,25 +641,21 @@ def _jpeg_size(file) -> tuple[int, int] | None:
 
 
 def _png_size(file) -> tuple[int, int] | None:
-    """The header chunk comes first; an eXIf chunk before the pixels may turn the picture."""
+    """The header chunk comes first; an eXIf chunk, before or after the pixels, may turn the picture."""
     file.seek(8)
     size, orientation = None, 1
-    while True:
-        header = file.read(8)
-        if len(header) < 8:
-            return None
+    while len(header := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", header)
+        after = file.tell() + length + 4
         if kind == b"IHDR":
             width, height = struct.unpack(">II", file.read(8))
             size = height, width
-            file.seek(length - 8 + 4, os.SEEK_CUR)
         elif kind == b"eXIf":
             orientation = _exif_orientation(file.read(length))
-            file.seek(4, os.SEEK_CUR)
-        elif kind == b"IDAT" or size is None:
-            return size[::-1] if size is not None and orientation >= 5 else size
-        else:
-            file.seek(length + 4, os.SEEK_CUR)
+        if size is None or kind == b"IEND":
+            break
+        file.seek(after)
+    return size[::-1] if size is not None and orientation >= 5 else size
 
 
 def _exif_orientation(tiff: bytes) -> int:

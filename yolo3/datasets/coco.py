@@ -88,7 +88,8 @@ def write(dataset: Dataset, path: str) -> None:
         replace_file(path, json.dumps(content))
         return
     folder = os.path.join(path, list_of(dataset))
-    pictures = [copy_picture(annotation.image_path, folder) for annotation in dataset.annotations]
+    taken: set[str] = set()
+    pictures = [copy_picture(annotation.image_path, folder, taken) for annotation in dataset.annotations]
     content = _build_json(dataset, pictures, folder)
     replace_file(os.path.join(path, "annotations", f"instances_{list_of(dataset)}.json"), json.dumps(content))
 

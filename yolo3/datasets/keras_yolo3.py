@@ -24,6 +24,7 @@ from yolo3.datasets.annotation import (
     dataset_name,
     find_class_names,
     has_suffix,
+    is_class_id,
     list_of,
     missing_picture,
     numbered_class_names,
@@ -183,7 +184,7 @@ def _parse_box(token: str) -> Box:
         x_min, y_min, x_max, y_max, class_id = (float(value) for value in fields)
     except ValueError:
         raise ValueError(f"{_EXPECTED}, five numbers, got '{token}'") from None
-    if not all(map(math.isfinite, (x_min, y_min, x_max, y_max))) or class_id != class_id // 1:
+    if not all(map(math.isfinite, (x_min, y_min, x_max, y_max))) or not is_class_id(class_id):
         raise ValueError(f"{_EXPECTED} with finite coordinates and a whole class id, got '{token}'")
     return Box((x_min, y_min, x_max, y_max), int(class_id))
 

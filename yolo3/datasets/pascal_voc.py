@@ -110,13 +110,10 @@ def write(dataset: Dataset, path: str) -> None:
     Coordinates become VOC's (1-based). Crowd regions cannot be marked: they are left out and counted in the
     log.
     """
-    stems: list[str] = []
+    pictures: set[str] = set()
+    stems = []
     for annotation in without_crowd(dataset.annotations, NAME):
-        picture = copy_picture(annotation.image_path, os.path.join(path, "JPEGImages"))
-        if stem_of(picture) in stems:
-            raise ValueError(
-                f"{annotation.image_path}: expected each picture once, got it again; take one out"
-            )
+        picture = copy_picture(annotation.image_path, os.path.join(path, "JPEGImages"), pictures)
         stems.append(stem_of(picture))
         text = format_xml(os.path.basename(picture), image_size(picture), annotation, dataset.class_names)
         replace_file(os.path.join(path, "Annotations", stems[-1] + ".xml"), text)

@@ -173,7 +173,7 @@ def _draw_mask(
         cv2.circle(mask, (x, y), int(round((diameter / 2 - 0.5) * fixed)), 255, -1, cv2.LINE_AA, _SHIFT)
     else:
         corners = _corners(CLASS_NAMES[class_id], np.deg2rad(rng.uniform(-25, 25)))
-        corners *= diameter / (corners.max(0) - corners.min(0)).max()
+        corners *= (diameter - 1) / (corners.max(0) - corners.min(0)).max()  # OpenCV adds the outline
         corners += centre - (corners.max(0) + corners.min(0)) / 2 - 0.5
         points = np.round(corners * fixed).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SHIFT)

@@ -30,6 +30,7 @@ from yolo3.datasets.annotation import (
     group_by_folder,
     has_suffix,
     image_size,
+    is_class_id,
     list_of,
     missing_picture,
     numbered_class_names,
@@ -124,8 +125,9 @@ def write(dataset: Dataset, path: str) -> None:
     and counted in the log.
     """
     part = list_of(dataset)
+    pictures: set[str] = set()
     for annotation in without_crowd(dataset.annotations, NAME):
-        picture = copy_picture(annotation.image_path, os.path.join(path, "images", part))
+        picture = copy_picture(annotation.image_path, os.path.join(path, "images", part), pictures)
         label = os.path.join(path, "labels", part, stem_of(picture) + ".txt")
         replace_file(label, format_label(annotation, image_size(picture)))
     settings_file = os.path.join(path, "data.yaml")
@@ -179,7 +181,7 @@ def _parse_label_line(line: str, image_shape: tuple[int, int], number: int) -> B
             f"{_EXPECTED}, got six numbers; a sixth number is the confidence of a detection: these are "
             "results, not labels"
         )
-    if len(values) < 4 or len(values) % 2 or class_id != class_id // 1 or not all(map(math.isfinite, values)):
+    if len(values) < 4 or len(values) % 2 or not is_class_id(class_id) or not all(map(math.isfinite, values)):
         raise ValueError(f"{_EXPECTED}, or a polygon 'class_id x1 y1 x2 y2 x3 y3 ...', got '{line.strip()}'")
     if max(map(abs, values)) > 2:
         raise ValueError(f"{_EXPECTED} 0..1, got '{line.strip()}': these look like pixels")
@@ -310,7 +312,7 @@ def _parse_yaml(path: str) -> dict[str, Any] | None:
     if not has_suffix(path, (".yaml", ".yml")):
         return None
     try:
-        settings = yaml.safe_load(read_text(path))
+        settings = yaml.load(read_text(path), Loader=yaml.BaseLoader)  # text only: a class may be called "no"
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -342,11 +344,12 @@ def _resolve(base: str, entry: Any) -> str:
 
 def _yaml_names(path: str, names: Any) -> list[str]:
     if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
+        ids = [str(number) for number in range(len(names))]
+        if set(names) != set(ids):
             raise ValueError(
-                f"{path}: expected names with ids from 0 to {len(names) - 1}, got {sorted(names)}"
+                f"{path}: expected names with ids from 0 to {len(names) - 1}, got {', '.join(names)}"
             )
-        names = [names[number] for number in range(len(names))]
+        names = [names[number] for number in ids]
     if not isinstance(names, list) or not names:
         raise ValueError(f"{path}: expected 'names' to be a list or 'id: name' pairs, got {names!r}")
     names = [str(name) for name in names]

@@ -1,0 +1,283 @@
+"""yolo3.draw: what is drawn where, at any picture size, and files that appear whole or not at all."""
+
+import itertools
+import os
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from yolo3 import draw
+from yolo3.metrics import precision_recall
+
+NAMES = ("cat", "a class with a rather long name", "Žluťoučký")
+
+
+def grey(height, width):
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+def changed(image, before):
+    return (image != before).any(axis=2)
+
+
+def read_rgb(path):
+    data = np.frombuffer(open(path, "rb").read(), np.uint8)
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+# ----------------------------------------------------------------------------------------------- colours
+
+
+def test_colours_are_fixed_and_far_apart():
+    first = [draw.class_colour(k) for k in range(12)]
+    assert first == [draw.class_colour(k) for k in range(12)]
+    lab = cv2.cvtColor(np.float32([first]) / 255, cv2.COLOR_RGB2LAB)[0]
+    assert (
+        min(np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)) > 30
+    )  # 2.3 is just noticeable
+    assert len({draw.class_colour(k) for k in range(80)}) == 80
+    assert all(0 <= channel <= 255 for k in range(80) for channel in draw.class_colour(k))
+
+
+def test_text_is_black_on_light_and_white_on_dark():
+    assert draw.text_colour((255, 255, 0)) == draw.BLACK
+    assert draw.text_colour((0, 0, 200)) == draw.WHITE
+
+
+# ------------------------------------------------------------------------------------------------- boxes
+
+
+def test_a_box_is_drawn_on_its_own_pixels():
+    image = grey(100, 120)
+    drawn = draw.draw_boxes(image, [[20, 40, 60, 90]], [0], [""])
+    colour = draw.class_colour(0)
+    # Edges 20 to 60 are the pixels 20 to 59; the line is one pixel wide on a small picture.
+    assert tuple(drawn[70, 20]) == tuple(drawn[70, 59]) == tuple(drawn[89, 40]) == colour
+    assert not changed(drawn, image)[60:89, 21:59].any()
+    assert not changed(drawn, image)[60:, 60:].any() and not changed(drawn, image)[90:].any()
+
+
+@pytest.mark.parametrize(("size", "width"), [((120, 160), 1), ((480, 640), 2), ((1500, 2000), 5)])
+def test_lines_grow_with_the_picture(size, width):
+    image = grey(*size)
+    h, w = size
+    drawn = draw.draw_boxes(image, [[w * 0.1, h * 0.3, w * 0.9, h * 0.9]], [0], [""])
+    assert changed(drawn, image)[int(h * 0.7)].sum() == 2 * width
+
+
+def test_inputs_stay_unchanged():
+    image, boxes = grey(60, 80), np.array([[5.0, 5, 50, 50]])
+    draw.draw_boxes(image, boxes, [0], NAMES, [0.5])
+    draw.draw_comparison(image, boxes, [0], boxes, [1], [0.5], NAMES)
+    draw.contact_sheet([image])
+    assert (image == 128).all()
+    assert boxes.tolist() == [[5.0, 5, 50, 50]]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 7), (40, 30), (120, 160), (700, 500)])
+def test_any_box_on_any_picture_is_drawn_without_error(size):
+    h, w = size
+    boxes = [[0, 0, w, h], [-50, -50, w + 50, h + 50], [w - 1, h - 1, w, h], [w / 2, h / 2, w / 2, h / 2]]
+    boxes += [[w + 5, 0, w + 9, 5], [np.nan, 0, 5, 5], [-9, -9, -3, -3]]
+    drawn = draw.draw_boxes(grey(h, w), boxes, [0, 1, 2, 0, 1, 2, 99], NAMES, np.linspace(0, 1, 7))
+    assert drawn.shape == (h, w, 3) and drawn.dtype == np.uint8
+
+
+def test_no_boxes_leave_the_picture_as_it_is():
+    image = grey(40, 50)
+    np.testing.assert_array_equal(draw.draw_boxes(image, [], [], NAMES, []), image)
+    np.testing.assert_array_equal(draw.draw_comparison(image, [], [], [], [], [], NAMES), image)
+
+
+def label_of(size, box, name="cat"):
+    """Pixels that a label adds to a box: (top, bottom, left, right), the last ones included."""
+    image = grey(*size)
+    with_label, without = (draw.draw_boxes(image, [box], [0], [text]) for text in (name, ""))
+    rows, columns = np.nonzero(changed(with_label, without))
+    return rows.min(), rows.max(), columns.min(), columns.max()
+
+
+def test_a_label_lies_on_its_box_where_there_is_room_and_stays_inside_the_picture():
+    top, bottom, left, _ = label_of((200, 300), [100, 100, 200, 150])
+    assert bottom <= 100 and top >= 80 and left >= 100
+    top, bottom, left, _ = label_of((200, 300), [100, 0, 200, 150])  # no room above: inside
+    assert top < 12 and bottom < 30 and left >= 100
+    right = label_of((200, 300), [290, 100, 300, 150], "a long name")[3]
+    assert right >= 290
+
+
+def test_a_label_that_is_too_long_is_shortened_to_the_picture():
+    top, bottom, left, right = label_of((200, 100), [10, 100, 60, 150], "x" * 100)
+    assert (left, right) >= (0, 60) and right <= 99
+    assert bottom - top < 20
+
+
+def test_labels_of_neighbours_do_not_cover_each_other():
+    image = grey(300, 300)
+    boxes = [[100, 100, 200, 200], [102, 100, 202, 200]]
+    names = ["first", "second"]
+    both = draw.draw_boxes(image, boxes, [0, 1], names, [0.9, 0.8])
+    alone = draw.draw_boxes(image, boxes[:1], [0], names, [0.9])
+    mask = changed(alone, image)
+    mask[100:] = False  # the label of the best one, above its box
+    assert mask.any()
+    np.testing.assert_array_equal(both[mask], alone[mask])
+
+
+def test_where_there_is_no_room_the_best_label_stays_on_top():
+    image, boxes = grey(40, 60), [[0, 0, 60, 40]] * 6
+    crowded = draw.draw_boxes(
+        image, boxes, range(6), ["best"] + ["other"] * 5, [0.9, 0.5, 0.5, 0.5, 0.5, 0.5]
+    )
+    top = draw._place_labels(image.shape, np.array(boxes[:1]), ["best 0.90"], [draw.class_colour(0)])[0]
+    height, width = top.mask.shape
+    colours = crowded[top.top : top.top + height, top.left : top.left + width].reshape(-1, 3).astype(int)
+    near = (
+        np.abs(colours - np.array(draw.class_colour(0))).sum(axis=1) < 120
+    )  # its plate, not that of another
+    assert near.mean() > 0.5
+
+
+def test_text_is_anti_aliased():
+    image = np.zeros((200, 300, 3), np.uint8)
+    drawn = draw.draw_boxes(image, [[50, 100, 250, 180]], [0], ["wave"], colours=[(0, 0, 0)])
+    levels = np.unique(drawn)
+    assert len(levels) > 20  # more than ink and plate
+
+
+def test_own_colours_are_taken_by_class_id():
+    drawn = draw.draw_boxes(grey(60, 60), [[10, 10, 50, 50]], [1], ["", ""], colours={1: (1, 2, 3)})
+    assert tuple(drawn[30, 10]) == (1, 2, 3)
+
+
+def test_truth_is_dashed_and_labelled_only_where_it_is_missed():
+    image = grey(200, 200)
+    hit, missed = [20, 40, 80, 120], [110, 40, 180, 120]
+    drawn = draw.draw_comparison(image, [hit, missed], [0, 0], [hit], [0], [0.9], ["cat"])
+    edge = {tuple(pixel) for pixel in drawn[60:120, 110].tolist()}
+    assert edge == {draw.WHITE, draw.TRUTH_COLOUR}
+    below = changed(drawn, image)[121:]
+    assert below[:, 110:].any()  # the label of the missed one
+    assert not below[:, :100].any()
+
+
+def test_wrong_pictures_and_lengths_are_refused():
+    with pytest.raises(ValueError, match="uint8"):
+        draw.draw_boxes(np.zeros((5, 5, 3), np.float32), [], [], NAMES)
+    with pytest.raises(ValueError, match="uint8"):
+        draw.draw_boxes(np.zeros((5, 5), np.uint8), [], [], NAMES)
+    with pytest.raises(ValueError, match="as many class ids"):
+        draw.draw_boxes(grey(9, 9), [[0, 0, 5, 5]], [0, 1], NAMES)
+
+
+# ------------------------------------------------------------------------------------------------ sheets
+
+
+def test_a_contact_sheet_holds_every_picture_undistorted():
+    red, wide = np.full((100, 100, 3), (250, 0, 0), np.uint8), np.full((50, 100, 3), (0, 250, 0), np.uint8)
+    sheet = draw.contact_sheet([red, wide, red], columns=2, cell=80)
+    # A gap of 2 around cells of 80: two columns 2 + 82 * 2 = 166; rows as high as their highest picture.
+    assert sheet.shape == (2 + 82 * 2, 2 + 82 * 2, 3)
+    assert (sheet == (250, 0, 0)).all(axis=2).sum() == 2 * 80 * 80
+    assert (sheet == (0, 250, 0)).all(axis=2).sum() == 80 * 40
+
+
+def test_titles_stand_under_the_pictures():
+    plain = draw.contact_sheet([grey(50, 50)], cell=100)
+    titled = draw.contact_sheet(
+        [grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"]
+    )
+    assert titled.shape[1] == plain.shape[1] and titled.shape[0] > plain.shape[0]
+    assert (titled[-20:] > 200).any()
+    with pytest.raises(ValueError, match="expected 1 titles, got 2"):
+        draw.contact_sheet([grey(5, 5)], titles=["a", "b"])
+    with pytest.raises(ValueError, match="at least one"):
+        draw.contact_sheet([])
+
+
+# ------------------------------------------------------------------------------------------------ curves
+
+
+def drawn_lines(monkeypatch, csv_text, tmp_path):
+    """The labelled lines of each panel, taken from the figure before it is written."""
+    kept = {}
+    save = draw._save_figure
+
+    def keep(figure, path):
+        kept["figure"] = figure
+        save(figure, path)
+
+    monkeypatch.setattr(draw, "_save_figure", keep)
+    (tmp_path / "log.csv").write_text(csv_text, encoding="utf-8")
+    draw.draw_training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
+    assert read_rgb(tmp_path / "curves.png").shape[1] > 1000
+    return [
+        {line.get_label(): np.array(line.get_xydata()) for line in axes.get_lines()}
+        for axes in kept["figure"].get_axes()
+    ]
+
+
+def test_training_curves_show_what_the_file_has_and_skip_empty_cells(monkeypatch, tmp_path):
+    text = "epoch,loss,xy,val_loss,AP50,learning_rate,note\n"
+    text += "1,9,2,8,,.001,x\n2,5,1,,0.4,.001,\n3,nan,,4,,.0005,\n"
+    loss, parts, score, rate = drawn_lines(monkeypatch, text, tmp_path)
+    assert loss["training"].tolist() == [[1, 9], [2, 5]]
+    assert loss["validation"].tolist() == [[1, 8], [3, 4]]
+    assert parts["xy"].tolist() == [[1, 2], [2, 1]]
+    assert score["AP50"].tolist() == [[2, 0.4]]
+    assert rate["learning rate (right)"][:, 1].tolist() == [0.001, 0.001, 0.0005]
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n", "epoch,loss\n1,\n", "loss\n3\n2\n"])
+def test_training_curves_of_a_run_that_has_hardly_begun(monkeypatch, tmp_path, text):
+    loss = drawn_lines(monkeypatch, text, tmp_path)[0]
+    expected = {"training": [[1, 3], [2, 2]]} if text.startswith("loss") else {}
+    assert {name: line.tolist() for name, line in loss.items()} == expected
+
+
+def test_precision_recall_curves_leave_out_classes_without_truths(tmp_path):
+    curves = {
+        "good": precision_recall([True, False, True], [0.9, 0.8, 0.7], 3),
+        "nothing found": precision_recall([], [], 3),
+        "no truths": precision_recall([], [], 0),
+    }
+    draw.draw_precision_recall(curves, tmp_path / "pr.png")
+    assert read_rgb(tmp_path / "pr.png").shape == (605, 715, 3)
+    draw.draw_precision_recall({}, tmp_path / "none.png")
+    many = {f"class {k}": SimpleNamespace(precision=[1.0], recall=[k / 30], ap=k / 30) for k in range(30)}
+    draw.draw_precision_recall(many, tmp_path / "many.png")
+
+
+# ------------------------------------------------------------------------------------------------- files
+
+
+def test_pictures_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_path):
+    image = np.zeros((8, 9, 3), np.uint8)
+    image[..., 0] = 200
+    path = tmp_path / "größe 図" / "bild.PNG"
+    draw.write_image(path, image)
+    np.testing.assert_array_equal(read_rgb(path), image)
+    draw.write_image(tmp_path / "a.jpg", image)
+    assert np.abs(read_rgb(tmp_path / "a.jpg").astype(int) - image).max() < 6
+
+
+def test_a_failed_write_leaves_the_old_picture_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    draw.write_image(path, grey(5, 5))
+    before = path.read_bytes()
+
+    def refuse(source, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no space"):
+        draw.write_image(path, grey(9, 9))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.xyz: expected a name that ends in \.png"):
+        draw.write_image(tmp_path / "a.xyz", grey(5, 5))

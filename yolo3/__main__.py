@@ -1,0 +1,8 @@
+"""``python -m yolo3``: the command ``yolo3``."""
+
+import sys
+
+from yolo3.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

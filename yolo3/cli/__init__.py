@@ -1,0 +1,179 @@
+"""The command ``yolo3``: it hands its arguments to one command a file, imported only when it is used."""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from yolo3 import __version__
+
+COMMANDS = {
+    "train": ("yolo3.cli.train", "train a network on annotated pictures"),
+    "detect": ("yolo3.cli.detect", "find objects in pictures"),
+    "evaluate": ("yolo3.cli.evaluate", "average precision of a network on annotated pictures"),
+    "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
+    "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``yolo3`` itself."""
+    lines = [f"  {name:<10}{purpose}" for name, (_, purpose) in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="yolo3",
+        description="YOLOv3 for Keras 3: train, detect, evaluate.",
+        epilog="\n".join(["commands:", *lines, "", "'yolo3 COMMAND --help' says more."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"yolo3 {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its status: 0, or 1 after a user's mistake. Wrong options exit with 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = build_parser().parse_args(argv[:1]).command
+    return importlib.import_module(COMMANDS[command][0]).main(argv[1:])
+
+
+def run_command(name: str, command: Callable[[], int]) -> int:
+    """Return the status of ``command()``; a user's mistake becomes one line on stderr and status 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes are no message to the user
+    try:
+        return command()
+    except (ValueError, OSError) as error:
+        print(f"{name}: {in_one_line(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def in_one_line(error: Exception) -> str:
+    """Return "path: No such file or directory" for errors of the system, else the message, on one line."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def start_tensorflow() -> None:
+    """Import Keras with its backend and look for devices; their start-up notes are shown only if that fails.
+
+    TensorFlow 2.21 writes them straight to file descriptor 2, whatever ``TF_CPP_MIN_LOG_LEVEL`` says.
+    """
+    with _held_back_stderr():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _held_back_stderr():
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(own, notes.read())
+            raise
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+
+
+# Types of options
+
+
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = _number(float, text, "a number from 0 to 1")
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text}")
+    return value
+
+
+def count(text: str) -> int:
+    """Return a whole number above 0."""
+    value = _number(int, text, "a whole number above 0")
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return value
+
+
+def side(text: str) -> int:
+    """Return a side of the network input in pixels, a multiple of 32."""
+    value = _number(int, text, "a multiple of 32")
+    if value < 32 or value % 32:
+        raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
+    return value
+
+
+def _number(kind, text: str, expected: str):
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text}") from None
+
+
+def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
+    """Add the options that ``detect`` and ``evaluate`` share."""
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE", help="the network: .h5, .keras or .weights.h5"
+    )
+    parser.add_argument(
+        "--classes", metavar="FILE", help="class names, one a line; only for weights that carry none"
+    )
+    parser.add_argument(
+        "--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; only for weights without any"
+    )
+    parser.add_argument(
+        "--score-threshold", type=fraction, default=score_threshold, metavar="S",
+        help="scores have to be above it, 0 to 1 (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--iou-threshold", type=fraction, default=0.45, metavar="T",
+        help="of boxes of one class that overlap by more than it the best is kept (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-boxes",
+        type=count,
+        default=300,
+        metavar="N",
+        help="detections a picture at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--resize", choices=("letterbox", "stretch"),
+        help="how pictures are brought to the network's size (default: as in training)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--input-size", type=side, nargs=2, metavar=("H", "W"),
+        help="height and width of the network input in pixels, multiples of 32 (default: as in training)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch-size", type=count, default=8, metavar="B", help="pictures at once (default: %(default)s)"
+    )
+
+
+def detector_options(arguments: argparse.Namespace) -> dict:
+    """Return the options of :func:`add_detector_options` as arguments of ``yolo3.detector.load_detector``."""
+    return {
+        "weights": arguments.weights,
+        "classes_path": arguments.classes,
+        "anchors_path": arguments.anchors,
+        "score_threshold": arguments.score_threshold,
+        "iou_threshold": arguments.iou_threshold,
+        "max_boxes": arguments.max_boxes,
+        "resize": arguments.resize,
+        "input_shape": arguments.input_size,
+        "batch_size": arguments.batch_size,
+    }

@@ -1,0 +1,182 @@
+"""``yolo3 convert``: turn Darknet's cfg and weights into a Keras file, and a Keras file back into both."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolo3.cli import run_command, start_tensorflow
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``yolo3 convert``."""
+    parser = argparse.ArgumentParser(
+        prog="yolo3 convert",
+        usage="%(prog)s [options] CFG WEIGHTS OUT\n       %(prog)s [options] --to-darknet MODEL OUT.cfg OUT.weights",
+        description="Turn a Darknet network into a Keras file (.h5, .keras, or .weights.h5 for weights alone), or back.",
+    )
+    parser.add_argument("files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights")
+    parser.add_argument("--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file")
+    parser.add_argument("-w", "--weights_only", "--weights-only", action="store_true", help="write weights alone")
+    parser.add_argument(
+        "-p", "--plot_model", "--plot-model", action="store_true",
+        help="also draw the network, as OUT with the suffix .png (needs pydot and Graphviz)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--classes", metavar="FILE",
+        help="class names, one a line, to keep with the weights (default: COCO's for 80 classes, VOC's for 20); "
+        "with --to-darknet only for files that carry none",
+    )  # fmt: skip
+    parser.add_argument(
+        "--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; with --to-darknet, for files that carry none"
+    )
+    parser.add_argument(
+        "--resize", choices=("letterbox", "stretch"),
+        help="how pictures are to be brought to the network's size (default: as the cfg's Darknet does)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--upto", type=int, metavar="N",
+        help="with --to-darknet: write the layers 0 to N-1 of the cfg alone, as 'darknet partial' does",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, or 1 after a user's mistake."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    _check_combination(parser, arguments)
+    command = _to_darknet if arguments.to_darknet else _to_keras
+    return run_command("yolo3 convert", lambda: command(arguments))
+
+
+def _check_combination(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    if arguments.to_darknet and (arguments.weights_only or arguments.plot_model or arguments.resize):
+        parser.error("--to-darknet goes without --weights_only, --plot_model and --resize")
+    if not arguments.to_darknet and (arguments.upto is not None or arguments.anchors):
+        parser.error("--upto and --anchors go with --to-darknet; a cfg says its own anchors")
+
+
+def _to_keras(arguments: argparse.Namespace) -> int:
+    cfg_path, weights_path, output = arguments.files
+    _check_files(cfg_path, weights_path)
+    picture = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
+    start_tensorflow()
+
+    from yolo3.darknet import conversion
+    from yolo3.darknet.cfg import read_cfg
+
+    if arguments.plot_model:
+        conversion.check_plot(picture)
+    names, names_path = _class_names(arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path)))
+    result = conversion.convert_to_keras(
+        cfg_path, weights_path, output, arguments.weights_only, names, arguments.resize, _progress()
+    )
+    if arguments.plot_model:
+        conversion.plot_network(result.model, picture)
+    report = _report(result, output, names_path, picture if arguments.plot_model else None)
+    print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
+    return 0
+
+
+def _to_darknet(arguments: argparse.Namespace) -> int:
+    model_path, cfg_path, weights_path = arguments.files
+    _check_files(model_path)
+    from yolo3.anchors import read_anchors
+
+    names, _ = _class_names(arguments.classes, lambda: None)
+    anchors = read_anchors(arguments.anchors) if arguments.anchors else None
+    start_tensorflow()
+
+    from yolo3.darknet.conversion import convert_to_darknet
+
+    cfg, size = convert_to_darknet(model_path, cfg_path, weights_path, anchors, names, arguments.upto)
+    report = {"cfg": cfg_path, "weights": weights_path, "bytes": size, "layers": len(cfg.layers)}
+    words = f"wrote {cfg_path} ({len(cfg.layers)} layers) and {weights_path} ({size:,} bytes)"
+    print(json.dumps(report, indent=2) if arguments.json else words)
+    return 0
+
+
+def _check_files(*paths: str) -> None:
+    """Raise at once, before TensorFlow starts, for a file that is not there."""
+    for path in paths:
+        with open(path, "rb"):
+            pass
+
+
+def _class_names(given: str | None, find: Callable[[], Path | None]) -> tuple[list[str] | None, str | None]:
+    from yolo3.datasets.annotation import read_class_names
+
+    path = given or find()
+    return (read_class_names(path), str(path)) if path else (None, None)
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Return a function that shows how many layers are filled, as a bar on stderr."""
+    from tqdm import tqdm
+
+    bar = tqdm(unit="layer", file=sys.stderr, disable=None)
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return show
+
+
+def _report(result: Any, output: str, names_path: str | None, picture: str | None) -> dict:
+    """Return what the command has to say, ready for JSON."""
+    file, metadata = result.filled.file, result.metadata
+    return {
+        "output": output,
+        "picture": picture,
+        "weights": str(file.path),
+        "version": [file.header.major, file.header.minor, file.header.revision],
+        "seen": file.header.seen,
+        "numbers": file.floats,
+        "layers": len(result.model.layers),
+        "parameters": result.model.count_params(),
+        "outputs": [list(output.shape[1:]) for output in result.model.outputs],
+        "filled": list(result.filled.filled),
+        "random": list(result.filled.missing),
+        "classes": len(metadata["class_names"]) if "class_names" in metadata else None,
+        "class_names": names_path,
+        "input_shape": metadata.get("input_shape"),
+        "resize": metadata["resize"],
+        "notes": list(result.notes),
+    }
+
+
+def _in_words(report: dict) -> str:
+    """Return the report as lines for a reader."""
+    version = ".".join(map(str, report["version"]))
+    lines = [
+        f"{report['weights']}: Darknet {version}, trained on {report['seen']:,} images, {report['numbers']:,} numbers",
+        f"network: {report['layers']} Keras layers, {report['parameters']:,} parameters, outputs "
+        + ", ".join("x".join("?" if side is None else str(side) for side in shape) for shape in report["outputs"]),
+        f"filled: {_layers(report['filled'])}",
+    ]
+    if report["random"]:
+        lines.append(f"random: {_layers(report['random'])}")
+    lines.append(
+        f"class names: the {report['classes']} of {report['class_names']}"
+        if report["class_names"]
+        else "class names: none; give --classes FILE to keep them with the weights"
+    )
+    lines.append(f"pictures: {report['resize']} to {_size(report['input_shape'])}")
+    lines += [f"note: {note}" for note in report["notes"]]
+    lines += [f"wrote {path}" for path in (report["output"], report["picture"]) if path]
+    return "\n".join(lines)
+
+
+def _size(input_shape: list[int] | None) -> str:
+    return f"{input_shape[0]} x {input_shape[1]} (height x width)" if input_shape else "any size"
+
+
+def _layers(names: list[str]) -> str:
+    return f"{len(names)} layers with weights, {names[0]} to {names[-1]}" if len(names) > 1 else f"layer {names[0]}"

@@ -1,0 +1,258 @@
+"""``yolo3 train`` and ``python train.py``: annotated pictures in, a trained detector out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+
+from yolo3.cli import count, fraction, run_command
+from yolo3.config import CACHES, OPTIMIZERS, PRECISIONS, AugmentSettings, TrainConfig
+from yolo3.images import RESIZE_MODES
+from yolo3.schedules import SCHEDULES
+
+MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp")
+FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
+_PATHS = ("anchors", "data", "classes", "val", "weights", "output")
+_SHOWN_WARNINGS = 20
+
+# What fits the embedded set (256 x 256 pixels), so that a first run ends soon on two cores.
+EMBEDDED = {
+    "yolov3": {"input_size": (160, 160), "epochs": 6},
+    "yolov3-spp": {"input_size": (160, 160), "epochs": 6},
+    "yolov3-tiny": {"input_size": (192, 192), "epochs": 12},
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command; options that are not given take the defaults of the settings."""
+    parser = argparse.ArgumentParser(
+        prog="yolo3 train",
+        description="Train YOLOv3 on annotated pictures. Without --data it trains on rendered shapes that it makes.",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--anchors", help="file of anchors: nine make YOLOv3, six the tiny network (required)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder; takes no other option")
+    parser.add_argument("--check-only", action="store_true", help="check the data, draw a sheet of targets, and stop")
+    _add_data_options(parser.add_argument_group("data"))
+    _add_network_options(parser.add_argument_group("network"))
+    _add_training_options(parser.add_argument_group("training"))
+    _add_augment_options(parser.add_argument_group("how training pictures vary"))
+    return parser
+
+
+def _add_data_options(group) -> None:
+    group.add_argument("--data", help="annotations: a file or a folder (default: the embedded shapes)")
+    group.add_argument("--format", choices=FORMATS, help="format of the annotations (default: recognised)")
+    group.add_argument("--classes", help="file with one class name a line (default: collected from the data)")
+    group.add_argument("--train-list", metavar="NAME", help="list of the data set to train on, such as trainval")
+    group.add_argument("--val-list", metavar="NAME", help="list of the data set to validate on, such as test")
+    group.add_argument("--val", metavar="PATH", help="annotations to validate on, a data set of their own")
+    group.add_argument("--val-split", type=fraction, help="share of the pictures to validate on (default: 0.1)")
+    group.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
+    group.add_argument("--cache", choices=CACHES, help="keep decoded pictures in memory (default: auto, if they fit)")
+    group.add_argument("--workers", type=int, help="threads that prepare pictures (default: 0, as many as help)")
+
+
+def _add_network_options(group) -> None:
+    group.add_argument("--model", choices=MODELS, help="network (default: what the number of anchors means)")
+    group.add_argument(
+        "--anchor-mask", type=_mask_row, nargs="+", metavar="I,I,I",
+        help="anchors of each scale by index, stride 32 first (default: 6,7,8 3,4,5 0,1,2; tiny: 3,4,5 0,1,2)",
+    )  # fmt: skip
+    group.add_argument("--weights", help="weights to start from (default: random)")
+    group.add_argument("--input-size", type=int, nargs=2, metavar=("H", "W"), help="pixels (default: 416 416)")
+    group.add_argument("--resize", choices=RESIZE_MODES, help="how validation pictures get there (default: letterbox)")
+    group.add_argument("--multi-scale", action="store_true", help="vary the input size every ten batches")
+    group.add_argument("--ignore-thresh", type=fraction, help="IoU above which background is ignored (default: 0.5)")
+
+
+def _add_training_options(group) -> None:
+    group.add_argument("--epochs", type=count, help="passes over the pictures (default: 100)")
+    group.add_argument("--batch-size", type=count, help="pictures a step (default: 8)")
+    group.add_argument("--accumulate", type=count, help="steps whose gradients make one update (default: 1)")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adam")
+    group.add_argument("--learning-rate", type=float, help="largest rate (default: 0.001)")
+    group.add_argument("--schedule", choices=SCHEDULES, help="default: cosine")
+    group.add_argument("--burn-in", type=int, metavar="STEPS", help="steps of rising rate (default: 5%% of the run)")
+    group.add_argument("--weight-decay", type=float, help="of kernels (default: 0.0005)")
+    group.add_argument("--clip-norm", type=float, help="largest norm of the gradient (default: 0, no limit)")
+    group.add_argument("--ema", type=fraction, help="momentum of averaged weights, 0 for none (default: by length)")
+    group.add_argument("--freeze-epochs", type=int, help="with the backbone frozen (default: 10%% with --weights)")
+    group.add_argument("--precision", choices=PRECISIONS, help="default: auto, bfloat16 where the machine has it")
+    group.add_argument("--jit-compile", action="store_true", help="compile the step with XLA")
+    group.add_argument("--evaluate-every", type=count, metavar="EPOCHS", help="default: about 20 times a run")
+    group.add_argument("--seed", type=int, help="default: 0")
+    group.add_argument("--output", metavar="DIR", help="folder of the run (default: runs/train-NNN)")
+
+
+def _add_augment_options(group) -> None:
+    group.add_argument("--jitter", type=fraction, help="change of the sides (default: 0.3)")
+    group.add_argument("--zoom", type=float, nargs=2, metavar=("LOW", "HIGH"), help="size (default: 0.8 1.2)")
+    group.add_argument("--flip", type=fraction, help="share that is mirrored (default: 0.5)")
+    group.add_argument("--hue", type=fraction, help="shift in turns of the colour circle (default: 0.1)")
+    group.add_argument("--saturation", type=float, help="largest factor (default: 1.5)")
+    group.add_argument("--exposure", type=float, help="largest factor (default: 1.5)")
+    group.add_argument("--mosaic", type=fraction, help="share made of four pictures (default: 0.5)")
+    group.add_argument("--mosaic-zoom", type=float, nargs=2, metavar=("LOW", "HIGH"), help="default: 0.6 1.4")
+    group.add_argument("--plain-share", type=fraction, help="last part without mosaic (default: 0.15)")
+
+
+def _mask_row(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected indices such as 3,4,5, got {text}") from None
+
+
+def config_from(options: dict) -> TrainConfig:
+    """Return the settings for the options that were given; paths become absolute."""
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    names = {field.name for field in dataclasses.fields(AugmentSettings)}
+    augment = AugmentSettings(**{name: options.pop(name) for name in list(options) if name in names})
+    options |= {name: os.path.abspath(options[name]) for name in _PATHS if name in options}
+    if "data" not in options:
+        options = _embedded_defaults(options) | options
+    return TrainConfig(**options, augment=augment)
+
+
+def _embedded_defaults(options: dict) -> dict:
+    from yolo3.anchors import read_anchors
+
+    num_anchors = len(read_anchors(options["anchors"]))
+    model = options.get("model") or ("yolov3-tiny" if num_anchors == 6 else "yolov3")
+    return EMBEDDED[model]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, or 1 after a user's mistake."""
+    parser = build_parser()
+    options = vars(parser.parse_args(argv))
+    if "resume" in options and len(options) > 1:
+        parser.error("--resume takes no other option: the run goes on with the settings it began with")
+    if "resume" not in options and "anchors" not in options:
+        parser.error("the option --anchors is required")
+    return run_command("yolo3 train", lambda: _run(options))
+
+
+def _run(options: dict) -> int:
+    resume, check_only = options.pop("resume", None), options.pop("check_only", False)
+    with quiet_start():
+        import tensorflow as tf
+
+        tf.ones(1) + 1  # the first operation starts the devices, which is as noisy as the import
+        from yolo3 import run_folder, training
+    if resume:
+        config, folder = _resumed(resume)
+    else:
+        config, folder = config_from(options), run_folder.new_run_folder(options.get("output"))
+    prepared = _prepare(config, list_all=check_only)
+    if prepared is None:
+        return 1
+    if check_only:
+        path = folder.file(run_folder.TARGETS)
+        training.write_targets_sheet(config, prepared, path)
+        print(f"The data can be used. What the network is taught: {path}")
+        return 0
+    print(f"Run folder: {folder.path}", flush=True)
+    result = training.train(config, prepared, folder, bool(resume), _callbacks(folder), _say, sys.stderr.isatty())
+    print(_farewell(config, prepared, result))
+    return 0
+
+
+def _resumed(path: str):
+    from yolo3 import run_folder
+
+    config = run_folder.read_settings(path)
+    folder = run_folder.RunFolder(path)
+    own = {"anchors": str(folder.file(run_folder.ANCHORS)), "classes": str(folder.file(run_folder.CLASSES))}
+    return dataclasses.replace(config, **own), folder
+
+
+def _prepare(config: TrainConfig, list_all: bool):
+    """Return the checked data, or None after listing what cannot be used."""
+    from yolo3.preparation import DataError, prepare
+
+    try:
+        prepared = prepare(config)
+    except DataError as error:
+        _list_findings(error.findings, list_all)
+        print(f"yolo3 train: {error}", file=sys.stderr)
+        return None
+    for note in prepared.notes:
+        print(note)
+    _list_findings(prepared.findings, list_all)
+    return prepared
+
+
+def _list_findings(findings, list_all: bool) -> None:
+    """Print all errors, and the first warnings or all of them."""
+    warnings = [finding for finding in findings if finding.severity != "error"]
+    for finding in findings:
+        if finding.severity == "error":
+            print(f"error: {finding}")
+    shown = warnings if list_all else warnings[:_SHOWN_WARNINGS]
+    for finding in shown:
+        print(f"warning: {finding}")
+    if len(warnings) > len(shown):
+        print(f"... and {len(warnings) - len(shown)} more warnings: --check-only lists all, findings.txt keeps them")
+
+
+def _callbacks(folder) -> list:
+    """Return the TensorBoard callback where TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return []
+    import keras
+
+    return [keras.callbacks.TensorBoard(str(folder.file("tensorboard")), write_graph=False)]
+
+
+def _say(line: str) -> None:
+    """Print a line without breaking a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def _farewell(config: TrainConfig, prepared, result) -> str:
+    from yolo3 import run_folder
+
+    path = result.folder.file
+    lines = ["", "Done."]
+    if "AP50" in result.last_row:
+        row = result.last_row
+        lines[-1] += f" On {len(prepared.val)} pictures it has not seen: AP50 {row['AP50']:.3f}, AP {row['AP']:.3f}"
+        lines[-1] += f" (best AP50 {result.best_ap50:.3f})."
+    best = path(run_folder.BEST)
+    lines += [f"Weights      {best} (best), {path(run_folder.LAST)} (last)"]
+    lines += [f"Curves       {path(run_folder.CURVES)}, numbers in {path(run_folder.LOG)}"]
+    if prepared.val:
+        lines += [f"Predictions  {path(run_folder.PREDICTIONS)}"]
+    lines += ["", "Next:", f"  yolo3 detect --weights {best} PICTURES_OR_FOLDERS"]
+    data = config.data or os.path.dirname(os.path.dirname(prepared.train[0].image_path))
+    lines += [f"  yolo3 evaluate --weights {best} --data {data}"]
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def quiet_start():
+    """Keep what TensorFlow writes while it starts from the terminal; an error is still raised."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
