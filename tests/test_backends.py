@@ -44,30 +44,41 @@ def value_and_gradients(function, arrays):
     if backend == "jax":
         import jax
 
-        return jax.jit(jax.value_and_grad(function))([ops.convert_to_tensor(array) for array in arrays])
+        return jax.value_and_grad(function)([ops.convert_to_tensor(array) for array in arrays])
     tensors = [ops.convert_to_tensor(array).detach().requires_grad_() for array in arrays]
     value = function(tensors)
     value.backward()
     return value.detach(), [tensor.grad for tensor in tensors]
 
 
+def compiled(function):
+    """JAX compiles every operation by itself unless all are compiled together, which is what its users do."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
+
+
 def figures():
     """Return a dict of nested lists of numbers: one entry for each thing that has to agree."""
     outputs, boxes = inputs()
-    y_true = targets.build_targets(ops.convert_to_tensor(boxes), SHAPE, ANCHORS, CLASSES)
+    y_true = compiled(lambda boxes: targets.build_targets(boxes, SHAPE, ANCHORS, CLASSES))(ops.convert_to_tensor(boxes))
     tensors = [ops.convert_to_tensor(output) for output in outputs]
     loss, gradients = value_and_gradients(
-        lambda outputs: losses.yolo_loss([*outputs, *y_true], ANCHORS, CLASSES, ignore_thresh=0.3), outputs
+        compiled(lambda outputs: losses.yolo_loss([*outputs, *y_true], ANCHORS, CLASSES, ignore_thresh=0.3)), outputs
     )
+    terms = compiled(lambda outputs: losses.loss_terms(outputs, y_true, ANCHORS, CLASSES))(tensors)
     decoded = head.yolo_head(tensors[0], ANCHORS[3:], CLASSES, SHAPE)
     eval_boxes, eval_scores, eval_classes = model.yolo_eval(
         [tensor[:1] for tensor in tensors], ANCHORS, CLASSES, (100, 200), score_threshold=0.4
     )
     some = ops.convert_to_tensor(np.stack([boxes[..., 0], boxes[..., 1], boxes[..., 0] + 0.4, boxes[..., 1] + 0.4], -1))
-    kept = nms.non_max_suppression(some, ops.convert_to_tensor(boxes[..., 2:4]), 0.1, 0.5, max_boxes=6)
+    suppress = compiled(lambda boxes, scores: nms.non_max_suppression(boxes, scores, 0.1, 0.5, max_boxes=6))
+    kept = suppress(some, ops.convert_to_tensor(boxes[..., 2:4]))
     results = {
         "loss": loss,
-        "terms": list(losses.loss_terms(tensors, y_true, ANCHORS, CLASSES).values()),
+        "terms": [terms[name] for name in losses.TERMS],
         "gradients": gradients,
         "targets": y_true,
         "head": decoded,
@@ -76,7 +87,11 @@ def figures():
         "eval classes": eval_classes,
         "suppressed": kept,
     }
-    return {name: keras.tree.map_structure(lambda part: ops.convert_to_numpy(part).tolist(), value) for name, value in results.items()}
+    return {name: keras.tree.map_structure(as_list, value) for name, value in results.items()}
+
+
+def as_list(tensor):
+    return ops.convert_to_numpy(tensor).tolist()
 
 
 @pytest.fixture(scope="module")
