@@ -162,7 +162,7 @@ def test_max_boxes_of_yolo_eval_counts_for_each_class():
 def test_yolo_eval_without_detections_and_in_a_graph():
     tf = pytest.importorskip("tensorflow")
     outputs = one_box_outputs()
-    boxes, scores, classes = yolo_eval(outputs, ANCHORS, CLASSES, (64, 64), score_threshold=0.9999999)
+    boxes, scores, classes = yolo_eval(outputs, ANCHORS, CLASSES, (64, 64), score_threshold=1.0)
     assert tuple(boxes.shape) == (0, 4) and tuple(scores.shape) == (0,) and tuple(classes.shape) == (0,)
     function = tf.function(
         lambda *outputs: yolo_eval(outputs, ANCHORS, CLASSES, (64, 64)),

@@ -12,6 +12,7 @@ from yolo3.schedules import SCHEDULES
 OPTIMIZERS = ("adam", "sgd")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CACHES = ("auto", "memory", "none")
+PATHS = ("anchors", "data", "classes", "val", "weights", "output")
 
 
 @dataclass(frozen=True)

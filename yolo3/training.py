@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from yolo3 import run_folder
 from yolo3.augment import Augmentation
-from yolo3.config import TrainConfig
+from yolo3.config import PATHS, TrainConfig
 from yolo3.draw import draw_training_curves, write_image
 from yolo3.losses import TERMS
 from yolo3.pipeline import open_pictures, spare_memory, training_batches
@@ -264,7 +264,7 @@ class _Run:
     def metadata(self, row) -> dict:
         """Return what the weights say of themselves."""
         prepared, config = self.prepared, self.config
-        training = {"settings": dataclasses.asdict(config), "epoch": row["epoch"], "AP50": row.get("AP50")}
+        training = {"settings": _without_folders(config), "epoch": row["epoch"], "AP50": row.get("AP50")}
         return {
             "model": prepared.model,
             "class_names": list(prepared.class_names),
@@ -285,6 +285,13 @@ class _Run:
         self.folder.save_state(self.trainer.state(), progress)
         self._last_saved = time.perf_counter()
         self._seconds_saving = self._last_saved - now
+
+
+def _without_folders(config: TrainConfig) -> dict:
+    """Return the settings with file names in place of paths: weights are passed on, where they were made is private."""
+    settings = dataclasses.asdict(config)
+    paths = {name: settings[name] for name in PATHS if settings[name]}
+    return settings | {name: os.path.basename(path) for name, path in paths.items()}
 
 
 def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, pictures: int = 12) -> None:

@@ -85,26 +85,27 @@ def _bar(total: int):
 def find_pictures(arguments: Iterable[str], output: str) -> list[tuple[str, str]]:
     """Return (path, path below the named folder) of all pictures, each once, in order.
 
-    Pictures below the folder ``output`` are results, not input, unless they are named themselves. Raises
+    Where the folder ``output`` lies in one that is searched, it is left out: results are no input. Raises
     ``FileNotFoundError`` for what does not exist and ``ValueError`` where there is no picture.
     """
-    results = os.path.join(os.path.realpath(output), "")
     pictures: dict[str, tuple[str, str]] = {}
     for argument in arguments:
-        if os.path.isdir(argument):
-            found = [path for path in walk_files(argument) if path.lower().endswith(IMAGE_SUFFIXES)]
-            found = [path for path in found if not os.path.realpath(path).startswith(results)]
-        else:
-            os.stat(argument)  # says what is wrong with it
-            found = [argument]
-        if not found:
-            raise ValueError(
-                f"{argument}: expected pictures ({', '.join(IMAGE_SUFFIXES)}), got a folder without any"
-            )
-        for path in found:
+        os.stat(argument)  # says what is wrong with it
+        for path in _pictures_in(argument, output) if os.path.isdir(argument) else [argument]:
             below = os.path.relpath(path, argument) if path is not argument else os.path.basename(path)
             pictures.setdefault(os.path.realpath(path), (path, below))
     return list(pictures.values())
+
+
+def _pictures_in(folder: str, output: str) -> list[str]:
+    found = [path for path in walk_files(folder) if path.lower().endswith(IMAGE_SUFFIXES)]
+    results = os.path.join(os.path.realpath(output), "")
+    if results.startswith(os.path.join(os.path.realpath(folder), "")) and results != os.path.join(os.path.realpath(folder), ""):
+        found = [path for path in found if not os.path.realpath(path).startswith(results)]
+    if not found:
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise ValueError(f"{folder}: expected pictures ({suffixes}), got a folder without any")
+    return found
 
 
 def output_paths(inputs: Sequence[tuple[str, str]], output: str) -> list[Path]:

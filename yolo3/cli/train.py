@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 
-from yolo3.cli import count, fraction, run_command
-from yolo3.config import CACHES, OPTIMIZERS, PRECISIONS, AugmentSettings, TrainConfig
+from yolo3.cli import count, fraction, run_command, side, start_tensorflow
+from yolo3.config import CACHES, OPTIMIZERS, PATHS, PRECISIONS, AugmentSettings, TrainConfig
 from yolo3.images import RESIZE_MODES
 from yolo3.schedules import SCHEDULES
 
 MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp")
 FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
-_PATHS = ("anchors", "data", "classes", "val", "weights", "output")
 _SHOWN_WARNINGS = 20
 
 # What fits the embedded set (256 x 256 pixels), so that a first run ends soon on two cores. Mosaic would cut shapes,
@@ -66,7 +64,7 @@ def _add_network_options(group) -> None:
         help="anchors of each scale by index, stride 32 first (default: 6,7,8 3,4,5 0,1,2; tiny: 3,4,5 0,1,2)",
     )  # fmt: skip
     group.add_argument("--weights", help="weights to start from (default: random)")
-    group.add_argument("--input-size", type=int, nargs=2, metavar=("H", "W"), help="pixels (default: 416 416)")
+    group.add_argument("--input-size", type=side, nargs=2, metavar=("H", "W"), help="pixels (default: 416 416)")
     group.add_argument("--resize", choices=RESIZE_MODES, help="how validation pictures get there (default: letterbox)")
     group.add_argument("--multi-scale", action="store_true", help="vary the input size every ten batches")
     group.add_argument("--ignore-thresh", type=fraction, help="IoU above which background is ignored (default: 0.5)")
@@ -113,7 +111,7 @@ def _mask_row(text: str) -> tuple[int, ...]:
 def config_from(options: dict) -> TrainConfig:
     """Return the settings for the options that were given; paths become absolute."""
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    options |= {name: os.path.abspath(options[name]) for name in _PATHS if name in options}
+    options |= {name: os.path.abspath(options[name]) for name in PATHS if name in options}
     if "data" not in options:
         options = _embedded_defaults(options) | options
     names = {field.name for field in dataclasses.fields(AugmentSettings)}
@@ -142,11 +140,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: dict) -> int:
     resume, check_only = options.pop("resume", None), options.pop("check_only", False)
-    with quiet_start():
-        import tensorflow as tf
+    start_tensorflow()
+    from yolo3 import run_folder, training
 
-        tf.ones(1) + 1  # the first operation starts the devices, which is as noisy as the import
-        from yolo3 import run_folder, training
     if resume:
         config, folder = _resumed(resume)
     else:
@@ -238,21 +234,6 @@ def _farewell(config: TrainConfig, prepared, result) -> str:
     data = config.data or os.path.dirname(os.path.dirname(prepared.train[0].image_path))
     lines += [f"  yolo3 evaluate --weights {best} --data {data}"]
     return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def quiet_start():
-    """Keep what TensorFlow writes while it starts from the terminal; an error is still raised."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)
 
 
 if __name__ == "__main__":
