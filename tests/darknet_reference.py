@@ -1,6 +1,8 @@
-"""Darknet's forward pass in plain NumPy, written from its C sources and independent of the package: the tests compare with it.
+"""Darknet's forward pass in plain NumPy, written from its C sources and independent of the package: the tests
+compare with it.
 
-It reads cfg text and the raw bytes of a weight file by itself, computes in float64 with [channels, height, width] arrays, and keeps the output of each layer.
+It reads cfg text and the raw bytes of a weight file by itself, computes in float64 with [channels, height,
+width] arrays, and keeps the output of each layer.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ def read_sections(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def forward(text: str, floats: np.ndarray, image: np.ndarray) -> list[np.ndarray]:
-    """Outputs of all layers, [C, H, W] or [N], for one image [C, H, W]. `floats` are the numbers of the weight file after its header, all of them used."""
+    """Outputs of all layers, [C, H, W] or [N], for one image [C, H, W]. `floats` are the numbers of the
+    weight file after its header, all of them used.
+    """
     outputs: list[np.ndarray] = []
     numbers = _Numbers(floats)
     x = image.astype(np.float64)
@@ -37,6 +41,33 @@ def raw_outputs(text: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
     """The outputs before each [yolo] and [detection]."""
     names = [name for name, _ in read_sections(text)[1:]]
     return [outputs[index - 1] for index, name in enumerate(names) if name in ("yolo", "detection")]
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Darknet's `image.c:resize_image` of float32 [H, W, 3]: corner to corner, linear, first across, then
+    down.
+    """
+    return _resize_rows(_resize_rows(image.transpose(1, 0, 2), width).transpose(1, 0, 2), height)
+
+
+def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Darknet's `image.c:letterbox_image` of float32 [H, W, 3], 0..1."""
+    rows, columns = image.shape[:2]
+    if width * rows < height * columns:
+        new_width, new_height = width, rows * width // columns
+    else:
+        new_width, new_height = columns * height // rows, height
+    top, left = (height - new_height) // 2, (width - new_width) // 2
+    canvas = np.full((height, width, 3), 0.5, np.float32)
+    canvas[top : top + new_height, left : left + new_width] = resize(image, new_height, new_width)
+    return canvas
+
+
+def _resize_rows(image: np.ndarray, count: int) -> np.ndarray:
+    places = np.arange(count, dtype=np.float32) * (np.float32(len(image) - 1) / np.float32(count - 1))
+    first = np.minimum(places.astype(int), len(image) - 2)
+    part = (places - first).astype(np.float32)[:, None, None]
+    return (1 - part) * image[first] + part * image[first + 1]
 
 
 class _Numbers:
@@ -70,7 +101,8 @@ def _activate(x: np.ndarray, name: str) -> np.ndarray:
 
 
 def _convolutional(x, options, numbers, outputs, index):
-    n, k, s = _int(options, "filters", 1), _int(options, "size", 1), _int(options, "stride", 1)
+    n, k, stride = _int(options, "filters", 1), _int(options, "size", 1), _int(options, "stride", 1)
+    sy, sx = _int(options, "stride_y", stride), _int(options, "stride_x", stride)
     groups, dilation = _int(options, "groups", 1), _int(options, "dilation", 1)
     pad = k // 2 if _int(options, "pad", 0) else _int(options, "padding", 0)
     channels = x.shape[0]
@@ -78,7 +110,7 @@ def _convolutional(x, options, numbers, outputs, index):
     beta = numbers.take(n)
     gamma, mean, variance = (numbers.take(n) for _ in range(3)) if normalized else (None, None, None)
     kernel = numbers.take(n, channels // groups, k, k)
-    height, width = ((side + 2 * pad - k) // s + 1 for side in x.shape[1:])
+    height, width = (x.shape[1] + 2 * pad - k) // sy + 1, (x.shape[2] + 2 * pad - k) // sx + 1
     margin = pad * dilation
     padded = np.pad(x, ((0, 0), (margin, margin), (margin, margin)))
     out = np.zeros((n, height, width))
@@ -87,8 +119,8 @@ def _convolutional(x, options, numbers, outputs, index):
         filters = slice(group * per_group, (group + 1) * per_group)
         for dy in range(k):
             for dx in range(k):
-                rows = slice(dy * dilation, dy * dilation + (height - 1) * s + 1, s)
-                columns = slice(dx * dilation, dx * dilation + (width - 1) * s + 1, s)
+                rows = slice(dy * dilation, dy * dilation + (height - 1) * sy + 1, sy)
+                columns = slice(dx * dilation, dx * dilation + (width - 1) * sx + 1, sx)
                 window = padded[group * inputs : (group + 1) * inputs, rows, columns]
                 out[filters] += np.tensordot(kernel[filters, :, dy, dx], window, axes=1)
     if normalized:
@@ -141,7 +173,9 @@ def _source(value, index):
 def _route(x, options, numbers, outputs, index):
     groups, group = _int(options, "groups", 1), _int(options, "group_id", 0)
     parts = [outputs[_source(value, index)] for value in options["layers"].split(",")]
-    return np.concatenate([part[len(part) // groups * group : len(part) // groups * (group + 1)] for part in parts])
+    return np.concatenate(
+        [part[len(part) // groups * group : len(part) // groups * (group + 1)] for part in parts]
+    )
 
 
 def _shortcut(x, options, numbers, outputs, index):

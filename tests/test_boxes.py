@@ -80,7 +80,9 @@ def test_box_iou_takes_centres_and_keeps_the_leading_axes():
 
 def test_shape_iou_by_hand():
     # 4 x 2 on 2 x 4: 2 x 2 of 8 + 8 - 4 = 12.
-    assert geometry.shape_iou(np.array([[4.0, 2]]), np.array([[2.0, 4], [4, 2]]))[0].tolist() == pytest.approx([1 / 3, 1])
+    assert geometry.shape_iou(np.array([[4.0, 2]]), np.array([[2.0, 4], [4, 2]]))[0].tolist() == pytest.approx(
+        [1 / 3, 1]
+    )
 
 
 def test_giou_of_separate_unit_squares_by_hand():
@@ -94,7 +96,7 @@ def test_diou_of_separate_unit_squares_by_hand():
 
 
 def test_ciou_by_hand():
-    # 2 x 1 and 1 x 2 from one corner: IoU 1/3; centres (1, .5) and (.5, 1), squared distance .5 of a hull diagonal of 8.
+    # 2 x 1 and 1 x 2 from one corner: IoU 1/3; centres (1, .5) and (.5, 1), squared distance .5, hull diagonal 8.
     v = 4 / math.pi**2 * (math.atan(0.5) - math.atan(2)) ** 2
     expected = 1 / 3 - 0.5 / 8 - v * v / (1 - 1 / 3 + v)
     assert geometry.ciou(np.array([0.0, 0, 2, 1]), np.array([0.0, 0, 1, 2])) == pytest.approx(expected)

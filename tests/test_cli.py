@@ -83,7 +83,10 @@ def test_wrong_options_end_with_status_2(argv, capsys):
 
 
 def test_errors_become_one_line():
-    assert in_one_line(FileNotFoundError(2, "No such file or directory", "a.h5")) == "a.h5: No such file or directory"
+    assert (
+        in_one_line(FileNotFoundError(2, "No such file or directory", "a.h5"))
+        == "a.h5: No such file or directory"
+    )
     assert in_one_line(ValueError("a\n  b")) == "a b"
     assert in_one_line(OSError()) == "OSError"
 
@@ -126,7 +129,9 @@ def test_pictures_of_the_same_name_get_results_of_their_own(folder):
         "out/a/same.png", "out/b/same.png", "out/green.png", "out/red.png",
     ]  # fmt: skip
     shutil.copy("red.png", "scan.tif")
-    assert [str(path) for path in output_paths(find_pictures(["scan.tif"], "out"), "out")] == ["out/scan.tif.png"]
+    assert [str(path) for path in output_paths(find_pictures(["scan.tif"], "out"), "out")] == [
+        "out/scan.tif.png"
+    ]
 
 
 def test_results_of_an_earlier_run_are_not_looked_at_again(weights, folder):
@@ -136,7 +141,10 @@ def test_results_of_an_earlier_run_are_not_looked_at_again(weights, folder):
 
 
 def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys):
-    assert main(["detect", "--weights", weights, "--resize", "letterbox", "--score-threshold", ".6", "red.png"]) == 0
+    assert (
+        main(["detect", "--weights", weights, "--resize", "letterbox", "--score-threshold", ".6", "red.png"])
+        == 0
+    )
     output = capsys.readouterr().out
     assert "red.png: nothing above 0.6" in output and "Nothing was found above 0.6" in output
     shown = [line.split() for line in output.splitlines() if line.startswith("  ")]
@@ -158,7 +166,9 @@ def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
     Path("empty").mkdir()
     assert "empty: expected pictures" in fails_in_one_line(["detect", "--weights", weights, "empty"], capsys)
     Path("page.h5").write_text("<html>")
-    assert "page.h5: expected a Keras file" in fails_in_one_line(["detect", "--weights", "page.h5", "red.png"], capsys)
+    assert "page.h5: expected a Keras file" in fails_in_one_line(
+        ["detect", "--weights", "page.h5", "red.png"], capsys
+    )
     Path("names.txt").write_text("red\ngreen\n")
     line = fails_in_one_line(["detect", "--weights", weights, "--classes", "names.txt", "red.png"], capsys)
     assert "names.txt names 2 classes" in line and f"{weights} has 3" in line

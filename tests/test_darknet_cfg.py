@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from yolo3.darknet.cfg import cfg_bytes, format_cfg, parse_cfg, read_cfg, replace_option
-from yolo3.darknet.layers import IMAGE, needs_fixed_size, output_indices, resolve_layers, with_classes, yolo_heads
+from yolo3.darknet.layers import (
+    IMAGE,
+    needs_fixed_size,
+    output_indices,
+    resolve_layers,
+    with_classes,
+    yolo_heads,
+)
 
 CFGS = Path(__file__).parents[2] / "shared" / "data" / "darknet" / "cfg"
 
@@ -70,7 +77,13 @@ def test_sections_options_and_lines_are_found():
 
 def test_blanks_mean_nothing_and_short_names_are_the_long_ones():
     cfg = parse_cfg("[network]\n[ c o n v ]\n\t f i lters = 1 6\n[max]\n[avg]\n[conn]\n[soft]\n")
-    assert [section.name for section in cfg.layers] == ["convolutional", "maxpool", "avgpool", "connected", "softmax"]
+    assert [section.name for section in cfg.layers] == [
+        "convolutional",
+        "maxpool",
+        "avgpool",
+        "connected",
+        "softmax",
+    ]
     assert cfg.layers[0].integer("filters") == 16
 
 
@@ -145,7 +158,9 @@ def test_sources_are_relative_or_absolute():
 
 def test_shapes_follow_darknets_formulas():
     # (in + 2*1 - 3) // 2 + 1: 9 -> 5, 8 -> 4
-    assert shapes_of("[convolutional]\nfilters=4\nsize=3\nstride=2\npad=1\n", width=8, height=9) == [(5, 4, 4)]
+    assert shapes_of("[convolutional]\nfilters=4\nsize=3\nstride=2\npad=1\n", width=8, height=9) == [
+        (5, 4, 4)
+    ]
     # padding = size // 2 = 1 with size 2: (8 + 2 - 2) // 1 + 1 = 9
     assert shapes_of("[convolutional]\nfilters=4\nsize=2\npad=1\n", width=8, height=8) == [(9, 9, 4)]
     # total padding size - 1: (7 + 1 - 2) // 2 + 1 = 4;  with none: (7 - 2) // 2 + 1 = 3
@@ -184,7 +199,9 @@ def test_heads_for_other_classes_change_two_lines():
 
 
 def test_filters_that_do_not_fit_the_classes_are_refused():
-    with pytest.raises(ValueError, match=r"2 anchors \* \(5 \+ 2 classes\) = 14 filters before \[yolo\], got 21"):
+    with pytest.raises(
+        ValueError, match=r"2 anchors \* \(5 \+ 2 classes\) = 14 filters before \[yolo\], got 21"
+    ):
         resolve_layers(parse_cfg(SMALL.replace("filters=14", "filters=21")))
 
 
@@ -212,7 +229,10 @@ def test_filters_that_do_not_fit_the_classes_are_refused():
         ("[reorg]\nstride=2\n", ("stride",)),
         ("[crop]\ncrop_height=64\ncrop_width=8\n", ("64x8",)),
         ("[softmax]\n", ("vector",)),
-        ("[connected]\noutput=9\n[detection]\nside=1\nclasses=2\nnum=1\ncoords=4\n", ("= 7 numbers", "got 9")),
+        (
+            "[connected]\noutput=9\n[detection]\nside=1\nclasses=2\nnum=1\ncoords=4\n",
+            ("= 7 numbers", "got 9"),
+        ),
         ("[convolutional]\nfilters=7\n[yolo]\nclasses=2\nnum=1\nmask=1\n", ("mask",)),
     ],
 )
@@ -221,11 +241,17 @@ def test_what_is_not_computed_is_refused_by_name_and_line(layers, words):
 
 
 def test_a_neutral_value_of_an_option_is_accepted():
-    assert shapes_of("[convolutional]\nxnor=0\nfilters=2\n[shortcut]\nfrom=-1\nweights_type=none\n")[-1] == (32, 32, 2)
+    assert shapes_of("[convolutional]\nxnor=0\nfilters=2\n[shortcut]\nfrom=-1\nweights_type=none\n")[-1] == (
+        32,
+        32,
+        2,
+    )
 
 
 @pytest.mark.skipif(not CFGS.is_dir(), reason="needs ../shared/data")
-@pytest.mark.parametrize("name", ["yolov3", "yolov3-tiny", "yolov3-spp", "yolov3-voc", "yolov1", "yolov1-tiny", "darknet53"])
+@pytest.mark.parametrize(
+    "name", ["yolov3", "yolov3-tiny", "yolov3-spp", "yolov3-voc", "yolov1", "yolov1-tiny", "darknet53"]
+)
 def test_darknets_own_cfgs_are_understood(name):
     cfg = read_cfg(CFGS / f"{name}.cfg")
     assert cfg_bytes(cfg) == (CFGS / f"{name}.cfg").read_bytes()
@@ -234,5 +260,8 @@ def test_darknets_own_cfgs_are_understood(name):
 
 
 def test_parsing_needs_no_tensorflow():
-    code = "import sys, yolo3.darknet.cfg, yolo3.darknet.weights; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = (
+        "import sys, yolo3.darknet.cfg, yolo3.darknet.weights; sys.exit('tensorflow' "
+        "in sys.modules or 'keras' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0

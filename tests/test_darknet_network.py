@@ -12,7 +12,7 @@ from darknet_reference import forward, raw_outputs
 
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.layers import resolve_layers, with_classes
-from yolo3.darknet.network import build_network, load_weights, save_weights, yolo_heads
+from yolo3.darknet.network import build_all_outputs, build_network, load_weights, save_weights, yolo_heads
 from yolo3.darknet.weights import Header, format_header, layer_arrays, open_weights
 from yolo3.networks import spp_yolo_body, tiny_yolo_body, yolo_body
 
@@ -87,8 +87,13 @@ def text_of(layers, width=16, height=16, channels=3):
     return f"[net]\nwidth={width}\nheight={height}\nchannels={channels}\n{layers}"
 
 
-def random_weights(path, cfg, header=Header(0, 2, 5, 640), seed=0):
-    """Write a file of random weights, with positive variances and outputs of moderate size, and return its numbers."""
+HEADER = Header(0, 2, 5, 640)
+
+
+def random_weights(path, cfg, header=HEADER, seed=0):
+    """Write a file of random weights, with positive variances and outputs of moderate size, and return its
+    numbers.
+    """
     rng = np.random.default_rng(seed)
     parts = []
     for layer in layer_arrays(cfg):
@@ -141,52 +146,67 @@ CONV = "[convolutional]\nfilters={}\nsize={}\nstride={}\n{}\nactivation={}\n"
 PLAIN = CONV.format(3, 1, 1, "", "linear")
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        pytest.param(YOLO, id="two heads"),
-        pytest.param(CONV.format(4, 3, 2, "pad=1\nbatch_normalize=1", "leaky"), id="stride 2"),
-        pytest.param(CONV.format(4, 5, 3, "pad=1", "logistic"), id="size 5 stride 3"),
-        pytest.param(CONV.format(4, 2, 1, "pad=1", "linear"), id="even size"),
-        pytest.param(CONV.format(4, 3, 1, "padding=2", "linear"), id="padding 2"),
-        pytest.param(CONV.format(4, 3, 1, "", "linear"), id="no padding"),
-        pytest.param(CONV.format(4, 1, 2, "", "linear"), id="1x1 stride 2"),
-        pytest.param(CONV.format(4, 3, 1, "pad=1\ndilation=2", "linear"), id="dilation"),
-        pytest.param(CONV.format(4, 3, 2, "pad=1\ndilation=2", "linear"), id="dilation and stride"),
-        pytest.param(CONV.format(9, 3, 2, "pad=1\ngroups=3", "linear"), id="depthwise of three each, stride 2"),
-        pytest.param(CONV.format(4, 3, 1, "pad=1", "linear") + CONV.format(6, 3, 2, "pad=1\ngroups=2", "relu"), id="groups"),
-        pytest.param(PLAIN + "[maxpool]\nsize=3\nstride=2\n", id="maxpool 3/2"),
-        pytest.param(PLAIN + "[maxpool]\nsize=2\nstride=1\n", id="maxpool 2/1"),
-        pytest.param(PLAIN + "[maxpool]\nsize=5\nstride=1\n", id="maxpool 5/1"),
-        pytest.param(PLAIN + "[maxpool]\nsize=5\nstride=3\npadding=2\n", id="maxpool 5/3 padding 2"),
-        pytest.param(PLAIN + "[maxpool]\nsize=3\nstride=2\npadding=0\n", id="maxpool without padding"),
-        pytest.param(PLAIN + "[upsample]\nstride=3\nscale=.5\n", id="upsample and scale"),
-        pytest.param(CONV.format(6, 1, 1, "", "linear") + "[route]\nlayers=-1,0\ngroups=3\ngroup_id=1\n", id="route with groups"),
-        pytest.param(CONV.format(3, 1, 1, "", "linear") * 3 + "[shortcut]\nfrom=-2,0\nactivation=leaky\n", id="shortcut of three"),
-        pytest.param(CONV.format(3, 1, 1, "", "linear") * 2 + "[shortcut]\nfrom=-2\nalpha=.5\nbeta=2\n", id="shortcut with factors"),
-        pytest.param(
-            CONV.format(4, 1, 1, "", "leaky") + "[avgpool]\n" + CONV.format(4, 1, 1, "", "logistic") + "[scale_channels]\nfrom=0\n",
-            id="squeeze and excitation",
-        ),
-        pytest.param(CONV.format(4, 1, 1, "", "leaky") * 2 + "[sam]\nfrom=-2\n", id="sam"),
-        pytest.param(CONV.format(8, 1, 1, "", "linear") + "[reorg]\nstride=2\n", id="reorg"),
-        pytest.param("[crop]\ncrop_height=9\ncrop_width=8\n" + CONV.format(4, 3, 1, "pad=1", "linear"), id="crop"),
-        pytest.param("[local]\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=leaky\n", id="local"),
-        pytest.param("[local]\nfilters=4\nsize=2\nstride=1\npad=0\nactivation=linear\n", id="local without padding"),
-        pytest.param(
-            CONV.format(4, 3, 2, "pad=1", "leaky") + "[dropout]\nprobability=.5\n[connected]\noutput=6\nbatch_normalize=1\nactivation=leaky\n"
-            "[connected]\noutput=28\nactivation=linear\n[detection]\nside=2\nclasses=2\nnum=1\ncoords=4\n",
-            id="YOLOv1",
-        ),
-        pytest.param("[connected]\noutput=6\nactivation=relu\n" + CONV.format(5, 1, 1, "", "linear") + "[softmax]\n", id="connected, conv"),
-    ],
-)  # fmt: skip
+YOLO_V1 = """
+[dropout]
+probability=.5
+[connected]
+output=6
+batch_normalize=1
+activation=leaky
+[connected]
+output=28
+activation=linear
+[detection]
+side=2
+classes=2
+num=1
+coords=4
+"""
+SQUEEZE = "[avgpool]\n" + CONV.format(4, 1, 1, "", "logistic") + "[scale_channels]\nfrom=0\n"
+CASES = {
+    "two heads": YOLO,
+    "stride 2": CONV.format(4, 3, 2, "pad=1\nbatch_normalize=1", "leaky"),
+    "size 5, stride 3": CONV.format(4, 5, 3, "pad=1", "logistic"),
+    "strides of their own": CONV.format(4, 3, 2, "pad=1\nstride_x=1\nstride_y=3", "linear"),
+    "even size": CONV.format(4, 2, 1, "pad=1", "linear"),
+    "padding 2": CONV.format(4, 3, 1, "padding=2", "linear"),
+    "no padding": CONV.format(4, 3, 1, "", "linear"),
+    "1x1, stride 2": CONV.format(4, 1, 2, "", "linear"),
+    "dilation": CONV.format(4, 3, 1, "pad=1\ndilation=2", "linear"),
+    "dilation and stride": CONV.format(4, 3, 2, "pad=1\ndilation=2", "linear"),
+    "depthwise, three each, stride 2": CONV.format(9, 3, 2, "pad=1\ngroups=3", "linear"),
+    "groups": CONV.format(4, 3, 1, "pad=1", "linear") + CONV.format(6, 3, 2, "pad=1\ngroups=2", "relu"),
+    "maxpool 3/2": PLAIN + "[maxpool]\nsize=3\nstride=2\n",
+    "maxpool 2/1": PLAIN + "[maxpool]\nsize=2\nstride=1\n",
+    "maxpool 5/1": PLAIN + "[maxpool]\nsize=5\nstride=1\n",
+    "maxpool 5/3, padding 2": PLAIN + "[maxpool]\nsize=5\nstride=3\npadding=2\n",
+    "maxpool without padding": PLAIN + "[maxpool]\nsize=3\nstride=2\npadding=0\n",
+    "upsample and scale": PLAIN + "[upsample]\nstride=3\nscale=.5\n",
+    "route with groups": CONV.format(6, 1, 1, "", "linear") + "[route]\nlayers=-1,0\ngroups=3\ngroup_id=1\n",
+    "shortcut of three": PLAIN * 3 + "[shortcut]\nfrom=-2,0\nactivation=leaky\n",
+    "shortcut with factors": PLAIN * 2 + "[shortcut]\nfrom=-2\nalpha=.5\nbeta=2\n",
+    "squeeze and excitation": CONV.format(4, 1, 1, "", "leaky") + SQUEEZE,
+    "sam": CONV.format(4, 1, 1, "", "leaky") * 2 + "[sam]\nfrom=-2\n",
+    "reorg": CONV.format(8, 1, 1, "", "linear") + "[reorg]\nstride=2\n",
+    "crop": "[crop]\ncrop_height=9\ncrop_width=8\n" + CONV.format(4, 3, 1, "pad=1", "linear"),
+    "local": "[local]\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=leaky\n",
+    "local without padding": "[local]\nfilters=4\nsize=2\nstride=1\npad=0\nactivation=linear\n",
+    "YOLOv1": CONV.format(4, 3, 2, "pad=1", "leaky") + YOLO_V1,
+    "connected, convolution": "[connected]\noutput=6\nactivation=relu\n" + PLAIN + "[softmax]\n",
+}
+
+
+@pytest.mark.parametrize("layers", CASES.values(), ids=CASES)
 def test_networks_compute_what_darknet_computes(tmp_path, layers):
     check_parity(tmp_path, text_of(layers))
 
 
 def test_odd_sides_and_grey_images_are_computed_too(tmp_path):
-    layers = CONV.format(4, 3, 2, "pad=1", "leaky") + "[maxpool]\nsize=2\nstride=2\n" + CONV.format(4, 3, 2, "pad=1", "leaky")
+    layers = (
+        CONV.format(4, 3, 2, "pad=1", "leaky")
+        + "[maxpool]\nsize=2\nstride=2\n"
+        + CONV.format(4, 3, 2, "pad=1", "leaky")
+    )
     check_parity(tmp_path, text_of(layers, width=17, height=13, channels=1))
 
 
@@ -194,9 +214,13 @@ def test_every_layer_agrees_with_the_reference(tmp_path):
     text = text_of(YOLO)
     cfg = parse_cfg(text)
     floats = random_weights(tmp_path / "a.weights", cfg)
-    reference = forward(text, floats, random_image((3, 16, 16)))
-    for layer, expected in zip(resolve_layers(cfg), reference, strict=True):
-        assert layer.out_shape == expected.transpose(1, 2, 0).shape, layer
+    model = build_all_outputs(cfg)
+    load_weights(model, cfg, tmp_path / "a.weights")
+    image = random_image((3, 16, 16))
+    reference = forward(text, floats, image)
+    for layer, result, expected in zip(resolve_layers(cfg), run(model, image), reference, strict=True):
+        assert layer.out_shape == result.shape, layer
+        np.testing.assert_allclose(result, expected.transpose(1, 2, 0), atol=1e-4, err_msg=str(layer))
 
 
 def test_outputs_keep_the_order_of_the_cfg_at_any_input_size():
@@ -243,7 +267,10 @@ def test_a_network_trains(tmp_path):
     images = np.random.default_rng(0).random((2, 16, 16, 3), dtype=np.float32)
     loss = model.train_on_batch(images, [np.ones((2, 4, 4, 14)), np.ones((2, 8, 8, 14))])
     assert np.isfinite(loss).all()
-    changed = [np.abs(old - keras.ops.convert_to_numpy(new)).max() > 0 for old, new in zip(before, model.trainable_variables)]
+    changed = [
+        np.abs(old - keras.ops.convert_to_numpy(new)).max() > 0
+        for old, new in zip(before, model.trainable_variables)
+    ]
     assert all(changed)
 
 
@@ -285,8 +312,14 @@ def test_a_partial_file_fills_the_first_layers_and_leaves_the_rest(tmp_path):
     model = build_network(cfg)
     before = model.get_layer("conv_3").get_weights()
     filled = load_weights(model, cfg, tmp_path / "yolo.conv.3")
-    assert filled.filled == ("conv_0", "conv_1", "conv_2") and filled.missing == ("conv_3", "conv_4", "conv_5")
-    assert "filled 3 of 6 layers with weights (conv_0 to conv_2)" in str(filled) and "conv_3 to conv_5" in str(filled)
+    assert filled.filled == ("conv_0", "conv_1", "conv_2") and filled.missing == (
+        "conv_3",
+        "conv_4",
+        "conv_5",
+    )
+    assert "filled 3 of 6 layers with weights (conv_0 to conv_2)" in str(
+        filled
+    ) and "conv_3 to conv_5" in str(filled)
     for name in ("conv_0", "bn_1", "conv_2"):
         for one, other in zip(model.get_layer(name).get_weights(), full.get_layer(name).get_weights()):
             np.testing.assert_array_equal(one, other)
@@ -302,8 +335,15 @@ def test_heads_for_other_classes_are_left_when_asked(tmp_path):
         load_weights(model, cfg, tmp_path / "all.weights")
     np.testing.assert_array_equal(before, model.get_layer("conv_0").get_weights()[0])
     calls = []
-    filled = load_weights(model, cfg, tmp_path / "all.weights", skip_mismatch=True, progress=lambda *done: calls.append(done))
-    assert filled.mismatched == ("conv_3", "conv_5") and filled.filled == ("conv_0", "conv_1", "conv_2", "conv_4")
+    filled = load_weights(
+        model, cfg, tmp_path / "all.weights", skip_mismatch=True, progress=lambda *done: calls.append(done)
+    )
+    assert filled.mismatched == ("conv_3", "conv_5") and filled.filled == (
+        "conv_0",
+        "conv_1",
+        "conv_2",
+        "conv_4",
+    )
     assert calls[0] == (1, 6) and calls[-1] == (6, 6)
 
 
@@ -325,7 +365,9 @@ def test_the_tiny_network_by_hand_and_from_its_cfg_give_equal_outputs(tmp_path):
 
 @needs_data
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "body", "count"), [("yolov3", yolo_body, 62_001_757), ("yolov3-spp", spp_yolo_body, 63_052_381)])
+@pytest.mark.parametrize(
+    ("name", "body", "count"), [("yolov3", yolo_body, 62_001_757), ("yolov3-spp", spp_yolo_body, 63_052_381)]
+)
 def test_the_large_networks_by_hand_and_from_their_cfg_give_equal_outputs(tmp_path, name, body, count):
     compare_by_hand(tmp_path, f"{name}.cfg", body, count)
 
@@ -348,11 +390,21 @@ def compare_by_hand(tmp_path, name, body, count):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("yolov3", 64), ("yolov3-tiny", 64), ("yolov3-spp", 64), ("yolov3-voc", 64), ("yolov1-tiny", 448), ("yolov1", 448), ("darknet53", 64)],
+    [
+        ("yolov3", 64),
+        ("yolov3-tiny", 64),
+        ("yolov3-spp", 64),
+        ("yolov3-voc", 64),
+        ("yolov1-tiny", 448),
+        ("yolov1", 448),
+        ("darknet53", 64),
+    ],
 )
 def test_darknets_networks_agree_with_the_reference(tmp_path, name, size):
     text = (DATA / "darknet" / "cfg" / f"{name}.cfg").read_text()
-    lines = [line for line in text.splitlines() if not line.replace(" ", "").startswith(("width=", "height="))]
+    lines = [
+        line for line in text.splitlines() if not line.replace(" ", "").startswith(("width=", "height="))
+    ]
     text = "\n".join(lines).replace("[net]", f"[net]\nwidth={size}\nheight={size}", 1)
     check_parity(tmp_path, text)
 
@@ -371,6 +423,7 @@ def test_a_trained_network_gives_darknets_own_numbers():
 
 
 @needs_data
+@pytest.mark.slow
 def test_the_reference_gives_darknets_own_numbers():
     text = NANO.read_text()
     golden = np.load(DATA / "golden" / "nano_coco_dog_raw.npz")

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from yolo3.darknet.cfg import parse_cfg, read_cfg
-from yolo3.darknet.weights import Header, format_header, layer_arrays, open_weights, parse_header, write_weights
+from yolo3.darknet.weights import (
+    DEFAULT_HEADER,
+    Header,
+    format_header,
+    layer_arrays,
+    open_weights,
+    parse_header,
+    write_weights,
+)
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "darknet"
 
@@ -42,7 +50,7 @@ COUNTS = [124, 18, 49]
 CFG = parse_cfg(TEXT, "net.cfg")
 
 
-def random_file(path, cfg=CFG, header=Header(), floats=None):
+def random_file(path, cfg=CFG, header=DEFAULT_HEADER, floats=None):
     stored = layer_arrays(cfg)
     count = sum(layer.floats for layer in stored) if floats is None else floats
     values = np.random.default_rng(0).standard_normal(count).astype("<f4")
@@ -59,7 +67,15 @@ def refusal(path, cfg=CFG):
 
 @pytest.mark.parametrize(
     ("version", "size"),
-    [((0, 2, 0), 20), ((0, 2, 5), 20), ((0, 1, 0), 16), ((1, 0, 0), 20), ((1000, 0, 0), 16), ((0, 1000, 0), 16), ((999, 0, 0), 20)],
+    [
+        ((0, 2, 0), 20),
+        ((0, 2, 5), 20),
+        ((0, 1, 0), 16),
+        ((1, 0, 0), 20),
+        ((1000, 0, 0), 16),
+        ((0, 1000, 0), 16),
+        ((999, 0, 0), 20),
+    ],
 )
 def test_the_header_has_a_long_count_from_version_0_2_on(version, size):
     header = parse_header(format_header(Header(*version, seen=7, seen_bytes=size - 12)) + b"\x01" * 8)
@@ -68,7 +84,11 @@ def test_the_header_has_a_long_count_from_version_0_2_on(version, size):
 
 
 def test_headers_are_written_as_they_were_read():
-    for start in (bytes(range(20)), b"\0" * 20, np.array([0, 2, 5], "<i4").tobytes() + (2**40).to_bytes(8, "little")):
+    for start in (
+        bytes(range(20)),
+        b"\0" * 20,
+        np.array([0, 2, 5], "<i4").tobytes() + (2**40).to_bytes(8, "little"),
+    ):
         header = parse_header(start)
         assert format_header(header) == start[: header.size]
 
@@ -76,7 +96,13 @@ def test_headers_are_written_as_they_were_read():
 def test_arrays_follow_the_order_of_the_cfg():
     assert [layer.floats for layer in layer_arrays(CFG)] == COUNTS
     first, second, third = layer_arrays(CFG)
-    assert first.shapes == {"beta": (4,), "gamma": (4,), "mean": (4,), "variance": (4,), "kernel": (4, 3, 3, 3)}
+    assert first.shapes == {
+        "beta": (4,),
+        "gamma": (4,),
+        "mean": (4,),
+        "variance": (4,),
+        "kernel": (4, 3, 3, 3),
+    }
     assert second.shapes == {"bias": (6,), "kernel": (6, 2, 1, 1)}
     assert list(third.shapes) == ["bias", "kernel"]
 
@@ -103,14 +129,28 @@ def test_numbers_are_read_in_their_places(tmp_path):
     np.testing.assert_array_equal(second["bias"], values[124:130])
 
 
-@pytest.mark.parametrize("header", [Header(0, 2, 5, 32013312), Header(0, 1, 0, 7, 4), Header(0, 2, 5, 9, 4), Header(2000, 5, 1, 3, 4)])
+@pytest.mark.parametrize(
+    "header",
+    [Header(0, 2, 5, 32013312), Header(0, 1, 0, 7, 4), Header(0, 2, 5, 9, 4), Header(2000, 5, 1, 3, 4)],
+)
 def test_reading_and_writing_give_the_same_bytes(tmp_path, header):
     path, _ = random_file(tmp_path / "a.weights", header=header)
     file = open_weights(path, CFG)
     assert file.header == header
-    size = write_weights(tmp_path / "b.weights", file.header, zip(file.filled, (arrays for _, arrays in file.arrays())))
+    size = write_weights(
+        tmp_path / "b.weights", file.header, zip(file.filled, (arrays for _, arrays in file.arrays()))
+    )
     assert (tmp_path / "b.weights").read_bytes() == path.read_bytes()
     assert size == path.stat().st_size
+
+
+@pytest.mark.parametrize("header", [Header(0, 2, 5, 640), Header(0, 1, 0, 640, 4)])
+@pytest.mark.parametrize("change", [4, -4])
+def test_four_bytes_more_or_less_are_not_taken_for_another_header(tmp_path, header, change):
+    path, _ = random_file(tmp_path / "a.weights", header=header)
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0" * 4 if change > 0 else content[:-4])
+    assert f"expected {len(content)} bytes" in refusal(path)
 
 
 def test_old_files_hold_connected_weights_the_other_way_round(tmp_path):
@@ -156,7 +196,11 @@ def test_the_class_count_that_a_file_fits_is_named(tmp_path):
     # A class more is a filter more for the one anchor: 6 weights and a bias, 7 numbers.
     path, _ = random_file(tmp_path / "five.weights", floats=191 + 3 * 7)
     message = refusal(path)
-    assert "with 5 classes, where the cfg says 2" in message and "expected 784 bytes" in message and "got 868" in message
+    assert (
+        "with 5 classes, where the cfg says 2" in message
+        and "expected 784 bytes" in message
+        and "got 868" in message
+    )
 
 
 @pytest.mark.parametrize(

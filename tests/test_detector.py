@@ -1,4 +1,4 @@
-"""The detector, with a network whose answers are known: each cell of 32 pixels says whether it is red or green."""
+"""The detector, with a network whose answers are known: each cell of 32 pixels says if it is red or green."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ METADATA = {
 
 
 def cell_network(always=-20.0):
-    """One scale, one anchor: the box is the cell, the logits are 40 (red - green) - 20, 40 (green - red) - 20, ``always``."""
+    """One scale, one anchor: the box is the cell; logits 40 (red - green) - 20, the reverse, ``always``."""
     inputs = keras.Input((None, None, 3))
     outputs = keras.layers.Conv2D(8, 1, name="cells")(keras.layers.AveragePooling2D(32)(inputs))
     model = keras.Model(inputs, outputs, name="cell_network")
@@ -127,7 +127,10 @@ def test_an_unreadable_picture_is_named_or_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"class_names": ["a", "b"]}, "its outputs have 8 channels, but 2 classes and 1 anchors a scale need 7"),
+        (
+            {"class_names": ["a", "b"]},
+            "its outputs have 8 channels, but 2 classes and 1 anchors a scale need 7",
+        ),
         ({"anchors": [[1, 1]] * 6, "anchor_mask": [[3, 4, 5], [0, 1, 2]]}, "has 1 outputs, but 6 anchors"),
         ({"input_shape": (60, 64)}, "multiples of 32, got 60 64"),
         ({"resize": "crop"}, "letterbox, stretch, got 'crop'"),
@@ -145,14 +148,17 @@ def test_a_model_without_metadata_needs_names_and_anchors():
         Detector(cell_network())
     with pytest.raises(ValueError, match="cell_network: carries no anchors"):
         Detector(cell_network(), class_names=["red", "green", "any"])
-    detector = Detector(cell_network(), class_names="abc", anchors=[[32, 32]], anchor_mask=[[0]], input_shape=(64, 64))
+    detector = Detector(
+        cell_network(), class_names="abc", anchors=[[32, 32]], anchor_mask=[[0]], input_shape=(64, 64)
+    )
     assert detector.resize == "letterbox" and len(detector(picture())) == 2
 
 
 def test_a_network_of_one_size_takes_no_other():
     inputs = keras.Input((64, 64, 3))
     model = keras.Model(inputs, cell_network()(inputs))
-    assert Detector(model, {key: METADATA[key] for key in ("class_names", "anchors", "anchor_mask")}).input_shape == (64, 64)
+    metadata = {key: METADATA[key] for key in ("class_names", "anchors", "anchor_mask")}
+    assert Detector(model, metadata).input_shape == (64, 64)
     with pytest.raises(ValueError, match="64 x 64 alone, got 96 x 64"):
         Detector(model, METADATA, input_shape=(96, 64))
 

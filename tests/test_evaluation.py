@@ -35,11 +35,14 @@ def test_a_detector_that_finds_all_has_an_average_precision_of_one(detector, tmp
 
 
 def test_a_missed_and_a_false_class_cost(detector, tmp_path):
-    # one of two red truths is really green: red has 1 truth and 2 detections of equal score, green 1 truth and none
+    # one of two red truths is really green: red has 1 truth and 2 detections of one score, green 1 and none
     annotations = [annotate(tmp_path, "a.png", [RED[0], Box(RED[1].xyxy, 1)])]
     results = evaluate(detector, annotations)
     assert results["per_class"]["green"]["AP50"] == 0
-    assert results["per_class"]["red"]["AP50"] in (pytest.approx(1), pytest.approx(0.5))  # whichever comes first
+    assert results["per_class"]["red"]["AP50"] in (
+        pytest.approx(1),
+        pytest.approx(0.5),
+    )  # whichever comes first
     assert results["AP50"] == pytest.approx(results["per_class"]["red"]["AP50"] / 2)
 
 
@@ -54,7 +57,9 @@ def test_detections_come_in_order_and_progress_is_told(detector, tmp_path):
 
 def test_classes_that_are_not_the_networks_are_refused(detector, tmp_path):
     annotations = [annotate(tmp_path, "a.png", RED)]
-    with pytest.raises(ValueError, match=r"cell_network knows 3 classes \(red, green, any\), but .* 2 \(red, blue\)"):
+    with pytest.raises(
+        ValueError, match=r"cell_network knows 3 classes \(red, green, any\), but .* 2 \(red, blue\)"
+    ):
         evaluate(detector, annotations, ["red", "blue"])
     wrong = [annotate(tmp_path, "a.png", [Box(RED[0].xyxy, 3)], source="train.txt:7")]
     with pytest.raises(ValueError, match="train.txt:7: .*got 3"):
@@ -78,7 +83,11 @@ def test_results_for_coco_number_pictures_by_their_names(detector, tmp_path):
 def test_ids_come_from_coco_files_where_there_are_any(tmp_path):
     source = tmp_path / "instances_val.json"
     categories = [{"id": 18, "name": "green"}, {"id": 3, "name": "red"}]
-    images = [{"id": 900, "file_name": "x/a.png"}, {"id": 901, "file_name": "y/a.png"}, {"id": 5, "file_name": "b.png"}]
+    images = [
+        {"id": 900, "file_name": "x/a.png"},
+        {"id": 901, "file_name": "y/a.png"},
+        {"id": 5, "file_name": "b.png"},
+    ]
     source.write_text(json.dumps({"images": images, "categories": categories, "annotations": []}))
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

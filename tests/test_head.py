@@ -25,7 +25,9 @@ def test_one_cell_by_hand():
     feats = np.zeros((1, *GRID, 2 * 6), np.float32)
     # Row 1, column 2, second anchor: channels 6 to 11.
     feats[0, 1, 2, 6:] = [0, math.log(3), math.log(2), 0, -math.log(4), math.log(9)]
-    xy, wh, objectness, classes = (ops.convert_to_numpy(part) for part in head.yolo_head(feats, ANCHORS, 1, INPUT_SHAPE))
+    xy, wh, objectness, classes = (
+        ops.convert_to_numpy(part) for part in head.yolo_head(feats, ANCHORS, 1, INPUT_SHAPE)
+    )
     # x = (2 + 1/2) / 3, y = (1 + 3/4) / 2; w = 2 * 37 / 96, h = 58 / 64; sigmoid(-ln 4) = 1/5, sigmoid(ln 9) = 9/10.
     np.testing.assert_allclose(xy[0, 1, 2, 1], [2.5 / 3, 1.75 / 2], rtol=1e-6)
     np.testing.assert_allclose(wh[0, 1, 2, 1], [74 / 96, 58 / 64], rtol=1e-6)
@@ -34,7 +36,9 @@ def test_one_cell_by_hand():
 
 def test_head_equals_the_slow_loop_on_a_grid_that_is_not_square():
     feats = random_feats()
-    xy, wh, objectness, classes = (ops.convert_to_numpy(part) for part in head.yolo_head(feats, ANCHORS, 3, INPUT_SHAPE))
+    xy, wh, objectness, classes = (
+        ops.convert_to_numpy(part) for part in head.yolo_head(feats, ANCHORS, 3, INPUT_SHAPE)
+    )
     assert (xy.shape, wh.shape) == ((2, 2, 3, 2, 2),) * 2
     assert (objectness.shape, classes.shape) == ((2, 2, 3, 2, 1), (2, 2, 3, 2, 3))
     for image, row, column, anchor in np.ndindex(2, *GRID, 2):
@@ -107,6 +111,8 @@ def test_huge_logits_give_finite_boxes():
 
 def test_a_centre_on_the_border_of_its_cell_and_a_box_without_size_encode_to_finite_values():
     xy, wh = np.zeros((1, *GRID, 2, 2), np.float32), np.zeros((1, *GRID, 2, 2), np.float32)
-    encoded = ops.convert_to_numpy(head.encode_boxes(ops.convert_to_tensor(xy), ops.convert_to_tensor(wh), ANCHORS, INPUT_SHAPE))
+    encoded = ops.convert_to_numpy(
+        head.encode_boxes(ops.convert_to_tensor(xy), ops.convert_to_tensor(wh), ANCHORS, INPUT_SHAPE)
+    )
     assert np.isfinite(encoded).all()
     assert encoded[0, 0, 0, 0, 2:].tolist() == [0, 0]

@@ -22,7 +22,9 @@ SIGNATURES = {
     "yolo_head": "(feats, anchors, num_classes, input_shape, calc_loss=False",
     "yolo_correct_boxes": "(box_xy, box_wh, input_shape, image_shape",
     "yolo_boxes_and_scores": "(feats, anchors, num_classes, input_shape, image_shape",
-    "yolo_eval": "(yolo_outputs, anchors, num_classes, image_shape, max_boxes=20, score_threshold=0.6, iou_threshold=0.5",
+    "yolo_eval": (
+        "(yolo_outputs, anchors, num_classes, image_shape, max_boxes=20, score_threshold=0.6, iou_threshold=0.5"
+    ),
     "preprocess_true_boxes": "(true_boxes, input_shape, anchors, num_classes",
     "box_iou": "(b1, b2)",
     "yolo_loss": "(args, anchors, num_classes, ignore_thresh=0.5, print_loss=False",

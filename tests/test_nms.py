@@ -1,4 +1,4 @@
-"""Suppression: by hand, against a slow loop on random boxes, in graphs, compiled, and under the other backends."""
+"""Suppression: by hand, against a slow loop on random boxes, in graphs, compiled, under other backends."""
 
 import importlib.util
 import os
@@ -21,7 +21,9 @@ def slow_nms(boxes, scores, score_threshold, iou_threshold, max_boxes):
         of_class = []
         for index in np.argsort(-scores[:, class_id], kind="stable"):
             rivals = [geometry.iou(boxes[index], boxes[other]) for other in of_class]
-            if scores[index, class_id] > score_threshold and all(overlap <= iou_threshold for overlap in rivals):
+            if scores[index, class_id] > score_threshold and all(
+                overlap <= iou_threshold for overlap in rivals
+            ):
                 of_class.append(index)
         kept += [(scores[index, class_id], index, class_id) for index in of_class]
     return sorted(kept, key=lambda item: -item[0])[:max_boxes]
@@ -35,8 +37,8 @@ def random_case(images=3, boxes=200, classes=4, seed=0):
 
 
 def run(boxes, scores, *args, **options):
-    result = non_max_suppression(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), *args, **options)
-    return [ops.convert_to_numpy(array) for array in result]
+    tensors = ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores)
+    return [ops.convert_to_numpy(array) for array in non_max_suppression(*tensors, *args, **options)]
 
 
 def assert_equals_slow_loop(result, boxes, scores, *args):
@@ -114,7 +116,10 @@ def test_a_graph_of_unknown_shape_and_a_compiled_one_give_the_same():
 
 
 def test_no_boxes_and_values_that_are_not_finite_give_nothing():
-    assert run(np.zeros((2, 0, 4), np.float32), np.zeros((2, 0, 3), np.float32), 0.1, 0.5)[3].tolist() == [0, 0]
+    assert run(np.zeros((2, 0, 4), np.float32), np.zeros((2, 0, 3), np.float32), 0.1, 0.5)[3].tolist() == [
+        0,
+        0,
+    ]
     boxes, scores = random_case(images=1, boxes=4, classes=1)
     scores[0, :, 0] = [0.9, np.nan, 0.8, np.nan]
     assert run(boxes, scores, 0.1, 1.0)[3].tolist() == [2]

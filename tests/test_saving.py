@@ -1,4 +1,4 @@
-"""Files of networks: written whole, opened by Keras alone, read back with their metadata, refused in one line."""
+"""Files of networks: written whole, opened by Keras alone, read back with metadata, refused in one line."""
 
 import json
 import os
@@ -68,15 +68,20 @@ import sys
 import keras
 import numpy as np
 picture = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
-outputs = {name: keras.models.load_model(f"{sys.argv[1]}/{name}").predict(picture, verbose=0) for name in ("m.h5", "m.keras")}
+models = {name: keras.models.load_model(f"{sys.argv[1]}/{name}") for name in ("m.h5", "m.keras")}
+outputs = {name: model.predict(picture, verbose=0) for name, model in models.items()}
 assert not any(name.startswith("yolo3") for name in sys.modules)
-np.savez(sys.argv[2], **{f"{name}{i}": value for name, values in outputs.items() for i, value in enumerate(values)})
+arrays = {f"{name}{i}": value for name, values in outputs.items() for i, value in enumerate(values)}
+np.savez(sys.argv[2], **arrays)
 """
 
 
 def test_a_fresh_process_with_keras_alone_opens_the_files(folder, expected, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", FRESH, folder, tmp_path / "out.npz"], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", FRESH, folder, tmp_path / "out.npz"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "out.npz")
@@ -99,7 +104,11 @@ def test_metadata_is_read_without_keras(folder):
 
 def test_arrays_and_long_texts_fit_into_the_metadata(tmp_path):
     small = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    metadata = {"anchors": np.array(ANCHORS, np.float32), "count": np.int64(3), "darknet": {"cfg": "x" * 200_000}}
+    metadata = {
+        "anchors": np.array(ANCHORS, np.float32),
+        "count": np.int64(3),
+        "darknet": {"cfg": "x" * 200_000},
+    }
     for name in ("s.h5", "s.keras", "s.weights.h5"):
         save_model(small, tmp_path / "new" / name, metadata)
         found = read_metadata(tmp_path / "new" / name)
@@ -114,7 +123,9 @@ def test_files_of_keras_without_metadata(model, expected, tmp_path):
     network, metadata = load_network(tmp_path / "plain.keras")
     assert metadata is None
     assert_same_outputs(network, expected)
-    with pytest.raises(ValueError, match="plain.weights.h5: holds weights alone and says neither anchors nor"):
+    with pytest.raises(
+        ValueError, match="plain.weights.h5: holds weights alone and says neither anchors nor"
+    ):
         load_network(tmp_path / "plain.weights.h5")
     network, _ = load_network(tmp_path / "plain.weights.h5", ANCHORS, ["cat", "dog"])
     assert_same_outputs(network, expected)
@@ -133,7 +144,8 @@ def write_legacy_weights(model, path):
                 continue
             kind = "conv2d" if layer.name.startswith("conv") else "batch_normalization"
             count = 1 + sum(
-                other.name.startswith(layer.name.split("_")[0]) and int(other.name.split("_")[-1]) < int(number)
+                other.name.startswith(layer.name.split("_")[0])
+                and int(other.name.split("_")[-1]) < int(number)
                 for other in model.layers
             )
             group = file.create_group(f"{kind}_{count}")
@@ -152,8 +164,40 @@ def test_weights_of_keras_yolo3_are_put_where_they_belong(model, expected, tmp_p
     network, metadata = load_network(tmp_path / "old.h5", ANCHORS, ["cat", "dog"])
     assert metadata is None
     assert_same_outputs(network, expected)
-    with pytest.raises(ValueError, match=r"old.h5: its weights do not fit yolov3_tiny: conv_\d+: expected arrays"):
+    with pytest.raises(
+        ValueError, match=r"old.h5: its weights do not fit yolov3_tiny: conv_\d+: expected arrays"
+    ):
         load_network(tmp_path / "old.h5", ANCHORS, ["cat"])
+
+
+def test_weights_under_the_names_of_the_layers_need_no_order(expected, model, tmp_path):
+    with h5py.File(tmp_path / "named.h5", "w") as file:
+        layers = [layer for layer in model.layers if layer.weights]
+        file.attrs["layer_names"] = [layer.name for layer in reversed(layers)]
+        for layer in layers:
+            group = file.create_group(layer.name)
+            group.attrs["weight_names"] = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+            for name, weight in zip(group.attrs["weight_names"], layer.get_weights()):
+                group[name] = weight
+    assert_same_outputs(load_network(tmp_path / "named.h5", ANCHORS, ["cat", "dog"])[0], expected)
+
+
+def test_weights_of_a_darknet_cfg_are_put_into_what_build_cfg_makes(tmp_path):
+    small = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="dense")])
+    save_model(
+        small, tmp_path / "s.weights.h5", {"model": "cfg", "darknet": {"cfg": "[net]"}, "anchors": ANCHORS}
+    )
+    texts = []
+
+    def build(text):
+        texts.append(text)
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="dense")])
+
+    network, _ = load_network(tmp_path / "s.weights.h5", build_cfg=build)
+    assert texts == ["[net]"]
+    np.testing.assert_array_equal(network.get_weights()[0], small.get_weights()[0])
+    with pytest.raises(ValueError, match="got 'cfg'; use a .h5 or .keras file"):
+        load_network(tmp_path / "s.weights.h5", class_names=["cat"])
 
 
 def test_what_is_no_keras_file_is_named_in_one_line(folder, tmp_path):
@@ -163,7 +207,10 @@ def test_what_is_no_keras_file_is_named_in_one_line(folder, tmp_path):
         "page.h5": (b"<!DOCTYPE html><html>", "a web page"),
         "empty.h5": (b"", "an empty file"),
         "pointer.keras": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        "yolov3.weights": (bytes([0, 0, 0, 0, 2, 0, 0, 0]), "a Darknet file; turn it into .h5 with 'yolo3 convert'"),
+        "yolov3.weights": (
+            bytes([0, 0, 0, 0, 2, 0, 0, 0]),
+            "a Darknet file; turn it into .h5 with 'yolo3 convert'",
+        ),
         "other.h5": (b"something", "got something else"),
         "cut.h5": (whole[:5000], "damaged or truncated"),
         "cut.keras": (zipped[:5000], "damaged or truncated"),
@@ -179,7 +226,8 @@ def test_what_is_no_keras_file_is_named_in_one_line(folder, tmp_path):
 
 
 def test_a_file_with_the_wrong_suffix_says_which_is_right(folder, tmp_path):
-    for old, new, right in (("m.keras", "a.h5", "keras"), ("m.h5", "a.keras", "h5"), ("m.weights.h5", "b.h5", "weights.h5")):
+    cases = [("m.keras", "a.h5", "keras"), ("m.h5", "a.keras", "h5"), ("m.weights.h5", "b.h5", "weights.h5")]
+    for old, new, right in cases:
         os.link(folder / old, tmp_path / new)
         with pytest.raises(ValueError, match=f"ends in .{right}"):
             load_network(tmp_path / new)

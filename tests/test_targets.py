@@ -112,14 +112,16 @@ def test_small_boxes_of_the_tiny_network_are_learnt_and_middle_ones_once():
 def test_the_official_tiny_mask_is_there_on_request_and_loses_no_box():
     boxes = one_image(centred(100, 100, 10, 14), centred(200, 200, 81, 82))
     y_true = targets.preprocess_true_boxes(boxes, (416, 416), TINY_ANCHORS, 1, OFFICIAL_TINY_MASK)
-    # Anchor 3 is the first of scale 0 and the third of scale 1; anchor 0 is no candidate, so the small box takes anchor 1.
+    # Anchor 3 is the first of scale 0 and the third of scale 1; anchor 0 is no candidate: the small box takes 1.
     assert filled_slots(y_true) == [(0, 0, 6, 6, 0), (1, 0, 6, 6, 0), (1, 0, 12, 12, 2)]
 
 
 def test_an_empty_row_before_a_box_does_not_move_it():
     with_gap = one_image((0, 0, 0, 0, 0), centred(48, 32, 90, 60, 2), (0, 0, 0, 0, 0))
     without = one_image(centred(48, 32, 90, 60, 2))
-    for one, other in zip(*(targets.preprocess_true_boxes(b, SHAPE, ANCHORS, 3) for b in (with_gap, without)), strict=True):
+    for one, other in zip(
+        *(targets.preprocess_true_boxes(b, SHAPE, ANCHORS, 3) for b in (with_gap, without)), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -218,7 +220,9 @@ def test_slots_are_those_of_the_targets():
 
 
 @pytest.mark.parametrize(
-    "anchors, mask", [(ANCHORS, None), (TINY_ANCHORS, None), (TINY_ANCHORS, OFFICIAL_TINY_MASK)], ids=["9", "6", "official"]
+    "anchors, mask",
+    [(ANCHORS, None), (TINY_ANCHORS, None), (TINY_ANCHORS, OFFICIAL_TINY_MASK)],
+    ids=["9", "6", "official"],
 )
 def test_the_device_builds_the_same_targets(anchors, mask):
     rng = np.random.default_rng(7)
@@ -237,6 +241,13 @@ def test_the_device_knows_shared_slots_borders_and_empty_images():
     on_device = targets.build_targets(ops.convert_to_tensor(device_boxes(boxes, SHAPE)), SHAPE, ANCHORS, 3)
     for one, other in zip(targets.preprocess_true_boxes(boxes, SHAPE, ANCHORS, 3), on_device, strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(other), one, atol=1e-6)
+
+
+def test_the_device_puts_a_centre_on_the_far_border_into_the_last_cell():
+    boxes = np.array([[[1, 1, 0.1, 0.2, 0], [0, 0, 0.1, 0.2, 0]]], np.float32)
+    on_device = targets.build_targets(ops.convert_to_tensor(boxes), SHAPE, ANCHORS, 1)
+    fine = ops.convert_to_numpy(on_device[2])
+    assert np.argwhere(fine[..., 4] > 0)[:, 1:3].tolist() == [[0, 0], [7, 11]]
 
 
 def test_the_device_builds_the_same_targets_when_compiled():

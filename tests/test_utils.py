@@ -34,7 +34,8 @@ def test_arguments_are_those_of_keras_yolo3():
     assert str(inspect.signature(utils.rand)) == "(a=0, b=1)"
     # max_boxes was 20 there, and lost the others.
     assert str(inspect.signature(get_random_data)).startswith(
-        "(annotation_line, input_shape, random=True, max_boxes=None, jitter=0.3, hue=0.1, sat=1.5, val=1.5, proc_img=True"
+        "(annotation_line, input_shape, random=True, max_boxes=None, jitter=0.3, hue=0.1, sat=1.5, val=1.5, "
+        "proc_img=True"
     )
 
 

@@ -72,7 +72,10 @@ class Blocks:
         return features[2:]
 
     def tiny_darknet(self, x):
-        """Return the features at strides 16 (256 channels) and 32 (1024) of the tiny body: cfg/yolov3-tiny.cfg, 0 to 12."""
+        """Return the features at strides 16 (256 channels) and 32 (1024) of the tiny body.
+
+        Source: Darknet's cfg/yolov3-tiny.cfg, layers 0 to 12.
+        """
         for filters in (16, 32, 64, 128):
             x = self.conv_bn_leaky(x, filters, 3)
             x = layers.MaxPooling2D(2, 2, "same")(x)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
+from yolo3.images import RESIZE_MODES
 from yolo3.scales import check_input_shape
 from yolo3.schedules import SCHEDULES
 
@@ -78,7 +79,9 @@ class TrainConfig:
 
     def __post_init__(self):
         check_input_shape(self.input_size)
-        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        allowed = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
+        allowed |= {"cache": CACHES, "resize": RESIZE_MODES}
+        for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name in ("epochs", "batch_size", "accumulate"):

@@ -12,6 +12,8 @@ from keras import ops
 
 from yolo3.anchors import read_anchors
 from yolo3.boxes import area, clip
+from yolo3.darknet.cfg import parse_cfg
+from yolo3.darknet.network import build_network
 from yolo3.datasets.annotation import read_class_names
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
@@ -49,7 +51,7 @@ class Detector:
             self.model, self.source = weights_or_model, weights_or_model.name
         else:
             self.source = os.fspath(weights_or_model)
-            self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
+            self.model, stored = load_network(self.source, anchors, class_names, anchor_mask, _build_from_cfg)
             metadata = stored if metadata is None else metadata
         metadata = metadata or {}
         self.class_names = list(self._setting("class names", class_names, metadata.get("class_names")))
@@ -223,6 +225,10 @@ def _check_anchors(weights, stored, path, given) -> None:
 
 def _pair(anchor) -> str:
     return f"{anchor[0]:g},{anchor[1]:g}"
+
+
+def _build_from_cfg(text: str) -> keras.Model:
+    return build_network(parse_cfg(text))
 
 
 def _first_given(*values):

@@ -48,7 +48,7 @@ def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tupl
 
 
 def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Return uint8 [h, w, 3]: the picture resized to ``input_shape`` (height, width), letterboxed on grey or stretched."""
+    """Return uint8 [h, w, 3]: the picture at ``input_shape`` (height, width), letterboxed on grey or stretched."""
     new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
     shrinks = new_height < image.shape[0] and new_width < image.shape[1]
     resized = cv2.resize(

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 FULL_BACKBONE = 52  # convolutions of Darknet-53; keras-yolo3 froze its first 185 layers, which end there
 TINY_BACKBONE = 5  # convolutions of the tiny body down to stride 16; keras-yolo3 froze its first 20 layers
+NUM_SCALES = {yolo_body: 3, tiny_yolo_body: 2}
 
 
 def get_classes(classes_path):
@@ -56,9 +57,8 @@ def create_model(
     layers. Raises ``FileNotFoundError`` when there is no file of weights.
     """
     weights_path = _check_weights_path(weights_path) if load_pretrained else None
-    return _create(
-        yolo_body, FULL_BACKBONE, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh
-    )
+    settings = (input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh)
+    return _create(yolo_body, FULL_BACKBONE, *settings)
 
 
 def create_tiny_model(
@@ -76,17 +76,11 @@ def create_tiny_model(
     ``freeze_body`` 1 freezes the five convolutions down to stride 16, as keras-yolo3 did.
     """
     weights_path = _check_weights_path(weights_path) if load_pretrained else None
-    return _create(
-        tiny_yolo_body, TINY_BACKBONE, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh
-    )
+    settings = (input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh)
+    return _create(tiny_yolo_body, TINY_BACKBONE, *settings)
 
 
-NUM_SCALES = {yolo_body: 3, tiny_yolo_body: 2}
-
-
-def _create(
-    build, backbone, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh
-):  # fmt: skip
+def _create(build, backbone, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh):
     """Build the body, load and freeze it if there is a ``weights_path``, and put the loss on top."""
     mask = check_anchor_mask(anchor_mask, len(anchors))
     if len(mask) != NUM_SCALES[build]:

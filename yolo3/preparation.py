@@ -79,10 +79,18 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
         raise DataError(
             f"{len(errors)} things in the data cannot be used; mend them, or leave them out with --skip-bad", findings
         )
+    _refuse_shifted_ids(errors)
     train, val = _split(config, kept, notes)
     findings += checks.check_overlap(train, val)
     _require_boxes(train, sets[0].name)
     return Prepared(train, val, sets[0].class_names, anchors, mask, model, findings, notes)
+
+
+def _refuse_shifted_ids(errors: list[Finding]) -> None:
+    """Stop even where bad things are left out: what stays would be learnt under the name of the class before it."""
+    shifted = [finding for finding in errors if finding.kind == "one-based-ids"]
+    if shifted:
+        raise DataError("class ids that start at 1 cannot be left out with --skip-bad; subtract 1 from each", shifted)
 
 
 def _require_boxes(train: list[Annotation], name: str) -> None:

@@ -26,7 +26,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -187,19 +187,30 @@ def load_network(
     anchors: Sequence | None = None,
     class_names: Sequence[str] | None = None,
     anchor_mask: Sequence[Sequence[int]] | None = None,
+    build_cfg: Callable | None = None,
 ):
     """Return (model, metadata or ``None``) from a file of any of the three kinds, or from keras-yolo3.
 
     A file of weights alone is put into the network that its metadata names; ``anchors``, ``class_names`` and
     ``anchor_mask`` serve where there is no metadata: nine anchors (three scales) mean YOLOv3, six the tiny
-    one. The model is not compiled. Inverse: :func:`save_model`. Raises ``ValueError`` in one line.
+    one. ``build_cfg`` makes the network of a Darknet cfg from its text, for weights of such a network.
+    The model is not compiled. Inverse: :func:`save_model`. Raises ``ValueError`` in one line.
     """
     metadata = read_metadata(path)
     if _holds_model(path):
         return _load_whole(path), metadata
-    model = _network_for(path, metadata, anchors, class_names, anchor_mask)
+    if build_cfg is not None and (text := _cfg_text(metadata)):
+        model = build_cfg(text)
+    else:
+        model = _network_for(path, metadata, anchors, class_names, anchor_mask)
     _load_weights(model, path)
     return model, metadata
+
+
+def _cfg_text(metadata: dict | None) -> str | None:
+    """Return the text of the Darknet cfg that a network was built from."""
+    metadata = metadata or {}
+    return (metadata.get("darknet") or {}).get("cfg") if metadata.get("model") == "cfg" else None
 
 
 def _holds_model(path) -> bool:
@@ -257,30 +268,43 @@ def _load_weights(model, path) -> None:
 
 
 def _assign_legacy_weights(model, file: h5py.File) -> None:
-    """Put the weights of an HDF5 file of Keras 2 into the layers of the same kind, both in order of creation.
+    """Put the weights of an HDF5 file of Keras 2 into the layers of the same names, or else of the same kind.
 
-    keras-yolo3 and Darknet create layers in the same order, but name and store them in others.
+    The latter in order of creation: keras-yolo3 creates layers as Darknet does, but names them otherwise.
     """
-    stored = {"conv": [], "bn": []}
-    for layer in sorted(_texts(file.attrs["layer_names"]), key=_number_at_end):
-        arrays = [np.asarray(file[layer][name]) for name in _texts(file[layer].attrs["weight_names"])]
-        if arrays:
-            stored["conv" if arrays[0].ndim == 4 else "bn"].append(arrays)
-    for kind, weights in stored.items():
+    stored = {name: _arrays(file[name]) for name in _texts(file.attrs["layer_names"])}
+    stored = {name: arrays for name, arrays in stored.items() if arrays}
+    own = {layer.name: layer for layer in model.layers if layer.weights}
+    if stored.keys() != own.keys():
+        _assign_in_order(model, stored)
+        return
+    for name, arrays in stored.items():
+        _set_weights(own[name], arrays)
+
+
+def _arrays(group: h5py.Group) -> list[np.ndarray]:
+    return [np.asarray(group[name]) for name in _texts(group.attrs["weight_names"])]
+
+
+def _assign_in_order(model, stored: dict[str, list[np.ndarray]]) -> None:
+    by_kind: dict[str, list] = {"conv": [], "bn": []}
+    for name in sorted(stored, key=_number_at_end):
+        by_kind["conv" if stored[name][0].ndim == 4 else "bn"].append(stored[name])
+    for kind, weights in by_kind.items():
         layers = sorted(
             (layer for layer in model.layers if layer.name.startswith(kind)), key=_number_of_layer
         )
         if len(layers) != len(weights):
             raise ValueError(f"expected {len(layers)} layers of kind {kind}, got {len(weights)}")
         for layer, arrays in zip(layers, weights, strict=True):
-            _check_shapes(layer, arrays)
-            layer.set_weights(arrays)
+            _set_weights(layer, arrays)
 
 
-def _check_shapes(layer, arrays) -> None:
+def _set_weights(layer, arrays) -> None:
     expected, got = [tuple(weight.shape) for weight in layer.weights], [array.shape for array in arrays]
     if expected != got:
         raise ValueError(f"{layer.name}: expected arrays of shape {expected}, got {got}")
+    layer.set_weights(arrays)
 
 
 def _texts(names) -> list[str]:

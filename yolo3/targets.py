@@ -120,10 +120,10 @@ def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=Non
     present = (true_boxes[..., 2] > 0) & (true_boxes[..., 3] > 0)
     best = _best_anchors_on_device(true_boxes[..., 2:4], input_shape, anchors, mask)
     table = _positions(mask, len(anchors))
-    grids = grid_shapes(input_shape, len(mask))
+    positions = [ops.take(ops.convert_to_tensor(row), best) for row in table]
     return [
-        _scatter(true_boxes, present, ops.take(ops.convert_to_tensor(table[scale]), best), grid, len(mask[0]), num_classes)
-        for scale, grid in enumerate(grids)
+        _scatter(true_boxes, present, position, grid, len(mask[0]), num_classes)
+        for position, grid in zip(positions, grid_shapes(input_shape, len(mask)), strict=True)
     ]
 
 

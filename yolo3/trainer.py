@@ -189,6 +189,10 @@ class Trainer:
         for variable, value in zip(self._learnt, current):
             variable.assign(value)
 
+    def is_finite(self) -> bool:
+        """Return whether all weights of the network that trains are numbers."""
+        return all(np.isfinite(variable.numpy()).all() for variable in self.network.variables)
+
     def state(self) -> list[np.ndarray]:
         """Return everything that a resumed run needs of the networks and the optimizer, as arrays."""
         return [variable.numpy() for variable in self._state_variables()]

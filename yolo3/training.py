@@ -103,6 +103,7 @@ class _Run:
             self._finish_epoch(epoch, row)
             if getattr(self.trainer.network, "stop_training", False):
                 self.say(f"Stopped after epoch {epoch + 1}, as a callback asked.")
+                self._finish_early(epoch, row)
                 break
         self.callbacks.on_train_end()
         evaluated = [row for row in self.folder.rows if "AP50" in row]
@@ -192,6 +193,8 @@ class _Run:
             self.callbacks.on_train_batch_end(index, {"loss": done["loss"]})
             self._show(bar, done, (index + 1) * self.batch_size / seconds, waited / seconds)
         bar.close()
+        if not self.trainer.is_finite():  # the last update may have spoilt them; the next loss would tell too late
+            raise self._not_finite("weights", indices.numpy(), step)
         pictures = self.steps_per_epoch * self.batch_size
         timing = {"learning_rate": rate, "images_per_second": pictures / seconds, "data_wait": waited / seconds}
         return {"epoch": epoch + 1, **done, **timing}
@@ -203,9 +206,12 @@ class _Run:
     def _require_finite(self, terms, indices, step) -> None:
         if all(math.isfinite(value) for value in terms.values()):
             return
-        names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
         wrong = ", ".join(name for name, value in terms.items() if not math.isfinite(value))
-        raise NotFiniteError(
+        raise self._not_finite(wrong, indices, step)
+
+    def _not_finite(self, wrong: str, indices, step) -> NotFiniteError:
+        names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
+        return NotFiniteError(
             f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; the weights "
             f"of the last good epoch are in {self.folder.path}; look at these pictures, or lower --learning-rate"
         )
@@ -244,6 +250,13 @@ class _Run:
             write_image(self.folder.file(run_folder.PREDICTIONS), sheet)
         self._save_state(epoch + 1, always=last)
         self.callbacks.on_epoch_end(epoch, {name: value for name, value in row.items() if name != "epoch"})
+
+    def _finish_early(self, epoch: int, row: dict) -> None:
+        """Write what an epoch without evaluation leaves for later ones to write."""
+        if "AP50" not in row:
+            self.trainer.update_plain()
+            self._save_weights(row)
+        self._save_state(epoch + 1, always=True)
 
     def _tell(self, row) -> None:
         parts = " ".join(f"{name} {row[name]:.2f}" for name in TERMS)

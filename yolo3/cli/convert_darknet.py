@@ -14,23 +14,33 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3 convert``."""
     parser = argparse.ArgumentParser(
         prog="yolo3 convert",
-        usage="%(prog)s [options] CFG WEIGHTS OUT\n       %(prog)s [options] --to-darknet MODEL OUT.cfg OUT.weights",
-        description="Turn a Darknet network into a Keras file (.h5, .keras, or .weights.h5 for weights alone), or back.",
+        usage="%(prog)s [options] CFG WEIGHTS OUT\n       %(prog)s [options] "
+        "--to-darknet MODEL OUT.cfg OUT.weights",
+        description="Turn a Darknet network into a Keras file (.h5, .keras, or "
+        ".weights.h5 for weights alone), or back.",
     )
-    parser.add_argument("files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights")
-    parser.add_argument("--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file")
-    parser.add_argument("-w", "--weights_only", "--weights-only", action="store_true", help="write weights alone")
+    parser.add_argument(
+        "files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights"
+    )
+    parser.add_argument(
+        "--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file"
+    )
+    parser.add_argument(
+        "-w", "--weights_only", "--weights-only", action="store_true", help="write weights alone"
+    )
     parser.add_argument(
         "-p", "--plot_model", "--plot-model", action="store_true",
         help="also draw the network, as OUT with the suffix .png (needs pydot and Graphviz)",
     )  # fmt: skip
     parser.add_argument(
         "--classes", metavar="FILE",
-        help="class names, one a line, to keep with the weights (default: COCO's for 80 classes, VOC's for 20); "
-        "with --to-darknet only for files that carry none",
+        help="class names, one a line, to keep with the weights (default: COCO's for 80 classes, VOC's for "
+        "20); with --to-darknet only for files that carry none",
     )  # fmt: skip
     parser.add_argument(
-        "--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; with --to-darknet, for files that carry none"
+        "--anchors",
+        metavar="FILE",
+        help="anchors, w,h pairs in pixels; with --to-darknet, for files that carry none",
     )
     parser.add_argument(
         "--resize", choices=("letterbox", "stretch"),
@@ -71,7 +81,9 @@ def _to_keras(arguments: argparse.Namespace) -> int:
 
     if arguments.plot_model:
         conversion.check_plot(picture)
-    names, names_path = _class_names(arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path)))
+    names, names_path = _class_names(
+        arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path))
+    )
     result = conversion.convert_to_keras(
         cfg_path, weights_path, output, arguments.weights_only, names, arguments.resize, _progress()
     )
@@ -88,7 +100,7 @@ def _to_darknet(arguments: argparse.Namespace) -> int:
     from yolo3.anchors import read_anchors
 
     names, _ = _class_names(arguments.classes, lambda: None)
-    anchors = read_anchors(arguments.anchors) if arguments.anchors else None
+    anchors = read_anchors(arguments.anchors).tolist() if arguments.anchors else None
     start_tensorflow()
 
     from yolo3.darknet.conversion import convert_to_darknet
@@ -156,9 +168,12 @@ def _in_words(report: dict) -> str:
     """Return the report as lines for a reader."""
     version = ".".join(map(str, report["version"]))
     lines = [
-        f"{report['weights']}: Darknet {version}, trained on {report['seen']:,} images, {report['numbers']:,} numbers",
+        f"{report['weights']}: Darknet {version}, trained on {report['seen']:,} "
+        f"images, {report['numbers']:,} numbers",
         f"network: {report['layers']} Keras layers, {report['parameters']:,} parameters, outputs "
-        + ", ".join("x".join("?" if side is None else str(side) for side in shape) for shape in report["outputs"]),
+        + ", ".join(
+            "x".join("?" if side is None else str(side) for side in shape) for shape in report["outputs"]
+        ),
         f"filled: {_layers(report['filled'])}",
     ]
     if report["random"]:
@@ -179,4 +194,8 @@ def _size(input_shape: list[int] | None) -> str:
 
 
 def _layers(names: list[str]) -> str:
-    return f"{len(names)} layers with weights, {names[0]} to {names[-1]}" if len(names) > 1 else f"layer {names[0]}"
+    return (
+        f"{len(names)} layers with weights, {names[0]} to {names[-1]}"
+        if len(names) > 1
+        else f"layer {names[0]}"
+    )

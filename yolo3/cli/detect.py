@@ -99,9 +99,8 @@ def find_pictures(arguments: Iterable[str], output: str) -> list[tuple[str, str]
 
 def _pictures_in(folder: str, output: str) -> list[str]:
     found = [path for path in walk_files(folder) if path.lower().endswith(IMAGE_SUFFIXES)]
-    results = os.path.join(os.path.realpath(output), "")
-    if results.startswith(os.path.join(os.path.realpath(folder), "")) and results != os.path.join(os.path.realpath(folder), ""):
-        found = [path for path in found if not os.path.realpath(path).startswith(results)]
+    if Path(folder).resolve() in Path(output).resolve().parents:
+        found = [path for path in found if Path(output).resolve() not in Path(path).resolve().parents]
     if not found:
         suffixes = ", ".join(IMAGE_SUFFIXES)
         raise ValueError(f"{folder}: expected pictures ({suffixes}), got a folder without any")

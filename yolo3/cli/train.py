@@ -156,7 +156,11 @@ def _run(options: dict) -> int:
         print(f"The data can be used. What the network is taught: {path}")
         return 0
     print(f"Run folder: {folder.path}", flush=True)
-    result = training.train(config, prepared, folder, bool(resume), _callbacks(folder), _say, sys.stderr.isatty())
+    try:
+        result = training.train(config, prepared, folder, bool(resume), _callbacks(folder), _say, sys.stderr.isatty())
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. Go on with: yolo3 train --resume {folder.path}")
+        return 130
     print(_farewell(config, prepared, result))
     return 0
 

@@ -1,19 +1,20 @@
 """Parse and print the text of a Darknet cfg file.
 
-The grammar is that of Darknet's `parser.c:read_cfg` and `option_list.c`: a section opens with ``[name]``, options are ``key=value``, blanks and tabs
-mean nothing anywhere, lines that start with ``#`` or ``;`` are comments, and of two options with one key the first counts.
-Where Darknet goes on in silence (a line that is no option, a number that is none) this module stops, with file and line.
-Line ends may be Unix or Windows.
+The grammar is that of Darknet's `parser.c:read_cfg` and `option_list.c`: a section opens with ``[name]``,
+options are ``key=value``, blanks and tabs mean nothing anywhere, lines that start with ``#`` or ``;`` are
+comments, and of two options with one key the first counts. Where Darknet goes on in silence (a line that is
+no option, a number that is none) this module stops, with file and line. Line ends may be Unix or Windows.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Callable, Iterator, Mapping, NamedTuple, Sequence, TypeVar
+from typing import NamedTuple, TypeVar
 
 Number = TypeVar("Number", int, float)
 
@@ -44,7 +45,7 @@ class Section:
 
     name: str
     line: int
-    options: Mapping[str, Option] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
     source: str = "cfg"
 
     def where(self, key: str | None = None) -> str:
@@ -77,7 +78,9 @@ class Section:
             return default
         return self._convert(key, _without_remark(self.text(key)), kind, words)
 
-    def _many(self, key: str, default: tuple[Number, ...] | None, kind: Callable[[str], Number], words: str) -> tuple[Number, ...]:
+    def _many(
+        self, key: str, default: tuple[Number, ...] | None, kind: Callable[[str], Number], words: str
+    ) -> tuple[Number, ...]:
         if key not in self.options and default is not None:
             return default
         parts = [part for part in _without_remark(self.text(key)).split(",") if part]
@@ -88,7 +91,9 @@ class Section:
             return kind(text)
         except ValueError as error:
             got = self.options[key].value
-            raise ValueError(f"{self.where(key)}: expected {words} for '{key}' in [{self.name}], got '{got}'") from error
+            raise ValueError(
+                f"{self.where(key)}: expected {words} for '{key}' in [{self.name}], got {_shown(got)}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -113,27 +118,33 @@ class Cfg:
 def parse_cfg(text: str, source: str = "cfg") -> Cfg:
     """The sections of a cfg text.
 
-    Raises ValueError, with `source` and line, for an option outside a section, a line that is no option, and a first section other than [net].
-    Its inverse is `format_cfg`.
+    Raises ValueError, with `source` and line, for an option outside a section, a line that is no option, and
+    a first section other than [net]. Its inverse is `format_cfg`.
     """
     sections: list[Section] = []
     for line, content in _content_lines(text):
         if content.startswith("["):
             sections.append(_open_section(content, line, source))
         elif not sections:
-            raise ValueError(f"{source}:{line}: expected a section such as [net] first, got '{content}'")
+            raise ValueError(
+                f"{source}:{line}: expected a section such as [net] first, got {_shown(content)}"
+            )
         else:
             key, value = _split_option(content, line, source)
-            sections[-1].options.setdefault(key, Option(value, line))  # type: ignore[attr-defined]  # built here, frozen after
+            sections[-1].options.setdefault(key, Option(value, line))
     if not sections:
         raise ValueError(f"{source}: expected a Darknet cfg, got a file without sections")
     if sections[0].name != "net":
-        raise ValueError(f"{sections[0].where()}: expected [net] as the first section, got [{sections[0].name}]")
+        raise ValueError(
+            f"{sections[0].where()}: expected [net] as the first section, got [{sections[0].name}]"
+        )
     return Cfg(sections[0], tuple(sections[1:]), text, source)
 
 
 def read_cfg(path: str | os.PathLike[str]) -> Cfg:
-    """The cfg in a file. Its text is kept exactly (line ends, and bytes that are not UTF-8). Raises ValueError as `parse_cfg`."""
+    """The cfg in a file. Its text is kept exactly (line ends, and bytes that are not UTF-8). Raises
+    ValueError as `parse_cfg`.
+    """
     text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
     return parse_cfg(text, os.fspath(path))
 
@@ -144,12 +155,16 @@ def cfg_bytes(cfg: Cfg) -> bytes:
 
 
 def format_cfg(cfg: Cfg) -> str:
-    """The cfg as plain text, without remarks: one `key=value` a line, an empty line after each section. The inverse of `parse_cfg`."""
+    """The cfg as plain text, without remarks: one `key=value` a line, an empty line after each section. The
+    inverse of `parse_cfg`.
+    """
     return "\n".join(_format_section(section) for section in (cfg.net, *cfg.layers))
 
 
 def replace_option(cfg: Cfg, section: Section, key: str, value: str) -> Cfg:
-    """The same cfg with the one option changed, all other text kept. Raises KeyError where `section` has no such option."""
+    """The same cfg with the one option changed, all other text kept. Raises KeyError where `section` has no
+    such option.
+    """
     line = section.options[key].line
     lines = cfg.text.split("\n")
     end = "\r" if lines[line - 1].endswith("\r") else ""
@@ -176,7 +191,9 @@ def _content_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _open_section(content: str, line: int, source: str) -> Section:
     if not content.endswith("]") or len(content) < 3:
-        raise ValueError(f"{source}:{line}: expected a section such as [convolutional], got '{content}'")
+        raise ValueError(
+            f"{source}:{line}: expected a section such as [convolutional], got {_shown(content)}"
+        )
     name = content[1:-1]
     return Section(ALIASES.get(name, name), line, {}, source)
 
@@ -184,8 +201,13 @@ def _open_section(content: str, line: int, source: str) -> Section:
 def _split_option(content: str, line: int, source: str) -> tuple[str, str]:
     key, equals, value = content.partition("=")
     if not equals or not key:
-        raise ValueError(f"{source}:{line}: expected 'key=value', got '{content}'")
+        raise ValueError(f"{source}:{line}: expected 'key=value', got {_shown(content)}")
     return key, value
+
+
+def _shown(text: str) -> str:
+    """Text as a message can hold it, whatever the file is: on one line, printable, not too long."""
+    return ascii(text if len(text) <= 40 else text[:37] + "...")
 
 
 def _without_remark(value: str) -> str:

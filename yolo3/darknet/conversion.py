@@ -1,4 +1,6 @@
-"""Whole conversions, file to file: Darknet to Keras and back. What cannot be converted is refused before anything is written."""
+"""Whole conversions, file to file: Darknet to Keras and back. What cannot be converted is refused before
+anything is written.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,24 @@ from yolo3.darknet.cfg import Cfg, cfg_bytes, format_anchor_list, parse_cfg, rea
 from yolo3.darknet.from_keras import DarknetModel, Heads, cfg_from_model
 from yolo3.darknet.layers import class_count, resolve_layers, with_classes, yolo_heads
 from yolo3.darknet.network import Filled, build_network, load_weights, save_weights
-from yolo3.darknet.weights import Header, atomic_path, write_weights
+from yolo3.darknet.weights import DEFAULT_HEADER, Header, atomic_path, write_weights
 from yolo3.saving import ATTRIBUTE, SUFFIXES, load_network, read_metadata, save_model
 from yolo3.scales import check_anchor_mask
 
-# Keys of [yolo] that only AlexeyAB's Darknet knows. It stretches images to the network's size where [net] does not say letter_box=1, in training and after.
-_STRETCHING_FORK = ("scale_x_y", "iou_loss", "iou_normalizer", "iou_thresh", "nms_kind", "beta_nms", "new_coords", "resize")
-# pjreddie's and AlexeyAB's yolov3-tiny.cfg: the numbers of its weights, and its masks, of which the published weights were trained with (1, 2, 3) as the second.
+# Keys of [yolo] that only AlexeyAB's Darknet knows. It stretches images to the network's size where [net]
+# does not say letter_box=1, in training and after.
+_STRETCHING_FORK = (
+    "scale_x_y",
+    "iou_loss",
+    "iou_normalizer",
+    "iou_thresh",
+    "nms_kind",
+    "beta_nms",
+    "new_coords",
+    "resize",
+)
+# pjreddie's and AlexeyAB's yolov3-tiny.cfg: the numbers of its weights, and its masks, of which the published
+# weights were trained with (1, 2, 3) as the second.
 _TINY_FLOATS = 8_858_734
 _TINY_MASKS = [(3, 4, 5), (0, 1, 2)]
 
@@ -48,10 +61,12 @@ def convert_to_keras(
     resize: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conversion:
-    """Make a Keras file of a Darknet network, with its metadata: cfg text and header included, so that the way back gives the same bytes.
+    """Make a Keras file of a Darknet network, with its metadata: cfg text and header included, so that the
+    way back gives the same bytes.
 
-    `output_path` ends in `.h5`, `.keras`, or `.weights.h5` (weights alone); `weights_only` with `.h5` writes weights as Keras 2 stored them. `class_names` are kept
-    with the weights. `resize` is "letterbox" or "stretch"; by default that with which the cfg's Darknet trained. The inverse of `convert_to_darknet`.
+    `output_path` ends in `.h5`, `.keras`, or `.weights.h5` (weights alone); `weights_only` with `.h5` writes
+    weights as Keras 2 stored them. `class_names` are kept with the weights. `resize` is "letterbox" or
+    "stretch"; by default that with which the cfg's Darknet trained. The inverse of `convert_to_darknet`.
     Raises ValueError before anything is written.
     """
     check_output(output_path, weights_only)
@@ -71,31 +86,39 @@ def convert_to_darknet(
     model_path: str | os.PathLike[str],
     cfg_path: str | os.PathLike[str],
     weights_path: str | os.PathLike[str],
-    anchors: np.ndarray | None = None,
+    anchors: Sequence[Sequence[float]] | None = None,
     class_names: Sequence[str] | None = None,
     upto: int | None = None,
 ) -> tuple[Cfg, int]:
-    """Write a Keras model as a cfg and a weight file that Darknet reads; return the cfg and the size of the weights in bytes.
+    """Write a Keras model as a cfg and a weight file that Darknet reads; return the cfg and the size of the
+    weights in bytes.
 
-    A model that came from Darknet gives its own cfg and header back. Any other is described section by section, with anchors [N, 2] (w, h, pixels of the network
-    input) and classes of its metadata, or of the arguments where it has none. `upto` writes the first layers alone. Raises ValueError before anything is written.
-    The inverse of `convert_to_keras`.
+    A model that came from Darknet gives its own cfg and header back. Any other is described section by
+    section, with anchors [N, 2] (w, h, pixels of the network input) and classes of its metadata, or of the
+    arguments where it has none. `upto` writes the first layers alone. Raises ValueError before anything is
+    written. The inverse of `convert_to_keras`.
     """
     metadata = read_metadata(model_path) or {}
     origin = metadata.get("darknet") or {}
-    header = Header(**origin["header"]) if "header" in origin else Header()
+    header = Header(**origin["header"]) if "header" in origin else DEFAULT_HEADER
     if "cfg" in origin:
         cfg = _current_cfg(parse_cfg(origin["cfg"], f"cfg of {model_path}"), metadata)
         model = _load_with_cfg(model_path, cfg)
         return cfg, _write_both(cfg, cfg_path, lambda: save_weights(model, cfg, weights_path, header, upto))
     if upto is not None:
-        raise ValueError(f"{model_path}: expected a model that came from Darknet to write its first layers alone")
+        raise ValueError(
+            f"{model_path}: expected a model that came from Darknet to write its first layers alone"
+        )
     model, _ = load_network(model_path, anchors, class_names)
     made = _describe(model, model_path, metadata, anchors, class_names)
-    return made.cfg, _write_both(made.cfg, cfg_path, lambda: write_weights(weights_path, header, made.arrays()))
+    return made.cfg, _write_both(
+        made.cfg, cfg_path, lambda: write_weights(weights_path, header, made.arrays())
+    )
 
 
-def metadata_of(cfg: Cfg, header: Header, class_names: Sequence[str] | None = None, resize: str | None = None) -> dict[str, Any]:
+def metadata_of(
+    cfg: Cfg, header: Header, class_names: Sequence[str] | None = None, resize: str | None = None
+) -> dict[str, Any]:
     """What a saved file says of a network that came from Darknet: see `yolo3.saving` for the keys."""
     height, width, _ = cfg.input_shape
     metadata: dict[str, Any] = {"model": "cfg", "resize": resize or resize_of(cfg)}
@@ -112,14 +135,16 @@ def metadata_of(cfg: Cfg, header: Header, class_names: Sequence[str] | None = No
 
 
 def resize_of(cfg: Cfg) -> str:
-    """How the Darknet that a cfg was written for brings images to the network's size: "letterbox" or "stretch".
+    """How the Darknet that a cfg was written for brings images to the network's size: "letterbox" or
+    "stretch".
 
     pjreddie's letterboxes, AlexeyAB's stretches unless told otherwise; YOLOv1 is always stretched.
     """
     if "letter_box" in cfg.net.options:
         return "letterbox" if cfg.net.integer("letter_box") else "stretch"
     stretches = any(
-        section.name == "detection" or (section.name == "yolo" and any(key in section.options for key in _STRETCHING_FORK))
+        section.name == "detection"
+        or (section.name == "yolo" and any(key in section.options for key in _STRETCHING_FORK))
         for section in cfg.layers
     )
     return "stretch" if stretches else "letterbox"
@@ -131,27 +156,32 @@ def notes_on(cfg: Cfg, filled: Filled) -> tuple[str, ...]:
     heads = yolo_heads(cfg)
     if [head.mask for head in heads] == _TINY_MASKS and filled.file.floats == _TINY_FLOATS:
         notes.append(
-            "the yolov3-tiny.weights published with Darknet were trained with mask=1,2,3 in the second [yolo], this cfg says 0,1,2: "
+            "the yolov3-tiny.weights published with Darknet were trained with mask=1,2,3 "
+            "in the second [yolo], this cfg says 0,1,2: "
             "with those weights change the line, or boxes of that scale come out at half their size"
         )
     if any(head.new_coords for head in heads):
         notes.append("new_coords=1: the raw outputs are right, but boxes are decoded as without it")
     if filled.file.header.seen_bytes == 4 and 10 * filled.file.header.major + filled.file.header.minor >= 2:
-        notes.append("the header counts images in 4 bytes where its version has 8; the size of the file shows it")
+        notes.append(
+            "the header counts images in 4 bytes where its version has 8; the size of the file shows it"
+        )
     if filled.missing:
         notes.append("the file holds the first layers alone; the others are random: train before use")
     return tuple(notes)
 
 
 def find_class_names(cfg: Cfg) -> Path | None:
-    """The project's own list of as many class names as the cfg has classes (COCO's 80, VOC's 20), None where there is none."""
+    """The project's own list of as many class names as the cfg has classes (COCO's 80, VOC's 20), None where
+    there is none.
+    """
     name = {80: "coco_classes.txt", 20: "voc_classes.txt"}.get(class_count(resolve_layers(cfg)) or 0)
     folders = (Path("model_data"), Path(__file__).parents[2] / "model_data")
     return next((folder / name for folder in folders if name and (folder / name).is_file()), None)
 
 
 def check_output(path: str | os.PathLike[str], weights_only: bool) -> None:
-    """Raise ValueError for a name whose suffix says no format, or another one than `weights_only` asks for."""
+    """Raise ValueError for a name whose suffix says no format, or not that which `weights_only` asks for."""
     if not str(path).endswith(SUFFIXES):
         raise ValueError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
     if weights_only and str(path).endswith(".keras"):
@@ -166,7 +196,9 @@ def check_class_names(cfg: Cfg, class_names: Sequence[str] | None) -> None:
 
 
 def save_plain_weights(model: keras.Model, path: str | os.PathLike[str], metadata: dict[str, Any]) -> None:
-    """Write weights alone as Keras 2 stored them in `.h5`: what `model.load_weights(path)` reads, `by_name=True` included."""
+    """Write weights alone as Keras 2 stored them in `.h5`: what `model.load_weights(path)` reads,
+    `by_name=True` included.
+    """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs[ATTRIBUTE] = json.dumps(metadata)
         file.attrs["backend"] = keras.backend.backend()
@@ -182,7 +214,9 @@ def check_plot(path: str | os.PathLike[str]) -> None:
     except ImportError as error:
         raise ValueError(f"{path}: a picture of the network needs pydot: pip install pydot") from error
     if shutil.which("dot") is None:
-        raise ValueError(f"{path}: a picture of the network needs Graphviz, whose program 'dot' was not found")
+        raise ValueError(
+            f"{path}: a picture of the network needs Graphviz, whose program 'dot' was not found"
+        )
 
 
 def plot_network(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -197,8 +231,12 @@ def _write_layer(group: h5py.Group, layer: keras.Layer) -> None:
         group.create_dataset(name, data=values)
 
 
-def _joined_anchors(heads: Sequence[tuple[np.ndarray, Sequence[int]]]) -> tuple[list[list[float]], list[list[int]]]:
-    """One list of anchors for all heads, and the indices in it of each head: as in the cfg where all [yolo] sections have the same list."""
+def _joined_anchors(
+    heads: Sequence[tuple[np.ndarray, Sequence[int]]],
+) -> tuple[list[list[float]], list[list[int]]]:
+    """One list of anchors for all heads, and the indices in it of each head: as in the cfg where all [yolo]
+    sections have the same list.
+    """
     lists: list[list[list[float]]] = []
     masks = []
     for anchors, mask in heads:
@@ -215,7 +253,10 @@ def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
     names, anchors = metadata.get("class_names"), metadata.get("anchors")
     if names is not None and yolo_heads(cfg) and len(names) != class_count(resolve_layers(cfg)):
         cfg = with_classes(cfg, len(names))
-    if anchors is not None and anchors != _joined_anchors([(head.anchors, head.mask) for head in yolo_heads(cfg)])[0]:
+    if (
+        anchors is not None
+        and anchors != _joined_anchors([(head.anchors, head.mask) for head in yolo_heads(cfg)])[0]
+    ):
         for index, section in enumerate(cfg.layers):
             if section.name == "yolo":
                 cfg = replace_option(cfg, cfg.layers[index], "anchors", format_anchor_list(anchors))
@@ -223,14 +264,18 @@ def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
 
 
 def _load_with_cfg(path: str | os.PathLike[str], cfg: Cfg) -> keras.Model:
-    """The model of a file whose metadata holds a cfg. Weights alone go into the network that the cfg describes."""
+    """The model of a file whose metadata holds a cfg. Weights alone go into the network that the cfg
+    describes.
+    """
     if not _holds_weights_alone(path):
         return load_network(path)[0]
     model = build_network(cfg)
     try:
         model.load_weights(path)
     except Exception as error:  # Keras raises almost anything for a file that does not fit
-        raise ValueError(f"{path}: its weights do not fit the network of its cfg: {str(error).splitlines()[0]}") from error
+        raise ValueError(
+            f"{path}: its weights do not fit the network of its cfg: {str(error).splitlines()[0]}"
+        ) from error
     return model
 
 
@@ -245,17 +290,22 @@ def _describe(
     model: keras.Model,
     path: str | os.PathLike[str],
     metadata: dict[str, Any],
-    anchors: np.ndarray | None,
+    anchors: Sequence[Sequence[float]] | None,
     class_names: Sequence[str] | None,
 ) -> DarknetModel:
     anchors = metadata.get("anchors", anchors)
     class_names = metadata.get("class_names", class_names)
     if anchors is None or class_names is None:
-        raise ValueError(f"{path}: does not say its anchors and classes, which Darknet's cfg must; give --anchors and --classes")
+        raise ValueError(
+            f"{path}: does not say its anchors and classes, which Darknet's "
+            "cfg must; give --anchors and --classes"
+        )
     mask = check_anchor_mask(metadata.get("anchor_mask"), len(anchors))
     factors = metadata.get("scale_x_y", 1.0)
     factors = factors if isinstance(factors, Sequence) else [factors] * len(mask)
-    heads = Heads(np.asarray(anchors, np.float32), mask, len(class_names), factors, metadata.get("ignore_thresh", 0.7))
+    heads = Heads(
+        np.asarray(anchors, np.float32), mask, len(class_names), factors, metadata.get("ignore_thresh", 0.7)
+    )
     try:
         return cfg_from_model(model, tuple(metadata.get("input_shape", (416, 416))), heads)
     except ValueError as error:
@@ -268,5 +318,3 @@ def _write_both(cfg: Cfg, cfg_path: str | os.PathLike[str], write: Callable[[], 
     with atomic_path(cfg_path) as temporary:
         temporary.write_bytes(cfg_bytes(cfg))
     return size
-
-

@@ -1,15 +1,16 @@
 """The way back: a Keras model as Darknet sections, for networks that did not come from a cfg.
 
-The layers of the model are walked from the inputs of each output on. Padding, convolution, normalisation and activation become one [convolutional], and where
-Darknet reads the layer before but the model does not, a [route] stands between. What Darknet has no section for is refused by the name of the layer.
+The layers of the model are walked from the inputs of each output on. Padding, convolution, normalisation and
+activation become one [convolutional], and where Darknet reads the layer before but the model does not, a
+[route] stands between. What Darknet has no section for is refused by the name of the layer.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,7 +53,9 @@ class _Draft:
 
 @dataclass(frozen=True)
 class Heads:
-    """What the [yolo] sections say: anchors [N, 2] (w, h) in pixels of the network input, their indices for each output, the number of classes."""
+    """What the [yolo] sections say: anchors [N, 2] (w, h) in pixels of the network input, their indices for
+    each output, the number of classes.
+    """
 
     anchors: np.ndarray
     anchor_mask: Sequence[Sequence[int]]
@@ -77,11 +80,13 @@ class DarknetModel:
 def cfg_from_model(model: keras.Model, input_shape: tuple[int, int], heads: Heads) -> DarknetModel:
     """Describe a fully convolutional YOLO model as a cfg. `input_shape` is (height, width) in pixels.
 
-    Raises ValueError, with the name of the layer, for a model that Darknet cannot compute, and where the outputs do not fit `heads`.
+    Raises ValueError, with the name of the layer, for a model that Darknet cannot compute, and where the
+    outputs do not fit `heads`.
     """
     if len(model.inputs) != 1 or len(model.outputs) != len(heads.anchor_mask):
         raise ValueError(
-            f"{model.name}: expected one input and {len(heads.anchor_mask)} outputs (one for each anchor mask), "
+            f"{model.name}: expected one input and {len(heads.anchor_mask)} "
+            "outputs (one for each anchor mask), "
             f"got {len(model.inputs)} and {len(model.outputs)}"
         )
     writer = _Writer(model)
@@ -90,11 +95,15 @@ def cfg_from_model(model: keras.Model, input_shape: tuple[int, int], heads: Head
         writer.append(_Draft("yolo", _yolo_options(heads, scale)))
     drafts = [_Draft("net", {**_RECIPE, "height": input_shape[0], "width": input_shape[1]}), *writer.drafts]
     cfg = parse_cfg("\n".join(_format_draft(draft) for draft in drafts), "cfg of the model")
-    return DarknetModel(cfg, tuple((draft.weights, draft.batch_norm) for draft in drafts if draft.weights is not None))
+    return DarknetModel(
+        cfg, tuple((draft.weights, draft.batch_norm) for draft in drafts if draft.weights is not None)
+    )
 
 
 class _Writer:
-    """Appends sections for Keras tensors; `place` is the index of the section that makes a tensor, by the tensor's id."""
+    """Appends sections for Keras tensors; `place` is the index of the section that makes a tensor, by the
+    tensor's id.
+    """
 
     def __init__(self, model: keras.Model):
         self.drafts: list[_Draft] = []
@@ -115,25 +124,34 @@ class _Writer:
 
     def _add(self, tensor: Any, inputs: list[Any]) -> None:
         layer = tensor._keras_history.operation
-        add = _WRITERS.get(type(layer).__name__) or _WRITERS.get(_stock_name(layer))
+        add = _WRITERS.get(type(layer).__name__) or _WRITERS.get(_stock_name(layer) or "")
         if add is None:
-            raise ValueError(f"layer '{layer.name}': Darknet has no section for a {type(layer).__name__} layer")
+            raise ValueError(
+                f"layer '{layer.name}': Darknet has no section for a {type(layer).__name__} layer"
+            )
         self.place[id(tensor)] = add(self, layer, inputs, tensor)
 
     def follow(self, tensor: Any) -> None:
-        """See to it that the last section is the one that makes `tensor`: Darknet's layers read the one before."""
+        """See to it that the last section is the one that makes `tensor`: Darknet's layers read the one
+        before.
+        """
         place, last = self.place[id(tensor)], len(self.drafts) - 1
         if place == last:
             return
         if place < 0:
-            raise ValueError("expected the image to be read by the first layer alone: Darknet cannot return to it")
+            raise ValueError(
+                "expected the image to be read by the first layer alone: Darknet cannot return to it"
+            )
         self.append(_Draft("route", {"layers": place - last - 1}))
 
     def extend(self, layer: keras.Layer, tensor: Any, key: str, value: Any) -> _Draft:
         """Set an option of the section that makes `tensor`, which no other layer may read."""
         draft = self.drafts[self.place[id(tensor)]]
         if draft.options.get(key) not in (0, "linear") or self.uses[id(tensor)] > 1:
-            raise ValueError(f"layer '{layer.name}': Darknet has this only right after a convolution or an addition that nothing else reads")
+            raise ValueError(
+                f"layer '{layer.name}': Darknet has this only right after a convolution "
+                "or an addition that nothing else reads"
+            )
         draft.options[key] = value
         return draft
 
@@ -154,7 +172,8 @@ def _post_order(output: Any) -> list[tuple[Any, list[Any]]]:
             order.append((tensor, inputs))
         else:
             stack.append((tensor, True))
-            stack += [(x, False) for x in reversed(inputs)]
+            # The last input first, so that the first stands next to its reader, as in Darknet's cfgs.
+            stack += [(x, False) for x in inputs]
     return order
 
 
@@ -177,7 +196,9 @@ def _add_padding(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor:
 def _add_convolution(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any) -> int:
     source, pads = writer.pads.get(id(inputs[0]), (inputs[0], ((0, 0), (0, 0))))
     writer.follow(source)
-    size, stride, dilation = (_square(layer, pair) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))
+    size, stride, dilation = (
+        _square(layer, pair) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate)
+    )
     channels = inputs[0].shape[-1]
     depthwise = type(layer).__name__ == "DepthwiseConv2D"
     options = {
@@ -186,15 +207,14 @@ def _add_convolution(writer: _Writer, layer: keras.Layer, inputs: list[Any], ten
         "size": size,
         "stride": stride,
         **_padding_option(layer, size, stride, pads),
-        "activation": "linear",
+        "activation": _activation_name(layer, keras.activations.serialize(layer.activation)),
     }
     groups = channels if depthwise else layer.groups
-    extras = {**({"groups": groups} if groups > 1 else {}), **({"dilation": dilation} if dilation > 1 else {})}
-    index = writer.append(_Draft("convolutional", {**options, **extras}, weights=layer))
-    activation = keras.activations.serialize(layer.activation)
-    if activation != "linear":
-        writer.extend(layer, tensor, "activation", _activation_name(layer, activation))
-    return index
+    extras = {
+        **({"groups": groups} if groups > 1 else {}),
+        **({"dilation": dilation} if dilation > 1 else {}),
+    }
+    return writer.append(_Draft("convolutional", {**options, **extras}, weights=layer))
 
 
 def _padding_option(layer: keras.Layer, size: int, stride: int, pads: tuple) -> dict[str, int]:
@@ -204,10 +224,15 @@ def _padding_option(layer: keras.Layer, size: int, stride: int, pads: tuple) -> 
         if pads == ((0, 0), (0, 0)):
             return {"pad": 1} if size == 1 else {"padding": 0}
         if pads == ((1, 0), (1, 0)) and (size, stride) == (3, 2):
-            return {"pad": 1}  # keras-yolo3's: the same for even sides, where Darknet never reads the right and lower border
+            return {
+                "pad": 1
+            }  # keras-yolo3's: the same for even sides, where Darknet never reads the right and lower border
         if len({side for pair in pads for side in pair}) == 1:
             return {"pad": 1} if pads[0][0] == size // 2 else {"padding": pads[0][0]}
-    raise ValueError(f"layer '{layer.name}': Darknet pads all four sides alike, not '{layer.padding}' of size {size}, stride {stride} after {pads}")
+    raise ValueError(
+        f"layer '{layer.name}': Darknet pads all four sides alike, not '{layer.padding}' "
+        f"of size {size}, stride {stride} after {pads}"
+    )
 
 
 def _add_batch_norm(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any) -> int:
@@ -217,7 +242,9 @@ def _add_batch_norm(writer: _Writer, layer: keras.Layer, inputs: list[Any], tens
 
 def _add_leaky(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any) -> int:
     if abs(layer.negative_slope - LEAKY_SLOPE) > 1e-6:
-        raise ValueError(f"layer '{layer.name}': expected Darknet's slope of {LEAKY_SLOPE}, got {layer.negative_slope}")
+        raise ValueError(
+            f"layer '{layer.name}': expected Darknet's slope of {LEAKY_SLOPE}, got {layer.negative_slope}"
+        )
     writer.extend(layer, inputs[0], "activation", "leaky")
     return writer.place[id(inputs[0])]
 
@@ -230,7 +257,9 @@ def _add_activation(writer: _Writer, layer: keras.Layer, inputs: list[Any], tens
 
 def _activation_name(layer: keras.Layer, name: Any) -> str:
     if name not in _ACTIVATIONS:
-        raise ValueError(f"layer '{layer.name}': expected an activation of {', '.join(_ACTIVATIONS)}, got {name}")
+        raise ValueError(
+            f"layer '{layer.name}': expected an activation of {', '.join(_ACTIVATIONS)}, got {name}"
+        )
     return _ACTIVATIONS[name]
 
 
@@ -240,7 +269,9 @@ def _add_sum(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any
     first = places.index(last) if last in places else 0
     writer.follow(inputs[first])
     for place in (place for index, place in enumerate(places) if index != first):
-        index = writer.append(_Draft("shortcut", {"from": place - len(writer.drafts), "activation": "linear"}))
+        index = writer.append(
+            _Draft("shortcut", {"from": place - len(writer.drafts), "activation": "linear"})
+        )
     return index
 
 
@@ -255,7 +286,10 @@ def _add_concatenation(writer: _Writer, layer: keras.Layer, inputs: list[Any], t
 def _add_maxpool(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any) -> int:
     size, stride = _square(layer, layer.pool_size), _square(layer, layer.strides)
     if layer.padding == "same" and stride != 1 and (size, stride) != (2, 2):
-        raise ValueError(f"layer '{layer.name}': windows of 'same' with size {size} and stride {stride} begin elsewhere in Darknet")
+        raise ValueError(
+            f"layer '{layer.name}': windows of 'same' with size {size} and "
+            f"stride {stride} begin elsewhere in Darknet"
+        )
     writer.follow(inputs[0])
     padding = {} if layer.padding == "same" else {"padding": 0}
     return writer.append(_Draft("maxpool", {"size": size, "stride": stride, **padding}))
@@ -300,7 +334,7 @@ def _yolo_options(heads: Heads, scale: int) -> dict[str, Any]:
     scale_x_y = float(heads.scale_x_y[scale])
     return {
         "mask": ",".join(map(str, heads.anchor_mask[scale])),
-        "anchors": format_anchor_list(heads.anchors),
+        "anchors": format_anchor_list(heads.anchors.tolist()),
         "classes": heads.classes,
         "num": len(heads.anchors),
         "jitter": ".3",
@@ -328,4 +362,10 @@ def _take(stored: LayerArrays, layer: keras.Layer, batch_norm: keras.Layer | Non
         variance = variance + np.float32(batch_norm.epsilon - BN_EPSILON)  # Darknet adds its own
     gamma = np.asarray(batch_norm.gamma) if batch_norm.scale else np.ones_like(mean)
     beta = np.asarray(batch_norm.beta) if batch_norm.center else np.zeros_like(mean)
-    return {**arrays, "beta": beta, "gamma": gamma, "mean": mean - bias if biases else mean, "variance": variance}
+    return {
+        **arrays,
+        "beta": beta,
+        "gamma": gamma,
+        "mean": mean - bias if biases else mean,
+        "variance": variance,
+    }

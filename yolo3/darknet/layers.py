@@ -1,13 +1,15 @@
-"""What each section of a cfg means: where a layer reads, its sizes, its options. No TensorFlow and no weights.
+"""What each section of a cfg means: where a layer reads, its sizes, its options. No TensorFlow and no
+weights.
 
-`resolve_layers` walks a cfg as Darknet's `parser.c:parse_network_cfg` does and refuses, by name and line, what this project does not compute, so that
-nothing is ever left out in silence.
+`resolve_layers` walks a cfg as Darknet's `parser.c:parse_network_cfg` does and refuses, by name and line,
+what this project does not compute, so that nothing is ever left out in silence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,9 @@ DEFAULT_SIZE = 416
 
 @dataclass(frozen=True)
 class Convolution:
-    """Options of [convolutional]. `padding` is in pixels, on all four sides; strides are (vertical, horizontal)."""
+    """Options of [convolutional]. `padding` is in pixels, on all four sides; strides are (vertical,
+    horizontal).
+    """
 
     filters: int
     size: int
@@ -39,7 +43,9 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Pooling:
-    """Options of [maxpool]. `padding` is the total over both sides; the first window begins at -(padding // 2)."""
+    """Options of [maxpool]. `padding` is the total over both sides; the first window begins at -(padding //
+    2).
+    """
 
     size: int
     strides: tuple[int, int]
@@ -77,7 +83,9 @@ class Crop:
 
 @dataclass(frozen=True)
 class Merge:
-    """Options of [shortcut], [sam], [scale_channels]: `alpha` times the layer before, `beta` times the others."""
+    """Options of [shortcut], [sam], [scale_channels]: `alpha` times the layer before, `beta` times the
+    others.
+    """
 
     activation: str
     alpha: float = 1.0
@@ -104,8 +112,9 @@ class Upsample:
 class YoloHead:
     """One [yolo] section.
 
-    `anchors` are all anchors of the section, float [N, 2], (w, h) in pixels of the network input, of which `mask` names the A that this head uses.
-    `grid_shape` and `stride` (input pixels per cell) hold at the size that the cfg states.
+    `anchors` are all anchors of the section, float [N, 2], (w, h) in pixels of the network input, of which
+    `mask` names the A that this head uses. `grid_shape` and `stride` (input pixels per cell) hold at the size
+    that the cfg states.
     """
 
     anchors: np.ndarray
@@ -122,7 +131,9 @@ class YoloHead:
 
 @dataclass(frozen=True)
 class Layer:
-    """A section in its place. `number` counts the layers of this kind from 0; `sources` are layer indices, IMAGE for the input."""
+    """A section in its place. `number` counts the layers of this kind from 0; `sources` are layer indices,
+    IMAGE for the input.
+    """
 
     index: int
     number: int
@@ -140,11 +151,14 @@ class Layer:
         return f"layer {self.index} [{self.kind}] ({self.section.where()})"
 
 
-def resolve_layers(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None) -> tuple[Layer, ...]:
+def resolve_layers(
+    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None
+) -> tuple[Layer, ...]:
     """Every layer of `cfg` with its sources, shapes and options.
 
-    `input_shape` is (height, width, channels) in pixels; what it leaves open (None) comes from the cfg. Raises ValueError, with file and line, for a section or an
-    option that this project does not compute, a source that does not exist, and shapes that do not fit.
+    `input_shape` is (height, width, channels) in pixels; what it leaves open (None) comes from the cfg.
+    Raises ValueError, with file and line, for a section or an option that this project does not compute, a
+    source that does not exist, and shapes that do not fit.
     """
     image_shape = _image_shape(cfg, input_shape)
     layers: list[Layer] = []
@@ -152,13 +166,17 @@ def resolve_layers(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | N
     for index, section in enumerate(cfg.layers):
         if section.name not in _KINDS:
             raise ValueError(
-                f"{section.where()}: expected one of {', '.join(sorted(_KINDS))}, got [{section.name}], which this project does not compute"
+                f"{section.where()}: expected one of {', '.join(sorted(_KINDS))}, got "
+                f"[{section.name}], which this project does not compute"
             )
         sources = _sources(section, index)
         in_shapes = [image_shape if source == IMAGE else layers[source].out_shape for source in sources]
         options, out_shape = _KINDS[section.name](section, in_shapes)
         if min(out_shape) < 1:
-            raise ValueError(f"{section.where()}: expected an input large enough for [{section.name}], got {_size(in_shapes[0])}")
+            raise ValueError(
+                f"{section.where()}: expected an input large enough for "
+                f"[{section.name}], got {_size(in_shapes[0])}"
+            )
         number = numbers.get(section.name, 0)
         numbers[section.name] = number + 1
         layers.append(Layer(index, number, section, sources, in_shapes[0], out_shape, options))
@@ -168,24 +186,34 @@ def resolve_layers(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | N
 
 
 def needs_fixed_size(cfg: Cfg) -> bool:
-    """Whether the network works at one input size alone, because a layer of it flattens, crops or has weights for each place."""
+    """Whether the network works at one input size alone, because a layer of it flattens, crops or has weights
+    for each place.
+    """
     return any(section.name in ("connected", "local", "crop", "reorg") for section in cfg.layers)
 
 
 def output_indices(cfg: Cfg) -> tuple[int, ...]:
-    """Indices of the layers whose outputs are the raw outputs of the network: those read by [yolo] or [detection], else the last one."""
-    heads = tuple(index - 1 for index, section in enumerate(cfg.layers) if section.name in ("yolo", "detection"))
+    """Indices of the layers whose outputs are the raw outputs of the network: those read by [yolo] or
+    [detection], else the last one.
+    """
+    heads = tuple(
+        index - 1 for index, section in enumerate(cfg.layers) if section.name in ("yolo", "detection")
+    )
     return heads or (len(cfg.layers) - 1,)
 
 
 def yolo_heads(cfg: Cfg) -> tuple[YoloHead, ...]:
-    """The [yolo] sections in the order of the cfg, which is the order of the network's outputs. Empty for a network without any."""
+    """The [yolo] sections in the order of the cfg, which is the order of the network's outputs. Empty for a
+    network without any.
+    """
     height = _image_shape(cfg, None)[0]
     return tuple(_yolo_head(layer, height) for layer in resolve_layers(cfg) if layer.kind == "yolo")
 
 
 def with_classes(cfg: Cfg, classes: int) -> Cfg:
-    """The same network for another number of classes: `classes` of every [yolo], and `filters` of the convolution before it. All other text is kept."""
+    """The same network for another number of classes: `classes` of every [yolo], and `filters` of the
+    convolution before it. All other text is kept.
+    """
     for layer in resolve_layers(cfg):
         if layer.kind != "yolo":
             continue
@@ -193,13 +221,17 @@ def with_classes(cfg: Cfg, classes: int) -> Cfg:
         anchors = len(layer.options.mask)
         cfg = _set(cfg, layer.index, "classes", str(classes))
         if before.name != "convolutional":
-            raise ValueError(f"{layer.section.where()}: expected a [convolutional] before [yolo], got [{before.name}]")
+            raise ValueError(
+                f"{layer.section.where()}: expected a [convolutional] before [yolo], got [{before.name}]"
+            )
         cfg = _set(cfg, layer.index - 1, "filters", str(anchors * (5 + classes)))
     return cfg
 
 
 def floats_per_class(layers: tuple[Layer, ...]) -> int:
-    """How many numbers a weight file of this network grows by for one class more; 0 where no head depends on the classes."""
+    """How many numbers a weight file of this network grows by for one class more; 0 where no head depends on
+    the classes.
+    """
     total = 0
     for layer in layers:
         before = layers[layer.index - 1] if layer.index else None
@@ -236,12 +268,18 @@ def _numbers_per_output(layer: Layer) -> int:
     """Weights, bias and normalisation of one output channel."""
     height, width, channels = layer.in_shape
     options = layer.options
-    inputs = channels // options.groups * options.size**2 if layer.kind == "convolutional" else height * width * channels
+    inputs = (
+        channels // options.groups * options.size**2
+        if layer.kind == "convolutional"
+        else height * width * channels
+    )
     return inputs + (4 if options.batch_normalize else 1)
 
 
 def _sources(section: Section, index: int) -> tuple[int, ...]:
-    """The layers that a section reads. The layer before comes first, except for [route], which names all of its own."""
+    """The layers that a section reads. The layer before comes first, except for [route], which names all of
+    its own.
+    """
     if section.name == "route":
         return _named_sources(section, "layers", index)
     if section.name in ("shortcut", "sam", "scale_channels"):
@@ -254,7 +292,10 @@ def _named_sources(section: Section, key: str, index: int) -> tuple[int, ...]:
     for value in section.integers(key):
         source = value if value >= 0 else index + value
         if not 0 <= source < index:
-            raise ValueError(f"{section.where(key)}: expected '{key}' of layer {index} to name a layer before it, got {value}")
+            raise ValueError(
+                f"{section.where(key)}: expected '{key}' of layer {index} to "
+                f"name a layer before it, got {value}"
+            )
         sources.append(source)
     if not sources:
         raise ValueError(f"{section.where(key)}: expected a layer in '{key}=', got none")
@@ -262,31 +303,53 @@ def _named_sources(section: Section, key: str, index: int) -> tuple[int, ...]:
 
 
 def _refuse_options(section: Section, neutral: Mapping[str, float]) -> None:
-    """Raise for options that would change the arithmetic in a way not computed here; `neutral` holds the value that changes nothing."""
+    """Raise for options that would change the arithmetic in a way not computed here; `neutral` holds the
+    value that changes nothing.
+    """
     for key, harmless in neutral.items():
         if key in section.options and section.number(key) != harmless:
-            raise ValueError(f"{section.where(key)}: '{key}={section.text(key)}' in [{section.name}] is not computed by this project")
+            raise ValueError(
+                f"{section.where(key)}: '{key}={section.text(key)}' in [{section.name}] "
+                "is not computed by this project"
+            )
 
 
 # Options that leave out a part of the weight file, in parser.c:load_weights_upto.
 _LOADING = {"dontload": 0, "dontsave": 0, "dontloadscales": 0, "numload": 0}
 
 _CONVOLUTION_EXTRAS = dict.fromkeys(
-    ("flipped", "xnor", "binary", "bin_output", "antialiasing", "deform", "sway", "rotate", "stretch", "stretch_sway", "assisted_excitation"), 0
+    (
+        "flipped",
+        "xnor",
+        "binary",
+        "bin_output",
+        "antialiasing",
+        "deform",
+        "sway",
+        "rotate",
+        "stretch",
+        "stretch_sway",
+        "assisted_excitation",
+    ),
+    0,
 )
 
 
 def _activation(section: Section, default: str) -> str:
     name = section.text("activation", default)
     if name not in ACTIVATIONS:
-        raise ValueError(f"{section.where('activation')}: expected an activation of {', '.join(ACTIVATIONS)}, got '{name}'")
+        raise ValueError(
+            f"{section.where('activation')}: expected an activation of {', '.join(ACTIVATIONS)}, got '{name}'"
+        )
     return name
 
 
 def _positive(section: Section, key: str, default: int | None = None) -> int:
     value = section.integer(key, default)
     if value < 1:
-        raise ValueError(f"{section.where(key)}: expected '{key}' in [{section.name}] to be 1 or more, got {value}")
+        raise ValueError(
+            f"{section.where(key)}: expected '{key}' in [{section.name}] to be 1 or more, got {value}"
+        )
     return value
 
 
@@ -304,15 +367,33 @@ def _convolution(section: Section, in_shapes: list[Shape]) -> tuple[Convolution,
     groups = _positive(section, "groups", 1)
     filters = _positive(section, "filters", 1)
     if channels % groups or filters % groups:
-        raise ValueError(f"{section.where('groups')}: expected groups that divide {channels} channels and {filters} filters, got {groups}")
+        raise ValueError(
+            f"{section.where('groups')}: expected groups that divide {channels} "
+            f"channels and {filters} filters, got {groups}"
+        )
     if dilation > 1 and (size % 2 == 0 or padding != size // 2):
-        # Darknet's own output size leaves the dilation out, which is right for this padding alone (convolutional_out_height).
-        raise ValueError(f"{section.where('dilation')}: expected an odd size and pad=1 with a dilation, got size {size}, padding {padding}")
+        # Darknet's own output size leaves the dilation out, which is right for this padding alone
+        # (convolutional_out_height).
+        raise ValueError(
+            f"{section.where('dilation')}: expected an odd size and pad=1 with a "
+            f"dilation, got size {size}, padding {padding}"
+        )
     options = Convolution(
-        filters, size, _strides(section), padding, groups, dilation, bool(section.integer("batch_normalize", 0)), _activation(section, "logistic")
+        filters,
+        size,
+        _strides(section),
+        padding,
+        groups,
+        dilation,
+        bool(section.integer("batch_normalize", 0)),
+        _activation(section, "logistic"),
     )
     vertical, horizontal = options.strides
-    return options, ((height + 2 * padding - size) // vertical + 1, (width + 2 * padding - size) // horizontal + 1, filters)
+    return options, (
+        (height + 2 * padding - size) // vertical + 1,
+        (width + 2 * padding - size) // horizontal + 1,
+        filters,
+    )
 
 
 def _maxpool(section: Section, in_shapes: list[Shape]) -> tuple[Pooling, Shape]:
@@ -322,8 +403,14 @@ def _maxpool(section: Section, in_shapes: list[Shape]) -> tuple[Pooling, Shape]:
     size = _positive(section, "size", section.integer("stride", 1))
     padding = section.integer("padding", size - 1)
     if not 0 <= padding < size:
-        raise ValueError(f"{section.where('padding')}: expected a padding from 0 to size - 1 = {size - 1}, got {padding}")
-    out_shape = (height + padding - size) // strides[0] + 1, (width + padding - size) // strides[1] + 1, channels
+        raise ValueError(
+            f"{section.where('padding')}: expected a padding from 0 to size - 1 = {size - 1}, got {padding}"
+        )
+    out_shape = (
+        (height + padding - size) // strides[0] + 1,
+        (width + padding - size) // strides[1] + 1,
+        channels,
+    )
     return Pooling(size, strides, padding), out_shape
 
 
@@ -340,13 +427,20 @@ def _upsample(section: Section, in_shapes: list[Shape]) -> tuple[Upsample, Shape
 def _route(section: Section, in_shapes: list[Shape]) -> tuple[Route, Shape]:
     groups, group_id = _positive(section, "groups", 1), section.integer("group_id", 0)
     if not 0 <= group_id < groups:
-        raise ValueError(f"{section.where('group_id')}: expected a group_id from 0 to {groups - 1}, got {group_id}")
+        raise ValueError(
+            f"{section.where('group_id')}: expected a group_id from 0 to {groups - 1}, got {group_id}"
+        )
     if len({shape[:2] for shape in in_shapes}) > 1:
         sizes = ", ".join(_size(shape) for shape in in_shapes)
-        raise ValueError(f"{section.where('layers')}: expected layers of one size in [route], got {sizes} (an input size that is no multiple of the stride?)")
+        raise ValueError(
+            f"{section.where('layers')}: expected layers of one size in [route], got {sizes} "
+            "(an input size that is no multiple of the stride?)"
+        )
     for channels in (shape[2] for shape in in_shapes):
         if channels % groups:
-            raise ValueError(f"{section.where('groups')}: expected groups that divide {channels} channels, got {groups}")
+            raise ValueError(
+                f"{section.where('groups')}: expected groups that divide {channels} channels, got {groups}"
+            )
     height, width, _ = in_shapes[0]
     return Route(groups, group_id), (height, width, sum(shape[2] // groups for shape in in_shapes))
 
@@ -354,9 +448,14 @@ def _route(section: Section, in_shapes: list[Shape]) -> tuple[Route, Shape]:
 def _shortcut(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Shape]:
     weights = section.text("weights_type", "none")
     if weights != "none":
-        raise ValueError(f"{section.where('weights_type')}: 'weights_type={weights}' in [shortcut] is not computed by this project")
+        raise ValueError(
+            f"{section.where('weights_type')}: 'weights_type={weights}' in "
+            "[shortcut] is not computed by this project"
+        )
     _same_shapes(section, in_shapes)
-    return Merge(_activation(section, "linear"), section.number("alpha", 1.0), section.number("beta", 1.0)), in_shapes[0]
+    return Merge(
+        _activation(section, "linear"), section.number("alpha", 1.0), section.number("beta", 1.0)
+    ), in_shapes[0]
 
 
 def _sam(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Shape]:
@@ -368,32 +467,51 @@ def _scale_channels(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Sh
     _refuse_options(section, {"scale_wh": 0})
     factors, scaled = in_shapes[0], in_shapes[1]
     if factors != (1, 1, scaled[2]):
-        raise ValueError(f"{section.where()}: expected a layer of 1x1x{scaled[2]} before [scale_channels], got {_size(factors)}")
+        raise ValueError(
+            f"{section.where()}: expected a layer of 1x1x{scaled[2]} before "
+            f"[scale_channels], got {_size(factors)}"
+        )
     return Merge(_activation(section, "linear")), scaled
 
 
 def _same_shapes(section: Section, in_shapes: list[Shape]) -> None:
     if len(set(in_shapes)) > 1:
         sizes = ", ".join(_size(shape) for shape in in_shapes)
-        raise ValueError(f"{section.where('from')}: expected layers of one shape in [{section.name}], got {sizes}")
+        raise ValueError(
+            f"{section.where('from')}: expected layers of one shape in [{section.name}], got {sizes}"
+        )
 
 
 def _dropout(section: Section, in_shapes: list[Shape]) -> tuple[float, Shape]:
     _refuse_options(section, {"dropblock": 0})
     probability = section.number("probability", 0.5)
     if not 0 <= probability < 1:
-        raise ValueError(f"{section.where('probability')}: expected a probability from 0 to 1, got {probability}")
+        raise ValueError(
+            f"{section.where('probability')}: expected a probability from 0 to 1, got {probability}"
+        )
     return probability, in_shapes[0]
 
 
 def _local(section: Section, in_shapes: list[Shape]) -> tuple[Local, Shape]:
     height, width, _ = in_shapes[0]
-    size, stride, padding = _positive(section, "size", 1), _positive(section, "stride", 1), section.integer("pad", 0)
+    size, stride, padding = (
+        _positive(section, "size", 1),
+        _positive(section, "stride", 1),
+        section.integer("pad", 0),
+    )
     if padding not in (0, 1) or (padding and size != 3):
-        # `pad` is used as pixels, while the output size assumes that it is size // 2 (local_layer.c:local_out_height).
-        raise ValueError(f"{section.where('pad')}: expected pad=0, or pad=1 with size=3, in [local], got pad={padding} with size={size}")
+        # `pad` is used as pixels, while the output size assumes that it is size // 2
+        # (local_layer.c:local_out_height).
+        raise ValueError(
+            f"{section.where('pad')}: expected pad=0, or pad=1 with size=3, in "
+            f"[local], got pad={padding} with size={size}"
+        )
     options = Local(_positive(section, "filters", 1), size, stride, padding, _activation(section, "logistic"))
-    return options, ((height + 2 * padding - size) // stride + 1, (width + 2 * padding - size) // stride + 1, options.filters)
+    return options, (
+        (height + 2 * padding - size) // stride + 1,
+        (width + 2 * padding - size) // stride + 1,
+        options.filters,
+    )
 
 
 def _connected(section: Section, in_shapes: list[Shape]) -> tuple[Connected, Shape]:
@@ -405,9 +523,16 @@ def _connected(section: Section, in_shapes: list[Shape]) -> tuple[Connected, Sha
 
 def _crop(section: Section, in_shapes: list[Shape]) -> tuple[Crop, Shape]:
     height, width, channels = in_shapes[0]
-    options = Crop(section.integer("crop_height", 1), section.integer("crop_width", 1), not section.integer("noadjust", 0))
+    options = Crop(
+        section.integer("crop_height", 1),
+        section.integer("crop_width", 1),
+        not section.integer("noadjust", 0),
+    )
     if not (0 < options.height <= height and 0 < options.width <= width):
-        raise ValueError(f"{section.where()}: expected a crop inside {_size(in_shapes[0])}, got {options.height}x{options.width}")
+        raise ValueError(
+            f"{section.where()}: expected a crop inside {_size(in_shapes[0])}, "
+            f"got {options.height}x{options.width}"
+        )
     return options, (options.height, options.width, channels)
 
 
@@ -416,7 +541,10 @@ def _reorg(section: Section, in_shapes: list[Shape]) -> tuple[int, Shape]:
     height, width, channels = in_shapes[0]
     stride = _positive(section, "stride", 1)
     if height % stride or width % stride or channels % stride**2:
-        raise ValueError(f"{section.where('stride')}: expected a stride whose square divides {channels} channels and that divides {height}x{width}, got {stride}")
+        raise ValueError(
+            f"{section.where('stride')}: expected a stride whose square divides {channels} channels "
+            f"and that divides {height}x{width}, got {stride}"
+        )
     return stride, (height // stride, width // stride, channels * stride**2)
 
 
@@ -433,17 +561,23 @@ def _detection(section: Section, in_shapes: list[Shape]) -> tuple[None, Shape]:
     expected, got = side**2 * (classes + boxes * (1 + coords)), int(np.prod(in_shapes[0]))
     if expected != got:
         raise ValueError(
-            f"{section.where()}: expected side^2 * (classes + num * (1 + coords)) = {expected} numbers before [detection], got {got}"
+            f"{section.where()}: expected side^2 * (classes + num * (1 + coords)) = "
+            f"{expected} numbers before [detection], got {got}"
         )
     return None, in_shapes[0]
 
 
 def _yolo(section: Section, in_shapes: list[Shape]) -> tuple[YoloHead, Shape]:
     number = section.integer("num", 1)
-    values = section.numbers("anchors", (0.5,) * (2 * number))  # parser.c:parse_yolo: all .5 where none are given
+    values = section.numbers(
+        "anchors", (0.5,) * (2 * number)
+    )  # parser.c:parse_yolo: all .5 where none are given
     mask = section.integers("mask", tuple(range(number)))
     if len(values) % 2 or not mask or not all(0 <= index < len(values) // 2 for index in mask):
-        raise ValueError(f"{section.where('mask')}: expected a mask of anchors 0 to {len(values) // 2 - 1}, got {','.join(map(str, mask))}")
+        raise ValueError(
+            f"{section.where('mask')}: expected a mask of anchors 0 to "
+            f"{len(values) // 2 - 1}, got {','.join(map(str, mask))}"
+        )
     head = YoloHead(
         anchors=np.array(values, np.float32).reshape(-1, 2),
         mask=mask,
@@ -469,7 +603,8 @@ def _check_head(layer: Layer) -> None:
     expected, got = len(head.mask) * (5 + head.classes), layer.in_shape[2]
     if expected != got:
         raise ValueError(
-            f"{layer.section.where()}: expected {len(head.mask)} anchors * (5 + {head.classes} classes) = {expected} filters before [yolo], got {got}"
+            f"{layer.section.where()}: expected {len(head.mask)} anchors * (5 + {head.classes} "
+            f"classes) = {expected} filters before [yolo], got {got}"
         )
 
 

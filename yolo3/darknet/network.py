@@ -1,14 +1,16 @@
 """A Darknet cfg as a trainable Keras model, and weights in and out of that model.
 
-Layers are stock Keras layers, [local] apart. Convolutions are numbered from 0 in the order of the cfg and named `conv_0`, `bn_0`, `leaky_0` and so on, as in
-`yolo3.networks`, and weights go by these names: a network written by hand and the same network made from a cfg hold the same weights.
+Layers are stock Keras layers, [local] apart. Convolutions are numbered from 0 in the order of the cfg and
+named `conv_0`, `bn_0`, `leaky_0` and so on, as in `yolo3.networks`, and weights go by these names: a network
+written by hand and the same network made from a cfg hold the same weights.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,11 +18,37 @@ from keras import layers as kl
 
 from yolo3.backbones import BN_EPSILON, BN_MOMENTUM, LEAKY_SLOPE
 from yolo3.darknet.cfg import Cfg
-from yolo3.darknet.layers import IMAGE, Layer, YoloHead, needs_fixed_size, output_indices, resolve_layers, with_classes, yolo_heads
+from yolo3.darknet.layers import (
+    IMAGE,
+    Layer,
+    YoloHead,
+    needs_fixed_size,
+    output_indices,
+    resolve_layers,
+    with_classes,
+    yolo_heads,
+)
 from yolo3.darknet.local import LocallyConnected2D
-from yolo3.darknet.weights import Header, LayerArrays, WeightsFile, layer_arrays, open_weights, write_weights
+from yolo3.darknet.weights import (
+    DEFAULT_HEADER,
+    Header,
+    LayerArrays,
+    WeightsFile,
+    layer_arrays,
+    open_weights,
+    write_weights,
+)
 
-__all__ = ["Filled", "YoloHead", "build_network", "load_weights", "save_weights", "with_classes", "yolo_heads"]
+__all__ = [
+    "Filled",
+    "YoloHead",
+    "build_all_outputs",
+    "build_network",
+    "load_weights",
+    "save_weights",
+    "with_classes",
+    "yolo_heads",
+]
 
 InputShape = tuple[int | None, int | None, int]
 
@@ -30,7 +58,9 @@ _KERAS_ACTIVATIONS = {"relu": "relu", "logistic": "sigmoid", "mish": "mish", "sw
 
 @dataclass(frozen=True)
 class Filled:
-    """What `load_weights` did: the file, names of layers filled, names left as they were for want of data, names left because their shapes differ."""
+    """What `load_weights` did: the file, names of layers filled, names left as they were for want of data,
+    names left because their shapes differ.
+    """
 
     file: WeightsFile
     filled: tuple[str, ...]
@@ -40,7 +70,9 @@ class Filled:
     def __str__(self) -> str:
         file = self.file
         total = len(self.filled) + len(self.missing) + len(self.mismatched)
-        text = f"{file.path}: {file.floats:,} numbers filled {len(self.filled)} of {total} layers with weights"
+        text = (
+            f"{file.path}: {file.floats:,} numbers filled {len(self.filled)} of {total} layers with weights"
+        )
         if self.filled:
             text += f" ({_span(self.filled)})"
         if self.missing:
@@ -50,29 +82,39 @@ class Filled:
         return text
 
 
-def build_network(cfg: Cfg, input_shape: InputShape = (None, None, 3), batch_norm: type | None = None) -> keras.Model:
+def build_network(
+    cfg: Cfg, input_shape: InputShape = (None, None, 3), batch_norm: type | None = None
+) -> keras.Model:
     """Build the network of `cfg`, with random weights.
 
-    `input_shape` is (height, width, channels) in pixels. Where it leaves a side open (None) and a layer needs it fixed, the cfg's side is taken.
-    `batch_norm` is the class of the normalisation layers: `keras.layers.BatchNormalization`, or one of the same arguments and weights. Input: RGB, 0..1.
-    Outputs, in the order of the cfg: a list of the raw tensors [B, H, W, A*(5+C)] before each [yolo]; or the flat vector [B, N] before [detection], in Darknet's
-    order; or else the output of the last layer. Raises ValueError, with file and line, for what this project does not compute.
+    `input_shape` is (height, width, channels) in pixels. Where it leaves a side open (None) and a layer needs
+    it fixed, the cfg's side is taken. `batch_norm` is the class of the normalisation layers:
+    `keras.layers.BatchNormalization`, or one of the same arguments and weights. Input: RGB, 0..1. Outputs, in
+    the order of the cfg: a list of the raw tensors [B, H, W, A*(5+C)] before each [yolo]; or the flat vector
+    [B, N] before [detection], in Darknet's order; or else the output of the last layer. Raises ValueError,
+    with file and line, for what this project does not compute.
     """
-    if needs_fixed_size(cfg):
-        shape = resolve_input_shape(cfg, input_shape)
-    else:
-        shape = input_shape
-    network = _Network(batch_norm or kl.BatchNormalization, keras.Input(shape, name="image"))
-    for layer in resolve_layers(cfg, shape):
-        network.add(layer)
+    network = _build(cfg, input_shape, batch_norm)
     outputs = [network.outputs[index] for index in output_indices(cfg)]
     has_heads = any(section.name == "yolo" for section in cfg.layers)
     return keras.Model(network.image, outputs if has_heads else outputs[0], name="darknet")
 
 
+def build_all_outputs(cfg: Cfg, input_shape: InputShape = (None, None, 3)) -> keras.Model:
+    """Build the network of `cfg` with the output of every layer, in order: to compare with Darknet layer by
+    layer.
+    """
+    network = _build(cfg, input_shape, None)
+    return keras.Model(network.image, network.outputs, name="darknet")
+
+
 def resolve_input_shape(cfg: Cfg, input_shape: InputShape = (None, None, 3)) -> tuple[int, int, int]:
-    """(height, width, channels) in pixels: of `input_shape`, and where it leaves a side open, of the cfg. Raises ValueError where neither says."""
-    height, width = (given or stated for given, stated in zip(input_shape[:2], cfg.input_shape[:2], strict=True))
+    """(height, width, channels) in pixels: of `input_shape`, and where it leaves a side open, of the cfg.
+    Raises ValueError where neither says.
+    """
+    height, width = (
+        given or stated for given, stated in zip(input_shape[:2], cfg.input_shape[:2], strict=True)
+    )
     if not height or not width:
         raise ValueError(f"{cfg.net.where()}: expected height and width in [net], got none")
     return height, width, input_shape[2]
@@ -87,31 +129,45 @@ def load_weights(
 ) -> Filled:
     """Fill `model` from a Darknet weight file of the network `cfg`, and say which layers were filled.
 
-    The model comes from `build_network` or has the same names. A file of the first layers alone leaves the others as they are. `skip_mismatch` does the same
-    to layers of other shapes (heads for another number of classes, `cfg` being that of the file). `progress` is called with the layers done and their number.
-    Raises ValueError, with the expected and the found size, before the model is touched. The inverse of `save_weights`.
+    The model comes from `build_network` or has the same names. A file of the first layers alone leaves the
+    others as they are. `skip_mismatch` does the same to layers of other shapes (heads for another number of
+    classes, `cfg` being that of the file). `progress` is called with the layers done and their number. Raises
+    ValueError, with the expected and the found size, before the model is touched. The inverse of
+    `save_weights`.
     """
     file = open_weights(path, cfg, _model_input(model, cfg))
     names = [layer_name(stored.layer) for stored in file.filled]
     wrong = {name for name, stored in zip(names, file.filled, strict=True) if not _fits(model, stored)}
     if wrong and not skip_mismatch:
-        raise ValueError(f"{file.path}: expected layers of the shapes of {cfg.source}, got others in the model: {', '.join(sorted(wrong))}")
+        raise ValueError(
+            f"{file.path}: expected layers of the shapes of {cfg.source}, got others "
+            f"in the model: {', '.join(sorted(wrong))}"
+        )
     for done, (name, (layer, arrays)) in enumerate(zip(names, file.arrays(), strict=True), start=1):
         if name not in wrong:
             _fill(model, layer, arrays)
         if progress:
             progress(done, len(names))
     missing = tuple(layer_name(stored.layer) for stored in file.missing)
-    return Filled(file, tuple(name for name in names if name not in wrong), missing, tuple(name for name in names if name in wrong))
+    return Filled(
+        file,
+        tuple(name for name in names if name not in wrong),
+        missing,
+        tuple(name for name in names if name in wrong),
+    )
 
 
 def save_weights(
-    model: keras.Model, cfg: Cfg, path: str | os.PathLike[str], header: Header = Header(), upto: int | None = None
+    model: keras.Model,
+    cfg: Cfg,
+    path: str | os.PathLike[str],
+    header: Header = DEFAULT_HEADER,
+    upto: int | None = None,
 ) -> int:
     """Write the weights of `model` as a Darknet file and return its size in bytes.
 
-    `upto` writes the layers of the cfg with an index below it alone, as Darknet's `partial` command. The file appears whole or not at all.
-    The inverse of `load_weights`, to the last bit.
+    `upto` writes the layers of the cfg with an index below it alone, as Darknet's `partial` command. The file
+    appears whole or not at all. The inverse of `load_weights`, to the last bit.
     """
     stored = layer_arrays(cfg, _model_input(model, cfg))
     if upto is not None:
@@ -137,6 +193,14 @@ def is_depthwise(layer: Layer) -> bool:
 # Building
 
 
+def _build(cfg: Cfg, input_shape: InputShape, batch_norm: type | None) -> _Network:
+    shape = resolve_input_shape(cfg, input_shape) if needs_fixed_size(cfg) else input_shape
+    network = _Network(batch_norm or kl.BatchNormalization, keras.Input(shape, name="image"))
+    for layer in resolve_layers(cfg, shape):
+        network.add(layer)
+    return network
+
+
 class _Network:
     """The Keras tensors of a network in the making: `outputs` has one for each layer so far."""
 
@@ -151,7 +215,8 @@ class _Network:
             inputs = [_as_map(x) for x in inputs] if layer.kind not in _VECTOR_KINDS else inputs
         self.outputs.append(_BUILDERS[layer.kind](self, layer, inputs))
         if layer.kind == "dropout" and layer.index:
-            # Darknet drops in place (parser.c:parse_network_cfg): later layers that name the one before see dropped values too.
+            # Darknet drops in place (parser.c:parse_network_cfg): later layers that name the one before see
+            # dropped values too.
             self.outputs[layer.index - 1] = self.outputs[-1]
 
     def convolutional(self, layer: Layer, inputs: list[Any]) -> Any:
@@ -163,7 +228,9 @@ class _Network:
     def connected(self, layer: Layer, inputs: list[Any]) -> Any:
         options, name = layer.options, layer_name(layer)
         x = inputs[0] if len(inputs[0].shape) == 2 else kl.Flatten(name=f"{name}_flatten")(inputs[0])
-        x = kl.Dense(options.output, use_bias=not options.batch_normalize, kernel_initializer="he_uniform", name=name)(x)
+        x = kl.Dense(
+            options.output, use_bias=not options.batch_normalize, kernel_initializer="he_uniform", name=name
+        )(x)
         if options.batch_normalize:
             x = self._normalize(layer, x)
         return _activate(x, options.activation, f"{name}_{options.activation}")
@@ -182,7 +249,10 @@ def _convolve(layer: Layer, x: Any) -> Any:
     options = layer.options
     strides, subsample = options.strides, None
     if strides != (1, 1) and (options.dilation > 1 or (is_depthwise(layer) and strides[0] != strides[1])):
-        strides, subsample = (1, 1), options.strides  # Keras has no such layer: every place, then some of them
+        strides, subsample = (
+            (1, 1),
+            options.strides,
+        )  # Keras has no such layer: every place, then some of them
     same = strides == (1, 1) and options.size % 2 == 1 and options.padding == options.size // 2
     if options.padding and not same:
         x = kl.ZeroPadding2D(options.padding, name=f"pad_{layer.number}")(x)
@@ -201,8 +271,12 @@ def _convolution_layer(layer: Layer, strides: tuple[int, int], padding: str) -> 
     }
     if is_depthwise(layer):
         multiplier = options.filters // options.groups
-        return kl.DepthwiseConv2D(options.size, depth_multiplier=multiplier, depthwise_initializer="he_normal", **arguments)
-    return kl.Conv2D(options.filters, options.size, groups=options.groups, kernel_initializer="he_normal", **arguments)
+        return kl.DepthwiseConv2D(
+            options.size, depth_multiplier=multiplier, depthwise_initializer="he_normal", **arguments
+        )
+    return kl.Conv2D(
+        options.filters, options.size, groups=options.groups, kernel_initializer="he_normal", **arguments
+    )
 
 
 def _activate(x: Any, activation: str, name: str) -> Any:
@@ -216,7 +290,8 @@ def _activate(x: Any, activation: str, name: str) -> Any:
 def _maxpool(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     """Windows that begin at -(padding // 2) and leave out what is outside the image.
 
-    Where TensorFlow's 'same' begins elsewhere, windows at every place are taken, and of them those that Darknet has.
+    Where TensorFlow's 'same' begins elsewhere, windows at every place are taken, and of them those that
+    Darknet has.
     """
     options, name = layer.options, layer_name(layer)
     if options.padding == 0:
@@ -257,7 +332,8 @@ def _channel_group(x: Any, layer: Layer, name: str) -> Any:
         return x
     length = x.shape[-1] // groups
     crop = group_id * length, (groups - 1 - group_id) * length
-    # Told that channels come first, the layer takes the channels of [B, H, W, C] for columns, and crops those.
+    # Told that channels come first, the layer takes the channels of [B, H, W, C] for columns, and crops
+    # those.
     return kl.Cropping2D(((0, 0), crop), data_format="channels_first", name=name)(x)
 
 
@@ -272,7 +348,9 @@ def _shortcut(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
 def _multiply(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     """[sam], both inputs of one shape, and [scale_channels], the first 1 x 1."""
     name = layer_name(layer)
-    return _activate(kl.Multiply(name=name)(inputs), layer.options.activation, f"{name}_{layer.options.activation}")
+    return _activate(
+        kl.Multiply(name=name)(inputs), layer.options.activation, f"{name}_{layer.options.activation}"
+    )
 
 
 def _dropout(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
@@ -281,7 +359,9 @@ def _dropout(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
 
 def _local(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     options, name = layer.options, layer_name(layer)
-    x = LocallyConnected2D(options.filters, options.size, options.stride, options.padding, name=name)(inputs[0])
+    x = LocallyConnected2D(options.filters, options.size, options.stride, options.padding, name=name)(
+        inputs[0]
+    )
     return _activate(x, options.activation, f"{name}_{options.activation}")
 
 
@@ -296,7 +376,8 @@ def _crop(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
 def _reorg(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     """Pixels to channels, with the old order of `blas.c:reorg_cpu`.
 
-    It reads its [C, H, W] input as if it were [C/s^2, H*s, W*s], and takes from that every s-th row and column.
+    It reads its [C, H, W] input as if it were [C/s^2, H*s, W*s], and takes from that every s-th row and
+    column.
     """
     stride, name = layer.options, layer_name(layer)
     height, width, channels = layer.in_shape
@@ -315,7 +396,13 @@ def _unchanged(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     return inputs[0]
 
 
-_VECTOR_KINDS = ("connected", "dropout", "softmax", "cost", "detection")  # take [B, N] as well as [B, H, W, C]
+_VECTOR_KINDS = (
+    "connected",
+    "dropout",
+    "softmax",
+    "cost",
+    "detection",
+)  # take [B, N] as well as [B, H, W, C]
 
 _BUILDERS: Mapping[str, Callable[[_Network, Layer, list[Any]], Any]] = {
     "convolutional": _Network.convolutional,
@@ -344,8 +431,8 @@ _BUILDERS: Mapping[str, Callable[[_Network, Layer, list[Any]], Any]] = {
 def kernel_to_keras(layer: Layer, kernel: np.ndarray) -> np.ndarray:
     """A kernel of the file as Keras stores it. The inverse of `kernel_from_keras`.
 
-    convolutional: [n, c/g, k, k] to [k, k, c/g, n], depthwise to [k, k, c, n/c]; connected: [out, C*H*W] to [H*W*C, out]; local: [oh*ow, n, c, k, k] to
-    [oh, ow, k*k*c, n].
+    convolutional: [n, c/g, k, k] to [k, k, c/g, n], depthwise to [k, k, c, n/c]; connected: [out, C*H*W] to
+    [H*W*C, out]; local: [oh*ow, n, c, k, k] to [oh, ow, k*k*c, n].
     """
     if layer.kind == "connected":
         height, width, channels = layer.in_shape
@@ -391,7 +478,10 @@ def _keras_arrays(
     biases = [bias_to_keras(layer, arrays["bias"])] if "bias" in arrays else []
     yield model.get_layer(layer_name(layer)), [kernel, *biases]
     if "gamma" in arrays:
-        yield model.get_layer(batch_norm_name(layer)), [arrays[name] for name in ("gamma", "beta", "mean", "variance")]
+        yield (
+            model.get_layer(batch_norm_name(layer)),
+            [arrays[name] for name in ("gamma", "beta", "mean", "variance")],
+        )
 
 
 def _take(model: keras.Model, layer: Layer) -> dict[str, np.ndarray]:

@@ -1,25 +1,28 @@
 """Darknet's weight files as NumPy arrays: header, order and layout, read and write. No TensorFlow.
 
-A file is a header (`parser.c:load_weights_upto`) and then, layer by layer in the order of the cfg, float32 arrays without names, lengths or checksum:
+A file is a header (`parser.c:load_weights_upto`) and then, layer by layer in the order of the cfg, float32
+arrays without names, lengths or checksum:
 
 | layer | arrays, each row-major |
 |---|---|
-| convolutional with batch_normalize | beta [n], gamma [n], mean [n], variance [n], kernel [n, c/groups, k, k] |
+| convolutional, batch_normalize | beta [n], gamma [n], mean [n], variance [n], kernel [n, c/groups, k, k] |
 | convolutional without | bias [n], kernel [n, c/groups, k, k] |
-| connected with batch_normalize | beta [out], kernel [out, in], gamma [out], mean [out], variance [out] |
+| connected, batch_normalize | beta [out], kernel [out, in], gamma [out], mean [out], variance [out] |
 | connected without | bias [out], kernel [out, in] |
 | local | bias [n, oh, ow], kernel [oh*ow, n, c, k, k] |
 
-Other layers hold nothing. The only check that the format allows is the size of the file, so all that can be told from it is told.
+Other layers hold nothing. The only check that the format allows is the size of the file, so all that can be
+told from it is told.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Iterable, Iterator, Mapping
+from typing import BinaryIO
 
 import numpy as np
 
@@ -32,7 +35,8 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Header:
-    """The start of a weight file. `seen` counts the images of its training; it takes `seen_bytes` (8 or 4) of the file.
+    """The start of a weight file. `seen` counts the images of its training; it takes `seen_bytes` (8 or 4) of
+    the file.
 
     The default is what AlexeyAB's Darknet writes (src/version.h).
     """
@@ -50,8 +54,13 @@ class Header:
 
     @property
     def transposed(self) -> bool:
-        """Whether the weights of connected layers are stored [in, out]: files from before Darknet had version numbers."""
+        """Whether the weights of connected layers are stored [in, out]: files from before Darknet had version
+        numbers.
+        """
         return self.major > 1000 or self.minor > 1000
+
+
+DEFAULT_HEADER = Header()
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,9 @@ class LayerArrays:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file whose size fits a network: `filled` are the layers that it holds, the first of all that have weights."""
+    """A file whose size fits a network: `filled` are the layers that it holds, the first of all that have
+    weights.
+    """
 
     path: Path
     header: Header
@@ -84,15 +95,19 @@ class WeightsFile:
         return sum(layer.floats for layer in self.filled)
 
     def arrays(self) -> Iterator[tuple[Layer, dict[str, np.ndarray]]]:
-        """The arrays of each filled layer, in the order of the file. Only one layer is in memory at a time."""
+        """The arrays of each filled layer, in the order of the file; one layer at a time is in memory."""
         with open(self.path, "rb") as file:
             file.seek(self.header.size)
             for layer in self.filled:
                 yield layer.layer, _read_arrays(file, layer, self.header)
 
 
-def layer_arrays(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None) -> tuple[LayerArrays, ...]:
-    """The arrays of all layers with weights. `input_shape` (height, width, channels) matters to connected and local layers alone."""
+def layer_arrays(
+    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None
+) -> tuple[LayerArrays, ...]:
+    """The arrays of all layers with weights. `input_shape` (height, width, channels) matters to connected and
+    local layers alone.
+    """
     layers = resolve_layers(cfg, input_shape)
     return tuple(LayerArrays(layer, _SHAPES[layer.kind](layer)) for layer in layers if layer.kind in _SHAPES)
 
@@ -100,7 +115,8 @@ def layer_arrays(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | Non
 def parse_header(start: bytes) -> Header:
     """The header in the first bytes of a file, 20 or more where there are as many.
 
-    `seen` has 8 bytes from version 0.2 on, but not where major or minor reach 1000: those are files from before the version numbers.
+    `seen` has 8 bytes from version 0.2 on, but not where major or minor reach 1000: those are files from
+    before the version numbers.
     """
     major, minor, revision = (int(value) for value in np.frombuffer(start, "<i4", 3))
     long = 10 * major + minor >= 2 and major < 1000 and minor < 1000
@@ -113,10 +129,13 @@ def format_header(header: Header) -> bytes:
     return version + header.seen.to_bytes(header.seen_bytes, "little", signed=header.seen < 0)
 
 
-def open_weights(path: str | os.PathLike[str], cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None) -> WeightsFile:
+def open_weights(
+    path: str | os.PathLike[str], cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None
+) -> WeightsFile:
     """Find out which layers of `cfg` a file fills, from its header and size; nothing but the header is read.
 
-    Raises ValueError, with the expected and the found size, for a file that is none of: complete, or cut after a layer (as Darknet's `partial` command does).
+    Raises ValueError, with the expected and the found size, for a file that is none of: complete, or cut
+    after a layer (as Darknet's `partial` command does).
     """
     path = Path(path)
     size = path.stat().st_size
@@ -128,13 +147,18 @@ def open_weights(path: str | os.PathLike[str], cfg: Cfg, input_shape: tuple[int 
         count = _layers_in(size - header.size, stored, partial=header == parse_header(start))
         if count:
             return WeightsFile(path, header, stored[:count], stored[count:])
-    raise ValueError(_describe_misfit(path, cfg, stored, resolve_layers(cfg, input_shape), size, parse_header(start)))
+    raise ValueError(
+        _describe_misfit(path, cfg, stored, resolve_layers(cfg, input_shape), size, parse_header(start))
+    )
 
 
-def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable[tuple[LayerArrays, Arrays]]) -> int:
+def write_weights(
+    path: str | os.PathLike[str], header: Header, layers: Iterable[tuple[LayerArrays, Arrays]]
+) -> int:
     """Write a weight file and return its size in bytes. The file appears whole or not at all.
 
-    Raises ValueError where an array has not the shape that its layer states. The inverse of `open_weights` and `WeightsFile.arrays`.
+    Raises ValueError where an array has not the shape that its layer states. The inverse of `open_weights`
+    and `WeightsFile.arrays`.
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(format_header(header))
@@ -145,7 +169,9 @@ def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A name to write a file under, which becomes `path` when all is written, and is removed when anything fails."""
+    """A name to write a file under, which becomes `path` when all is written, and is removed when anything
+    fails.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -173,7 +199,10 @@ def _connected_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
 def _local_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
     height, width, filters = layer.out_shape
     size = layer.options.size
-    return {"bias": (filters, height, width), "kernel": (height * width, filters, layer.in_shape[2], size, size)}
+    return {
+        "bias": (filters, height, width),
+        "kernel": (height * width, filters, layer.in_shape[2], size, size),
+    }
 
 
 _SHAPES = {"convolutional": _convolutional_shapes, "connected": _connected_shapes, "local": _local_shapes}
@@ -183,15 +212,23 @@ def _header(start: bytes, version: tuple[int, int, int], seen_bytes: int) -> Hea
     return Header(*version, int.from_bytes(start[12 : 12 + seen_bytes], "little", signed=False), seen_bytes)
 
 
-def _possible_headers(start: bytes) -> tuple[Header, Header]:
-    """The header by the rule, then with the other length: for some days of 2018 AlexeyAB's Darknet broke the rule when it wrote."""
+def _possible_headers(start: bytes) -> list[Header]:
+    """The header by the rule, and where it may be, that of some days of 2018, when AlexeyAB's Darknet wrote
+    version 0.2 with a count of 4 bytes.
+
+    In such a file the first weight stands where the upper half of the count is otherwise, which is 0 below
+    four billion images: a file that has merely lost its last four bytes is not taken for one.
+    """
     header = parse_header(start)
-    version = header.major, header.minor, header.revision
-    return header, _header(start, version, 12 - header.seen_bytes)
+    if (header.major, header.minor) == (0, 2) and start[16:20] != b"\0" * 4:
+        return [header, _header(start, (header.major, header.minor, header.revision), 4)]
+    return [header]
 
 
 def _layers_in(length: int, stored: tuple[LayerArrays, ...], partial: bool) -> int:
-    """How many layers take exactly `length` bytes, 0 where no number of them does; all of them or none unless `partial`."""
+    """How many layers take exactly `length` bytes, 0 where no number of them does; all of them or none unless
+    `partial`.
+    """
     end = 0
     for count, layer in enumerate(stored, start=1):
         end += FLOAT.itemsize * layer.floats
@@ -235,13 +272,21 @@ def _check_kind(path: Path, start: bytes, size: int) -> None:
 
 
 def _describe_misfit(
-    path: Path, cfg: Cfg, stored: tuple[LayerArrays, ...], layers: tuple[Layer, ...], size: int, header: Header
+    path: Path,
+    cfg: Cfg,
+    stored: tuple[LayerArrays, ...],
+    layers: tuple[Layer, ...],
+    size: int,
+    header: Header,
 ) -> str:
     expected = header.size + FLOAT.itemsize * sum(layer.floats for layer in stored)
     facts = f"{path}: expected {expected:,} bytes for {cfg.source}, got {size:,}"
     classes = _classes_that_fit(layers, size - expected)
     if classes:
-        return f"{facts}: the size of this network with {classes} classes, where the cfg says {class_count(layers)}"
+        return (
+            f"{facts}: the size of this network with {classes} classes, "
+            f"where the cfg says {class_count(layers)}"
+        )
     if size > expected:
         return f"{facts}: {size - expected:,} bytes too many, so it belongs to another network"
     end = header.size
@@ -249,7 +294,10 @@ def _describe_misfit(
         start, end = end, end + FLOAT.itemsize * layer.floats
         if size < end:
             break
-    return f"{facts}: it ends inside {layer.layer} (bytes {start:,} to {end:,}): cut short, or of another network"
+    return (
+        f"{facts}: it ends inside {layer.layer} (bytes {start:,} to "
+        f"{end:,}): cut short, or of another network"
+    )
 
 
 def _classes_that_fit(layers: tuple[Layer, ...], surplus: int) -> int | None:

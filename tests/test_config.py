@@ -1,0 +1,70 @@
+"""The settings of a run: written down and read back, and what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+from yolo3.config import AugmentSettings, TrainConfig, format_config, parse_config
+
+UNUSUAL = TrainConfig(
+    anchors="a.txt",
+    data="d",
+    anchor_mask=((3, 4, 5), (1, 2, 3)),
+    input_size=(320, 256),
+    val_split=0.25,
+    skip_bad=True,
+    burn_in=7,
+    ema=0.9,
+    weights="w.h5",
+    augment=AugmentSettings(zoom=(0.5, 2.0), mosaic=0.0),
+)
+
+
+@pytest.mark.parametrize("config", [TrainConfig(anchors="a.txt"), UNUSUAL])
+def test_what_is_written_is_read_back_with_the_same_types(config):
+    again = parse_config(format_config(config))
+    assert again == config  # tuples and lists are not equal, so this compares the types too
+    assert hash(again) == hash(config)
+
+
+def test_the_text_is_json_with_every_setting():
+    values = json.loads(format_config(UNUSUAL))
+    assert set(values) == {field.name for field in dataclasses.fields(TrainConfig)}
+    assert values["input_size"] == [320, 256] and values["augment"]["zoom"] == [0.5, 2.0]
+
+
+def test_settings_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        UNUSUAL.epochs = 3
+
+
+def test_the_augmentation_of_the_settings_is_that_of_the_pipeline():
+    from yolo3.augment import Augmentation
+
+    settings = dataclasses.asdict(AugmentSettings())
+    settings.pop("plain_share")
+    assert settings == dataclasses.asdict(Augmentation())
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"input_size": (416, 400)}, "multiples of 32, got 416 400"),
+        ({"input_size": (0, 32)}, "multiples of 32"),
+        ({"optimizer": "adamw"}, "optimizer: expected one of adam, sgd, got 'adamw'"),
+        ({"schedule": "linear"}, "schedule: expected one of cosine, steps, constant"),
+        ({"precision": "float64"}, "precision: expected one of auto"),
+        ({"cache": "disk"}, "cache: expected one of auto, memory, none"),
+        ({"resize": "crop"}, "resize: expected one of letterbox, stretch"),
+        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size: expected at least 1"),
+        ({"accumulate": -1}, "accumulate: expected at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a positive number"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
+        ({"val_split": 1.0}, "val_split: expected a share"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_name_of_the_setting(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(anchors="a.txt", **wrong)

@@ -1,0 +1,359 @@
+"""Runs: what they leave behind, stopped and continued, repeated, stopped by what is not finite or by a callback.
+
+The network is the tiny one with an eighth of its filters, and but for the slow test the steps run eagerly: a run of a
+few steps is over before a graph would be built. test_cli_train.py runs compiled steps.
+"""
+
+import csv
+import dataclasses
+import os
+
+import cv2
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
+from yolo3.config import AugmentSettings, TrainConfig
+from yolo3.datasets.annotation import read_class_names
+from yolo3.preparation import prepare
+from yolo3.run_folder import RunFolder, read_settings
+from yolo3.saving import read_metadata
+from yolo3.training import NotFiniteError, train, write_targets_sheet
+
+PLAIN = AugmentSettings(mosaic=0.0)
+FILES = {
+    "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
+    "state.npz", "findings.txt",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def settings(shapes_set, tmp_path_factory):
+    anchors = tmp_path_factory.mktemp("anchors") / "tiny.txt"
+    write_anchors(anchors, DEFAULT_TINY_ANCHORS)
+    return TrainConfig(
+        anchors=str(anchors), data=shapes_set, input_size=(64, 64), batch_size=4, epochs=3, evaluate_every=1,
+        precision="float32", seed=1,
+    )  # fmt: skip
+
+
+def run(config, folder, resume=False, callbacks=(), prepared=None):
+    """Train and return (result, the lines that were said)."""
+    said = []
+    prepared = prepared or prepare(config)
+    result = train(config, prepared, RunFolder(folder), resume, callbacks, said.append, show_progress=False)
+    return result, said
+
+
+def one_batch(config, **changes):
+    """The settings with all twelve pictures in one batch, without mosaic: a short run."""
+    return dataclasses.replace(config, **{"batch_size": 12, "epochs": 1, "augment": PLAIN, **changes})
+
+
+def rows_of(folder):
+    with open(os.path.join(folder, "log.csv"), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state_of(folder):
+    return RunFolder(folder).load_state()[0]
+
+
+def same(a, b):
+    return len(a) == len(b) and all(np.array_equal(one, other) for one, other in zip(a, b))
+
+
+class Interrupted(Exception):
+    pass
+
+
+class InterruptAt(keras.callbacks.Callback):
+    """Raises in the second batch of an epoch, as a kill would fall anywhere."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.now = epoch, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.epoch and batch == 1:
+            raise Interrupted
+
+
+class Poison(keras.callbacks.Callback):
+    """Makes a weight NaN after a batch of an epoch."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.place, self.epoch = (epoch, batch), None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.place:
+            layer = self.model.get_layer("conv_9")
+            layer.set_weights([array * np.nan for array in layer.get_weights()])
+
+
+class StopAfter(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.logs = epoch, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(logs)
+        if epoch + 1 == self.epoch:
+            self.model.stop_training = True
+
+
+class Backbone(keras.callbacks.Callback):
+    """Keeps a kernel of the backbone at the beginning and after each epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.kernels = [self.kernel()]
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.kernels.append(self.kernel())
+
+    def kernel(self):
+        return self.model.get_layer("conv_3").get_weights()[0]
+
+
+# A whole run
+
+
+@pytest.fixture(scope="module")
+def whole(settings, slim_tiny, eagerly, tmp_path_factory):
+    """Folder, result and words of a run of three epochs, mosaic and averages included."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return str(folder), *run(settings, folder)
+
+
+def test_a_run_leaves_all_its_files_and_no_other(whole):
+    assert set(os.listdir(whole[0])) == FILES
+    for name in ("curves.png", "predictions.png"):
+        assert min(cv2.imread(os.path.join(whole[0], name)).shape[:2]) > 100
+
+
+def test_a_run_writes_down_what_it_worked_with(whole, settings):
+    folder = whole[0]
+    assert read_settings(folder) == settings
+    assert read_class_names(os.path.join(folder, "classes.txt")) == ["circle", "square", "triangle"]
+    np.testing.assert_array_equal(read_anchors(os.path.join(folder, "anchors.txt")), DEFAULT_TINY_ANCHORS)
+
+
+def test_the_log_has_a_row_for_each_epoch_with_all_that_is_measured(whole):
+    rows = rows_of(whole[0])
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    parts = ("xy", "wh", "objectness", "no_object", "class")
+    for row in rows:
+        for prefix in ("", "val_"):
+            values = [float(row[prefix + name]) for name in parts]
+            assert np.isfinite(values).all()
+            assert float(row[prefix + "loss"]) == pytest.approx(sum(values), rel=1e-6)
+        assert 0 <= float(row["AP"]) <= float(row["AP50"]) <= 1
+        assert float(row["images_per_second"]) > 0 and 0 <= float(row["data_wait"]) <= 1
+    assert float(rows[2]["loss"]) < float(rows[0]["loss"])
+    # Nine steps, no burn-in (a twentieth of nine is none); the last is step 8: .02 + .98 (1 + cos(8 pi / 9)) / 2 = .04955
+    assert float(rows[2]["learning_rate"]) == pytest.approx(0.04955e-3, rel=1e-3)
+
+
+def test_the_weights_say_what_they_are(whole, settings):
+    for name in ("best.h5", "last.h5"):
+        metadata = read_metadata(os.path.join(whole[0], name))
+        assert metadata["class_names"] == ["circle", "square", "triangle"]
+        np.testing.assert_array_equal(metadata["anchors"], DEFAULT_TINY_ANCHORS)
+        assert metadata["anchor_mask"] == [[3, 4, 5], [0, 1, 2]]
+        assert metadata["input_shape"] == [64, 64] and metadata["resize"] == "letterbox"
+        assert metadata["model"] == "yolov3-tiny"
+        assert metadata["training"]["settings"]["seed"] == 1
+    assert metadata["training"]["epoch"] == 3
+
+
+def test_the_weights_open_with_keras_alone_and_are_the_averages(whole):
+    model = keras.models.load_model(os.path.join(whole[0], "last.h5"), compile=False)
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    # The state begins with the network's own weights; the saved ones are their averages.
+    kernel, own = model.get_layer("conv_0").get_weights()[0], state_of(whole[0])[0]
+    assert kernel.shape == own.shape and not np.array_equal(kernel, own)
+    np.testing.assert_allclose(kernel, own, atol=0.02)
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(whole):
+    values = [float(row["AP50"]) for row in rows_of(whole[0])]
+    best = read_metadata(os.path.join(whole[0], "best.h5"))["training"]
+    assert best["AP50"] == pytest.approx(max(values)) and best["epoch"] == 1 + int(np.argmax(values))
+    assert whole[1].best_ap50 == max(values)
+    assert whole[1].last_row["epoch"] == 3
+
+
+def test_a_run_says_what_it_does(whole):
+    said = whole[2]
+    assert "yolov3-tiny" in said[0] and "3 classes" in said[0] and "3 epochs of 3 batches of 4" in said[0]
+    assert sum(line.startswith("epoch ") for line in said) == 3
+    assert all("waiting for data" in line and "AP50" in line for line in said if line.startswith("epoch "))
+
+
+# Interrupted, repeated
+
+
+def test_interrupted_and_resumed_gives_the_run_that_was_not_bit_for_bit(whole, settings, tmp_path):
+    with pytest.raises(Interrupted):
+        run(settings, tmp_path / "run", callbacks=[InterruptAt(1)])
+    assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 1
+    result, said = run(read_settings(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert "after epoch 1 of 3" in said[0]
+    assert same(state_of(tmp_path / "run"), state_of(whole[0]))
+    for name in ("best.h5", "last.h5"):
+        networks = [keras.models.load_model(os.path.join(folder, name), compile=False) for folder in (tmp_path / "run", whole[0])]
+        assert same(*(network.get_weights() for network in networks))
+    timing = ("images_per_second", "data_wait", "validation_seconds")
+    rows, expected = (
+        [{key: value for key, value in row.items() if key not in timing} for row in rows_of(folder)]
+        for folder in (tmp_path / "run", whole[0])
+    )
+    assert rows == expected and result.best_ap50 == whole[1].best_ap50
+
+
+def test_a_run_that_is_over_is_resumed_without_a_step(whole, settings):
+    before = state_of(whole[0])
+    result, said = run(settings, whole[0], resume=True)
+    assert same(state_of(whole[0]), before)
+    assert result.last_row["epoch"] == 3 and result.best_ap50 == whole[1].best_ap50
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same(settings, slim_tiny, eagerly, tmp_path):
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        run(one_batch(settings, seed=seed, val_split=0.0, train_list="train"), tmp_path / name)
+    first, again, other = (state_of(tmp_path / name) for name in ("first", "again", "other"))
+    assert same(first, again) and not same(first, other)
+
+
+# What is not finite
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_pictures_and_keeps_the_last_good_files(
+    settings, slim_tiny, eagerly, tmp_path
+):
+    config = dataclasses.replace(settings, epochs=2, augment=PLAIN)
+    prepared = prepare(config)
+    kept = {}
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            kept.update({name: (tmp_path / "run" / name).read_bytes() for name in ("last.h5", "best.h5", "state.npz")})
+
+    with pytest.raises(NotFiniteError) as caught:
+        run(config, tmp_path / "run", callbacks=[Keep(), Poison(1, 0)], prepared=prepared)
+    message = str(caught.value)
+    assert "step 5" in message  # three steps in the first epoch, then the one that spoils and the one that tells
+    named = [item.image_path for item in prepared.train if item.image_path in message]
+    assert len(named) == 4
+    for name, content in kept.items():
+        assert (tmp_path / "run" / name).read_bytes() == content
+    assert len(rows_of(tmp_path / "run")) == 1
+
+
+def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, slim_tiny, eagerly, tmp_path):
+    config = one_batch(settings, epochs=2)
+    with pytest.raises(NotFiniteError, match="step 2 .weights."):
+        run(config, tmp_path / "run", callbacks=[Poison(1, 0)])
+    assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 1
+    assert all(np.isfinite(array).all() for array in state_of(tmp_path / "run"))
+
+
+# Small sets, callbacks, pretrained weights, precision
+
+
+@pytest.fixture(scope="module")
+def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
+    """A run without validation, in batches larger than the set, stopped by a callback before any evaluation."""
+    folder = tmp_path_factory.mktemp("runs") / "stopped"
+    config = one_batch(settings, batch_size=100, epochs=9, evaluate_every=9, val_split=0.0, train_list="train")
+    stop = StopAfter(2)
+    return str(folder), *run(config, folder, callbacks=[stop]), stop
+
+
+def test_a_callback_stops_the_run_and_what_was_learnt_is_kept(stopped):
+    folder, result, said, stop = stopped
+    assert len(rows_of(folder)) == 2 and any("Stopped after epoch 2" in line for line in said)
+    assert RunFolder(folder).load_state()[1]["epoch"] == 2
+    for name in ("best.h5", "last.h5"):
+        assert read_metadata(os.path.join(folder, name))["training"]["epoch"] == 2
+
+
+def test_callbacks_see_the_numbers_of_the_epoch(stopped):
+    assert len(stopped[3].logs) == 2
+    assert {"loss", "xy", "learning_rate"} <= set(stopped[3].logs[0])
+
+
+def test_a_run_without_validation_writes_weights_and_no_predictions(stopped):
+    folder, result, _, _ = stopped
+    assert np.isnan(result.best_ap50) and "AP50" not in result.last_row
+    assert "predictions.png" not in os.listdir(folder)
+
+
+def test_a_batch_larger_than_the_set_holds_the_set_once(stopped):
+    assert "1 batches of 12" in stopped[2][0]
+
+
+def test_pretrained_weights_are_taken_and_the_backbone_is_frozen_at_first(whole, settings, tmp_path):
+    weights = os.path.join(whole[0], "best.h5")
+    backbone = Backbone()
+    config = one_batch(settings, weights=weights, freeze_epochs=1, epochs=2, evaluate_every=2)
+    _, said = run(config, tmp_path / "run", callbacks=[backbone])
+    source = keras.models.load_model(weights, compile=False).get_layer("conv_3").get_weights()[0]
+    begin, frozen, freed = backbone.kernels
+    np.testing.assert_array_equal(begin, source)
+    np.testing.assert_array_equal(frozen, source)
+    assert not np.array_equal(freed, source)
+    assert any("weights for 26 of 26 layers" in line for line in said)  # 13 convolutions, 11 with normalisation: 24
+    assert "Backbone frozen." in said and any(line.startswith("Backbone free") for line in said)
+
+
+def test_weights_that_fit_nowhere_are_refused(settings, slim_tiny, eagerly, tmp_path):
+    from yolo3.saving import save_model
+
+    inputs = keras.Input((8, 8, 3))
+    save_model(keras.Model(inputs, keras.layers.Conv2D(4, 3, name="other")(inputs)), tmp_path / "other.h5", {})
+    with pytest.raises(ValueError, match="other.h5: expected weights that fit yolov3-tiny, found none"):
+        run(one_batch(settings, weights=str(tmp_path / "other.h5")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_in_bfloat16_saves_float32_weights(settings, slim_tiny, eagerly, tmp_path):
+    _, said = run(one_batch(settings, precision="bfloat16"), tmp_path / "run")
+    assert "bfloat16" in said[0]
+    assert np.isfinite(float(rows_of(tmp_path / "run")[0]["val_loss"]))
+    model = keras.models.load_model(tmp_path / "run" / "best.h5", compile=False)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+
+
+def test_the_sheet_of_targets_shows_the_training_pictures(settings, tmp_path):
+    write_targets_sheet(settings, prepare(settings), tmp_path / "targets.png")
+    image = cv2.imread(str(tmp_path / "targets.png"))
+    assert image.shape[0] >= 3 * 64 and image.shape[1] >= 4 * 64  # twelve pictures of 64 pixels, four in a row
+    assert image.std() > 20
+
+
+@pytest.mark.slow
+def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(settings, tmp_path):
+    assert not tf.config.functions_run_eagerly()
+    config = dataclasses.replace(settings, multi_scale=True, burn_in=2)
+    run(config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(config, tmp_path / "run", callbacks=[InterruptAt(2)])
+    run(config, tmp_path / "run", resume=True)
+    assert same(state_of(tmp_path / "run"), state_of(tmp_path / "whole"))
