@@ -63,11 +63,11 @@ def test_a_picture_lies_within_its_region_or_fills_it():
     rng = np.random.default_rng(0)
     policy = replace(OFF, jitter=0.3, flip=0.5)
     for _ in range(50):
-        region = (*rng.integers(0, 30, 2), *rng.integers(20, 60, 2))
-        left, top, width, height = map(float, region)
+        left, top, width, height = map(float, (*rng.integers(0, 30, 2), *rng.integers(20, 60, 2)))
         shape = tuple(map(float, rng.integers(20, 200, 2)))
         units = rng.uniform(size=6)
-        scale_x, scale_y, x, y = transform_of(units, shape, (96.0, 64.0), (left, top, width, height), policy, (0.3, 2.0))
+        region = (left, top, width, height)
+        scale_x, scale_y, x, y = transform_of(units, shape, (96.0, 64.0), region, policy, (0.3, 2.0))
         size = abs(scale_x) * shape[1], scale_y * shape[0]
         x = x - size[0] if scale_x < 0 else x
         assert lies_or_fills(x, size[0], left, width) and lies_or_fills(y, size[1], top, height)
@@ -168,7 +168,8 @@ def test_a_share_of_the_pictures_is_mirrored():
     def first_column(image):
         return int(np.argmax((np.abs(image - COLOURS[3] / 255).max(-1) < 0.25).any(0)))
 
-    columns = [first_column(image) for image, *_ in examples(replace(OFF, flip=0.3), range(100), (50.0, 150.0), first=3)]
+    mirrored = examples(replace(OFF, flip=0.3), range(100), (50.0, 150.0), first=3)
+    columns = [first_column(image) for image, *_ in mirrored]
     # Drawn from column 30 to 110 of 150, so mirrored from 150 - 110 = 40. 100 draws of .3: 30, standard deviation 4.6.
     assert set(columns) == {30, 40}
     assert 15 <= columns.count(40) <= 45
@@ -202,7 +203,8 @@ def test_a_box_outside_the_region_is_left_out():
 
 
 def test_a_mirrored_box_has_its_corners_in_order():
-    moved, _ = move_boxes(tf.constant([[10.0, 20.0, 30.0, 40.0]]), tf.constant([-2.0, 1.0, 100.0, 0.0]), (0.0, 0.0, 100.0, 100.0))
+    box, transform = tf.constant([[10.0, 20.0, 30.0, 40.0]]), tf.constant([-2.0, 1.0, 100.0, 0.0])
+    moved, _ = move_boxes(box, transform, (0.0, 0.0, 100.0, 100.0))
     # 100 - 2 * 30 = 40, 100 - 2 * 10 = 80.
     np.testing.assert_allclose(moved.numpy(), [[40, 20, 80, 40]])
 

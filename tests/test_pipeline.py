@@ -50,7 +50,7 @@ def mean_inside(image, box_cxcywh):
     """Mean colour of a relative box of an image, its outermost tenth left out."""
     height, width = image.shape[:2]
     x, y, w, h = box_cxcywh * [width, height, width, height]
-    rows, columns = slice(int(y - 0.4 * h), int(np.ceil(y + 0.4 * h))), slice(int(x - 0.4 * w), int(np.ceil(x + 0.4 * w)))
+    rows, columns = (slice(int(at - 0.4 * side), int(np.ceil(at + 0.4 * side))) for at, side in ((y, h), (x, w)))
     return image[rows, columns].mean((0, 1))
 
 
@@ -80,7 +80,8 @@ def test_sizes_of_multi_scale_training_are_multiples_of_32_that_change_every_ten
     sizes = batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 0)
     assert sizes.shape == (205, 2) and not (sizes % 32).any()
     assert all(len(np.unique(sizes[start : start + 10], axis=0)) == 1 for start in range(0, 205, 10))
-    # 416 x .75 = 312 is 9.75 cells: 320. 416 x 1.25 = 520: 16.25: 512. 320 x .75 = 240: 7.5, to even: 256. 400: 12.5: 384.
+    # 416 x .75 = 312 is 9.75 cells: 320; x 1.25 = 520, 16.25 cells: 512. 320 x .75 = 240, 7.5 cells, to the even 8: 256;
+    # x 1.25 = 400, 12.5 cells, to the even 12: 384.
     assert {tuple(size) for size in sizes.tolist()} == {(320, 256), (416, 320), (512, 384)}
     assert not np.array_equal(sizes, batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 1))
 
@@ -290,4 +291,5 @@ def test_plain_batches_are_what_detection_sees(tmp_path, annotations, resize):
 
 def test_plain_batches_are_the_same_each_time(annotations):
     dataset = plain_batches(annotations[:3], 2, (64, 64), "letterbox")
-    assert_same([tuple(map(np.asarray, batch)) for batch in dataset], [tuple(map(np.asarray, batch)) for batch in dataset])
+    first, again = ([tuple(map(np.asarray, batch)) for batch in dataset] for _ in range(2))
+    assert_same(first, again)

@@ -36,7 +36,8 @@ def test_targets_are_drawn_in_the_colour_of_their_class():
 
 def test_the_outline_of_a_target_is_where_its_box_is():
     with_box, without = sheet([20, 30, 90, 100, 1]), sheet()
-    rows, columns = np.nonzero((np.abs(with_box - without).max(-1) > 0) & (np.abs(with_box - class_colour(1)).max(-1) <= 3))
+    changed, coloured = (np.abs(with_box - other).max(-1) for other in (without, class_colour(1)))
+    rows, columns = np.nonzero((changed > 0) & (coloured <= 3))
     gap = np.argmax((without != without[0, 0]).any(-1).any(1))  # the margin of the sheet
     assert abs(columns.min() - gap - 20) <= 2 and abs(columns.max() - gap - 90) <= 2
     assert abs(rows.max() - gap - 100) <= 2

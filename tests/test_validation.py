@@ -30,7 +30,9 @@ def eagerly():
 
 @pytest.fixture(scope="module")
 def annotations(shapes_set):
-    return read_dataset(shapes_set, list_name="val", class_names=NAMES).annotations
+    """Four pictures; of the last one those boxes that share no slot, as one slot can answer only one box."""
+    items = read_dataset(shapes_set, list_name="val", class_names=NAMES).annotations
+    return [*items[:3], items[3].select(np.array([1, 2, 5]))]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,6 @@ def test_the_shown_loss_is_free_of_the_floor_of_its_centres():
     terms = {"xy": 2.5, "wh": 1.0, "objectness": 0.5, "no_object": 0.25, "class": 0.125, "xy_floor": 2.0}
     # xy 2.5 - 2 = .5; the sum .5 + 1 + .5 + .25 + .125 = 2.375.
     row = loss_row(terms, "val_")
-    assert row == {
-        "val_loss": 2.375, "val_xy": 0.5, "val_wh": 1.0, "val_objectness": 0.5, "val_no_object": 0.25, "val_class": 0.125
-    }  # fmt: skip
+    parts = {"val_xy": 0.5, "val_wh": 1.0, "val_objectness": 0.5, "val_no_object": 0.25, "val_class": 0.125}
+    assert row == {"val_loss": 2.375} | parts
     assert list(row)[0] == "val_loss" and terms["xy"] == 2.5

@@ -48,17 +48,46 @@ def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tupl
 
 
 def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Return uint8 [h, w, 3]: the picture at ``input_shape`` (height, width), letterboxed on grey or stretched."""
+    """Return uint8 [h, w, 3]: the picture resized to ``input_shape`` (height, width), letterboxed on grey or stretched."""
     new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
-    shrinks = new_height < image.shape[0] and new_width < image.shape[1]
-    resized = cv2.resize(
-        image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    resized = _sample(_reduced(image, input_shape), new_height, new_width)
     if resized.shape[:2] == tuple(input_shape):
         return resized
     canvas = np.full((*input_shape, 3), GREY, np.uint8)
     canvas[top : top + new_height, left : left + new_width] = resized
     return canvas
+
+
+def reduction(smaller_side: int, input_shape) -> int:
+    """Return 1, 2, 4 or 8: by how much a large picture is reduced, by averaging, before it is resized.
+
+    What is left of the smaller side is at least one and a half of the input's larger side, so that pictures of ordinary
+    size are resized as Darknet does, straight from their pixels. The training pipeline decodes by the same rule.
+    """
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or smaller_side // factor >= least_side(input_shape))
+
+
+def least_side(input_shape) -> int:
+    """Return the pixels that the smaller side of a picture keeps at least when it is reduced."""
+    return int(1.5 * max(input_shape))
+
+
+def _reduced(image: np.ndarray, input_shape) -> np.ndarray:
+    factor = reduction(min(image.shape[:2]), input_shape)
+    if factor == 1:
+        return image
+    size = (-(-image.shape[1] // factor), -(-image.shape[0] // factor))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _sample(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize as Darknet's ``resize_image`` does: bilinear, corners on corners, no averaging (src/image.c)."""
+    if image.shape[:2] == (height, width):
+        return image
+    steps = [(old - 1) / max(new - 1, 1) for old, new in ((image.shape[1], width), (image.shape[0], height))]
+    matrix = np.array([[steps[0], 0, 0], [0, steps[1], 0]], np.float64)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _box_transform(image_shape, input_shape, resize):

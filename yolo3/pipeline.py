@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from yolo3.augment import Augmentation, augment
 from yolo3.datasets.annotation import Annotation, image_size
-from yolo3.images import boxes_to_network, read_image, resize_image
+from yolo3.images import boxes_to_network, least_side, read_image, resize_image
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def open_pictures(annotations: list[Annotation], largest_side: int, cache_bytes:
         plain=np.array([_is_plain_jpeg(path) for path in paths]),
         boxes=np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32),
         first_box=np.cumsum([0, *map(len, boxes)]).astype(np.int64),
-        least_side=int(1.5 * largest_side),
+        least_side=least_side((largest_side,)),
     )
     needed = sum(3 * int(np.prod(image_size(path))) for path in paths)
     return _decode_all(store) if needed <= cache_bytes else store

@@ -122,6 +122,8 @@ class Trainer:
         for index in range(count):
             self.network.get_layer(f"conv_{index}").trainable = not frozen
             self.network.get_layer(f"bn_{index}").trainable = not frozen
+        alone = self.strategy.num_replicas_in_sync == 1  # replicas have to meet, which XLA cannot compile
+        self._update = tf.function(self._apply, jit_compile=True) if alone else self._apply
         self._step = tf.function(self._distributed_step)
         self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None)
 
@@ -145,9 +147,12 @@ class Trainer:
             terms = self.batch_terms(outputs, images.shape[1:3], boxes)
             loss = sum(terms[name] for name in TERMS) / self.strategy.num_replicas_in_sync
             loss = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self.optimizer.apply(self._with_decay(gradients, variables), variables)
+        self._update(tape.gradient(loss, [variable.value for variable in variables]))
         return terms
+
+    def _apply(self, gradients):
+        variables = self.network.trainable_variables
+        self.optimizer.apply(self._with_decay(gradients, variables), variables)
 
     def _with_decay(self, gradients, variables):
         """Add the gradient of decay/2 |w|^2 for kernels, scaled as the loss is."""

@@ -147,9 +147,9 @@ class _Run:
         height, width = config.input_size
         pictures = "pictures kept in memory" if store.pixels is not None else "pictures read from disk"
         self.say(
-            f"{prepared.model}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} classes, "
-            f"input {width}x{height}, {self.trainer.precision}; {config.epochs} epochs of {self.steps_per_epoch} batches "
-            f"of {self.batch_size}; {pictures}."
+            f"{prepared.model}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
+            f"classes, input {width}x{height}, {self.trainer.precision}; {config.epochs} epochs of "
+            f"{self.steps_per_epoch} batches of {self.batch_size}; {pictures}."
         )
 
     # One epoch
@@ -212,8 +212,8 @@ class _Run:
     def _not_finite(self, wrong: str, indices, step) -> NotFiniteError:
         names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
         return NotFiniteError(
-            f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; the weights "
-            f"of the last good epoch are in {self.folder.path}; look at these pictures, or lower --learning-rate"
+            f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; the "
+            f"weights of the last good epoch are in {self.folder.path}; look at these pictures, or lower --learning-rate"
         )
 
     def _bar(self, epoch):
