@@ -5,11 +5,14 @@ The functions that code written for keras-yolo3 takes from here come from ``yolo
 
 import sys
 
+LEGACY = (
+    "get_classes", "get_anchors", "create_model", "create_tiny_model", "data_generator", "data_generator_wrapper"
+)  # fmt: skip
+
 
 def __getattr__(name):
     """Find keras-yolo3's functions, importing TensorFlow only when one is asked for."""
-    names = ("get_classes", "get_anchors", "create_model", "create_tiny_model", "data_generator", "data_generator_wrapper")
-    if name in names:
+    if name in LEGACY:
         from yolo3 import legacy
 
         return getattr(legacy, name)

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shapes_set(tmp_path_factory):
-    """Folder of a small set of rendered shapes (Pascal VOC): 12 pictures in the list train, 4 in val, 96 pixels wide."""
+    """Folder of a small set of rendered shapes (Pascal VOC): 12 pictures in the list train, 4 in val, 96 x 96."""
     from yolo3.datasets.shapes import write_shapes
 
     return write_shapes(tmp_path_factory.mktemp("shapes") / "set", num_train=12, num_val=4, image_size=96, seed=3)

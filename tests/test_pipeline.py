@@ -80,8 +80,8 @@ def test_sizes_of_multi_scale_training_are_multiples_of_32_that_change_every_ten
     sizes = batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 0)
     assert sizes.shape == (205, 2) and not (sizes % 32).any()
     assert all(len(np.unique(sizes[start : start + 10], axis=0)) == 1 for start in range(0, 205, 10))
-    # 416 x .75 = 312 is 9.75 cells: 320; x 1.25 = 520, 16.25 cells: 512. 320 x .75 = 240, 7.5 cells, to the even 8: 256;
-    # x 1.25 = 400, 12.5 cells, to the even 12: 384.
+    # 416 x .75 = 312 is 9.75 cells: 320; x 1.25 = 520, 16.25 cells: 512. 320 x .75 = 240, 7.5 cells, to even: 256;
+    # x 1.25 = 400, 12.5 cells, to even: 384.
     assert {tuple(size) for size in sizes.tolist()} == {(320, 256), (416, 320), (512, 384)}
     assert not np.array_equal(sizes, batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 1))
 

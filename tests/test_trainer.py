@@ -259,7 +259,7 @@ def test_nothing_is_taken_from_a_network_of_other_names():
 # State
 
 
-@pytest.mark.parametrize("settings", [{"ema": 0.9, "precision": "float16"}, {"optimizer": "sgd", "accumulate": 2}], ids=str)
+@pytest.mark.parametrize("settings", [{"ema": 0.9, "precision": "float16"}, {"optimizer": "sgd", "accumulate": 2}])
 def test_a_trainer_that_takes_a_state_back_goes_on_as_the_first_did(eagerly, settings):
     trainer = make(**settings)
     train(trainer, 1)

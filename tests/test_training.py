@@ -42,7 +42,7 @@ def settings(shapes_set, tmp_path_factory):
     write_anchors(anchors, DEFAULT_TINY_ANCHORS)
     return TrainConfig(
         anchors=str(anchors), data=shapes_set, input_size=(64, 64), batch_size=4, epochs=3, evaluate_every=1,
-        precision="float32", seed=1,
+        precision="float32", seed=1, augment=PLAIN,
     )  # fmt: skip
 
 
@@ -55,8 +55,8 @@ def run(config, folder, resume=False, callbacks=(), prepared=None):
 
 
 def one_batch(config, **changes):
-    """The settings with all twelve pictures in one batch, without mosaic: a short run."""
-    return dataclasses.replace(config, **{"batch_size": 12, "epochs": 1, "augment": PLAIN, **changes})
+    """The settings with all twelve pictures in one batch: a short run."""
+    return dataclasses.replace(config, **{"batch_size": 12, "epochs": 1, **changes})
 
 
 def rows_of(folder):
@@ -136,7 +136,7 @@ class Backbone(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def whole(settings, slim_tiny, eagerly, tmp_path_factory):
-    """Folder, result and words of a run of three epochs, mosaic and averages included."""
+    """Folder, result and words of a run of three epochs, averages included."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     return str(folder), *run(settings, folder)
 
@@ -233,11 +233,10 @@ def test_a_run_that_is_over_is_resumed_without_a_step(whole, settings):
     assert result.last_row["epoch"] == 3 and result.best_ap50 == whole[1].best_ap50
 
 
-def test_another_seed_gives_other_weights_and_the_same_seed_the_same(settings, slim_tiny, eagerly, tmp_path):
-    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+def test_another_seed_gives_other_weights(settings, slim_tiny, eagerly, tmp_path):
+    for name, seed in (("first", 1), ("other", 2)):  # the same seed gives the same: the test before
         run(one_batch(settings, seed=seed, val_split=0.0, train_list="train"), tmp_path / name)
-    first, again, other = (state_of(tmp_path / name) for name in ("first", "again", "other"))
-    assert same(first, again) and not same(first, other)
+    assert not same(state_of(tmp_path / "first"), state_of(tmp_path / "other"))
 
 
 # What is not finite
@@ -246,7 +245,7 @@ def test_another_seed_gives_other_weights_and_the_same_seed_the_same(settings, s
 def test_a_loss_that_is_not_finite_stops_the_run_with_the_pictures_and_keeps_the_last_good_files(
     settings, slim_tiny, eagerly, tmp_path
 ):
-    config = dataclasses.replace(settings, epochs=2, augment=PLAIN)
+    config = dataclasses.replace(settings, epochs=2)
     prepared = prepare(config)
     kept = {}
 
@@ -350,7 +349,7 @@ def test_the_sheet_of_targets_shows_the_training_pictures(settings, tmp_path):
 @pytest.mark.slow
 def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(settings, tmp_path):
     assert not tf.config.functions_run_eagerly()
-    config = dataclasses.replace(settings, multi_scale=True, burn_in=2)
+    config = dataclasses.replace(settings, multi_scale=True, burn_in=2, augment=AugmentSettings())
     run(config, tmp_path / "whole")
     with pytest.raises(Interrupted):
         run(config, tmp_path / "run", callbacks=[InterruptAt(2)])

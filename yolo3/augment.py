@@ -41,7 +41,7 @@ def _between(unit, low, high):
 
 
 def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
-    """Return float32 [4] (scale_x, scale_y, left, top): picture pixels to canvas pixels; a mirrored one has scale_x < 0.
+    """Return float32 [4] (scale_x, scale_y, left, top): picture to canvas pixels; mirrored where scale_x < 0.
 
     ``units``: float [6] in 0..1. ``region``: (left, top, width, height) of the canvas that the picture has to fill or
     to lie in.

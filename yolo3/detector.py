@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import keras
 import numpy as np
@@ -76,9 +77,10 @@ class Detector:
         ``FileNotFoundError`` and ``ValueError`` naming a picture that cannot be read, ``TypeError`` for an
         array of another kind.
         """
-        if isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4:
-            return [found for _, _, found in self.detect_each(pictures)]
-        return self([pictures])[0]
+        several = isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4
+        batch: Any = pictures if several else [pictures]
+        found = [detections for _, _, detections in self.detect_each(batch)]
+        return found if several else found[0]
 
     def detect_each(
         self, pictures: Iterable[Picture], on_error: Callable[[Picture, Exception], None] | None = None

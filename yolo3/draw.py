@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -477,7 +478,7 @@ def _finish_axes(axes, title: str, has_lines: bool) -> None:
         )
 
 
-def draw_precision_recall(curves: Mapping[str, object], png_path: str | os.PathLike) -> None:
+def draw_precision_recall(curves: Mapping[str, Any], png_path: str | os.PathLike) -> None:
     """Draw precision against recall, one line for each class, and write a PNG.
 
     ``curves``: class name to an object with ``precision`` [K], ``recall`` [K] and ``ap``

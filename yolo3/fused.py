@@ -25,8 +25,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
         if not training:
             outputs, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=inputs, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=self.epsilon, is_training=False
-            )
+                x=inputs, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=self.epsilon,
+                is_training=False,
+            )  # fmt: skip
             return outputs
         empty = tf.zeros([0], tf.float32)
         outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(

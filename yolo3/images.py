@@ -48,7 +48,7 @@ def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tupl
 
 
 def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Return uint8 [h, w, 3]: the picture resized to ``input_shape`` (height, width), letterboxed on grey or stretched."""
+    """Return uint8 [h, w, 3]: the picture in ``input_shape`` (height, width), letterboxed on grey or stretched."""
     new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
     resized = _sample(_reduced(image, input_shape), new_height, new_width)
     if resized.shape[:2] == tuple(input_shape):

@@ -537,7 +537,7 @@ def coco_results(truths: Sequence, detections: Sequence[Detections], class_names
         result["precision"],
         result["recall"],
     )  # [T, R, C, area, max dets], [T, C, area, max dets]
-    numbers = {
+    numbers: dict = {
         "AP": _valid_mean(precision[..., 0, -1]),
         "AP50": _valid_mean(precision[0, ..., 0, -1]),
         "AP75": _valid_mean(precision[5, ..., 0, -1]),

@@ -69,7 +69,7 @@ class PictureStore:
 
 
 def decode_jpeg(path, least_side: int):
-    """Return the picture uint8 [h, w, 3], decoded at 1/2, 1/4 or 1/8 while its smaller side stays above ``least_side``."""
+    """Return the picture uint8 [h, w, 3], at 1/2, 1/4 or 1/8 if its smaller side keeps ``least_side`` pixels."""
     content = tf.io.read_file(path)
     side = tf.reduce_min(tf.image.extract_jpeg_shape(content)[:2])
     choice = sum(tf.cast(side // ratio >= least_side, tf.int32) for ratio in (2, 4, 8))
@@ -99,7 +99,7 @@ def _relative_boxes(annotation: Annotation) -> np.ndarray:
 
 
 def open_pictures(annotations: list[Annotation], largest_side: int, cache_bytes: int) -> PictureStore:
-    """Prepare pictures for training at up to ``largest_side`` pixels; decode them into memory if ``cache_bytes`` suffice."""
+    """Prepare pictures for an input of up to ``largest_side`` pixels; decode them into ``cache_bytes`` if they fit."""
     boxes = [_relative_boxes(annotation) for annotation in annotations]
     paths = [annotation.image_path for annotation in annotations]
     store = PictureStore(

@@ -64,11 +64,13 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     mask = check_anchor_mask(config.anchor_mask, len(anchors))
     model = choose_model(config, len(anchors))
     sets, notes = _read_sets(config)
-    limits = {"anchors": anchors, "anchor_mask": mask, "input_shape": config.input_size, "resize": config.resize}
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
-        found = checks.check_dataset(dataset, **limits, train=index == 0, progress=progress)
+        found = checks.check_dataset(
+            dataset, anchors=anchors, anchor_mask=mask, input_shape=config.input_size, resize=config.resize,
+            train=index == 0, progress=progress,
+        )  # fmt: skip
         findings += found
         usable, left_out = checks.usable_annotations(dataset, found)
         kept.append(usable)
@@ -107,10 +109,10 @@ def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
         notes.append(f"No --data given: training on the embedded data set of rendered shapes ({path}).")
     sources = _sources(config, path, data_format, notes)
     names = read_class_names(config.classes) if config.classes else None
-    sets = [formats.read_dataset(*source[:2], names, source[2]) for source in sources]
+    sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
     if names is None and len({tuple(part.class_names) for part in sets}) > 1:
         names = list(dict.fromkeys(name for part in sets for name in part.class_names))
-        sets = [formats.read_dataset(*source[:2], names, source[2]) for source in sources]
+        sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
     for part in sets:
         notes.append(f"{part.name}: {len(part.annotations)} pictures ({part.format}).")
     return sets, notes

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class RunFolder:
         temporary = self.file(f".{STATE}.{os.getpid()}")
         try:
             with open(temporary, "wb") as file:
-                named = {f"array_{index}": array for index, array in enumerate(arrays)}
+                named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
                 np.savez(file, progress=np.array(json.dumps(progress)), **named)
             os.replace(temporary, self.file(STATE))
         finally:

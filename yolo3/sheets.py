@@ -32,15 +32,15 @@ def draw_targets(images, targets, class_names: list[str]) -> np.ndarray:
                 labels.append(f"{names} {stride}/{anchor}")
                 colours.append(class_colour(int(np.argmax(slot[5:]))))
         picture = np.round(image * 255).astype(np.uint8)
-        boxes = np.array(boxes, np.float32).reshape(-1, 4)
-        pictures.append(draw_boxes(picture, boxes, np.arange(len(boxes)), labels, colours=colours))
+        corners = np.array(boxes, np.float32).reshape(-1, 4)
+        pictures.append(draw_boxes(picture, corners, np.arange(len(boxes)), labels, colours=colours))
     return contact_sheet(pictures, cell=max(images.shape[1:3]))
 
 
 def draw_predictions(
     annotations: list[Annotation], detections: list[Detections], class_names: list[str], most: int = 12
 ) -> np.ndarray:
-    """Return a sheet uint8 RGB of up to ``most`` pictures, evenly drawn, with truth dashed and predictions in colour."""
+    """Return a sheet uint8 RGB of up to ``most`` pictures, evenly drawn; truth dashed, predictions in colour."""
     chosen = np.unique(np.linspace(0, len(annotations) - 1, most).round().astype(int))
     pictures, titles = [], []
     for index in chosen:

@@ -213,7 +213,8 @@ class _Run:
         names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
         return NotFiniteError(
             f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; the "
-            f"weights of the last good epoch are in {self.folder.path}; look at these pictures, or lower --learning-rate"
+            f"weights of the last good epoch are in {self.folder.path}; look at these pictures, or lower "
+            "--learning-rate"
         )
 
     def _bar(self, epoch):

@@ -71,7 +71,8 @@ def start_tensorflow() -> None:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            for gpu in tf.config.list_physical_devices("GPU"):  # take memory as it is needed, not all at once
+                tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextlib.contextmanager

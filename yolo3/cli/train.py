@@ -172,8 +172,8 @@ def _resumed(path: str):
 
     config = run_folder.read_settings(path)
     folder = run_folder.RunFolder(path)
-    own = {"anchors": str(folder.file(run_folder.ANCHORS)), "classes": str(folder.file(run_folder.CLASSES))}
-    return dataclasses.replace(config, **own), folder
+    anchors, classes = (str(folder.file(name)) for name in (run_folder.ANCHORS, run_folder.CLASSES))
+    return dataclasses.replace(config, anchors=anchors, classes=classes), folder
 
 
 def _prepare(config: TrainConfig, list_all: bool):
