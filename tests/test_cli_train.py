@@ -18,7 +18,7 @@ TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
 FULL = str(ROOT / "model_data" / "yolo_anchors.txt")
 # These say what to do, not how to train: tests of their own are below.
 ACTIONS = {"help", "resume", "check_only"}
-VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
+VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2", "saturation": "2", "exposure": "2"}
 
 
 def options():
@@ -65,7 +65,7 @@ def test_options_that_are_not_given_leave_the_defaults():
     assert config_from({"anchors": "/a.txt", "data": "/d"}) == TrainConfig(anchors="/a.txt", data="/d")
 
 
-@pytest.mark.parametrize("anchors, size, epochs", [(TINY, (192, 192), 12), (FULL, (160, 160), 6)])
+@pytest.mark.parametrize("anchors, size, epochs", [(TINY, (192, 192), 12), (FULL, (128, 128), 7)])
 def test_the_embedded_set_has_settings_of_its_own_that_options_override(anchors, size, epochs):
     config = config_from({"anchors": anchors})
     assert (config.input_size, config.epochs, config.augment.mosaic) == (size, epochs, 0.0)
@@ -166,7 +166,7 @@ def test_the_end_names_weights_curves_predictions_and_what_to_type_next(finished
     for name in ("best.h5", "last.h5", "curves.png", "log.csv", "predictions.png"):
         assert str(run / name) in end and (run / name).is_file()
     assert f"yolo3 detect --weights {run / 'best.h5'} PICTURES_OR_FOLDERS" in end
-    assert f"yolo3 evaluate --weights {run / 'best.h5'} --data {shapes_set}" in end
+    assert f"yolo3 evaluate --weights {run / 'best.h5'} --data {shapes_set} --list val" in end
 
 
 def test_a_run_says_where_it_is_before_it_starts(finished):

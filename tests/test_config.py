@@ -63,8 +63,28 @@ def test_the_augmentation_of_the_settings_is_that_of_the_pipeline():
         ({"learning_rate": 0.0}, "learning_rate: expected a positive number"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
         ({"val_split": 1.0}, "val_split: expected a share"),
+        ({"burn_in": -1}, "burn_in: expected 0 or more, got -1"),
+        ({"freeze_epochs": -1}, "freeze_epochs: expected 0 or more"),
+        ({"workers": -2}, "workers: expected 0 or more"),
+        ({"weight_decay": -0.1}, "weight_decay: expected 0 or more"),
+        ({"ema": 1.0}, "ema: expected a momentum from 0 to below 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_name_of_the_setting(wrong, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(anchors="a.txt", **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"jitter": 1.0}, "jitter: expected a share from 0 to below 1, got 1.0"),
+        ({"saturation": 0.0}, "saturation: expected the largest factor, at least 1"),
+        ({"exposure": 0.5}, "exposure: expected the largest factor"),
+        ({"zoom": (0.0, 1.0)}, "zoom: expected a smallest and a largest factor"),
+        ({"mosaic_zoom": (2.0, 1.0)}, "mosaic_zoom: expected a smallest and a largest factor"),
+    ],
+)
+def test_variation_that_would_divide_by_zero_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        AugmentSettings(**wrong)

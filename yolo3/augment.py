@@ -113,20 +113,20 @@ def distort_colours(image, units, policy: Augmentation):
     return tf.clip_by_value(image, 0.0, 1.0)
 
 
-def augment(load, indices, canvas_shape, seed, policy: Augmentation):
+def augment(load, indices, canvas_shape, seed, policy: Augmentation, mosaic=None):
     """Return (image float32 [H, W, 3] 0..1, boxes float32 [N, 5], used): one training example.
 
     ``load``: function from an index to (uint8 picture [h, w, 3], boxes [N, 5]: relative corners and class id).
     ``indices``: int [4]; the first is the picture, the others complete a mosaic. ``canvas_shape``: (height, width),
-    float. ``seed``: int [2]. The boxes come back as (x, y, w, h, class id), relative to the canvas. ``used``: how many
-    of the indices were.
+    float. ``seed``: int [2]. ``mosaic``: its probability, by default the policy's. The boxes come back as (x, y, w, h,
+    class id), relative to the canvas. ``used``: how many of the indices were.
     """
     units = tf.random.stateless_uniform([32], seed)
     height, width = canvas_shape
     if policy.mosaic:
         parts = lambda: _mosaic(load, indices, canvas_shape, units, policy)  # noqa: E731
         whole = lambda: _single(load, indices[0], canvas_shape, units, policy)  # noqa: E731
-        image, boxes, used = tf.cond(units[0] < policy.mosaic, parts, whole)
+        image, boxes, used = tf.cond(units[0] < (policy.mosaic if mosaic is None else mosaic), parts, whole)
     else:
         image, boxes, used = _single(load, indices[0], canvas_shape, units, policy)
     image = distort_colours(image / 255.0, units[27:32], policy)

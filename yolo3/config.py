@@ -30,6 +30,17 @@ class AugmentSettings:
     mosaic_zoom: tuple[float, float] = (0.6, 1.4)
     plain_share: float = 0.15
 
+    def __post_init__(self):
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter: expected a share from 0 to below 1, got {self.jitter}")
+        for name in ("saturation", "exposure"):
+            if not getattr(self, name) >= 1:
+                raise ValueError(f"{name}: expected the largest factor, at least 1, got {getattr(self, name)}")
+        for name in ("zoom", "mosaic_zoom"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: expected a smallest and a largest factor above 0, got {low} {high}")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -87,6 +98,11 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("burn_in", "freeze_epochs", "workers", "weight_decay", "clip_norm"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise ValueError(f"ema: expected a momentum from 0 to below 1, got {self.ema}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate}")
         if not 0 <= self.val_split < 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from yolo3.datasets.annotation import Annotation, bad_id_message, replace_file
-from yolo3.datasets.coco import load_json
+from yolo3.datasets.coco import category_name, load_json, usable_categories
 from yolo3.detector import Detector
 from yolo3.metrics import Detections, coco_detections_json, coco_results
 
@@ -94,7 +94,9 @@ def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> t
         return None
     contents = {source: load_json(source) for source in sources}
     categories = {
-        str(item["name"]): item["id"] for content in contents.values() for item in content["categories"]
+        category_name(item): item["id"]
+        for content in contents.values()
+        for item in usable_categories(content)
     }
     images = {source: _ids_by_name(content) for source, content in contents.items()}
     image_ids = [_image_id(images[annotation.source], annotation.image_path) for annotation in annotations]

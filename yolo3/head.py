@@ -75,7 +75,8 @@ def yolo_head(feats, anchors, num_classes, input_shape, calc_loss=False, scale_x
     the input), ``box_confidence`` [B, H, W, A, 1] and ``box_class_probs`` [B, H, W, A, C], float32. With
     ``calc_loss=True``: the cell grid [H, W, 1, 2], raw output [B, H, W, A, 5 + C], ``box_xy`` and ``box_wh``.
     """
-    raw = split_anchors(feats, len(anchors), num_classes)
+    anchors = ops.convert_to_tensor(anchors, "float32")
+    raw = split_anchors(feats, anchors.shape[0], num_classes)
     box_xy, box_wh = decode_boxes(raw, anchors, input_shape, scale_x_y)
     if calc_loss:
         return cell_grid(ops.shape(raw)[1:3]), raw, box_xy, box_wh

@@ -162,25 +162,50 @@ def training_batches(
     scales: tuple[float, ...] = (),
     workers: int | None = None,
 ) -> tf.data.Dataset:
-    """Return one epoch of batches (images, boxes, indices).
+    """Return the batches of one epoch; see :func:`run_batches`."""
+    return run_batches(store, batch_size, input_shape, policy, seed, range(epoch, epoch + 1), scales, workers)
+
+
+def run_batches(
+    store: PictureStore,
+    batch_size: int,
+    input_shape: tuple[int, int],
+    policy: Augmentation,
+    seed: int,
+    epochs: range,
+    scales: tuple[float, ...] = (),
+    workers: int | None = None,
+    plain_from: float = float("inf"),
+) -> tf.data.Dataset:
+    """Return the batches (images, boxes, indices) of several epochs, one after the other.
 
     ``images``: float32 [B, H, W, 3] 0..1. ``boxes``: float32 [B, T, 5] (x, y, w, h relative, class id), rows of zeros
     are padding. ``indices``: int64 [B, 4], the pictures in each example, -1 for none. ``scales``: factors of the input
-    size in multi-scale training.
+    size in multi-scale training. ``plain_from``: the epoch from which on there is no mosaic.
     """
-    order = epoch_order(len(store.paths), batch_size, seed, epoch)
-    others = np.random.default_rng([seed, epoch, 2]).integers(0, len(store.paths), (len(order), 3))
-    quads = tf.constant(np.concatenate([order[:, None], others], 1))
-    sizes = tf.constant(batch_sizes_of_input(len(order) // batch_size, input_shape, scales, seed, epoch))
-    load, mix = store.loader(), seed * 100_003 + epoch
+    load, count = store.loader(), len(store.paths)
 
-    def example(position):
-        canvas = tf.unstack(sizes[position // batch_size])
-        image, boxes, used = augment(load, quads[position], canvas, tf.stack([mix, position]), policy)
-        image = tf.ensure_shape(image, [None, None, 3])
-        return image, boxes, tf.where(tf.range(4) < used, quads[position], -1)
+    def plan(epoch):
+        """Everything that is drawn for an epoch outside the pictures: (indices, size, seed, mosaic) by example."""
+        order = epoch_order(count, batch_size, seed, epoch)
+        others = np.random.default_rng([seed, epoch, 2]).integers(0, count, (len(order), 3))
+        sizes = batch_sizes_of_input(len(order) // batch_size, input_shape, scales, seed, epoch)
+        seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
+        mosaic = np.full(len(order), policy.mosaic if epoch < plain_from else 0.0, np.float32)
+        return np.concatenate([order[:, None], others], 1), np.repeat(sizes, batch_size, 0), seeds, mosaic
 
-    dataset = tf.data.Dataset.range(len(order)).map(example, num_parallel_calls=workers or tf.data.AUTOTUNE)
+    def examples_of(epoch):
+        columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.float32, tf.int64, tf.float32])
+        shapes = ([None, 4], [None, 2], [None, 2], [None])
+        return tf.data.Dataset.from_tensor_slices(tuple(map(tf.ensure_shape, columns, shapes)))
+
+    def example(indices, size, picture_seed, mosaic):
+        image, boxes, used = augment(load, indices, tf.unstack(size), picture_seed, policy, mosaic)
+        return tf.ensure_shape(image, [None, None, 3]), boxes, tf.where(tf.range(4) < used, indices, -1)
+
+    plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
+    dataset = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(plain(examples_of))
+    dataset = dataset.map(plain(example), num_parallel_calls=workers or tf.data.AUTOTUNE)
     return _batched(dataset, batch_size).prefetch(2)
 
 

@@ -30,7 +30,10 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a run trains with. ``anchors``: float32 [A, 2]. ``notes``: lines to tell the user."""
+    """What a run trains with. ``anchors``: float32 [A, 2]. ``notes``: lines to tell the user.
+
+    ``val_source``: (path, list name or None) of a validation set of its own.
+    """
 
     train: list[Annotation]
     val: list[Annotation]
@@ -40,6 +43,7 @@ class Prepared:
     model: str
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    val_source: tuple[str, str | None] | None = None
 
 
 def choose_model(config: TrainConfig, num_anchors: int) -> str:
@@ -63,7 +67,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     anchors = read_anchors(config.anchors)
     mask = check_anchor_mask(config.anchor_mask, len(anchors))
     model = choose_model(config, len(anchors))
-    sets, notes = _read_sets(config)
+    sets, notes, val_source = _read_sets(config)
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
@@ -85,7 +89,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     train, val = _split(config, kept, notes)
     findings += checks.check_overlap(train, val)
     _require_boxes(train, sets[0].name)
-    return Prepared(train, val, sets[0].class_names, anchors, mask, model, findings, notes)
+    return Prepared(train, val, sets[0].class_names, anchors, mask, model, findings, notes, val_source)
 
 
 def _refuse_shifted_ids(errors: list[Finding]) -> None:
@@ -100,9 +104,12 @@ def _require_boxes(train: list[Annotation], name: str) -> None:
         raise ValueError(f"{name}: expected at least one box to train on, got none in {len(train)} pictures")
 
 
-def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
-    """Return the training set, and the validation set if it is one of its own, with the same class names."""
-    notes = []
+def _read_sets(config: TrainConfig):
+    """Return (sets, notes, source of the validation set): the training set, and the validation set if there is one.
+
+    Both have the same class names.
+    """
+    notes: list[str] = []
     path, data_format = config.data, config.format
     if path is None:
         path, data_format = shapes_folder(), "voc"
@@ -115,7 +122,7 @@ def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
         sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
     for part in sets:
         notes.append(f"{part.name}: {len(part.annotations)} pictures ({part.format}).")
-    return sets, notes
+    return sets, notes, (sources[1][0], sources[1][2]) if len(sources) == 2 else None
 
 
 def _sources(config, path, data_format, notes):

@@ -123,9 +123,9 @@ class Trainer:
             self.network.get_layer(f"conv_{index}").trainable = not frozen
             self.network.get_layer(f"bn_{index}").trainable = not frozen
         alone = self.strategy.num_replicas_in_sync == 1  # replicas have to meet, which XLA cannot compile
-        self._update = tf.function(self._apply, jit_compile=True) if alone else self._apply
-        self._step = tf.function(self._distributed_step)
-        self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None)
+        self._update = tf.function(self._apply, jit_compile=True, autograph=False) if alone else self._apply
+        self._step = tf.function(self._distributed_step, autograph=False)
+        self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None, autograph=False)
 
     def train_step(self, images, boxes, rate: float) -> dict:
         """Learn from a batch at a learning rate; return the terms of the loss as tensors.

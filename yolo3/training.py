@@ -6,12 +6,11 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3 import run_folder
@@ -19,7 +18,7 @@ from yolo3.augment import Augmentation
 from yolo3.config import PATHS, TrainConfig
 from yolo3.draw import draw_training_curves, write_image
 from yolo3.losses import TERMS
-from yolo3.pipeline import open_pictures, spare_memory, training_batches
+from yolo3.pipeline import open_pictures, run_batches, spare_memory, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
 from yolo3.saving import load_network, save_model
@@ -92,6 +91,7 @@ class _Run:
         frozen_epochs = self._frozen_epochs()
         store = self._open_store()
         self._describe(store)
+        batches = self._batches(store, first)
         self.callbacks.on_train_begin()
         frozen = False
         for epoch in range(first, self.config.epochs):
@@ -99,7 +99,7 @@ class _Run:
                 frozen = not frozen
                 self.trainer.set_frozen(frozen)
                 self.say("Backbone frozen." if frozen else "Backbone free: all layers learn from here on.")
-            row = self._run_epoch(store, epoch)
+            row = self._run_epoch(batches, epoch)
             self._finish_epoch(epoch, row)
             if getattr(self.trainer.network, "stop_training", False):
                 self.say(f"Stopped after epoch {epoch + 1}, as a callback asked.")
@@ -154,29 +154,23 @@ class _Run:
 
     # One epoch
 
-    def _policy(self, epoch: int) -> Augmentation:
-        """Return how pictures vary in an epoch; the last part of a run goes without mosaic."""
-        settings = dataclasses.asdict(self.config.augment)
-        plain_from = self.config.epochs * (1 - settings.pop("plain_share"))
-        if epoch >= plain_from:
-            settings["mosaic"] = 0.0
-        return Augmentation(**settings)
-
-    def _batches(self, store, epoch: int) -> tf.data.Dataset:
+    def _batches(self, store, first: int) -> Iterator:
+        """Return the batches from an epoch to the end of the run; its last part goes without mosaic."""
         config = self.config
-        scales = MULTI_SCALES if config.multi_scale else ()
-        return training_batches(
-            store, self.batch_size, config.input_size, self._policy(epoch), config.seed, epoch, scales,
-            config.workers or None,
+        plain_from = config.epochs * (1 - config.augment.plain_share)
+        return iter(
+            run_batches(
+                store, self.batch_size, config.input_size, _policy(config), config.seed, range(first, config.epochs),
+                MULTI_SCALES if config.multi_scale else (), config.workers or None, plain_from,
+            )
         )  # fmt: skip
 
-    def _run_epoch(self, store, epoch: int) -> dict:
+    def _run_epoch(self, batches: Iterator, epoch: int) -> dict:
         """Learn from every picture once; return the row for the log."""
         self.callbacks.on_epoch_begin(epoch)
         totals = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
         start, waited = time.perf_counter(), 0.0
         bar = self._bar(epoch)
-        batches = iter(self._batches(store, epoch))
         for index in range(self.steps_per_epoch):
             asked = time.perf_counter()
             images, boxes, indices = next(batches)
@@ -308,14 +302,17 @@ def _without_folders(config: TrainConfig) -> dict:
     return settings | {name: os.path.basename(path) for name, path in paths.items()}
 
 
+def _policy(config: TrainConfig) -> Augmentation:
+    settings = dataclasses.asdict(config.augment)
+    settings.pop("plain_share")
+    return Augmentation(**settings)
+
+
 def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, pictures: int = 12) -> None:
     """Draw training examples with the targets that the network is given for them."""
     store = open_pictures(prepared.train, max(config.input_size), 0)
-    settings = dataclasses.asdict(config.augment)
-    settings.pop("plain_share")
     count = min(pictures, len(prepared.train))
-    policy = Augmentation(**settings)
-    images, boxes, _ = next(iter(training_batches(store, count, config.input_size, policy, config.seed, 0)))
+    images, boxes, _ = next(iter(training_batches(store, count, config.input_size, _policy(config), config.seed, 0)))
     height, width = config.input_size
     rows = boxes.numpy()
     half = rows[..., 2:4] / 2

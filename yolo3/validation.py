@@ -26,7 +26,7 @@ class Validator:
         config = trainer.config
         self._input_shape, self._resize = config.input_size, config.resize
         self._batches = plain_batches(annotations, config.batch_size, config.input_size, config.resize)
-        self._forward = tf.function(self._forward_batch, reduce_retracing=True)
+        self._forward = tf.function(self._forward_batch, reduce_retracing=True, autograph=False)
 
     def _forward_batch(self, images, boxes):
         trainer = self.trainer

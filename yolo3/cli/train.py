@@ -163,7 +163,7 @@ def _run(options: dict) -> int:
     except KeyboardInterrupt:
         print(f"\nInterrupted. Go on with: yolo3 train --resume {folder.path}")
         return 130
-    print(_farewell(config, prepared, result))
+    print(_farewell(prepared, result))
     return 0
 
 
@@ -222,7 +222,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _farewell(config: TrainConfig, prepared, result) -> str:
+def _farewell(prepared, result) -> str:
     from yolo3 import run_folder
 
     path = result.folder.file
@@ -237,8 +237,9 @@ def _farewell(config: TrainConfig, prepared, result) -> str:
     if prepared.val:
         lines += [f"Predictions  {path(run_folder.PREDICTIONS)}"]
     lines += ["", "Next:", f"  yolo3 detect --weights {best} PICTURES_OR_FOLDERS"]
-    data = config.data or os.path.dirname(os.path.dirname(prepared.train[0].image_path))
-    lines += [f"  yolo3 evaluate --weights {best} --data {data}"]
+    if prepared.val_source:
+        path, list_name = prepared.val_source
+        lines += [f"  yolo3 evaluate --weights {best} --data {path}" + (f" --list {list_name}" if list_name else "")]
     return "\n".join(lines)
 
 

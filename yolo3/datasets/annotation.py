@@ -6,6 +6,7 @@ from its header, and files replaced atomically.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import filecmp
 import logging
@@ -166,13 +167,35 @@ def require_list(path: str, list_name: str, names: Iterable[str]) -> None:
 
 
 def read_text(path: str) -> str:
-    """Text of a file, with or without a byte order mark; what is not UTF-8 is read as Latin-1."""
+    """Text of a file, with or without a byte order mark; what is not UTF-8 (or, by its mark, UTF-16) is read
+    as Latin-1.
+    """
     with open(path, "rb") as file:
-        content = file.read()
+        return decode_text(file.read())
+
+
+def decode_text(content: bytes) -> str:
+    """Text of the bytes of a file, as `read_text` reads it. PowerShell's `>` writes UTF-16."""
+    if is_utf16(content):
+        return content.decode("utf-16", "replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def is_utf16(content: bytes) -> bool:
+    """Whether bytes begin with the byte order mark of UTF-16."""
+    return content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def text_head(path: str, size: int) -> str:
+    """Text of the first `size` bytes of a file; "" for files that are no text, such as pictures."""
+    with open(path, "rb") as file:
+        head = file.read(size)
+    if is_utf16(head):
+        return head.decode("utf-16", "ignore")
+    return "" if b"\0" in head else head.decode("utf-8", "replace").lstrip("\ufeff")
 
 
 def read_lines(path: str) -> list[str]:
@@ -426,19 +449,32 @@ class PictureIndex:
     def _nearest(self, name: str, candidates: list[str], near: str) -> str | None:
         if len(candidates) < 2:
             return candidates[0] if candidates else None
-        ranked = sorted((_distance_rank(path, near), path) for path in candidates)
+        ranked = sorted((_picture_rank(path, near), path) for path in candidates)
         if ranked[0][0] == ranked[1][0]:
             self.ambiguous.append((name, ranked[0][1]))
         return ranked[0][1]
 
 
-def _distance_rank(path: str, near: str) -> tuple[int, bool, int]:
-    """Sorts pictures by shared folders with `near`, usual folder names first, then the suffix."""
-    parts = os.path.dirname(os.path.abspath(path)).split(os.sep)
-    target = os.path.dirname(os.path.abspath(near)).split(os.sep)
+def folder_distance(path: str, near: str) -> tuple[int, int]:
+    """Sorts files by how their folders agree with those of `near`: from the top first, then from the bottom
+    (pictures/monday/1.jpg and xml/monday/1.xml).
+    """
+    parts, target = _folders(path), _folders(near)
     shared = len(os.path.commonprefix([parts, target]))
-    unusual = len(parts) > shared and not any(part.lower() in _PICTURE_FOLDERS for part in parts[shared:])
-    return -shared, unusual, IMAGE_SUFFIXES.index(os.path.splitext(path)[1].lower())
+    tail = len(os.path.commonprefix([parts[:shared - 1:-1], target[:shared - 1:-1]]))
+    return -shared, -tail
+
+
+def _folders(path: str) -> list[str]:
+    return os.path.dirname(os.path.abspath(path)).split(os.sep)
+
+
+def _picture_rank(path: str, near: str) -> tuple[int, int, bool, int]:
+    """Sorts pictures by shared folders with `near`, usual folder names first, then the suffix."""
+    above, below = folder_distance(path, near)
+    own = _folders(path)[-above:]
+    unusual = bool(own) and not any(part.lower() in _PICTURE_FOLDERS for part in own)
+    return above, below, unusual, IMAGE_SUFFIXES.index(os.path.splitext(path)[1].lower())
 
 
 def ambiguity_findings(index: PictureIndex, where: str) -> list[Finding]:
@@ -462,11 +498,13 @@ class ListedPaths:
 
     Tried in this order: as an absolute path, below the text file's folder, below the current folder, below
     the three folders above the text file (Darknet's lists are written from its own folder), and last by file
-    name anywhere below the text file's folder, when just one picture there has that name.
+    name anywhere below `root` (the text file's folder, unless a data folder is given), when just one picture
+    there has that name.
     """
 
-    def __init__(self, text_file: str):
+    def __init__(self, text_file: str, root: str | None = None):
         self.folder = os.path.dirname(os.path.abspath(text_file))
+        self.root = root if root is not None and os.path.isdir(root) else self.folder
         self._index: PictureIndex | None = None
 
     def find(self, entry: str) -> str | None:
@@ -477,7 +515,7 @@ class ListedPaths:
                 if os.path.isfile(path):
                     return path
         if self._index is None:
-            self._index = PictureIndex(self.folder)
+            self._index = PictureIndex(self.root)
         return self._index.find_unique(entry)
 
     def _bases(self) -> list[str]:

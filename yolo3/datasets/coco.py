@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from yolo3.datasets.annotation import (
     Annotation,
     Box,
@@ -129,7 +131,9 @@ def load_json(path: str) -> dict[str, Any]:
             raise ValueError(
                 f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}"
             )
-    content.setdefault("annotations", [])
+    content["annotations"] = content.get("annotations") or []
+    if not isinstance(content["annotations"], list):
+        raise ValueError(f"{path}: expected 'annotations' to be a list, got {_short(content['annotations'])}")
     return content
 
 
@@ -195,11 +199,11 @@ class _Reader:
     def _class_ids(self, content: dict[str, Any]) -> dict[Any, int | None]:
         """Category id to class id; None for a category that is not among the class names (reported once)."""
         counts = Counter(
-            entry.get("category_id") for entry in content["annotations"] if isinstance(entry, dict)
+            entry["category_id"] for entry in content["annotations"] if _has_id(entry, "category_id")
         )
         ids: dict[Any, int | None] = {}
-        for category in _categories(content):
-            name = str(category.get("name"))
+        for category in usable_categories(content):
+            name = category_name(category)
             ids[category["id"]] = self.class_names.index(name) if name in self.class_names else None
             count = counts.get(category["id"], 0)
             if ids[category["id"]] is None and count:
@@ -212,11 +216,7 @@ class _Reader:
     def _images_by_id(self, images: Iterable[Any]) -> dict[Any, dict[str, Any]]:
         by_id: dict[Any, dict[str, Any]] = {}
         for image in images:
-            if (
-                not isinstance(image, dict)
-                or "id" not in image
-                or not isinstance(image.get("file_name"), str)
-            ):
+            if not _has_id(image, "id") or not isinstance(image.get("file_name"), str):
                 self._report("bad-line", f"expected an image with 'id' and 'file_name', got {_short(image)}")
             elif image["id"] in by_id:
                 self._report(
@@ -227,14 +227,15 @@ class _Reader:
         return by_id
 
     def _add_box(self, entry: Any, ids: dict[Any, int | None], boxes: dict[Any, list[Box]]) -> None:
-        if not isinstance(entry, dict) or entry.get("image_id") not in boxes:
+        if not _has_id(entry, "image_id") or entry["image_id"] not in boxes:
             self._report("unknown-image", f"expected an annotation of one of the images, got {_short(entry)}")
-        elif entry.get("category_id") not in ids:
+        elif not _has_id(entry, "category_id") or entry["category_id"] not in ids:
             self._report("unknown-class", f"expected one of the category ids, got {_short(entry)}")
-        elif (xyxy := parse_bbox(entry.get("bbox"))) is None:
+        elif (xyxy := parse_bbox(entry.get("bbox")) or _around_polygons(entry.get("segmentation"))) is None:
             self._report("bad-box", f"expected 'bbox': [x, y, width, height], got {_short(entry)}")
         elif (class_id := ids[entry["category_id"]]) is not None:
-            boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=bool(entry.get("iscrowd"))))
+            crowd = str(entry.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
+            boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=crowd))
 
     def _build(self, image: dict[str, Any], boxes: list[Box]) -> Annotation | None:
         picture = self._find_picture(image["file_name"])
@@ -274,17 +275,43 @@ def parse_bbox(bbox: Any) -> tuple[float, float, float, float] | None:
     return (x, y, x + width, y + height) if all(map(math.isfinite, (x, y, width, height))) else None
 
 
-def _categories(content: dict[str, Any]) -> list[dict[str, Any]]:
+def _around_polygons(polygons: Any) -> tuple[float, float, float, float] | None:
+    """x_min, y_min, x_max, y_max of polygons [[x1, y1, x2, y2, ...], ...]; None for anything else, such as
+    run lengths.
+    """
+    try:
+        points = np.array([float(value) for polygon in polygons for value in polygon]).reshape(-1, 2)
+    except (TypeError, ValueError):
+        return None
+    if not len(points) or not np.isfinite(points).all():
+        return None
+    (x_min, y_min), (x_max, y_max) = points.min(0).tolist(), points.max(0).tolist()
+    return x_min, y_min, x_max, y_max
+
+
+def _has_id(entry: Any, key: str) -> bool:
+    """Whether an entry is an object with an id, a number or text, under the key."""
+    return isinstance(entry, dict) and isinstance(entry.get(key), (int, float, str))
+
+
+def category_name(category: dict[str, Any]) -> str:
+    """The name of a category on one line, without blanks around it."""
+    return " ".join(str(category["name"]).split())
+
+
+def usable_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
     """The categories by id; those without an id or a name are of no use."""
     usable = [
-        item for item in content["categories"] if isinstance(item, dict) and "id" in item and "name" in item
+        item
+        for item in content["categories"]
+        if _has_id(item, "id") and item.get("name") is not None and category_name(item)
     ]
     return sorted(usable, key=lambda item: (isinstance(item["id"], str), item["id"]))
 
 
 def _category_names(contents: Iterable[dict[str, Any]]) -> list[str]:
     """Names in id order; names that only a later file has come after those of the first."""
-    return list(dict.fromkeys(str(item["name"]) for content in contents for item in _categories(content)))
+    return list(dict.fromkeys(category_name(item) for content in contents for item in usable_categories(content)))
 
 
 def _short(value: Any, limit: int = 120) -> str:

@@ -33,6 +33,7 @@ from yolo3.datasets.annotation import (
     replace_file,
     require_list,
     size_or_none,
+    text_head,
     walk_files,
     without_crowd,
     write_class_names,
@@ -43,6 +44,7 @@ NAME = "keras-yolo3"
 _EXPECTED = "expected 'x_min,y_min,x_max,y_max,class_id'"
 # How much of a file decides whether it is of this format.
 _LINES_LOOKED_AT = 200
+_BYTES_LOOKED_AT = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     findings: list[Finding] = []
     id_map = None if class_names is None or own_names is None else ClassMap(own_names, class_names)
     for file in files:
-        _read_file(file, id_map, annotations, findings)
+        _read_file(file, path, id_map, annotations, findings)
     if not annotations and not findings:
         raise ValueError(
             f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no pictures"
@@ -193,10 +195,14 @@ def _parse_box(token: str) -> Box:
 
 
 def _read_file(
-    file: str, id_map: ClassMap | None, annotations: list[Annotation], findings: list[Finding]
+    file: str,
+    root: str,
+    id_map: ClassMap | None,
+    annotations: list[Annotation],
+    findings: list[Finding],
 ) -> None:
     """Append what a text file holds to `annotations` and what is wrong with it to `findings`."""
-    pictures = ListedPaths(file)
+    pictures = ListedPaths(file, root)
     for number, line in enumerate(read_lines(file), 1):
         parsed = parse_line(line)
         if parsed is None:
@@ -218,6 +224,8 @@ def _files_to_read(path: str, list_name: str | None) -> list[str]:
         require_list(path, list_name, lists)
         return [lists[list_name]]
     if os.path.isfile(path):
+        if os.path.getsize(path) and not text_head(path, _BYTES_LOOKED_AT):
+            raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no text")
         return [path]
     if not lists:
         raise ValueError(f"{path}: expected a text file or a folder with text files of keras-yolo3, got none")
@@ -236,11 +244,7 @@ def _list_files(folder: str) -> dict[str, str]:
 
 
 def _has_box_line(file: str) -> bool:
-    with open(file, "rb") as stream:
-        head = stream.read(1 << 18)
-    if b"\0" in head:
-        return False
-    for line in head.decode("utf-8", "replace").splitlines()[:_LINES_LOOKED_AT]:
+    for line in text_head(file, _BYTES_LOOKED_AT).splitlines()[:_LINES_LOOKED_AT]:
         parsed = parse_line(line)
         if parsed is not None and parsed.boxes and has_suffix(parsed.path, IMAGE_SUFFIXES):
             return True

@@ -26,6 +26,8 @@ from yolo3.datasets.annotation import (
     build_annotation,
     copy_picture,
     dataset_name,
+    decode_text,
+    folder_distance,
     group_by_folder,
     has_suffix,
     image_size,
@@ -36,6 +38,7 @@ from yolo3.datasets.annotation import (
     size_findings,
     size_or_none,
     stem_of,
+    text_head,
     unknown_name_message,
     walk_files,
     without_crowd,
@@ -126,9 +129,7 @@ def write(dataset: Dataset, path: str) -> None:
 
 def is_voc_xml(path: str) -> bool:
     """Whether the first element of a file is <annotation>."""
-    with open(path, "rb") as file:
-        head = file.read(4096).decode("utf-8", "replace")
-    head = re.sub(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", "", head.lstrip("\ufeff"), flags=re.DOTALL)
+    head = re.sub(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", "", text_head(path, 4096), flags=re.DOTALL)
     return re.match(r"\s*<annotation[\s>/]", head) is not None
 
 
@@ -140,16 +141,18 @@ def _may_be_voc(path: str) -> bool:
 def parse_xml(path: str) -> VocFile:
     """Read one XML file. Raises ValueError with the line if it is malformed. Inverse of `format_xml`."""
     with open(path, "rb") as file:
-        content = file.read()
+        text = _xml_text(file.read())
     try:
-        root = ET.fromstring(content)
+        root = ET.fromstring(text)
     except ET.ParseError as error:
         reason = str(error).split(":")[0]
         raise ValueError(
             f"{path}:{error.position[0]}: expected well-formed XML, got '{reason}'; repair the file or "
             "take it out"
         ) from error
-    lines = _object_lines(content)
+    for element in root.iter():
+        element.tag = str(element.tag).rpartition("}")[2]  # a namespace says nothing here
+    lines = _object_lines(text)
     objects: list[VocObject] = []
     faults: list[tuple[int | None, str, str]] = []
     elements = root.findall("object")
@@ -194,14 +197,29 @@ def _text(element: ET.Element, tag: str) -> str:
     return (element.findtext(tag) or "").strip()
 
 
-def _object_lines(content: bytes) -> list[int]:
+def _xml_text(content: bytes) -> str:
+    """Text of an XML file in the encoding that it declares, without the declaration: the parser knows few
+    encodings. Blank lines above the declaration, a fault by the letter, are let pass.
+    """
+    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)["']""", content)
+    try:
+        text = content.decode(declared.group(1).decode()) if declared else decode_text(content)
+    except (LookupError, UnicodeDecodeError):
+        text = decode_text(content)
+    return re.sub(r"\A\s*<\?xml.*?\?>", _blanked, text, flags=re.DOTALL)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    """As many line ends as the match has."""
+    return "\n" * match.group().count("\n")
+
+
+def _object_lines(content: str) -> list[int]:
     """Line number of each <object>, comments blanked."""
-    content = re.sub(
-        rb"<!--.*?-->", lambda match: b"\n" * match.group().count(b"\n"), content, flags=re.DOTALL
-    )
+    content = re.sub(r"<!--.*?-->", _blanked, content, flags=re.DOTALL)
     lines, line, last = [], 1, 0
-    for match in re.finditer(rb"<object[\s>/]", content):
-        line += content.count(b"\n", last, match.start())
+    for match in re.finditer(r"<(?:[\w.-]+:)?object[\s>/]", content):
+        line += content.count("\n", last, match.start())
         last = match.start()
         lines.append(line)
     return lines
@@ -362,7 +380,7 @@ def _pictures_without_xml(index: PictureIndex, annotations: Iterable[Annotation]
 
 
 class _XmlIndex:
-    """The XML files below a folder, and them by stem."""
+    """The XML files below a folder, and them by stem in any case."""
 
     def __init__(self, folder: str):
         self.root = folder
@@ -371,17 +389,17 @@ class _XmlIndex:
         self.text_files = [file for file in everything if has_suffix(file, ".txt")]
         self.by_stem: dict[str, list[str]] = {}
         for file in self.files:
-            self.by_stem.setdefault(stem_of(file), []).append(file)
+            self.by_stem.setdefault(stem_of(file).lower(), []).append(file)
 
     def find(self, entry: str, list_file: str) -> str | None:
-        """The XML file of an entry (stem, picture name or path), of several the one nearest to the list."""
+        """The XML file of an entry (stem, picture name or path), of several the one nearest to the list whose
+        folders are those of the entry.
+        """
         name = base_name(entry)
         stem = stem_of(name) if has_suffix(name, (*IMAGE_SUFFIXES, ".xml")) else name
-        found = self.by_stem.get(stem) or self.by_stem.get(name, [])
-        near = os.path.abspath(list_file)
-        return max(
-            found, key=lambda file: len(os.path.commonpath([os.path.abspath(file), near])), default=None
-        )
+        found = self.by_stem.get(stem.lower()) or self.by_stem.get(name.lower(), [])
+        near = os.path.join(os.path.dirname(list_file), entry.replace("\\", "/").lstrip("/"))
+        return min(found, key=lambda file: (*folder_distance(file, near), stem_of(file) != stem), default=None)
 
 
 def _entries_to_read(
@@ -449,9 +467,8 @@ def _holds_entry(folder: str, entries: list[str]) -> bool:
 
 def _list_entries(path: str) -> list[tuple[int, str]]:
     """(line number, entry) of a list; [] for files that are no text."""
-    with open(path, "rb") as file:
-        if b"\0" in file.read(4096):
-            return []
+    if not text_head(path, 4096):
+        return []
     return [
         (number, line.strip())
         for number, line in enumerate(read_lines(path), 1)
@@ -502,14 +519,15 @@ def _main_sets(text_files: Iterable[str]) -> list[str]:
     by_set: dict[str, dict[str, list[str]]] = {}
     for file in text_files:
         parts = file.split(os.sep)
-        if "ImageSets" in parts[:-1]:
-            at = len(parts) - 2 - parts[-2::-1].index("ImageSets")
-            sub = parts[at + 1] if at + 2 < len(parts) else ""
+        lowered = [part.lower() for part in parts]
+        if "imagesets" in lowered[:-1]:
+            at = len(parts) - 2 - lowered[-2::-1].index("imagesets")
+            sub = lowered[at + 1] if at + 2 < len(parts) else ""
             by_set.setdefault(os.sep.join(parts[: at + 1]), {}).setdefault(sub, []).append(file)
     chosen = []
     for subfolders in by_set.values():
         chosen += (
-            subfolders.get("Main")
+            subfolders.get("main")
             or subfolders.get("")
             or [file for some in subfolders.values() for file in some]
         )
@@ -520,5 +538,5 @@ def _is_list(file: str, index: _XmlIndex) -> bool:
     """Whether the entries name XML files; lists of one class, `000005 -1` a line, do not count."""
     entries = [entry for _, entry in _list_entries(file)]
     if not entries:
-        return os.path.basename(os.path.dirname(file)) == "Main"
+        return os.path.basename(os.path.dirname(file)).lower() == "main"
     return any(index.find(entry, file) is not None for entry in entries[:_FILES_LOOKED_AT])

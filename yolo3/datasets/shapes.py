@@ -19,9 +19,9 @@ from yolo3.datasets.annotation import Annotation, replace_file
 from yolo3.datasets.pascal_voc import format_xml
 
 CLASS_NAMES = ("circle", "square", "triangle")
-VERSION = 1  # of the rendering: another one makes another cache folder
+VERSION = 2  # of the rendering: another one makes another cache folder
 
-MIN_SIZE, MAX_SIZE = 0.08, 0.5  # of a shape, as a share of the picture's side
+MIN_SIZE, MAX_SIZE = 0.12, 0.5  # of a shape, as a share of the picture's side
 MAX_SHAPES = 6
 MAX_COVERED = 0.4  # share of a shape that later ones may cover
 MIN_CONTRAST = 90.0  # distance in RGB, 0..255 a channel, between a shape and what lies under it

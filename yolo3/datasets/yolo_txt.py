@@ -27,6 +27,7 @@ from yolo3.datasets.annotation import (
     copy_picture,
     dataset_name,
     find_class_names,
+    folder_distance,
     group_by_folder,
     has_suffix,
     image_size,
@@ -40,6 +41,7 @@ from yolo3.datasets.annotation import (
     replace_file,
     require_list,
     stem_of,
+    text_head,
     walk_files,
     without_crowd,
 )
@@ -69,11 +71,11 @@ def matches(path: str) -> bool:
     if os.path.isfile(path):
         if _parse_yaml(path) is not None or _parse_darknet_data(path) is not None:
             return True
-        return _has_labels(_listed_pictures(path))
+        return _has_labels(_listed_pictures(path), LabelIndex(path))
     if any(_settings_in(path)):
         return True
-    pictures = [file for file in walk_files(path) if has_suffix(file, IMAGE_SUFFIXES)]
-    return _has_labels(picture for picture in pictures if find_label(picture) is not None)
+    labels = LabelIndex(path)
+    return _has_labels((picture for picture in labels.pictures if labels.find(picture) is not None), labels)
 
 
 def list_names(path: str) -> list[str]:
@@ -95,8 +97,9 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         id_map = ClassMap(layout.names, class_names)
     annotations: list[Annotation] = []
     without_label = []
+    labels = LabelIndex(path)
     for picture in pictures:
-        label = find_label(picture)
+        label = labels.find(picture)
         if label is None:
             without_label.append(picture)
         annotation = _read_picture(picture, label, id_map, findings)
@@ -114,7 +117,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         )
     if not annotations and not findings:
         raise ValueError(f"{path}: expected pictures with label files, got no pictures")
-    names = list(class_names) if class_names is not None else layout.names or _numbered(layout)
+    names = list(class_names) if class_names is not None else layout.names or _numbered(layout, labels)
     return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
 
 
@@ -220,6 +223,35 @@ def find_label(picture: str) -> str | None:
     return None
 
 
+class LabelIndex:
+    """The label files of a data set: those that `find_label` knows, else text files of the pictures' names in
+    folders of any name, the nearest first. A label file that `find_label` gives to one picture is no other's.
+    """
+
+    def __init__(self, path: str):
+        self.root = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+        files = list(walk_files(path)) if os.path.isdir(path) else []
+        self.pictures = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
+        self._own = {picture: find_label(picture) for picture in self.pictures}
+        taken = {os.path.realpath(label) for label in self._own.values() if label is not None}
+        self._by_stem: dict[str, list[str]] = {}
+        for file in files:
+            if has_suffix(file, ".txt") and os.path.realpath(file) not in taken:
+                self._by_stem.setdefault(stem_of(file).lower(), []).append(file)
+
+    def find(self, picture: str) -> str | None:
+        """The label file of a picture; None when there is none, or several fit equally well."""
+        own = self._own[picture] if picture in self._own else find_label(picture)
+        if own is not None or not self._by_stem:
+            return own
+        names = (stem_of(picture).lower(), os.path.basename(picture).lower())  # 1.txt, or 1.jpg.txt
+        found = next((self._by_stem[name] for name in names if name in self._by_stem), [])
+        ranked = sorted((folder_distance(file, picture), file) for file in found)
+        if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
+            return None
+        return ranked[0][1]
+
+
 def _read_picture(
     picture: str, label: str | None, id_map: ClassMap | None, findings: list[Finding]
 ) -> Annotation | None:
@@ -244,10 +276,10 @@ def _read_picture(
     return build_annotation(picture, boxes, label, shape)
 
 
-def _has_labels(pictures: Iterable[str]) -> bool:
+def _has_labels(pictures: Iterable[str], labels: LabelIndex) -> bool:
     """Whether one of the first pictures has a label file with a line in this form."""
     for picture, _ in zip(pictures, range(_PICTURES_LOOKED_AT), strict=False):
-        label = find_label(picture)
+        label = labels.find(picture)
         if label is not None and parse_label(read_text(label), (1, 1))[0]:
             return True
     return False
@@ -267,13 +299,12 @@ def _find_layout(path: str) -> Layout:
     files = list(walk_files(path))
     pictures = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
     names = find_class_names(os.path.join(path, "_"), path) or _names_in_label_folders(files, pictures)
-    lists = {
-        stem_of(file): [file]
-        for file in files
-        if has_suffix(file, ".txt") and _is_picture_list(file, path) and _has_labels(_listed_pictures(file))
-    }
-    if lists:
-        return Layout(lists, names)
+    listing = [file for file in files if has_suffix(file, ".txt") and _is_picture_list(file, path)]
+    if listing:
+        labels = LabelIndex(path)
+        lists = {stem_of(file): [file] for file in listing if _has_labels(_listed_pictures(file, path), labels)}
+        if lists:
+            return Layout(lists, names)
     groups = group_by_folder(pictures, path)
     return Layout(groups, names) if groups else Layout({}, names, pictures)
 
@@ -292,9 +323,14 @@ def _layout_of_file(path: str) -> Layout:
     settings = _parse_darknet_data(path)
     if settings is not None:
         paths = ListedPaths(path)
-        lists = {key: [paths.find(settings[key]) or settings[key]] for key in _LISTS if settings.get(key)}
-        names_file = paths.find(settings.get("names", "")) if settings.get("names") else None
-        return Layout(lists, read_class_names(names_file) if names_file else None)
+        found = {
+            key: paths.find(settings[key]) or _resolve(paths.folder, settings[key])
+            for key in (*_LISTS, "names")
+            if settings.get(key)
+        }
+        lists = {key: [found[key]] for key in _LISTS if key in found}
+        names_file = found.get("names", "")
+        return Layout(lists, read_class_names(names_file) if os.path.isfile(names_file) else None)
     return Layout({}, find_class_names(path, path), [path])
 
 
@@ -303,8 +339,19 @@ def _settings_in(folder: str) -> Iterator[str]:
     entries = sorted(os.scandir(folder), key=lambda entry: (entry.name != "data.yaml", entry.name))
     for entry in entries:
         if entry.is_file() and not entry.name.startswith("."):
+            if _is_foreign(entry.path):
+                continue
             if _parse_yaml(entry.path) is not None or _parse_darknet_data(entry.path) is not None:
                 yield entry.path
+
+
+def _is_foreign(path: str) -> bool:
+    """Whether a YAML file, which need not be well-formed, has nothing to do with data sets."""
+    return (
+        has_suffix(path, (".yaml", ".yml"))
+        and os.path.basename(path).lower() not in ("data.yaml", "dataset.yaml")
+        and re.search(r"""^["']?names["']?\s*:""", read_text(path), re.MULTILINE) is None
+    )
 
 
 def _parse_yaml(path: str) -> dict[str, Any] | None:
@@ -335,11 +382,20 @@ def _yaml_base(path: str, settings: dict[str, Any]) -> str:
 
 
 def _resolve(base: str, entry: Any) -> str:
-    """A path of data.yaml; "../train/images" also means "train/images", as exports of Roboflow do."""
+    """A path of a settings file; where nothing is there, what its last folders name below `base`, for data
+    that has moved: "../train/images" and "/content/cells/train/images" mean "train/images".
+
+    A last name alone has to be that of a list or of a file: "images" would be the pictures of all lists.
+    """
     entry = str(entry).replace("\\", "/")
     path = os.path.normpath(os.path.join(base, entry))
-    inside = os.path.normpath(os.path.join(base, re.sub(r"^(\.\./)+", "", entry)))
-    return inside if not os.path.exists(path) and os.path.exists(inside) else path
+    parts = [part for part in entry.split("/") if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        inside = os.path.join(base, *parts[start:])
+        whole = start == 0 or start + 1 < len(parts) or stem_of(inside).lower() in _LISTS
+        if not os.path.exists(path) and (os.path.isfile(inside) or (whole and os.path.isdir(inside))):
+            return inside
+    return path
 
 
 def _yaml_names(path: str, names: Any) -> list[str]:
@@ -392,20 +448,15 @@ def _is_picture_list(file: str, root: str) -> bool:
     """Whether a text file, in the root or directly below it, names pictures line by line."""
     if os.path.relpath(file, root).count(os.sep) > 1 or os.path.getsize(file) == 0:
         return False
-    with open(file, "rb") as stream:
-        head = stream.read(8192)
-    first = (
-        head.decode("utf-8", "replace").splitlines()[0].strip().lstrip("\ufeff") if b"\0" not in head else ""
-    )
+    first = next((line.strip() for line in text_head(file, 8192).splitlines() if line.strip()), "")
     return has_suffix(first, IMAGE_SUFFIXES)
 
 
-def _listed_pictures(file: str) -> Iterator[str]:
+def _listed_pictures(file: str, root: str | None = None) -> Iterator[str]:
     """The pictures of a list that exist."""
-    with open(file, "rb") as stream:
-        if b"\0" in stream.read(4096):
-            return
-    paths = ListedPaths(file)
+    if not text_head(file, 4096):
+        return
+    paths = ListedPaths(file, root)
     for line in read_lines(file):
         entry = line.strip()
         if has_suffix(entry, IMAGE_SUFFIXES) and (picture := paths.find(entry)) is not None:
@@ -419,7 +470,10 @@ def _pictures_to_read(path: str, layout: Layout, list_name: str | None, findings
         return _expand(path, layout.lists[list_name], findings)
     if not layout.lists:
         return _expand(path, layout.loose, findings)
-    every = (picture for entries in layout.lists.values() for picture in _expand(path, entries, findings))
+    lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
+    every = (
+        picture for entries in lists or layout.lists.values() for picture in _expand(path, entries, findings)
+    )
     return list(dict.fromkeys(every))
 
 
@@ -432,7 +486,7 @@ def _expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[
         elif has_suffix(entry, IMAGE_SUFFIXES):
             pictures.append(entry)
         elif os.path.isfile(entry):
-            pictures += _read_picture_list(entry, findings)
+            pictures += _read_picture_list(entry, path, findings)
         else:
             raise ValueError(
                 f"{path}: expected a folder or a list of pictures at {entry}, got nothing there; correct "
@@ -441,8 +495,8 @@ def _expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[
     return pictures
 
 
-def _read_picture_list(file: str, findings: list[Finding]) -> list[str]:
-    paths = ListedPaths(file)
+def _read_picture_list(file: str, root: str, findings: list[Finding]) -> list[str]:
+    paths = ListedPaths(file, root)
     pictures = []
     for number, line in enumerate(read_lines(file), 1):
         entry = line.strip()
@@ -456,12 +510,10 @@ def _read_picture_list(file: str, findings: list[Finding]) -> list[str]:
     return pictures
 
 
-def _numbered(layout: Layout) -> list[str]:
+def _numbered(layout: Layout, labels: LabelIndex) -> list[str]:
     """Numbered class names up to the highest id of all lists, so that each list gives the same ones."""
-    pictures = [
-        *_expand("", layout.loose, []),
-        *(picture for entries in layout.lists.values() for picture in _expand("", entries, [])),
-    ]
-    labels = (find_label(picture) for picture in dict.fromkeys(pictures))
-    texts = (read_text(label) for label in labels if label is not None)
+    entries = [*layout.loose, *(entry for entries in layout.lists.values() for entry in entries)]
+    pictures = _expand(labels.root, filter(os.path.exists, entries), [])
+    found = (labels.find(picture) for picture in dict.fromkeys(pictures))
+    texts = (read_text(label) for label in found if label is not None)
     return numbered_class_names(box.class_id for text in texts for box in parse_label(text, (1, 1))[0])
