@@ -308,3 +308,20 @@ def test_a_wrong_option_ends_in_status_2(wrong):
     with pytest.raises(SystemExit) as stop:
         build_parser().parse_args(["--data", "x", *wrong])
     assert stop.value.code == 2
+
+
+def test_a_side_that_is_no_multiple_of_32_is_a_wrong_option():
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(["--data", "x", "--input-size", "100", "96"])
+    assert stop.value.code == 2
+
+
+def test_boxes_that_cannot_be_read_stop_the_command(lines_file, tmp_path, capsys):
+    lines_file.write_text(lines_file.read_text() + "0.png 1,2,3\n")
+    assert main(["--data", str(lines_file), "--num-anchors", "3"]) == 1
+    assert f"{lines_file}:7" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_folder_is_named(lines_file, tmp_path, capsys):
+    assert main(["--data", str(lines_file), "--num-anchors", "3", "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path}: expected a file to write, got a folder" in capsys.readouterr().err

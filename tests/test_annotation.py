@@ -264,3 +264,39 @@ def test_class_ids_are_mapped_by_name():
         ("unknown-class", "a.txt:3"),
         ("bad-class-id", "a.txt:6"),
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_text_is_read_in_the_encodings_that_editors_write(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("Käfer\r\n".encode(encoding))
+    assert ann.read_text(str(tmp_path / "a.txt")) == "Käfer\r\n"
+
+
+def test_the_head_of_what_is_no_text_is_empty(tmp_path):
+    (tmp_path / "a.txt").write_bytes("one\ntwo\n".encode("utf-16"))
+    # A mark of two bytes, three characters of two, and half a one.
+    assert ann.text_head(str(tmp_path / "a.txt"), 9) == "one"
+    write_picture(tmp_path / "a.png")
+    assert ann.text_head(str(tmp_path / "a.png"), 4096) == ""
+
+
+def test_class_names_that_are_no_text_are_refused(tmp_path):
+    path = write_picture(tmp_path / "names.png")
+    with pytest.raises(ValueError, match="names.png: expected one class name a line, got bytes that are no text"):
+        ann.read_class_names(path)
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        ann.replace_file(tmp_path / "out", "x")
+    assert error.value.filename == str(tmp_path / "out") and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_folders_agree_from_the_top_and_then_from_the_bottom():
+    near = "/set/xml/monday/1.xml"
+    # Shared from the top: /, set (2), or xml too (3); then monday from the bottom.
+    assert ann.folder_distance("/set/photos/monday/1.jpg", near) == (-2, -1)
+    assert ann.folder_distance("/set/photos/tuesday/1.jpg", near) == (-2, 0)
+    assert ann.folder_distance("/set/xml/1.jpg", near) == (-3, 0)
+    assert ann.folder_distance("/set/xml/monday/1.jpg", near) == (-4, 0)

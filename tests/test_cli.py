@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_detector import METADATA, cell_network, picture
 
-from yolo3.cli import COMMANDS, in_one_line, main
+from yolo3.cli import COMMANDS, check_outputs, in_one_line, main
 from yolo3.cli.detect import find_pictures, output_paths
 from yolo3.draw import write_image
 from yolo3.images import read_image
@@ -204,3 +204,24 @@ def test_evaluate_stops_at_annotations_that_cannot_be_used(weights, folder, caps
     assert main(["evaluate", "--weights", weights, "--data", "train.txt"]) == 1
     error = capsys.readouterr().err
     assert "train.txt: 1 annotations cannot be used, first train.txt:2" in error
+
+
+# Where results go
+
+
+def test_outputs_that_cannot_be_written_are_refused_before_the_work(weights, folder, capsys):
+    Path("train.txt").write_text("red.png 64,0,128,32,0\n")
+    Path("results").mkdir()
+    evaluate = ["evaluate", "--weights", weights, "--data", "train.txt"]
+    detect = ["detect", "--weights", weights, "red.png"]
+    for argv in ([*evaluate, "--json"], [*evaluate, "--save-detections"], [*detect, "--json"]):
+        line = fails_in_one_line([*argv, "results"], capsys)
+        assert "results: expected a file to write, got a folder" in line
+    for argv in ([*evaluate, "--json", "train.txt/a.json"], [*detect, "--output", "train.txt"]):
+        line = fails_in_one_line(argv, capsys)
+        assert "expected a folder at" in line and "train.txt, got a file" in line
+    assert not Path("detections").exists()
+
+
+def test_outputs_below_folders_that_are_still_to_be_made_are_fine(folder):
+    check_outputs("new/folder/a.json", None, folder / "b.json")

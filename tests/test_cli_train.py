@@ -18,7 +18,8 @@ TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
 FULL = str(ROOT / "model_data" / "yolo_anchors.txt")
 # These say what to do, not how to train: tests of their own are below.
 ACTIONS = {"help", "resume", "check_only"}
-VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2", "saturation": "2", "exposure": "2"}
+VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
+VALUES |= {"saturation": "2", "exposure": "2"}
 
 
 def options():
@@ -36,7 +37,7 @@ def words_of(action: argparse.Action, default) -> list[str]:
         return [flag, *VALUES[action.dest].split()]
     if action.type is None:
         return [flag, f"some_{action.dest}"]
-    return [flag, "7"] if action.type in (int,) or action.type.__name__ == "count" else [flag, "0.0625"]
+    return [flag, "7"] if action.type is int or action.type.__name__ in ("count", "from_zero") else [flag, "0.0625"]
 
 
 def default_of(name):

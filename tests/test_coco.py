@@ -190,3 +190,77 @@ def test_what_is_written_is_read_back(tmp_path, target):
     np.testing.assert_allclose(again.annotations[0].boxes, boxes, rtol=1e-6)
     assert again.annotations[0].class_ids.tolist() == [1, 0]
     assert again.annotations[0].crowd.tolist() == [False, True] and len(again.annotations[1].boxes) == 0
+
+
+def test_an_annotation_without_bbox_gets_the_box_around_its_polygons(tmp_path):
+    polygons = [[10, 20, 40, 25, 30, 60], [50, 30, 60.5, 31, 55, 40]]
+    bare = {"id": 1, "image_id": 1, "category_id": 3}
+    dataset = read_one(
+        tmp_path,
+        [image()],
+        [
+            bare | {"segmentation": polygons},
+            bare | {"bbox": [], "segmentation": polygons[:1]},
+            bare | {"segmentation": {"counts": [5, 6], "size": [100, 200]}},
+            bare | {"segmentation": [[1, 2, 3]]},
+            bare | {"segmentation": []},
+        ],
+    )
+    np.testing.assert_array_equal(dataset.annotations[0].boxes, [[10, 20, 60.5, 60], [10, 20, 40, 60]])
+    assert kinds(dataset) == ["bad-box"] * 3
+
+
+@pytest.mark.parametrize("crowd, expected", [(0, False), ("0", False), (None, False), (1, True), ("1", True)])
+def test_crowd_may_be_written_as_text(tmp_path, crowd, expected):
+    dataset = read_one(tmp_path, [image()], [entry(iscrowd=crowd)])
+    assert dataset.annotations[0].crowd.tolist() == [expected]
+
+
+def test_float_ids_are_ids(tmp_path):
+    dataset = read_one(tmp_path, [image(1.0)], [entry(1, 3.0)])
+    assert len(dataset.annotations[0].boxes) == 1 and not dataset.findings
+
+
+@pytest.mark.parametrize("bad", [[1], {"a": 1}, None])
+def test_ids_that_are_no_ids_are_reported(tmp_path, bad):
+    assert kinds(read_one(tmp_path, [image()], [entry(bad), entry(category=bad), entry()])) == [
+        "unknown-image",
+        "unknown-class",
+    ]
+    assert kinds(read_one(tmp_path, [image(bad), image(2)], [])) == ["bad-line"]
+    path = write_json(tmp_path / "a.json", [image()], [entry()], [{"id": bad, "name": "x"}, *CATEGORIES])
+    assert coco.read(path).class_names == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("name", [None, "", " "])
+def test_categories_without_a_name_are_of_no_use_and_blanks_do_not_count(tmp_path, name):
+    write_picture(tmp_path / "a.jpg")
+    path = write_json(
+        tmp_path / "a.json", [image()], [entry()], [{"id": 1, "name": name}, {"id": 3, "name": " red\ncell "}]
+    )
+    dataset = coco.read(path)
+    assert dataset.class_names == ["red cell"] and dataset.annotations[0].class_ids.tolist() == [0]
+
+
+def test_annotations_may_be_null_but_nothing_else_than_a_list(tmp_path):
+    write_picture(tmp_path / "a.jpg")
+    for annotations in ("null", '"x"'):
+        (tmp_path / "a.json").write_text(
+            '{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 3, "name": "cat"}], '
+            f'"annotations": {annotations}}}'
+        )
+        if annotations == "null":
+            assert len(coco.read(str(tmp_path)).annotations) == 1
+        else:
+            with pytest.raises(ValueError, match="expected 'annotations' to be a list"):
+                coco.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["labels.json", "annotations.json", "coco/result.json"])
+def test_files_of_one_name_are_named_by_the_folders_that_divide_them(tmp_path, name):
+    for part in ("train", "validation"):
+        write_picture(tmp_path / "set" / part / "data" / "a.jpg")
+        write_json(tmp_path / "set" / part / name, [image()], [entry()])
+    assert sorted(coco.list_names(str(tmp_path))) == ["train", "validation"]
+    (item,) = coco.read(str(tmp_path), list_name="validation").annotations
+    assert item.image_path.endswith("set/validation/data/a.jpg")

@@ -167,3 +167,25 @@ def test_what_is_written_is_read_back(tmp_path):
 
 def test_the_first_word_is_always_the_path_so_that_a_lost_path_is_reported():
     assert parsed("1,2,3,4,0 5,6,7,8,1") == ("1,2,3,4,0", [(5, 6, 7, 8, 1)], [])
+
+
+def test_a_text_file_of_powershell_is_read(tmp_path):
+    write_pictures(tmp_path, "a b.png")
+    (tmp_path / "train.txt").write_bytes("C:\\photos\\a b.png 10,20,30,40,0\r\n".encode("utf-16"))
+    assert keras_yolo3.matches(str(tmp_path))
+    dataset = keras_yolo3.read(str(tmp_path))
+    assert dataset.annotations[0].boxes.tolist() == [[10, 20, 30, 40]] and not dataset.findings
+
+
+def test_pictures_that_have_moved_are_found_in_the_folder_given(tmp_path):
+    write_pictures(tmp_path, "photos/a.png")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "train.txt").write_text("/gone/elsewhere/a.png 10,20,30,40,0\n")
+    assert len(keras_yolo3.read(str(tmp_path)).annotations) == 1
+    assert kinds(keras_yolo3.read(str(tmp_path / "lists" / "train.txt"))) == [("missing-image", "train.txt:1")]
+
+
+def test_a_picture_given_as_a_text_file_is_an_error(tmp_path):
+    write_pictures(tmp_path, "a.png")
+    with pytest.raises(ValueError, match="got no text"):
+        keras_yolo3.read(str(tmp_path / "a.png"))

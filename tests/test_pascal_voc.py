@@ -262,3 +262,66 @@ def test_real_photographs_are_read_with_their_lists():
     dataset = pascal_voc.read(str(BCCD), list_name="test")
     assert dataset.class_names == ["Platelets", "RBC", "WBC"] and not dataset.findings
     assert len(dataset.annotations) == 72 and len(pascal_voc.read(str(BCCD)).annotations) == 364
+
+
+@pytest.mark.parametrize(
+    "head, encoding, root",
+    [
+        ("", "utf-8", '<annotation xmlns="http://example.org/voc">'),
+        ("", "utf-8", '<v:annotation xmlns:v="http://example.org/voc">'),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?>\n', "latin-1", "<annotation>"),
+        ('<?xml version="1.0" encoding="utf-16"?>\n', "utf-16", "<annotation>"),
+        ("", "utf-16", "<annotation>"),
+        ('<?xml version="1.0" encoding="gb2312"?>\n', "gb2312", "<annotation>"),
+        ('<?xml version="1.0"?>\n', "utf-8-sig", "<annotation>"),
+        ('\n <?xml version="1.0" encoding="utf-8"?>\n', "utf-8", "<annotation>"),
+        ('<?xml version="1.0" encoding="nonsense"?>\n', "utf-8", "<annotation>"),
+    ],
+)
+def test_xml_is_read_in_its_encoding_and_without_its_namespace(tmp_path, head, encoding, root):
+    name = {"latin-1": "Käfer", "gb2312": "猫"}.get(encoding, "cat")
+    prefix = "v:" if root.startswith("<v:") else ""
+    text = f"{head}{root}\n{voc_object(name)}{voc_object(name)}</annotation>\n"
+    text = text.replace("</annotation>", f"</{prefix}annotation>")
+    for tag in ("object", "name", "difficult", "bndbox", "xmin", "ymin", "xmax", "ymax") if prefix else ():
+        text = text.replace(f"<{tag}>", f"<{prefix}{tag}>").replace(f"</{tag}>", f"</{prefix}{tag}>")
+    write_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.xml").write_bytes(text.encode(encoding))
+    if prefix:  # a prefixed root is not looked for in a folder, but a file that is read is understood
+        found = pascal_voc.parse_xml(str(tmp_path / "a.xml"))
+        names, lines = [item.name for item in found.objects], [item.line for item in found.objects]
+    else:
+        dataset = pascal_voc.read(str(tmp_path))
+        (item,) = dataset.annotations
+        assert not dataset.findings
+        names, lines = [dataset.class_names[number] for number in item.class_ids], list(item.lines)
+    first = (head + root).count("\n") + 2
+    assert names == [name, name] and lines == [first, first + 3]
+
+
+def test_files_of_one_name_belong_together_by_their_folders(tmp_path):
+    for day, count in (("monday", 1), ("tuesday", 2)):
+        for stem in ("1", "2"):
+            write_picture(tmp_path / "JPEGImages" / day / f"{stem}.jpg", height=100 + count)
+            objects = [voc_object(box=(1, 1, 50 + number, 60)) for number in range(count)]
+            write_xml(tmp_path / "Annotations" / day / f"{stem}.xml", *objects, filename=f"{stem}.jpg", size=None)
+    main = tmp_path / "ImageSets" / "Main"
+    main.mkdir(parents=True)
+    (main / "train.txt").write_text("monday/1\nmonday/2\n")
+    (main / "test.txt").write_text("tuesday/1\ntuesday/2\n")
+    for name, day, count in (("train", "monday", 1), ("test", "tuesday", 2)):
+        dataset = pascal_voc.read(str(tmp_path), list_name=name)
+        assert [Path(item.image_path).parent.name for item in dataset.annotations] == [day, day]
+        assert [len(item.boxes) for item in dataset.annotations] == [count, count] and not dataset.findings
+
+
+@pytest.mark.parametrize("folder", ["ImageSets/Main", "imagesets/main", "ImageSets"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_of_any_system_name_xml_files_in_any_case(tmp_path, folder, encoding):
+    for stem in ("a", "b", "c"):
+        write_pair(tmp_path, stem)
+    path = tmp_path / folder / "train.txt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes("A\r\n\r\n C:\\photos\\b.JPG \r\n".encode(encoding))
+    assert pascal_voc.list_names(str(tmp_path)) == ["train"]
+    assert stems(pascal_voc.read(str(tmp_path), list_name="train")) == ["a", "b"]

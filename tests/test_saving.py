@@ -267,3 +267,19 @@ def test_names_that_say_no_format_and_unknown_networks_are_refused(tmp_path):
             save_model(None, tmp_path / name, {})
     with pytest.raises(ValueError, match="expected one of yolov3, yolov3-tiny, yolov3-spp, got 'yolov4'"):
         build_network("yolov4", 3, 2)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("[1, 2]", "expected a JSON object as yolo3 metadata"),
+        ("{", "its yolo3 metadata is not JSON"),
+        ('{"class_names": 3}', "expected a list as 'class_names'"),
+        ('{"anchors": "x"}', "expected a list as 'anchors'"),
+    ],
+)
+def test_metadata_of_another_kind_is_refused(tmp_path, text, words):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["yolo3"] = text
+    with pytest.raises(ValueError, match=words):
+        read_metadata(tmp_path / "m.h5")

@@ -8,9 +8,8 @@ import tensorflow as tf
 from yolo3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.config import TrainConfig
 from yolo3.losses import TERMS
-from yolo3.saving import build_network
 from yolo3.scales import TINY_MASK
-from yolo3.trainer import Trainer, build_optimizer, choose_precision, default_ema, dtype_policy
+from yolo3.trainer import Trainer, build_optimizer, choose_precision, default_ema, dtype_policy, statistics_momentum
 
 pytestmark = pytest.mark.usefixtures("slim_tiny")
 
@@ -237,25 +236,6 @@ def test_a_frozen_backbone_stays_as_it_is_until_it_is_freed(eagerly):
     assert not any(np.array_equal(a, b) for a, b in zip(backbone(trainer), before))
 
 
-def test_weights_of_layers_that_fit_are_taken_and_named():
-    trainer, source = make(), build_network("yolov3-tiny", 3, 20)
-    taken = trainer.load_pretrained(source)
-    # conv_9 and conv_12 predict; they have 3 x 25 channels there and 3 x 8 here.
-    expected = {f"conv_{index}" for index in range(13)} | {f"bn_{index}" for index in range(13)}
-    assert set(taken) == expected - {"conv_9", "conv_12", "bn_9", "bn_12"}
-    assert same(trainer.network.get_layer("conv_3").get_weights(), source.get_layer("conv_3").get_weights())
-    assert trainer.network.get_layer("conv_9").get_weights()[0].shape[-1] == 24
-
-
-def test_nothing_is_taken_from_a_network_of_other_names():
-    inputs = keras.Input((8, 8, 3))
-    other = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="something")(inputs))
-    trainer = make()
-    before = weights(trainer)
-    assert trainer.load_pretrained(other) == []
-    assert same(weights(trainer), before)
-
-
 # State
 
 
@@ -307,3 +287,10 @@ def test_a_dtype_policy_ends_with_its_block():
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         raise RuntimeError
     assert keras.config.dtype_policy().name == before
+
+
+def test_short_runs_average_the_statistics_of_normalisation_over_less():
+    # A twentieth of the run: 40 steps average over 2, 400 over 20; from 2000 on Darknet's momentum, over 100.
+    assert [statistics_momentum(steps) for steps in (40, 400, 2000, 10**6)] == pytest.approx([0.5, 0.95, 0.99, 0.99])
+    trainer = make()
+    assert trainer.network.get_layer("bn_0").momentum < trainer.plain.get_layer("bn_0").momentum == 0.99

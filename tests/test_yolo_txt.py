@@ -210,3 +210,93 @@ def test_what_is_written_is_read_back(tmp_path):
         assert again.class_names == ["cat", "dog: big"] and not again.findings
         np.testing.assert_allclose(again.annotations[0].boxes, boxes, atol=1e-5)
         assert again.annotations[0].class_ids.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "picture, label",
+    [
+        ("photos/a.JPG", "annotations/a.txt"),
+        ("pictures/a.jpg", "labels/a.txt"),
+        ("images/x/a.jpg", "labels/x/A.TXT"),
+        ("IMG/a.jpg", "IMG/a.jpg.txt"),
+    ],
+)
+def test_labels_in_folders_of_any_name_are_found(tmp_path, picture, label):
+    write_pair(tmp_path / picture, tmp_path / label)
+    assert yolo_txt.matches(str(tmp_path))
+    dataset = yolo_txt.read(str(tmp_path))
+    assert len(dataset.annotations[0].boxes) == 1 and not dataset.findings
+
+
+def test_a_label_of_another_picture_is_not_borrowed(tmp_path):
+    write_pair(tmp_path / "images" / "val" / "1.jpg", tmp_path / "labels" / "val" / "1.txt")
+    write_picture(tmp_path / "images" / "train" / "1.jpg")
+    train = yolo_txt.read(str(tmp_path), list_name="train")
+    assert len(train.annotations[0].boxes) == 0 and kinds(train) == ["no-annotation"]
+
+
+def test_labels_that_fit_equally_well_are_not_guessed_at(tmp_path):
+    write_picture(tmp_path / "photos" / "1.jpg")
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.txt").write_text(LINE)
+    assert not yolo_txt.matches(str(tmp_path))
+    assert kinds(yolo_txt.read(str(tmp_path))) == ["no-annotation"]
+
+
+@pytest.mark.parametrize(
+    "train", ["/content/cells/train/images", "../train/images", "cells/train/images", "D:\\x\\train\\images"]
+)
+def test_a_data_yaml_that_has_moved_is_read(tmp_path, train):
+    write_pair(tmp_path / "train" / "images" / "a.jpg", tmp_path / "train" / "labels" / "a.txt")
+    (tmp_path / "data.yaml").write_text(f"train: {train}\ntest: ../test/images\nnames: [ant, bee]\n")
+    assert stems(yolo_txt.read(str(tmp_path), list_name="train")) == ["a"]
+    assert stems(yolo_txt.read(str(tmp_path))) == ["a"]  # the list test is nowhere
+    with pytest.raises(ValueError, match="test/images, got nothing there"):
+        yolo_txt.read(str(tmp_path), list_name="test")
+
+
+def test_a_last_folder_alone_does_not_stand_for_a_list(tmp_path):
+    write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
+    (tmp_path / "data.yaml").write_text("train: /gone/train/images\nval: /gone/val/images\nnames: [ant, bee]\n")
+    with pytest.raises(ValueError, match="/gone/train/images, got nothing there"):
+        yolo_txt.read(str(tmp_path), list_name="train")
+
+
+def test_an_export_of_cvat_is_read_wherever_it_lies(tmp_path):
+    folder = tmp_path / "obj_train_data"
+    write_pair(folder / "a b.jpg", folder / "a b.txt")
+    (tmp_path / "obj.names").write_text("ant\nbee\n")
+    (tmp_path / "obj.data").write_text(
+        "classes = 2\nnames = data/obj.names\nbackup = backup/\ntrain = data/train.txt\n"
+    )
+    (tmp_path / "train.txt").write_text("data/obj_train_data/a b.jpg\n")
+    for path in (tmp_path, tmp_path / "obj.data"):
+        dataset = yolo_txt.read(str(path))
+        assert stems(dataset) == ["a b"] and dataset.class_names == ["ant", "bee"] and not dataset.findings
+
+
+def test_a_torn_yaml_file_of_something_else_is_passed_over(tmp_path):
+    write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
+    (tmp_path / "compose.yml").write_text("services: [1\n b: '")
+    assert stems(yolo_txt.read(str(tmp_path))) == ["a"]
+    (tmp_path / "cells.yaml").write_text("names: [ant\ntrain: images\n")
+    with pytest.raises(ValueError, match="cells.yaml:2: expected YAML"):
+        yolo_txt.read(str(tmp_path))
+
+
+def test_labels_and_names_in_utf_16_are_read(tmp_path):
+    write_pair(tmp_path / "a.jpg", tmp_path / "a.txt")
+    (tmp_path / "a.txt").write_bytes(LINE.encode("utf-16"))
+    (tmp_path / "classes.txt").write_bytes("ant\r\nbee\r\n".encode("utf-16"))
+    dataset = yolo_txt.read(str(tmp_path))
+    assert dataset.class_names == ["ant", "bee"] and dataset.annotations[0].class_ids.tolist() == [1]
+
+
+def test_the_only_folder_in_a_folder_is_looked_into(tmp_path):
+    project = tmp_path / "project-1"
+    write_pair(project / "train" / "images" / "a.jpg", project / "train" / "labels" / "a.txt")
+    (project / "data.yaml").write_text("train: ../train/images\nnames: [ant, bee]\n")
+    (tmp_path / "README.txt").write_text("cells")
+    assert yolo_txt.read(str(tmp_path)).class_names == ["ant", "bee"]
+    assert yolo_txt.list_names(str(tmp_path)) == ["train"]

@@ -23,6 +23,7 @@ class Augmentation:
     ``mosaic_zoom``: range of the picture's size, 1 is the largest that fits the canvas. ``flip``: probability of a
     mirrored picture. ``hue``: shift in turns of the colour circle. ``saturation``, ``exposure``: largest factor (or its
     inverse). ``mosaic``: probability that a canvas is made of four pictures.
+    ``resize``: "letterbox" starts from the picture's own aspect, "stretch" from the canvas'.
     """
 
     jitter: float = 0.3
@@ -33,6 +34,7 @@ class Augmentation:
     exposure: float = 1.5
     mosaic: float = 0.5
     mosaic_zoom: tuple[float, float] = (0.6, 1.4)
+    resize: str = "letterbox"
 
 
 def _between(unit, low, high):
@@ -49,7 +51,8 @@ def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
     image_height, image_width = image_shape
     height, width = canvas_shape
     jitter = policy.jitter
-    aspect = image_width / image_height * _between(units[0], 1 - jitter, 1 + jitter)
+    aspect = width / height if policy.resize == "stretch" else image_width / image_height
+    aspect = aspect * _between(units[0], 1 - jitter, 1 + jitter)
     aspect = aspect / _between(units[1], 1 - jitter, 1 + jitter)
     fits_height = aspect < width / height
     size = tf.where(fits_height, tf.stack([height * aspect, height]), tf.stack([width, width / aspect]))
@@ -69,11 +72,12 @@ def sample(image, transform, region):
     Bilinear, pixel centres at halves; grey beyond the picture.
     """
     left, top, width, height = region
+    image = tf.pad(image, [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")  # so that the border is not mixed with grey
     shape = tf.cast(tf.shape(image), tf.float32)
 
     def ends(first, count, scale, offset, length):
-        near = (first + 0.5 - offset) / scale - 0.5
-        far = (first + count - 0.5 - offset) / scale - 0.5
+        near = (first + 0.5 - offset) / scale + 0.5
+        far = (first + count - 0.5 - offset) / scale + 0.5
         span = tf.maximum(length - 1, 1)
         return near / span, far / span
 

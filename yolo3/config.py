@@ -117,6 +117,9 @@ def format_config(config: TrainConfig) -> str:
 def parse_config(text: str) -> TrainConfig:
     """Return the settings that :func:`format_config` wrote."""
     values = json.loads(text)
+    unknown = set(values) - {field.name for field in dataclasses.fields(TrainConfig)}
+    if unknown:
+        raise ValueError(f"settings: expected those of this version, got {', '.join(sorted(unknown))} too")
     augment = {name: _tuples(value) for name, value in values.pop("augment").items()}
     return TrainConfig(**{name: _tuples(value) for name, value in values.items()}, augment=AugmentSettings(**augment))
 

@@ -100,7 +100,7 @@ class Detector:
     def _setting(self, name: str, *values):
         value = _first_given(*values)
         if value is None:
-            raise ValueError(f"{self.source}: carries no {name}; give them")
+            raise ValueError(f"{self.source}: carries no {name}; give them (--classes, --anchors)")
         return value
 
     def _fitting_input_shape(self, input_shape) -> tuple[int, int]:

@@ -7,7 +7,6 @@ same weights as the stock one and gives the same values; saved files use the sto
 import keras
 
 
-@keras.saving.register_keras_serializable("yolo3")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """``keras.layers.BatchNormalization`` over the last of four axes, computed by ``FusedBatchNormV3``.
 

@@ -50,7 +50,7 @@ def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tupl
 def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
     """Return uint8 [h, w, 3]: the picture in ``input_shape`` (height, width), letterboxed on grey or stretched."""
     new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
-    resized = _sample(_reduced(image, input_shape), new_height, new_width)
+    resized = _sample(reduce_image(image, least_side(input_shape)), new_height, new_width)
     if resized.shape[:2] == tuple(input_shape):
         return resized
     canvas = np.full((*input_shape, 3), GREY, np.uint8)
@@ -58,22 +58,17 @@ def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> n
     return canvas
 
 
-def reduction(smaller_side: int, input_shape) -> int:
-    """Return 1, 2, 4 or 8: by how much a large picture is reduced, by averaging, before it is resized.
-
-    What is left of the smaller side is at least one and a half of the input's larger side, so that pictures of ordinary
-    size are resized as Darknet does, straight from their pixels. The training pipeline decodes by the same rule.
-    """
-    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or smaller_side // factor >= least_side(input_shape))
-
-
 def least_side(input_shape) -> int:
-    """Return the pixels that the smaller side of a picture keeps at least when it is reduced."""
+    """Return the pixels that the smaller side of a reduced picture keeps: 1.5 of the input's larger side."""
     return int(1.5 * max(input_shape))
 
 
-def _reduced(image: np.ndarray, input_shape) -> np.ndarray:
-    factor = reduction(min(image.shape[:2]), input_shape)
+def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
+    """Return a large picture at 1/2, 1/4 or 1/8, by averaging, if its smaller side keeps ``least_side`` pixels.
+
+    So pictures of ordinary size are resized as Darknet does, straight from their pixels, and large ones do not alias.
+    """
+    factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(image.shape[:2]) // factor >= least_side)
     if factor == 1:
         return image
     size = (-(-image.shape[1] // factor), -(-image.shape[0] // factor))

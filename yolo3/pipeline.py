@@ -6,19 +6,24 @@ repeated and resumed. Pictures are sent as they are seen, boxes as numbers; targ
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from yolo3.augment import Augmentation, augment
 from yolo3.datasets.annotation import Annotation, image_size
-from yolo3.images import boxes_to_network, least_side, read_image, resize_image
+from yolo3.images import boxes_to_network, least_side, read_image, reduce_image, resize_image
 
 logger = logging.getLogger(__name__)
 
-_BOX_ROWS = 32  # boxes of a batch are padded to a multiple of this, so that few shapes occur
+_BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
+picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
+
 _SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 
 
@@ -53,7 +58,9 @@ class PictureStore:
 
         def read(index):
             image = tf.cond(
-                plain[index], lambda: decode_jpeg(paths[index], least_side), lambda: _decode_any(paths[index])
+                plain[index],
+                lambda: decode_jpeg(paths[index], least_side),
+                lambda: _decode_any(paths[index], least_side),
             )
             return tf.ensure_shape(image, [None, None, 3])
 
@@ -77,8 +84,8 @@ def decode_jpeg(path, least_side: int):
     return tf.switch_case(choice, branches)
 
 
-def _decode_any(path):
-    return tf.numpy_function(lambda name: read_image(name.decode()), [path], tf.uint8)
+def _decode_any(path, least_side: int):
+    return tf.numpy_function(lambda name: reduce_image(read_image(name.decode()), least_side), [path], tf.uint8)
 
 
 def _is_plain_jpeg(path: str) -> bool:
@@ -90,7 +97,7 @@ def _is_plain_jpeg(path: str) -> bool:
 
 def _relative_boxes(annotation: Annotation) -> np.ndarray:
     """Return the boxes to train on as float32 [N, 5]: corners relative to the picture, clipped to it, and class id."""
-    height, width = image_size(annotation.image_path)
+    height, width = picture_shape(annotation.image_path)
     keep = ~annotation.crowd
     corners = annotation.boxes[keep] / np.array([width, height, width, height], np.float32)
     corners = np.clip(corners, 0, 1)
@@ -109,7 +116,7 @@ def open_pictures(annotations: list[Annotation], largest_side: int, cache_bytes:
         first_box=np.cumsum([0, *map(len, boxes)]).astype(np.int64),
         least_side=least_side((largest_side,)),
     )
-    needed = sum(3 * int(np.prod(image_size(path))) for path in paths)
+    needed = sum(3 * int(np.prod(picture_shape(path))) for path in paths)
     return _decode_all(store) if needed <= cache_bytes else store
 
 
@@ -117,22 +124,29 @@ def _decode_all(store: PictureStore) -> PictureStore:
     read = store._file_reader()
     pictures = tf.data.Dataset.range(len(store.paths)).map(read, num_parallel_calls=tf.data.AUTOTUNE)
     decoded = list(pictures.as_numpy_iterator())
-    sizes = [picture.size for picture in decoded]
-    fields = dict(store.__dict__)
-    fields["shapes"] = np.array([picture.shape for picture in decoded], np.int32)
-    fields["first_pixel"] = np.cumsum([0, *sizes]).astype(np.int64)
-    fields["pixels"] = tf.constant(np.concatenate([picture.reshape(-1) for picture in decoded]))
-    return PictureStore(**fields)
+    shapes = np.array([picture.shape for picture in decoded], np.int32)
+    first = np.cumsum([0, *(picture.size for picture in decoded)]).astype(np.int64)
+    pixels = np.empty(first[-1], np.uint8)
+    for index in range(len(decoded)):  # released one by one, so that they never are in memory three times
+        pixels[first[index] : first[index + 1]] = decoded[index].reshape(-1)
+        decoded[index] = None
+    with tf.device("CPU:0"):
+        return dataclasses.replace(store, pixels=tf.constant(pixels), shapes=shapes, first_pixel=first)
 
 
 def spare_memory() -> int:
-    """Return the bytes that a cache may take: a third of what is free now."""
+    """Return the bytes that a cache may take: a quarter of what is free now, since it is copied once as it is made."""
     try:
         with open("/proc/meminfo") as file:
             free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        free = 3 << 30
-    return free // 3
+        free = 4 << 30
+    try:
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, max(limit - used, 0))  # of a container
+    except (OSError, ValueError):
+        pass
+    return free // 4
 
 
 def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
@@ -216,9 +230,10 @@ def _batched(dataset, batch_size: int):
 
 
 def _pad_rows(boxes):
-    """Pad [B, T, 5] with zeros until T is a positive multiple of 32."""
+    """Pad [B, T, 5] with zeros until T is 32, 64, 128, ...: each number of rows compiles the step anew."""
     rows = tf.shape(boxes)[1]
-    padded = tf.maximum((rows + _BOX_ROWS - 1) // _BOX_ROWS, 1) * _BOX_ROWS
+    padded = _BOX_ROWS * sum(tf.where(rows > _BOX_ROWS * 2**power, 2**power, 0) for power in range(16))
+    padded = tf.maximum(padded + _BOX_ROWS, _BOX_ROWS)
     return tf.pad(boxes, [[0, 0], [0, padded - rows], [0, 0]])
 
 
@@ -247,7 +262,7 @@ def plain_batches(annotations: list[Annotation], batch_size: int, input_shape, r
 def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
     """Return float32 [N, 5]: (x, y, w, h) relative to the letterboxed or stretched input, and class id."""
     rows = _relative_boxes(annotation)
-    height, width = image_size(annotation.image_path)
+    height, width = picture_shape(annotation.image_path)
     corners = boxes_to_network(rows[:, :4] * [width, height, width, height], (height, width), input_shape, resize)
     corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)
     sides = corners[:, 2:] - corners[:, :2]

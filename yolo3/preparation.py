@@ -11,13 +11,13 @@ import numpy as np
 from yolo3.anchors import read_anchors
 from yolo3.config import TrainConfig
 from yolo3.datasets import checks, formats
-from yolo3.datasets.annotation import Annotation, Dataset, Finding, read_class_names, split_annotations
+from yolo3.datasets.annotation import Annotation, Finding, read_class_names, split_annotations
 from yolo3.datasets.shapes import shapes_folder
 from yolo3.scales import AnchorMask, check_anchor_mask
 
 logger = logging.getLogger(__name__)
 
-_MODELS = {9: "yolov3", 6: "yolov3-tiny"}
+_MODELS = {3: "yolov3", 2: "yolov3-tiny"}  # by the number of scales
 
 
 class DataError(ValueError):
@@ -48,11 +48,14 @@ class Prepared:
 
 def choose_model(config: TrainConfig, num_anchors: int) -> str:
     """Return the network's name: the one asked for, or the one that the number of anchors means."""
-    if config.model is None and num_anchors not in _MODELS:
-        raise ValueError(f"{config.anchors}: expected 9 anchors (YOLOv3) or 6 (tiny), got {num_anchors}")
-    model = config.model or _MODELS[num_anchors]
+    try:
+        got = len(check_anchor_mask(config.anchor_mask, num_anchors))
+    except ValueError as error:
+        raise ValueError(f"{config.anchors}: {error}") from error
+    if config.model is None and got not in _MODELS:
+        raise ValueError(f"{config.anchors}: expected anchors of three scales (YOLOv3) or two (tiny), got {got}")
+    model = config.model or _MODELS[got]
     wanted = 2 if model == "yolov3-tiny" else 3
-    got = len(check_anchor_mask(config.anchor_mask, num_anchors))
     if wanted != got:
         raise ValueError(f"{config.anchors}: {model} predicts at {wanted} scales; {num_anchors} anchors make {got}")
     return model
@@ -65,8 +68,8 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     (unless ``config.skip_bad``, which leaves it out and says how much).
     """
     anchors = read_anchors(config.anchors)
-    mask = check_anchor_mask(config.anchor_mask, len(anchors))
     model = choose_model(config, len(anchors))
+    mask = check_anchor_mask(config.anchor_mask, len(anchors))
     sets, notes, val_source = _read_sets(config)
     findings: list[Finding] = []
     kept = []
@@ -88,7 +91,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     _refuse_shifted_ids(errors)
     train, val = _split(config, kept, notes)
     findings += checks.check_overlap(train, val)
-    _require_boxes(train, sets[0].name)
+    _require_boxes(train, sets[0].name, findings)
     return Prepared(train, val, sets[0].class_names, anchors, mask, model, findings, notes, val_source)
 
 
@@ -99,9 +102,10 @@ def _refuse_shifted_ids(errors: list[Finding]) -> None:
         raise DataError("class ids that start at 1 cannot be left out with --skip-bad; subtract 1 from each", shifted)
 
 
-def _require_boxes(train: list[Annotation], name: str) -> None:
+def _require_boxes(train: list[Annotation], name: str, findings: list[Finding]) -> None:
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
-        raise ValueError(f"{name}: expected at least one box to train on, got none in {len(train)} pictures")
+        message = f"{name}: expected at least one box to train on, got none in {len(train)} pictures"
+        raise DataError(message, findings)  # which may say why
 
 
 def _read_sets(config: TrainConfig):
@@ -135,7 +139,11 @@ def _sources(config, path, data_format, notes):
             notes.append(f"Using the data set's own lists: '{train_list}' to train, '{val_list}' to validate.")
     sources = [(path, data_format, train_list)]
     if config.val is not None:
-        sources.append((config.val, None, config.val_list))
+        named = config.format is not None and formats.FORMATS[config.format].matches(config.val)
+        sources.append((config.val, config.format if named else None, config.val_list))
+    elif val_list is not None and train_list is None:
+        lists = ", ".join(formats.list_names(path, data_format))
+        raise ValueError(f"{path}: --val-list {val_list} needs --train-list, or it would be trained on; lists: {lists}")
     elif val_list is not None:
         sources.append((path, data_format, val_list))
     return sources

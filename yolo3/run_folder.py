@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,18 @@ class RunFolder:
 
     def start(self, config: TrainConfig, class_names, anchors, findings) -> None:
         """Make the folder and write down what the run works with."""
+        self.remove_leftovers()
         self.path.mkdir(parents=True, exist_ok=True)
         replace_file(self.file(SETTINGS), format_config(config) + "\n")
         write_class_names(self.file(CLASSES), class_names)
         write_anchors(self.file(ANCHORS), anchors)
         replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
+
+    def remove_leftovers(self) -> None:
+        """Remove temporary files that a killed run left behind."""
+        for pattern in (f".{STATE}.*", ".best.*.h5", ".last.*.h5"):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def log(self, row: dict) -> None:
         """Add an epoch to the log; columns that it lacks stay empty."""
@@ -61,25 +69,32 @@ class RunFolder:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def has_state(self) -> bool:
+        """Return whether an epoch was finished and written down."""
+        return self.file(STATE).is_file()
+
     def load_state(self) -> tuple[list[np.ndarray], dict]:
         """Return what :meth:`save_state` wrote, and take the log back. Raises ``ValueError`` when there is none."""
-        if not self.file(STATE).is_file():
+        if not self.has_state():
             raise ValueError(f"{self.file(STATE)}: expected the state of a run to resume, found no such file")
-        with np.load(self.file(STATE)) as stored:
-            progress = json.loads(str(stored["progress"]))
-            arrays = [stored[f"array_{index}"] for index in range(len(stored.files) - 1)]
+        try:
+            with np.load(self.file(STATE)) as stored:
+                progress = json.loads(str(stored["progress"]))
+                arrays = [stored[f"array_{index}"] for index in range(len(stored.files) - 1)]
+        except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.file(STATE)}: expected the state of a run, got a damaged file") from error
         self.rows = progress.pop("rows")
         return arrays, progress
 
 
-def new_run_folder(output: str | None) -> RunFolder:
-    """Return the folder asked for, or the first free one of runs/train-001, runs/train-002, ...
+def new_run_folder(output: str | None, kind: str = "train") -> RunFolder:
+    """Return the folder asked for, or the first free one of runs/KIND-001, runs/KIND-002, ...
 
     Raises ``ValueError`` when the folder asked for already holds a run.
     """
     if output is None:
-        number = next(n for n in range(1, 100_000) if not Path(f"runs/train-{n:03d}").exists())
-        return RunFolder(f"runs/train-{number:03d}")
+        number = next(n for n in range(1, 100_000) if not Path(f"runs/{kind}-{n:03d}").exists())
+        return RunFolder(f"runs/{kind}-{number:03d}")
     if (Path(output) / SETTINGS).exists():
         raise ValueError(f"{output}: expected a new folder, found a run in it; resume it with --resume {output}")
     return RunFolder(output)
@@ -90,4 +105,7 @@ def read_settings(path: str | os.PathLike) -> TrainConfig:
     settings = Path(path) / SETTINGS
     if not settings.is_file():
         raise ValueError(f"{path}: expected the folder of a run with {SETTINGS} in it, found none")
-    return parse_config(settings.read_text())
+    try:
+        return parse_config(settings.read_text())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{settings}: expected the settings of a run, got {error}") from error

@@ -118,9 +118,21 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
         with _open_hdf5(path) as file:
             text = file.attrs.get(ATTRIBUTE)
     try:
-        return None if text is None else json.loads(text)
-    except ValueError as error:
+        metadata = None if text is None else json.loads(text)
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: its yolo3 metadata is not JSON: {error}") from error
+    _check_metadata(path, metadata)
+    return metadata
+
+
+def _check_metadata(path, metadata) -> None:
+    """Raise ``ValueError`` where the metadata is no dict, or a part of it is of another kind than it has to be."""
+    if not isinstance(metadata, dict | None):
+        raise ValueError(f"{path}: expected a JSON object as yolo3 metadata, got {metadata!r:.40}")
+    for name in ("class_names", "anchors", "anchor_mask", "input_shape"):
+        value = (metadata or {}).get(name)
+        if not isinstance(value, list | None):
+            raise ValueError(f"{path}: expected a list as '{name}' in its yolo3 metadata, got {value!r:.40}")
 
 
 def _kind_of(path) -> str:
@@ -243,7 +255,9 @@ def _network_for(path, metadata, anchors, class_names, anchor_mask):
     anchors = metadata.get("anchors", anchors)
     class_names = metadata.get("class_names", class_names)
     if anchors is None or class_names is None:
-        raise ValueError(f"{path}: holds weights alone and says neither anchors nor classes; give both files")
+        raise ValueError(
+            f"{path}: holds weights alone and says neither anchors nor classes; give --anchors and --classes"
+        )
     mask = check_anchor_mask(metadata.get("anchor_mask", anchor_mask), len(anchors))
     name = metadata.get("model", {3: "yolov3", 2: "yolov3-tiny"}.get(len(mask), "unknown"))
     try:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo3 import boxes as geometry
+from yolo3.backbones import BN_MOMENTUM
 from yolo3.config import TrainConfig
 from yolo3.fused import FusedBatchNormalization
 from yolo3.losses import TERMS, loss_terms
@@ -60,7 +61,7 @@ def dtype_policy(name: str):
 def set_objectness_prior(network, num_anchors: int, num_classes: int) -> None:
     """Start the objectness of a network with random weights low, as most slots hold nothing."""
     for output in network.outputs:
-        layer = output._keras_history.operation
+        layer = next(layer for layer in network.layers if layer.output is output)
         bias = layer.bias.numpy().reshape(num_anchors, 5 + num_classes)
         bias[:, 4] = -math.log(1 / _OBJECTNESS_PRIOR - 1)
         layer.bias.assign(bias.reshape(-1))
@@ -69,6 +70,11 @@ def set_objectness_prior(network, num_anchors: int, num_classes: int) -> None:
 def default_ema(total_steps: int) -> float:
     """Return a momentum that averages over about the last fortieth of a run, at most 1000 steps."""
     return 1 - 1 / max(min(total_steps / 40, 1000), 2)
+
+
+def statistics_momentum(total_steps: int) -> float:
+    """Return the momentum of the averages in batch normalisation: Darknet's, less where a run is too short for it."""
+    return min(BN_MOMENTUM, 1 - 1 / max(total_steps / 20, 2))
 
 
 def build_optimizer(config: TrainConfig, total_steps: int):
@@ -114,6 +120,10 @@ class Trainer:
             self.optimizer = build_optimizer(config, steps)
             self._learnt = list(self.network.trainable_variables)
             self.optimizer.build(self._learnt)
+        self.network.optimizer = self.optimizer  # where Keras' callbacks look for it
+        for layer in self.network.layers:
+            if isinstance(layer, FusedBatchNormalization):
+                layer.momentum = statistics_momentum(steps)
         self.set_frozen(False)
 
     def set_frozen(self, frozen: bool) -> None:
@@ -122,8 +132,9 @@ class Trainer:
         for index in range(count):
             self.network.get_layer(f"conv_{index}").trainable = not frozen
             self.network.get_layer(f"bn_{index}").trainable = not frozen
-        alone = self.strategy.num_replicas_in_sync == 1  # replicas have to meet, which XLA cannot compile
-        self._update = tf.function(self._apply, jit_compile=True, autograph=False) if alone else self._apply
+        # XLA makes one pass over the weights of an update; replicas have to meet in it, which XLA cannot compile.
+        on_processor = not tf.config.list_physical_devices("GPU") and self.strategy.num_replicas_in_sync == 1
+        self._update = tf.function(self._apply, jit_compile=True, autograph=False) if on_processor else self._apply
         self._step = tf.function(self._distributed_step, autograph=False)
         self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None, autograph=False)
 
@@ -174,16 +185,6 @@ class Trainer:
 
     # Weights
 
-    def load_pretrained(self, source) -> list[str]:
-        """Copy every layer's weights from a model that has a layer of the same name and shape; return their names."""
-        taken = []
-        for layer in self.network.layers:
-            theirs = _layer_or_none(source, layer.name)
-            if layer.weights and theirs is not None and _same_shapes(layer, theirs):
-                layer.set_weights(theirs.get_weights())
-                taken.append(layer.name)
-        return taken
-
     def update_plain(self) -> None:
         """Give the plain network the averaged weights, or the current ones where no average is kept."""
         current = [variable.numpy() for variable in self._learnt]
@@ -212,11 +213,3 @@ class Trainer:
 
     def _state_variables(self):
         return [*self.network.variables, *self.optimizer.variables]
-
-
-def _layer_or_none(model, name: str):
-    return next((layer for layer in model.layers if layer.name == name), None)
-
-
-def _same_shapes(a, b) -> bool:
-    return [tuple(w.shape) for w in a.weights] == [tuple(w.shape) for w in b.weights]

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3 import run_folder
 from yolo3.augment import Augmentation
 from yolo3.config import PATHS, TrainConfig
 from yolo3.draw import draw_training_curves, write_image
+from yolo3.legacy import load_weights_by_name
 from yolo3.losses import TERMS
 from yolo3.pipeline import open_pictures, run_batches, spare_memory, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
-from yolo3.saving import load_network, save_model
+from yolo3.saving import save_model
 from yolo3.schedules import default_burn_in, learning_rate
 from yolo3.sheets import draw_predictions, draw_targets
 from yolo3.targets import preprocess_true_boxes
@@ -62,7 +64,12 @@ def train(
     Raises :class:`NotFiniteError`.
     """
     run = _Run(config, prepared, folder, list(callbacks), say, show_progress)
-    return run.go(resume)
+    try:
+        return run.go(resume)
+    except tf.errors.ResourceExhaustedError as error:
+        raise ValueError(f"out of memory; lower --batch-size or --input-size ({_first_line(error)})") from error
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"TensorFlow cannot compute this: {_first_line(error)}") from error
 
 
 class _Run:
@@ -117,16 +124,20 @@ class _Run:
         return 0
 
     def _load_weights(self, path):
-        source, _ = load_network(path, self.prepared.anchors, self.prepared.class_names, self.prepared.anchor_mask)
-        self.taken = self.trainer.load_pretrained(source)
-        if not self.taken:
-            raise ValueError(f"{path}: expected weights that fit {self.prepared.model}, found none that do")
+        network, plain = self.trainer.network, self.trainer.plain
+        plain.set_weights(network.get_weights())
+        self.taken = load_weights_by_name(plain, path)
+        network.set_weights(plain.get_weights())
         held = [layer.name for layer in self.trainer.network.layers if layer.weights]
         fresh = [name for name in held if name not in self.taken]
         self.say(f"{path}: weights for {len(self.taken)} of {len(held)} layers" + (
             f"; random in {', '.join(fresh[:6])}{' ...' if len(fresh) > 6 else ''}" if fresh else ""))  # fmt: skip
 
     def _resume(self) -> int:
+        if not self.folder.has_state():
+            self.say(f"{self.folder.path}: no epoch was finished yet; starting from the beginning.")
+            return self._begin()
+        self.folder.remove_leftovers()
         arrays, progress = self.folder.load_state()
         self.trainer.set_state(arrays)
         self.best_ap50, self.taken = progress["best_ap50"], progress["taken"]
@@ -206,9 +217,8 @@ class _Run:
     def _not_finite(self, wrong: str, indices, step) -> NotFiniteError:
         names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
         return NotFiniteError(
-            f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; the "
-            f"weights of the last good epoch are in {self.folder.path}; look at these pictures, or lower "
-            "--learning-rate"
+            f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; "
+            f"{self.folder.path} keeps what was saved before; look at these pictures, or lower --learning-rate"
         )
 
     def _bar(self, epoch):
@@ -272,7 +282,9 @@ class _Run:
     def metadata(self, row) -> dict:
         """Return what the weights say of themselves."""
         prepared, config = self.prepared, self.config
-        training = {"settings": _without_folders(config), "epoch": row["epoch"], "AP50": row.get("AP50")}
+        ap50 = row.get("AP50")
+        ap50 = None if ap50 is None or math.isnan(ap50) else ap50
+        training = {"settings": _without_folders(config), "epoch": row["epoch"], "AP50": ap50}
         return {
             "model": prepared.model,
             "class_names": list(prepared.class_names),
@@ -295,6 +307,10 @@ class _Run:
         self._seconds_saving = self._last_saved - now
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:300]
+
+
 def _without_folders(config: TrainConfig) -> dict:
     """Return the settings with file names in place of paths: weights are passed on, where they were made is private."""
     settings = dataclasses.asdict(config)
@@ -305,7 +321,7 @@ def _without_folders(config: TrainConfig) -> dict:
 def _policy(config: TrainConfig) -> Augmentation:
     settings = dataclasses.asdict(config.augment)
     settings.pop("plain_share")
-    return Augmentation(**settings)
+    return Augmentation(**settings, resize=config.resize)
 
 
 def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, pictures: int = 12) -> None:

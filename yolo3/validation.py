@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from yolo3.datasets.annotation import Annotation, image_size
+from yolo3.datasets.annotation import Annotation
 from yolo3.images import boxes_to_image
 from yolo3.losses import TERMS
 from yolo3.metrics import Detections, coco_results
-from yolo3.pipeline import plain_batches
+from yolo3.pipeline import picture_shape, plain_batches
 from yolo3.postprocess import select_boxes
 from yolo3.trainer import Trainer
 
@@ -55,7 +55,7 @@ class Validator:
 
     def _to_pictures(self, indices, boxes, scores, class_ids, counts):
         for place, index in enumerate(indices):
-            num, shape = counts[place], image_size(self.annotations[index].image_path)
+            num, shape = counts[place], picture_shape(self.annotations[index].image_path)
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             found = np.clip(found, 0, [shape[1], shape[0]] * 2)
             yield Detections(found, scores[place, :num], class_ids[place, :num])

@@ -18,6 +18,8 @@ COMMANDS = {
     "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file"),
 }
 
+_FINDINGS_SHOWN = 20
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3`` itself."""
@@ -58,6 +60,36 @@ def in_one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def check_outputs(*paths: str | os.PathLike | None) -> None:
+    """Raise ``ValueError`` for a file that could not be written, before long work; ``None`` is passed over."""
+    for path in paths:
+        if path is None:
+            continue
+        if os.path.isdir(path):
+            raise ValueError(f"{path}: expected a file to write, got a folder")
+        folder = os.path.dirname(os.path.abspath(path))
+        while not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder):
+            raise ValueError(f"{path}: expected a folder at {folder}, got a file")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ValueError(f"{path}: expected a folder that can be written to, got {folder}")
+
+
+def check_findings(dataset, path: str) -> None:
+    """Print what the reader of a ``Dataset`` found; raises ``ValueError`` when there are no pictures, or errors."""
+    for finding in dataset.findings[:_FINDINGS_SHOWN]:
+        print(f"{finding.severity}: {finding}", file=sys.stderr)
+    hidden = len(dataset.findings) - _FINDINGS_SHOWN
+    if hidden > 0:
+        print(f"... and {hidden} more", file=sys.stderr)
+    errors = [finding for finding in dataset.findings if finding.severity == "error"]
+    if errors:
+        raise ValueError(f"{path}: {len(errors)} annotations cannot be used, first {errors[0]}")
+    if not dataset.annotations:
+        raise ValueError(f"{path}: expected annotated pictures, got none")
 
 
 def start_tensorflow() -> None:
@@ -108,6 +140,14 @@ def count(text: str) -> int:
     value = _number(int, text, "a whole number above 0")
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return value
+
+
+def from_zero(text: str) -> int:
+    """Return a whole number, 0 or above."""
+    value = _number(int, text, "a whole number, 0 or above")
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or above, got {text}")
     return value
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 
 import numpy as np
@@ -16,6 +15,7 @@ from yolo3.anchors import (
     read_anchors,
     write_anchors,
 )
+from yolo3.cli import check_findings, check_outputs, count, from_zero, run_command, side
 from yolo3.images import RESIZE_MODES, boxes_to_network
 
 # Gains in average IoU, our own rule of thumb. Below the first, pretrained weights are worth more.
@@ -38,11 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--list", dest="list_name", metavar="NAME", help="list of the data set, such as trainval"
     )
     parser.add_argument(
-        "--num-anchors", type=_count, default=9, help="9, or 6 for the tiny network (default: 9)"
+        "--num-anchors", type=count, default=9, help="9, or 6 for the tiny network (default: 9)"
     )
     parser.add_argument(
-        "--input-size", nargs=2, type=_count, default=(416, 416), metavar=("H", "W"),
-        help="height and width of the network input in pixels (default: 416 416)",
+        "--input-size", nargs=2, type=side, default=(416, 416), metavar=("H", "W"),
+        help="height and width of the network input in pixels, multiples of 32 (default: 416 416)",
     )  # fmt: skip
     parser.add_argument(
         "--resize", choices=RESIZE_MODES, default="letterbox",
@@ -50,28 +50,22 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--anchors", help="file with anchors to compare with (default: YOLOv3's own)")
     parser.add_argument("--output", help="file to write the new anchors to")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the clustering (default: 0)")
+    parser.add_argument("--seed", type=from_zero, default=0, help="seed of the clustering (default: 0)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
-    return value
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 0, or 1 after one line on stderr for a user's mistake."""
+    """Run the command; returns 0, or 1 after a user's mistake."""
     arguments = build_parser().parse_args(argv)
-    try:
-        report = _report(arguments)
-        if arguments.output:
-            write_anchors(arguments.output, report["anchors"])
-    except (ValueError, OSError) as error:
-        print(f"yolo3 anchors: {error}", file=sys.stderr)
-        return 1
+    return run_command("yolo3 anchors", lambda: _cluster(arguments))
+
+
+def _cluster(arguments: argparse.Namespace) -> int:
+    check_outputs(arguments.output)
+    report = _report(arguments)
+    if arguments.output:
+        write_anchors(arguments.output, report["anchors"])
     print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
     return 0
 
@@ -102,6 +96,7 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
 
     names = read_class_names(arguments.classes) if arguments.classes else None
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
+    check_findings(dataset, arguments.data)
     parts = [np.zeros((0, 2))]
     left_out = 0
     for annotation in dataset.annotations:

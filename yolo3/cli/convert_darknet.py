@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo3.cli import run_command, start_tensorflow
+from yolo3.cli import check_outputs, run_command, start_tensorflow
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,6 +73,7 @@ def _check_combination(parser: argparse.ArgumentParser, arguments: argparse.Name
 def _to_keras(arguments: argparse.Namespace) -> int:
     cfg_path, weights_path, output = arguments.files
     _check_files(cfg_path, weights_path)
+    check_outputs(output)
     picture = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
     start_tensorflow()
 
@@ -97,6 +98,7 @@ def _to_keras(arguments: argparse.Namespace) -> int:
 def _to_darknet(arguments: argparse.Namespace) -> int:
     model_path, cfg_path, weights_path = arguments.files
     _check_files(model_path)
+    check_outputs(cfg_path, weights_path)
     from yolo3.anchors import read_anchors
 
     names, _ = _class_names(arguments.classes, lambda: None)

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from yolo3.cli import add_detector_options, detector_options, in_one_line, run_command, start_tensorflow
+from yolo3.cli import (
+    add_detector_options,
+    check_outputs,
+    detector_options,
+    in_one_line,
+    run_command,
+    start_tensorflow,
+)
 from yolo3.datasets.annotation import replace_file, walk_files
 from yolo3.images import IMAGE_SUFFIXES
 from yolo3.metrics import Detections
@@ -46,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _detect(arguments: argparse.Namespace) -> int:
     inputs = find_pictures(arguments.pictures, arguments.output)
     targets = output_paths(inputs, arguments.output)
+    check_outputs(*targets, arguments.json)
     start_tensorflow()
 
     from yolo3.detector import load_detector

@@ -6,10 +6,15 @@ import math
 import sys
 from collections.abc import Sequence
 
-from yolo3.cli import add_detector_options, detector_options, run_command, start_tensorflow
-from yolo3.datasets.annotation import Dataset, replace_file
-
-_FINDINGS_SHOWN = 20
+from yolo3.cli import (
+    add_detector_options,
+    check_findings,
+    check_outputs,
+    detector_options,
+    run_command,
+    start_tensorflow,
+)
+from yolo3.datasets.annotation import replace_file
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    check_outputs(arguments.json, arguments.save_detections)
     start_tensorflow()
 
     from yolo3.datasets.formats import read_dataset
@@ -59,20 +65,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         replace_file(arguments.json, json.dumps(without_nan(results), indent=2) + "\n")
     print(format_table(results))
     return 0
-
-
-def check_findings(dataset: Dataset, path: str) -> None:
-    """Print what the reader found; raises ``ValueError`` when there is nothing to evaluate on, or errors."""
-    for finding in dataset.findings[:_FINDINGS_SHOWN]:
-        print(f"{finding.severity}: {finding}", file=sys.stderr)
-    hidden = len(dataset.findings) - _FINDINGS_SHOWN
-    if hidden > 0:
-        print(f"... and {hidden} more", file=sys.stderr)
-    errors = [finding for finding in dataset.findings if finding.severity == "error"]
-    if errors:
-        raise ValueError(f"{path}: {len(errors)} annotations cannot be used, first {errors[0]}")
-    if not dataset.annotations:
-        raise ValueError(f"{path}: expected annotated pictures, got none")
 
 
 class _Bar:

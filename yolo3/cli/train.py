@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from yolo3.cli import count, fraction, run_command, side, start_tensorflow
+from yolo3.cli import count, fraction, from_zero, run_command, side, start_tensorflow
 from yolo3.config import CACHES, OPTIMIZERS, PATHS, PRECISIONS, AugmentSettings, TrainConfig
 from yolo3.images import RESIZE_MODES
 from yolo3.schedules import SCHEDULES
@@ -56,7 +56,7 @@ def _add_data_options(group) -> None:
     group.add_argument("--val-split", type=fraction, help="share of the pictures to validate on (default: 0.1)")
     group.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
     group.add_argument("--cache", choices=CACHES, help="keep decoded pictures in memory (default: auto, if they fit)")
-    group.add_argument("--workers", type=int, help="threads that prepare pictures (default: 0, as many as help)")
+    group.add_argument("--workers", type=from_zero, help="threads that prepare pictures (default: 0, as many as help)")
 
 
 def _add_network_options(group) -> None:
@@ -79,15 +79,15 @@ def _add_training_options(group) -> None:
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adam")
     group.add_argument("--learning-rate", type=float, help="largest rate (default: 0.001)")
     group.add_argument("--schedule", choices=SCHEDULES, help="default: cosine")
-    group.add_argument("--burn-in", type=int, metavar="STEPS", help="steps of rising rate (default: 5%% of the run)")
+    group.add_argument("--burn-in", type=from_zero, metavar="STEPS", help="of rising rate (default: 5%% of the run)")
     group.add_argument("--weight-decay", type=float, help="of kernels (default: 0.0005)")
     group.add_argument("--clip-norm", type=float, help="largest norm of the gradient (default: 0, no limit)")
     group.add_argument("--ema", type=fraction, help="momentum of averaged weights, 0 for none (default: by length)")
-    group.add_argument("--freeze-epochs", type=int, help="with the backbone frozen (default: 10%% with --weights)")
+    group.add_argument("--freeze-epochs", type=from_zero, help="backbone frozen (default: 10%% with --weights)")
     group.add_argument("--precision", choices=PRECISIONS, help="default: auto, bfloat16 where the machine has it")
     group.add_argument("--jit-compile", action="store_true", help="compile the step with XLA")
     group.add_argument("--evaluate-every", type=count, metavar="EPOCHS", help="default: about 20 times a run")
-    group.add_argument("--seed", type=int, help="default: 0")
+    group.add_argument("--seed", type=from_zero, help="default: 0")
     group.add_argument("--output", metavar="DIR", help="folder of the run (default: runs/train-NNN)")
 
 
@@ -142,13 +142,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: dict) -> int:
     resume, check_only = options.pop("resume", None), options.pop("check_only", False)
-    start_tensorflow()
-    from yolo3 import run_folder, training
+    from yolo3 import run_folder
 
     if resume:
         config, folder = _resumed(resume)
     else:
-        config, folder = config_from(options), run_folder.new_run_folder(options.get("output"))
+        kind = "check" if check_only else "train"
+        config, folder = config_from(options), run_folder.new_run_folder(options.get("output"), kind)
+    _check_paths(config, folder)
+    start_tensorflow()
+    from yolo3 import training
+
     prepared = _prepare(config, list_all=check_only)
     if prepared is None:
         return 1
@@ -167,6 +171,18 @@ def _run(options: dict) -> int:
     return 0
 
 
+def _check_paths(config: TrainConfig, folder) -> None:
+    """Raise OSError now for what would stop the run after its data was checked."""
+    for path in (config.anchors, config.weights, config.val, config.data, config.classes):
+        if path:
+            os.stat(path)
+    parent = folder.path.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ValueError(f"{folder.path}: expected a folder that can be written, {parent} is none")
+
+
 def _resumed(path: str):
     from yolo3 import run_folder
 
@@ -178,26 +194,35 @@ def _resumed(path: str):
 
 def _prepare(config: TrainConfig, list_all: bool):
     """Return the checked data, or None after listing what cannot be used."""
+    from tqdm import tqdm
+
     from yolo3.preparation import DataError, prepare
 
     try:
-        prepared = prepare(config)
+        with tqdm(desc="checking pictures", unit="picture", file=sys.stderr, disable=None, leave=False) as bar:
+            prepared = prepare(config, lambda done, total: _advance(bar, done, total))
     except DataError as error:
         _list_findings(error.findings, list_all)
         print(f"yolo3 train: {error}", file=sys.stderr)
         return None
     for note in prepared.notes:
         print(note)
-    _list_findings(prepared.findings, list_all)
+    _list_findings(prepared.findings, list_all, "left out")
     return prepared
 
 
-def _list_findings(findings, list_all: bool) -> None:
+def _advance(bar, done: int, total: int) -> None:
+    bar.total = total
+    bar.n = done
+    bar.refresh()
+
+
+def _list_findings(findings, list_all: bool, name_of_errors: str = "error") -> None:
     """Print all errors, and the first warnings or all of them."""
     warnings = [finding for finding in findings if finding.severity != "error"]
     for finding in findings:
         if finding.severity == "error":
-            print(f"error: {finding}")
+            print(f"{name_of_errors}: {finding}")
     shown = warnings if list_all else warnings[:_SHOWN_WARNINGS]
     for finding in shown:
         print(f"warning: {finding}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import errno
 import filecmp
 import logging
 import os
@@ -206,9 +207,12 @@ def read_lines(path: str) -> list[str]:
 def read_class_names(path: str | os.PathLike) -> list[str]:
     """Class names, one a line; blank lines and lines that start with '#' do not count.
 
-    Raises ValueError for a name given twice, or when there is none. Inverse of `write_class_names`.
+    Raises ValueError for a name given twice, for what is no text, or when there is none. Inverse of
+    `write_class_names`.
     """
     path = os.fspath(path)
+    if os.path.getsize(path) and not text_head(path, 4096):
+        raise ValueError(f"{path}: expected one class name a line, got bytes that are no text")
     first_line: dict[str, int] = {}
     for number, line in enumerate(read_lines(path), 1):
         name = line.strip()
@@ -301,7 +305,8 @@ def find_class_names(file: str, root: str) -> list[str] | None:
         names = [
             os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))
         ]
-        names += sorted(entry.path for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
+        entries = (entry for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
+        names += sorted(entry.path for entry in entries if entry.is_file())
         if names:
             return read_class_names(names[0])
     return None
@@ -342,8 +347,13 @@ def split_annotations(
 
 
 def replace_file(path: str | os.PathLike, text: str) -> None:
-    """Write UTF-8 text beside `path`, then put it in its place in one step: no reader sees half a file."""
+    """Write UTF-8 text beside `path`, then put it in its place in one step: no reader sees half a file.
+
+    Raises IsADirectoryError for a folder: the system's own error would name the file beside it.
+    """
     path = os.fspath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
@@ -364,7 +374,9 @@ def _umask() -> int:
 
 
 def walk_files(folder: str) -> Iterator[str]:
-    """Paths of all files below `folder` in a fixed order; links are followed once, hidden files never."""
+    """Paths of all files below `folder` in a fixed order; links are followed once, hidden files and links to
+    nothing never.
+    """
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -373,7 +385,8 @@ def walk_files(folder: str) -> Iterator[str]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield from (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))
+        paths = (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))
+        yield from filter(os.path.isfile, paths)
 
 
 def has_suffix(path: str, suffixes: str | tuple[str, ...]) -> bool:

@@ -26,6 +26,7 @@ from yolo3.datasets.annotation import (
     build_annotation,
     copy_picture,
     dataset_name,
+    group_by_folder,
     has_suffix,
     image_size,
     list_of,
@@ -42,6 +43,7 @@ from yolo3.datasets.annotation import (
 NAME = "coco"
 # Bytes at each end of a file in which the top-level keys are looked for; COCO's own files are huge.
 _BYTES_LOOKED_AT = 1 << 20
+_NAMES_A_LIST = re.compile("train|val|test|dev", re.IGNORECASE)
 
 
 def matches(path: str) -> bool:
@@ -337,13 +339,22 @@ def _files_to_read(path: str, list_name: str | None) -> dict[str, str]:
 
 
 def _find_lists(folder: str) -> dict[str, str]:
-    """List name to JSON file: instances_*.json where there are any, else every JSON file of this form."""
+    """List name to JSON file: instances_*.json where there are any, else every JSON file of this form.
+
+    Files of one name that is no list's (train/labels.json, val/labels.json) are named by the folders that
+    divide them.
+    """
     files = [file for file in walk_files(folder) if has_suffix(file, ".json") and is_coco_json(file)]
     instances = [file for file in files if os.path.basename(file).startswith("instances_")]
-    lists: dict[str, str] = {}
+    by_name: dict[str, list[str]] = {}
     for file in instances or files:
-        name = _list_name_of(file)
-        lists[os.path.relpath(file, folder) if name in lists else name] = file
+        by_name.setdefault(_list_name_of(file), []).append(file)
+    lists: dict[str, str] = {}
+    for name, same in by_name.items():
+        groups = {} if len(same) == 1 or _NAMES_A_LIST.search(name) else group_by_folder(same, folder)
+        names = list(groups) if len(groups) == len(same) else [name] * len(same)
+        for wanted, file in zip(names, same, strict=True):
+            lists[os.path.relpath(file, folder) if wanted in lists else wanted] = file
     return lists
 
 

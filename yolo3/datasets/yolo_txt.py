@@ -334,11 +334,17 @@ def _layout_of_file(path: str) -> Layout:
     return Layout({}, find_class_names(path, path), [path])
 
 
-def _settings_in(folder: str) -> Iterator[str]:
-    """The data.yaml and .data files of a folder, the usual name first."""
+def _settings_in(folder: str, deep: bool = True) -> Iterator[str]:
+    """The data.yaml and .data files of a folder, the usual name first; if it holds nothing but a folder (and
+    hidden or text files), as unpacked archives do, those in there.
+    """
     entries = sorted(os.scandir(folder), key=lambda entry: (entry.name != "data.yaml", entry.name))
+    entries = [entry for entry in entries if not entry.name.startswith((".", "__MACOSX"))]
+    inner = [entry.path for entry in entries if not has_suffix(entry.name, ".txt")]
+    if deep and len(inner) == 1 and os.path.isdir(inner[0]):
+        yield from _settings_in(inner[0], deep=False)
     for entry in entries:
-        if entry.is_file() and not entry.name.startswith("."):
+        if entry.is_file():
             if _is_foreign(entry.path):
                 continue
             if _parse_yaml(entry.path) is not None or _parse_darknet_data(entry.path) is not None:
