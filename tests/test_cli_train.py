@@ -207,3 +207,14 @@ def test_the_script_trains_and_its_weights_open_with_keras_alone(tmp_path, shape
     # 8,858,734 for 80 classes, less what 77 classes fewer take: 2 outputs of 3 x 77 = 231 channels on 512 and 256, and
     # their biases: 231 x (512 + 1 + 256 + 1) = 177,870.
     assert opened.stdout.strip() == str(8_858_734 - 177_870), opened.stderr
+
+
+def test_tensorboard_gets_its_curves_where_it_is_installed(finished):
+    pytest.importorskip("tensorboard")
+    run, _ = finished
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_a_list_to_validate_on_needs_one_to_train_on(shapes_set, capsys):
+    assert main(["--anchors", TINY, "--data", shapes_set, "--val-list", "val", "--check-only"]) == 1
+    assert "--val-list val needs --train-list, or it would be trained on; lists: train, val" in capsys.readouterr().err

@@ -326,7 +326,7 @@ def test_weights_that_fit_nowhere_are_refused(settings, slim_tiny, eagerly, tmp_
 
     inputs = keras.Input((8, 8, 3))
     save_model(keras.Model(inputs, keras.layers.Conv2D(4, 3, name="other")(inputs)), tmp_path / "other.h5", {})
-    with pytest.raises(ValueError, match="other.h5: expected weights that fit yolov3-tiny, found none"):
+    with pytest.raises(ValueError, match="other.h5: expected weights of yolov3_tiny, got none that fits"):
         run(one_batch(settings, weights=str(tmp_path / "other.h5")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
