@@ -471,7 +471,7 @@ def _finish_axes(axes, title: str, has_lines: bool) -> None:
     axes.grid(alpha=0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if has_lines:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=7, ncols=2, framealpha=0.6)  # ten lines leave little room
     else:
         axes.text(
             0.5, 0.5, "nothing recorded yet", ha="center", va="center", color="0.5", transform=axes.transAxes
