@@ -382,6 +382,7 @@ def test_tiny_masks_that_the_published_weights_were_not_trained_with_are_noted(t
     assert "mask=1,2,3" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @needs_data
 def test_detections_are_those_of_darknet(tmp_path):
     """Pictures resized as Darknet does: scores within .03, boxes with an IoU of .95 (decoders of JPEG

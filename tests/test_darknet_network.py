@@ -274,6 +274,7 @@ def test_a_network_trains(tmp_path):
     assert all(changed)
 
 
+@pytest.mark.slow
 def test_saved_networks_open_with_keras_alone(tmp_path):
     layers = YOLO.replace("[route]\nlayers=-1, 3", "[route]\nlayers=-1,3\ngroups=2\ngroup_id=1")
     model = build_network(parse_cfg(text_of(layers)))

@@ -145,6 +145,7 @@ assert_equals_slow_loop(run(boxes, scores, 0.2, 0.45, max_boxes=40), boxes, scor
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_give_the_same(backend):
     if importlib.util.find_spec(backend) is None:

@@ -117,6 +117,7 @@ def test_arrays_and_long_texts_fit_into_the_metadata(tmp_path):
         save_model(small, tmp_path / "s.h5", {"model": object()})
 
 
+@pytest.mark.slow
 def test_files_of_keras_without_metadata(model, expected, tmp_path):
     model.save(tmp_path / "plain.keras")
     model.save_weights(tmp_path / "plain.weights.h5")

@@ -239,6 +239,7 @@ def test_a_frozen_backbone_stays_as_it_is_until_it_is_freed(eagerly):
 # State
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"ema": 0.9, "precision": "float16"}, {"optimizer": "sgd", "accumulate": 2}])
 def test_a_trainer_that_takes_a_state_back_goes_on_as_the_first_did(eagerly, settings):
     trainer = make(**settings)
