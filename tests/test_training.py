@@ -233,7 +233,6 @@ def test_a_run_that_is_over_is_resumed_without_a_step(whole, settings):
     assert result.last_row["epoch"] == 3 and result.best_ap50 == whole[1].best_ap50
 
 
-@pytest.mark.slow
 def test_another_seed_gives_other_weights(settings, slim_tiny, eagerly, tmp_path):
     for name, seed in (("first", 1), ("other", 2)):  # the same seed gives the same: the test before
         run(one_batch(settings, seed=seed, val_split=0.0, train_list="train"), tmp_path / name)
