@@ -196,7 +196,11 @@ def test_mistakes_of_evaluate_end_in_one_line(weights, folder, capsys):
     argv = ["evaluate", "--weights", weights, "--data"]
     assert "nowhere" in fails_in_one_line([*argv, "nowhere"], capsys)
     Path("train.txt").write_text("red.png 64,0,128,32,3\n")
-    assert "train.txt:1" in fails_in_one_line([*argv, "train.txt"], capsys)
+    assert main([*argv, "train.txt"]) == 1
+    error = capsys.readouterr().err
+    assert "error: train.txt:1: expected a class id from 0 to 2" in error and "Traceback" not in error
+    assert main([*argv, "train.txt", "--skip-bad"]) == 1  # ids that start at 1 are all wrong, not only the largest
+    assert "look like they start at 1" in capsys.readouterr().err
 
 
 def test_evaluate_stops_at_annotations_that_cannot_be_used(weights, folder, capsys):
@@ -204,6 +208,9 @@ def test_evaluate_stops_at_annotations_that_cannot_be_used(weights, folder, caps
     assert main(["evaluate", "--weights", weights, "--data", "train.txt"]) == 1
     error = capsys.readouterr().err
     assert "train.txt: 1 annotations cannot be used, first train.txt:2" in error
+    assert main(["evaluate", "--weights", weights, "--data", "train.txt", "--skip-bad"]) == 0
+    said = capsys.readouterr()
+    assert "left out: 1 " in said.err and "all " in said.out
 
 
 # Where results go

@@ -97,7 +97,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
 
 def _refuse_shifted_ids(errors: list[Finding]) -> None:
     """Stop even where bad things are left out: what stays would be learnt under the name of the class before it."""
-    shifted = [finding for finding in errors if finding.kind == "one-based-ids"]
+    shifted = [finding for finding in errors if finding.kind == checks.SHIFTED_IDS]
     if shifted:
         raise DataError("class ids that start at 1 cannot be left out with --skip-bad; subtract 1 from each", shifted)
 

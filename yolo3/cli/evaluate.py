@@ -1,6 +1,7 @@
 """``yolo3 evaluate``: average precision of a network on annotated pictures."""
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -28,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", help="format of the annotations (default: recognised)")
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
     add_detector_options(parser, 0.001)
+    parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON: AP50, AP, per_class")
     parser.add_argument(
         "--save-detections", metavar="FILE", help="write the detections in COCO's results format"
@@ -52,7 +54,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     detector = load_detector(**detector_options(arguments))
     dataset = read_dataset(arguments.data, arguments.format, detector.class_names, arguments.list_name)
-    check_findings(dataset, arguments.data)
+    dataset = _checked(dataset, detector, arguments)
     check_classes(detector, dataset.annotations, dataset.class_names)
     with _Bar() as bar:
         detections = detect_annotations(detector, dataset.annotations, bar.show)
@@ -65,6 +67,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         replace_file(arguments.json, json.dumps(without_nan(results), indent=2) + "\n")
     print(format_table(results))
     return 0
+
+
+def _checked(dataset, detector, arguments: argparse.Namespace):
+    """Return the data set as training would validate on it; what cannot be used stops, or is left out."""
+    from yolo3.datasets.checks import SHIFTED_IDS, check_dataset, usable_annotations
+
+    with _Bar() as bar:
+        findings = check_dataset(
+            dataset, anchors=detector.anchors, anchor_mask=detector.anchor_mask, input_shape=detector.input_shape,
+            resize=detector.resize, train=False, progress=bar.show,
+        )  # fmt: skip
+    usable, left_out = usable_annotations(dataset, findings)
+    if arguments.skip_bad:
+        shown = [finding for finding in findings if finding.severity != "error" or finding.kind == SHIFTED_IDS]
+        if left_out:
+            print("left out: " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()), file=sys.stderr)
+    else:
+        shown = findings
+    check_findings(dataclasses.replace(dataset, annotations=usable, findings=shown), arguments.data)
+    return dataclasses.replace(dataset, annotations=usable, findings=[])
 
 
 class _Bar:

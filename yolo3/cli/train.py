@@ -167,7 +167,7 @@ def _run(options: dict) -> int:
     except KeyboardInterrupt:
         print(f"\nInterrupted. Go on with: yolo3 train --resume {folder.path}")
         return 130
-    print(_farewell(prepared, result))
+    print(_farewell(config, prepared, result))
     return 0
 
 
@@ -247,7 +247,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _farewell(prepared, result) -> str:
+def _farewell(config: TrainConfig, prepared, result) -> str:
     from yolo3 import run_folder
 
     path = result.folder.file
@@ -264,7 +264,8 @@ def _farewell(prepared, result) -> str:
     lines += ["", "Next:", f"  yolo3 detect --weights {best} PICTURES_OR_FOLDERS"]
     if prepared.val_source:
         path, list_name = prepared.val_source
-        lines += [f"  yolo3 evaluate --weights {best} --data {path}" + (f" --list {list_name}" if list_name else "")]
+        options = (f" --list {list_name}" if list_name else "") + (" --skip-bad" if config.skip_bad else "")
+        lines += [f"  yolo3 evaluate --weights {best} --data {path}{options}"]
     return "\n".join(lines)
 
 

@@ -129,7 +129,8 @@ def check_overlap(train: Sequence[Annotation], val: Sequence[Annotation]) -> lis
 # Leaving out
 
 # Findings that sum up others, or that take nothing away.
-_SUMMARIES = ("one-based-ids",)
+SHIFTED_IDS = "one-based-ids"  # all ids are off by one: leaving out the largest would not help
+_SUMMARIES = (SHIFTED_IDS,)
 
 
 def _takes_away(finding: Finding) -> bool:
@@ -403,7 +404,7 @@ def _id_findings(annotations: Sequence[Annotation], class_names: Sequence[str]) 
         findings.append(
             Finding(
                 "error",
-                "one-based-ids",
+                SHIFTED_IDS,
                 findings[0].where,
                 f"your ids look like they start at 1: they go from {min(ids)} to {count} with {count} "
                 "classes; subtract 1 from each",
