@@ -75,7 +75,7 @@ def _add_network_options(group) -> None:
 def _add_training_options(group) -> None:
     group.add_argument("--epochs", type=count, help="passes over the pictures (default: 100)")
     group.add_argument("--batch-size", type=count, help="pictures a step (default: 8)")
-    group.add_argument("--accumulate", type=count, help="steps whose gradients make one update (default: 1)")
+    group.add_argument("--accumulate", type=count, help="steps that make one update; rates count steps (default: 1)")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adam")
     group.add_argument("--learning-rate", type=float, help="largest rate (default: 0.001)")
     group.add_argument("--schedule", choices=SCHEDULES, help="default: cosine")

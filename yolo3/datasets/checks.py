@@ -128,8 +128,8 @@ def check_overlap(train: Sequence[Annotation], val: Sequence[Annotation]) -> lis
 
 # Leaving out
 
-# Findings that sum up others, or that take nothing away.
 SHIFTED_IDS = "one-based-ids"  # all ids are off by one: leaving out the largest would not help
+# Findings that sum up others, or that take nothing away.
 _SUMMARIES = (SHIFTED_IDS,)
 
 
