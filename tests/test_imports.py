@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 # Level by level; a module may import those of the levels before its own. Packages without code are left out.
 LEVELS = [
     "boxes images scales schedules darknet.cfg",
-    "datasets.annotation metrics draw augment config darknet.layers",
-    "anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights",
+    "datasets.annotation metrics draw config darknet.layers",
+    "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights",
     "datasets.formats datasets.shapes utils run_folder sheets",
     "backbones fused head targets nms darknet.local",
     "networks losses postprocess pipeline datasets.checks",

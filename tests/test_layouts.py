@@ -172,7 +172,7 @@ def test_a_folder_is_prepared_as_it_is(tmp_path, build, train, val):
 
 def test_a_wrong_number_of_anchors_is_told_with_their_file(tmp_path):
     (tmp_path / "five.txt").write_text("1,2, 3,4, 5,6, 7,8, 9,10\n")
-    with pytest.raises(ValueError, match=r"five.txt: expected 9 anchors .* or 6 .*, got 5"):
+    with pytest.raises(ValueError, match=r"five.txt: expected 9 anchors \(three scales\) or 6 \(two\), got 5"):
         prepare(TrainConfig(anchors=str(tmp_path / "five.txt"), data=str(tmp_path)))
 
 

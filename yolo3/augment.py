@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from yolo3.config import Variation
 from yolo3.images import GREY
 
 _MIN_SIDE = 2.0  # pixels of the network input; what is left of a box has to be larger
@@ -16,24 +17,10 @@ _MIN_VISIBLE = 0.2  # of its area, for a box that the canvas or the mosaic cuts
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """How training pictures vary; a value of 0 (1 for factors) turns a part off.
+class Augmentation(Variation):
+    """:class:`yolo3.config.Variation` of a picture; ``resize``: "letterbox" starts from its own aspect, "stretch" from
+    the canvas'."""
 
-    ``jitter``: each side of the picture changes by up to this fraction, which changes the aspect. ``zoom``,
-    ``mosaic_zoom``: range of the picture's size, 1 is the largest that fits the canvas. ``flip``: probability of a
-    mirrored picture. ``hue``: shift in turns of the colour circle. ``saturation``, ``exposure``: largest factor (or its
-    inverse). ``mosaic``: probability that a canvas is made of four pictures.
-    ``resize``: "letterbox" starts from the picture's own aspect, "stretch" from the canvas'.
-    """
-
-    jitter: float = 0.3
-    zoom: tuple[float, float] = (0.8, 1.2)
-    flip: float = 0.5
-    hue: float = 0.1
-    saturation: float = 1.5
-    exposure: float = 1.5
-    mosaic: float = 0.5
-    mosaic_zoom: tuple[float, float] = (0.6, 1.4)
     resize: str = "letterbox"
 
 

@@ -17,8 +17,14 @@ PATHS = ("anchors", "data", "classes", "val", "weights", "output")
 
 
 @dataclass(frozen=True)
-class AugmentSettings:
-    """See :class:`yolo3.augment.Augmentation`; ``plain_share``: last part of the run that goes without mosaic."""
+class Variation:
+    """How training pictures vary; a value of 0 (1 for factors) turns a part off.
+
+    ``jitter``: each side of the picture changes by up to this fraction, which changes the aspect. ``zoom``,
+    ``mosaic_zoom``: range of the picture's size, 1 is the largest that fits the canvas. ``flip``: probability of a
+    mirrored picture. ``hue``: shift in turns of the colour circle. ``saturation``, ``exposure``: largest factor (or its
+    inverse). ``mosaic``: probability that a canvas is made of four pictures.
+    """
 
     jitter: float = 0.3
     zoom: tuple[float, float] = (0.8, 1.2)
@@ -28,7 +34,6 @@ class AugmentSettings:
     exposure: float = 1.5
     mosaic: float = 0.5
     mosaic_zoom: tuple[float, float] = (0.6, 1.4)
-    plain_share: float = 0.15
 
     def __post_init__(self):
         if not 0 <= self.jitter < 1:
@@ -40,6 +45,13 @@ class AugmentSettings:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"{name}: expected a smallest and a largest factor above 0, got {low} {high}")
+
+
+@dataclass(frozen=True)
+class AugmentSettings(Variation):
+    """:class:`Variation` over a run; ``plain_share``: its last part, which goes without mosaic."""
+
+    plain_share: float = 0.15
 
 
 @dataclass(frozen=True)
