@@ -73,6 +73,31 @@ def test_a_picture_lies_within_its_region_or_fills_it():
         assert lies_or_fills(x, size[0], left, width) and lies_or_fills(y, size[1], top, height)
 
 
+def test_cropping_moves_each_edge_by_its_own_number_and_fills_the_canvas():
+    # Of 100 x 50: left edge in by .2 x 100 x (1 - .5 x 2) = 0, right edge in by 20: 80 columns are seen; the upper edge
+    # moves out by 10 rows, the lower one in by 10: 50 rows from -10 on. On 40 x 100: scales .5 and 2, offsets 0 and 20.
+    units = [0.5, 1.0, 0.3, 0.0, 1.0, 1.0]
+    policy = replace(OFF, jitter=0.2, placement="crop", resize="stretch")
+    canvas = (100.0, 40.0)
+    values = transform_of(units, (50.0, 100.0), canvas, (0.0, 0.0, 40.0, 100.0), policy)
+    np.testing.assert_allclose(values, [0.5, 2, 0, 20], atol=1e-4)
+    mirrored = transform_of(units, (50.0, 100.0), canvas, (0.0, 0.0, 40.0, 100.0), replace(policy, flip=1.1))
+    np.testing.assert_allclose(mirrored, [-0.5, 2, 50, 20], atol=1e-4)  # it begins at its right end: 100 x .5
+
+
+def test_a_letterboxed_crop_keeps_the_aspect_of_the_picture():
+    # Nothing moves: 100 x 50 on 64 x 64 are seen with 25 rows more above and below.
+    policy = replace(OFF, placement="crop")
+    values = transform_of([0.5] * 5 + [1.0], (50.0, 100.0), (64.0, 64.0), (0.0, 0.0, 64.0, 64.0), policy)
+    np.testing.assert_allclose(values, [0.64, 0.64, 0, 16], atol=1e-4)
+
+
+def test_a_mosaic_is_fitted_whatever_the_placement():
+    policies = [replace(OFF, mosaic=1.0, jitter=0.2, placement=placement) for placement in ("fit", "crop")]
+    whole, cropped = (augment(load, [0, 1, 2, 3], (64.0, 64.0), [1, 2], policy)[0] for policy in policies)
+    np.testing.assert_array_equal(whole, cropped)
+
+
 # Pixels and boxes
 
 

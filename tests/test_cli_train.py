@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
 FULL = str(ROOT / "model_data" / "yolo_anchors.txt")
 # These say what to do, not how to train: tests of their own are below.
-ACTIONS = {"help", "resume", "check_only"}
+ACTIONS = {"help", "resume", "check_only", "cfg", "recipe"}
+OF_A_RECIPE = {"cfg", "rate_steps", "max_batches", "burn_in_power"}  # a cfg says them
 VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
 VALUES |= {"saturation": "2", "exposure": "2"}
 
@@ -59,11 +60,63 @@ def test_every_option_changes_its_setting_and_no_other(action):
 
 def test_every_setting_has_an_option():
     settings = {field.name for kind in (TrainConfig, AugmentSettings) for field in dataclasses.fields(kind)}
-    assert settings - {"augment"} == {action.dest for action in options()}
+    assert settings - {"augment"} - OF_A_RECIPE == {action.dest for action in options()}
 
 
 def test_options_that_are_not_given_leave_the_defaults():
     assert config_from({"anchors": "/a.txt", "data": "/d"}) == TrainConfig(anchors="/a.txt", data="/d")
+
+
+CFG = """[net]
+width=96
+height=64
+batch=8
+subdivisions=2
+max_batches=100
+policy=steps
+steps=60,80
+scales=.1,.5
+burn_in=10
+[convolutional]
+filters=18
+stride=32
+[yolo]
+mask=0,1,2
+anchors=10,14, 23,27, 37,58
+num=3
+classes=1
+jitter=.2
+"""
+
+
+@pytest.fixture
+def cfg_path(tmp_path):
+    path = tmp_path / "net.cfg"
+    path.write_text(CFG)
+    return str(path)
+
+
+def test_a_cfg_gives_the_size_of_the_input_and_with_the_recipe_the_rest(cfg_path):
+    config = config_from({"cfg": cfg_path, "data": "/d"})
+    assert (config.input_size, config.resize, config.epochs) == ((64, 96), "letterbox", 100)
+    assert (config.optimizer, config.max_batches) == ("adam", None)
+    config = config_from({"cfg": cfg_path, "data": "/d", "recipe": "darknet", "learning_rate": 0.5, "jitter": 0.1})
+    assert (config.optimizer, config.batch_size, config.accumulate) == ("darknet", 4, 2)
+    assert (config.max_batches, config.epochs, config.rate_steps) == (100, 0, ((60, 0.1), (80, 0.5)))
+    assert (config.learning_rate, config.augment.jitter) == (0.5, 0.1)  # options count before the recipe
+
+
+def test_a_cfg_without_data_is_trained_on_the_shapes_for_a_short_time(cfg_path):
+    config = config_from({"cfg": cfg_path})
+    assert (config.data, config.epochs, config.augment.mosaic, config.input_size) == (None, 12, 0.0, (64, 96))
+
+
+def test_a_recipe_without_a_cfg_and_a_cfg_beside_a_model_are_refused(cfg_path, capsys):
+    assert main(["--anchors", TINY, "--recipe", "darknet"]) == 1
+    assert "--recipe darknet: expected --cfg FILE beside it" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--cfg", cfg_path, "--model", "yolov3"])
+    assert "--model does not go with --cfg" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("anchors, size, epochs", [(TINY, (192, 192), 12), (FULL, (128, 128), 7)])

@@ -52,7 +52,7 @@ def test_the_augmentation_of_the_settings_is_that_of_the_pipeline():
     [
         ({"input_size": (416, 400)}, "multiples of 32, got 416 400"),
         ({"input_size": (0, 32)}, "multiples of 32"),
-        ({"optimizer": "adamw"}, "optimizer: expected one of adam, sgd, got 'adamw'"),
+        ({"optimizer": "adamw"}, "optimizer: expected one of adam, sgd, darknet, got 'adamw'"),
         ({"schedule": "linear"}, "schedule: expected one of cosine, steps, constant"),
         ({"precision": "float64"}, "precision: expected one of auto"),
         ({"cache": "disk"}, "cache: expected one of auto, memory, none"),

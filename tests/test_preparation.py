@@ -9,7 +9,7 @@ import pytest
 from yolo3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.config import TrainConfig
 from yolo3.datasets.formats import read_dataset, write_dataset
-from yolo3.preparation import DataError, choose_model, prepare
+from yolo3.preparation import DataError, choose_family, prepare
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_lists_of_a_data_set_are_found_and_told(prepared, shapes_set):
     assert names_of(result.val) == [f"{number:06d}.jpg" for number in range(12, 16)]
     assert any("'train' to train, 'val' to validate" in note for note in result.notes)
     assert result.class_names == ["circle", "square", "triangle"]
-    assert result.model == "yolov3-tiny" and result.anchor_mask == ((3, 4, 5), (0, 1, 2))
+    assert result.family.name == "yolov3-tiny" and result.family.anchor_mask == ((3, 4, 5), (0, 1, 2))
     np.testing.assert_array_equal(result.anchors, DEFAULT_TINY_ANCHORS)
 
 
@@ -208,19 +208,26 @@ def test_progress_is_told_for_each_picture(anchors, shapes_set):
 # Anchors and network
 
 
-def config(**settings):
-    return TrainConfig(anchors="some.txt", **settings)
+@pytest.fixture
+def name_for(tmp_path):
+    """Return a function from a number of anchors to the name of the network chosen for them."""
+
+    def name(number, **settings):
+        write_anchors(tmp_path / "some.txt", np.resize(DEFAULT_ANCHORS, (number, 2)))
+        return choose_family(TrainConfig(anchors=str(tmp_path / "some.txt"), **settings), 3).name
+
+    return name
 
 
-def test_the_number_of_anchors_means_a_network_that_can_be_overridden():
-    assert [choose_model(config(), number) for number in (9, 6)] == ["yolov3", "yolov3-tiny"]
-    assert choose_model(config(model="yolov3-spp"), 9) == "yolov3-spp"
+def test_the_number_of_anchors_means_a_network_that_can_be_overridden(name_for):
+    assert name_for(9) == "yolov3" and name_for(6) == "yolov3-tiny"
+    assert name_for(9, model="yolov3-spp") == "yolov3-spp"
 
 
 @pytest.mark.parametrize("model, number", [("yolov3-tiny", 9), ("yolov3", 6), ("yolov3-spp", 6)])
-def test_anchors_that_do_not_fit_the_network_are_refused_with_both_numbers(model, number):
+def test_anchors_that_do_not_fit_the_network_are_refused_with_both_numbers(name_for, model, number):
     with pytest.raises(ValueError, match=rf"some.txt: {model} predicts at . scales; {number} anchors make ."):
-        choose_model(config(model=model), number)
+        name_for(number, model=model)
 
 
 def test_other_numbers_of_anchors_need_a_network_and_a_mask(prepared, tmp_path, shapes_set):
@@ -229,7 +236,8 @@ def test_other_numbers_of_anchors_need_a_network_and_a_mask(prepared, tmp_path, 
     with pytest.raises(ValueError, match="got 4"):
         prepared(anchors=path, data=shapes_set)
     mask = ((2, 3), (0, 1))
-    assert prepared(anchors=path, data=shapes_set, model="yolov3-tiny", anchor_mask=mask).anchor_mask == mask
+    family = prepared(anchors=path, data=shapes_set, model="yolov3-tiny", anchor_mask=mask).family
+    assert family.anchor_mask == mask
 
 
 def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):

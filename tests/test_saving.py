@@ -11,7 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from yolo3.saving import build_network, load_network, read_metadata, save_model
+from yolo3.darknet.cfg import parse_cfg
+from yolo3.saving import load_network, read_metadata, save_model
+from yolo3.yolov3 import cfg_yolov3, named_yolov3
 
 ANCHORS = [[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]]
 METADATA = {
@@ -24,12 +26,37 @@ METADATA = {
     "scale_x_y": 1.0,
     "training": {"epochs": 3, "rate": 1e-3},
 }
+SMALL_CFG = """[net]
+width=64
+height=64
+channels=3
+[convolutional]
+batch_normalize=1
+filters=4
+size=3
+stride=2
+pad=1
+activation=leaky
+[maxpool]
+size=16
+stride=16
+[convolutional]
+filters=18
+size=1
+stride=1
+activation=linear
+[yolo]
+mask=0,1,2
+anchors=10,14, 23,27, 37,58
+classes=1
+num=3
+"""
 PICTURE = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def model():
-    network = build_network("yolov3-tiny", 3, 2)
+    network = named_yolov3("yolov3-tiny", 2, ANCHORS).build_network()
     rng = np.random.default_rng(0)
     for layer in network.layers:  # statistics that differ from the initial ones, so that losing them shows
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -125,7 +152,7 @@ def test_files_of_keras_without_metadata(model, expected, tmp_path):
     assert metadata is None
     assert_same_outputs(network, expected)
     with pytest.raises(
-        ValueError, match="plain.weights.h5: holds weights alone and says neither anchors nor"
+        ValueError, match="plain.weights.h5: holds weights alone; carries no class names; give them"
     ):
         load_network(tmp_path / "plain.weights.h5")
     network, _ = load_network(tmp_path / "plain.weights.h5", ANCHORS, ["cat", "dog"])
@@ -183,22 +210,18 @@ def test_weights_under_the_names_of_the_layers_need_no_order(expected, model, tm
     assert_same_outputs(load_network(tmp_path / "named.h5", ANCHORS, ["cat", "dog"])[0], expected)
 
 
-def test_weights_of_a_darknet_cfg_are_put_into_what_build_cfg_makes(tmp_path):
-    small = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="dense")])
-    save_model(
-        small, tmp_path / "s.weights.h5", {"model": "cfg", "darknet": {"cfg": "[net]"}, "anchors": ANCHORS}
-    )
-    texts = []
-
-    def build(text):
-        texts.append(text)
-        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="dense")])
-
-    network, _ = load_network(tmp_path / "s.weights.h5", build_cfg=build)
-    assert texts == ["[net]"]
-    np.testing.assert_array_equal(network.get_weights()[0], small.get_weights()[0])
-    with pytest.raises(ValueError, match="got 'cfg'; use a .h5 or .keras file"):
-        load_network(tmp_path / "s.weights.h5", class_names=["cat"])
+def test_weights_of_a_darknet_cfg_are_put_into_its_network(tmp_path):
+    family = cfg_yolov3(parse_cfg(SMALL_CFG), num_classes=2)
+    model = family.build_network()
+    metadata = {**family.metadata(), "class_names": ["cat", "dog"]}
+    save_model(model, tmp_path / "s.weights.h5", metadata)
+    network, read = load_network(tmp_path / "s.weights.h5")
+    assert read == metadata
+    for one, other in zip(network.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    save_model(model, tmp_path / "no_names.weights.h5", family.metadata())
+    with pytest.raises(ValueError, match="holds weights alone; carries no class names"):
+        load_network(tmp_path / "no_names.weights.h5")
 
 
 def test_what_is_no_keras_file_is_named_in_one_line(folder, tmp_path):
@@ -267,7 +290,7 @@ def test_names_that_say_no_format_and_unknown_networks_are_refused(tmp_path):
         with pytest.raises(ValueError, match="expected a name that ends in"):
             save_model(None, tmp_path / name, {})
     with pytest.raises(ValueError, match="expected one of yolov3, yolov3-tiny, yolov3-spp, got 'yolov4'"):
-        build_network("yolov4", 3, 2)
+        named_yolov3("yolov4", 2, ANCHORS).build_network()
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,30 @@ def test_a_given_mask_becomes_tuples_and_none_the_default():
 
 @pytest.mark.parametrize(
     "mask",
-    [[[0, 1, 6]], [[-1, 0]], [[0, 1], [2]], [], [[]], [[0], [1], [2], [3]]],
-    ids=["too large", "negative", "unequal", "none", "empty", "four scales"],
+    [[[0, 1, 6]], [[-1, 0]], [[0, 1], [2]], [], [[]]],
+    ids=["too large", "negative", "unequal", "none", "empty"],
 )
 def test_masks_that_cannot_be_are_refused(mask):
     with pytest.raises(ValueError, match="anchor_mask"):
         scales.check_anchor_mask(mask, 6)
+
+
+def test_a_fourth_scale_needs_strides():
+    assert scales.grid_shapes((128, 64), 4, (8, 16, 32, 64)) == [(16, 8), (8, 4), (4, 2), (2, 1)]
+    with pytest.raises(ValueError, match="strides: expected 4, one a scale"):
+        scales.grid_shapes((128, 64), 4)
+
+
+def test_one_number_counts_for_each_scale():
+    assert scales.per_scale(1.1, 2) == [1.1, 1.1] and scales.per_scale((1, 2), 2) == [1.0, 2.0]
+    with pytest.raises(ValueError, match="ignore_thresh: expected one number or 3, one a scale"):
+        scales.per_scale([0.5, 0.7], 3, "ignore_thresh")
+
+
+def test_sides_are_multiples_of_the_largest_stride():
+    assert scales.check_input_shape((128, 64), 64) == (128, 64)
+    with pytest.raises(ValueError, match="multiples of 64, got 96 64"):
+        scales.check_input_shape((96, 64), 64)
 
 
 def test_grids_of_an_input_that_is_not_square():

@@ -8,8 +8,8 @@ import tensorflow as tf
 from yolo3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.config import TrainConfig
 from yolo3.losses import TERMS
-from yolo3.scales import TINY_MASK
 from yolo3.trainer import Trainer, build_optimizer, choose_precision, default_ema, dtype_policy, statistics_momentum
+from yolo3.yolov3 import named_yolov3
 
 pytestmark = pytest.mark.usefixtures("slim_tiny")
 
@@ -31,7 +31,7 @@ def eagerly():
 def make(seed=0, steps=1000, num_classes=3, **settings):
     keras.utils.set_random_seed(seed)
     config = TrainConfig(anchors="none", **{"precision": "float32", "weight_decay": 0.0, "ema": 0.0, **settings})
-    return Trainer(config, "yolov3-tiny", DEFAULT_TINY_ANCHORS, TINY_MASK, num_classes, steps)
+    return Trainer(config, named_yolov3("yolov3-tiny", num_classes, DEFAULT_TINY_ANCHORS), steps)
 
 
 def train(trainer, steps=1, rate=1e-3):

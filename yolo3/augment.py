@@ -5,6 +5,7 @@ Darknet's (src/data.c, load_data_detection): the aspect is jittered around the p
 grey canvas, colours are shifted in HSV.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -38,6 +39,8 @@ def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
     image_height, image_width = image_shape
     height, width = canvas_shape
     jitter = policy.jitter
+    if policy.placement == "crop":
+        return crop(units, image_shape, canvas_shape, policy)
     aspect = width / height if policy.resize == "stretch" else image_width / image_height
     aspect = aspect * _between(units[0], 1 - jitter, 1 + jitter)
     aspect = aspect / _between(units[1], 1 - jitter, 1 + jitter)
@@ -50,6 +53,36 @@ def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
     mirrored = units[5] < policy.flip
     return tf.stack(
         [tf.where(mirrored, -scale[0], scale[0]), scale[1], tf.where(mirrored, left + size[0], left), top]
+    )
+
+
+def crop(units, image_shape, canvas_shape, policy: Augmentation):
+    """Return what :func:`place` does: each edge of what is seen moves in or out, and that fills the canvas.
+
+    The edges move by up to ``jitter`` of the picture's side, as AlexeyAB's Darknet has it (src/data.c,
+    ``load_data_detection``); "letterbox" widens what is seen to the aspect of the canvas.
+    """
+    image_height, image_width = image_shape
+    height, width = canvas_shape
+    moves = _between(tf.stack([units[0], units[1], units[3], units[4]]), -policy.jitter, policy.jitter)
+    edges = moves * tf.stack([image_width, image_width, image_height, image_height])
+    left, top = edges[0], edges[2]
+    seen_width, seen_height = image_width - edges[0] - edges[1], image_height - edges[2] - edges[3]
+    if policy.resize == "letterbox":
+        fitted_width = tf.maximum(seen_width, seen_height * width / height)
+        fitted_height = tf.maximum(seen_height, seen_width * height / width)
+        left, top = left - (fitted_width - seen_width) / 2, top - (fitted_height - seen_height) / 2
+        seen_width, seen_height = fitted_width, fitted_height
+    scale_x, scale_y = width / seen_width, height / seen_height
+    mirrored = units[5] < policy.flip
+    moved = -left * scale_x
+    return tf.stack(
+        [
+            tf.where(mirrored, -scale_x, scale_x),
+            scale_y,
+            tf.where(mirrored, moved + image_width * scale_x, moved),
+            -top * scale_y,
+        ]
     )
 
 
@@ -135,6 +168,7 @@ def _single(load, index, canvas_shape, units, policy):
 def _mosaic(load, indices, canvas_shape, units, policy):
     """Four pictures around a point in the middle part of the canvas."""
     height, width = canvas_shape
+    policy = dataclasses.replace(policy, placement="fit")
     x, y = (tf.round(_between(units[1 + i], 0.3, 0.7) * side) for i, side in enumerate((width, height)))
     regions = [(0.0, 0.0, x, y), (x, 0.0, width - x, y), (0.0, y, x, height - y), (x, y, width - x, height - y)]
     parts = [

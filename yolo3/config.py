@@ -10,10 +10,12 @@ from yolo3.images import RESIZE_MODES
 from yolo3.scales import check_input_shape
 from yolo3.schedules import SCHEDULES
 
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "sgd", "darknet")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CACHES = ("auto", "memory", "none")
-PATHS = ("anchors", "data", "classes", "val", "weights", "output")
+PLACEMENTS = ("fit", "crop")
+MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
+PATHS = ("anchors", "cfg", "data", "classes", "val", "weights", "output")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class Variation:
     ``jitter``: each side of the picture changes by up to this fraction, which changes the aspect. ``zoom``,
     ``mosaic_zoom``: range of the picture's size, 1 is the largest that fits the canvas. ``flip``: probability of a
     mirrored picture. ``hue``: shift in turns of the colour circle. ``saturation``, ``exposure``: largest factor (or its
-    inverse). ``mosaic``: probability that a canvas is made of four pictures.
+    inverse). ``mosaic``: probability that a canvas is made of four pictures. ``placement``: "fit" lays the picture on
+    the canvas with its aspect and size varied; "crop" moves each edge of what is seen of it in or out by up to
+    ``jitter`` of its side and fills the canvas with that, as AlexeyAB's Darknet does (mosaics are always fitted).
     """
 
     jitter: float = 0.3
@@ -34,10 +38,15 @@ class Variation:
     exposure: float = 1.5
     mosaic: float = 0.5
     mosaic_zoom: tuple[float, float] = (0.6, 1.4)
+    placement: str = "fit"
 
     def __post_init__(self):
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter: expected a share from 0 to below 1, got {self.jitter}")
+        if self.placement not in PLACEMENTS:
+            raise ValueError(f"placement: expected one of {', '.join(PLACEMENTS)}, got {self.placement!r}")
+        if self.placement == "crop" and self.jitter >= 0.5:
+            raise ValueError(f"jitter: expected less than 0.5 to crop by, got {self.jitter}; nothing might be left")
         for name in ("saturation", "exposure"):
             if not getattr(self, name) >= 1:
                 raise ValueError(f"{name}: expected the largest factor, at least 1, got {getattr(self, name)}")
@@ -59,16 +68,23 @@ class TrainConfig:
     """What `train` does; the command line's options in the same words.
 
     ``data``: file or folder, None for the embedded set. ``model``: None for the network that the number of anchors
-    means. ``burn_in``: steps, None for a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None
-    for a tenth of the run when pretrained weights are given. ``ema``: momentum of the averaged weights, None for one
-    that fits the length of the run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run.
+    means. ``cfg``: a Darknet cfg whose network is trained instead; its anchors and ``ignore_thresh`` count unless
+    others are given, and ``anchors`` may be None. ``ignore_thresh``: None for 0.5, or the cfg's. ``multi_scale``:
+    factors of the input size, one drawn for every ten steps; empty for one size. ``accumulate``: steps that make one
+    update; rates, ``burn_in``, ``rate_steps`` and ``max_batches`` count updates. ``max_batches``: the length of run that
+    ``burn_in`` and ``rate_steps`` are meant for; 0 ``epochs`` make it, others squeeze the two. ``rate_steps``:
+    ((update, factor), ...) of the schedule "steps", None for a tenth at 80 % and at 90 %. ``burn_in``: updates, None for
+    a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None for a tenth of the run when
+    pretrained weights are given. ``ema``: momentum of the averaged weights, None for one that fits the length of the
+    run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run.
     """
 
-    anchors: str
+    anchors: str | None = None
     data: str | None = None
     format: str | None = None
     classes: str | None = None
     model: str | None = None
+    cfg: str | None = None
     anchor_mask: tuple[tuple[int, ...], ...] | None = None
     train_list: str | None = None
     val_list: str | None = None
@@ -77,18 +93,22 @@ class TrainConfig:
     skip_bad: bool = False
     input_size: tuple[int, int] = (416, 416)
     resize: str = "letterbox"
-    multi_scale: bool = False
+    multi_scale: tuple[float, ...] = ()
     epochs: int = 100
+    max_batches: int | None = None
     batch_size: int = 8
     accumulate: int = 1
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "cosine"
+    rate_steps: tuple[tuple[int, float], ...] | None = None
     burn_in: int | None = None
+    burn_in_power: float = 4.0
+    momentum: float = 0.9
     weight_decay: float = 5e-4
     clip_norm: float = 0.0
     ema: float | None = None
-    ignore_thresh: float = 0.5
+    ignore_thresh: float | None = None
     precision: str = "auto"
     jit_compile: bool = False
     weights: str | None = None
@@ -102,17 +122,28 @@ class TrainConfig:
 
     def __post_init__(self):
         check_input_shape(self.input_size)
+        if self.cfg is None and self.anchors is None:
+            raise ValueError("anchors: expected a file of anchors, or a cfg that holds them")
+        for other in ("model", "anchor_mask"):
+            if self.cfg is not None and getattr(self, other) is not None:
+                raise ValueError(f"{other}: expected none beside a cfg, which says its own, got {getattr(self, other)}")
+        if not all(factor > 0 for factor in self.multi_scale):
+            raise ValueError(f"multi_scale: expected factors above 0, got {self.multi_scale}")
         allowed = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
         allowed |= {"cache": CACHES, "resize": RESIZE_MODES}
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name in ("epochs", "batch_size", "accumulate"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) < (0 if name == "epochs" and self.max_batches else 1):
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("burn_in", "freeze_epochs", "workers", "weight_decay", "clip_norm"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.max_batches is not None and self.max_batches < 1:
+            raise ValueError(f"max_batches: expected at least 1, got {self.max_batches}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum: expected a share from 0 to below 1, got {self.momentum}")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise ValueError(f"ema: expected a momentum from 0 to below 1, got {self.ema}")
         if not self.learning_rate > 0:

@@ -13,14 +13,16 @@ from keras import ops
 
 from yolo3.anchors import read_anchors
 from yolo3.boxes import area, clip
-from yolo3.darknet.cfg import parse_cfg
-from yolo3.darknet.network import build_network
-from yolo3.datasets.annotation import read_class_names
+from yolo3.darknet.cfg import read_cfg
+from yolo3.darknet.network import load_weights
+from yolo3.darknet.recipe import settings_of
+from yolo3.datasets.annotation import bundled_class_names, read_class_names
+from yolo3.families import family_from_metadata, family_of_cfg
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
-from yolo3.postprocess import scale_factors, select_boxes
-from yolo3.saving import load_network, read_metadata
-from yolo3.scales import check_anchor_mask, check_input_shape
+from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
+from yolo3.saving import is_keras_file, load_network, read_metadata
+from yolo3.scales import check_input_shape
 
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
 _READERS = 4  # threads that decode pictures while the network computes
@@ -32,41 +34,47 @@ class Detector:
     """Detects objects: ``Detector("model.h5")("dog.jpg")`` returns :class:`yolo3.metrics.Detections`.
 
     ``weights_or_model``: a file that :func:`yolo3.saving.load_network` reads, or a ``keras.Model`` (input RGB
-    0..1, outputs raw tensors, stride 32 first), then with its ``metadata``. What the metadata says counts
+    0..1, outputs raw tensors), then with its ``metadata``. What the metadata says counts
     unless an argument says otherwise: ``resize`` ("letterbox" or "stretch"), ``input_shape`` (height, width,
     multiples of 32), ``class_names``, ``anchors`` [.., 2] (w, h) in pixels of the network input,
     ``anchor_mask``. Scores have to be above ``score_threshold``; of boxes of one class that overlap by more
-    than ``iou_threshold`` the best is kept; ``max_boxes`` a picture, over all classes. ``batch_size``:
-    pictures that the network sees at once. Its graph is made at the first call: make one detector and keep
-    it; weights that change count from the next call. Raises ``ValueError`` in one line where parts do not
-    fit.
+    than ``iou_threshold`` the best is kept, ``nms`` and ``nms_overlap`` say how (:mod:`yolo3.nms`);
+    ``max_boxes`` a picture, over all classes. ``batch_size``: pictures that the network sees at once. Its graph
+    is made at the first call: make one detector and keep it; weights that change count from the next call.
+    ``family``: what the outputs mean (:mod:`yolo3.family`). Raises ``ValueError`` in one line where parts do
+    not fit.
     """
 
     def __init__(
         self, weights_or_model, metadata: dict | None = None, *, score_threshold: float = 0.3,
         iou_threshold: float = 0.45, max_boxes: int = 300, resize: str | None = None,
         input_shape: Sequence[int] | None = None, class_names: Sequence[str] | None = None, anchors=None,
-        anchor_mask: Sequence[Sequence[int]] | None = None, batch_size: int = 8,
+        anchor_mask: Sequence[Sequence[int]] | None = None, batch_size: int = 8, nms: str = "greedy",
+        nms_overlap: str = "iou",
     ):  # fmt: skip
         if isinstance(weights_or_model, keras.Model):
             self.model, self.source = weights_or_model, weights_or_model.name
         else:
             self.source = os.fspath(weights_or_model)
-            self.model, stored = load_network(self.source, anchors, class_names, anchor_mask, _build_from_cfg)
+            self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
             metadata = stored if metadata is None else metadata
-        metadata = metadata or {}
-        self.class_names = list(self._setting("class names", class_names, metadata.get("class_names")))
-        self.anchors = np.asarray(self._setting("anchors", anchors, metadata.get("anchors")), np.float32)
-        self.anchor_mask = check_anchor_mask(
-            _first_given(anchor_mask, metadata.get("anchor_mask")), len(self.anchors)
-        )
-        self.scale_x_y = scale_factors(metadata.get("scale_x_y", 1.0), len(self.anchor_mask))
+        given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
+        metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}
+        try:
+            self.family = family_from_metadata(metadata)
+        except ValueError as error:
+            raise ValueError(f"{self.source}: {error}") from error
+        self.class_names = list(metadata["class_names"])
         self.input_shape = self._fitting_input_shape(_first_given(input_shape, metadata.get("input_shape")))
         self.resize = _first_given(resize, metadata.get("resize"), "letterbox")
         self.score_threshold, self.iou_threshold = float(score_threshold), float(iou_threshold)
         self.max_boxes, self.batch_size = int(max_boxes), int(batch_size)
+        self.nms, self.nms_overlap = nms, nms_overlap
         self._check_settings()
-        self._check_outputs()
+        try:
+            self.family.check_outputs([tuple(output.shape) for output in self.model.outputs])
+        except ValueError as error:
+            raise ValueError(f"{self.source}: {error}") from error
         self._detect_batch = _compiled(self._network_and_selection, self.input_shape)
 
     def __call__(self, pictures: Picture | Sequence[Picture]) -> Detections | list[Detections]:
@@ -97,16 +105,15 @@ class Detector:
             for (index, image, _), *row, count in zip(batch, boxes, scores, class_ids, counts, strict=True):
                 yield index, image, self._in_pixels(image, *(array[:count] for array in row))
 
-    def _setting(self, name: str, *values):
-        value = _first_given(*values)
-        if value is None:
-            raise ValueError(f"{self.source}: carries no {name}; give them (--classes, --anchors)")
-        return value
+    @property
+    def anchors(self) -> np.ndarray | None:
+        """float32 [N, 2] (w, h) in pixels of the network input; None for a network without any."""
+        return getattr(self.family, "anchors", None)
 
     def _fitting_input_shape(self, input_shape) -> tuple[int, int]:
         own = self.model.inputs[0].shape[1:3]
         shape = check_input_shape(
-            _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE)
+            _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE), self.family.stride
         )
         if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
             raise ValueError(
@@ -115,8 +122,10 @@ class Detector:
         return shape
 
     def _check_settings(self) -> None:
-        if self.resize not in RESIZE_MODES:
-            raise ValueError(f"resize: expected one of {', '.join(RESIZE_MODES)}, got {self.resize!r}")
+        choices = {"resize": RESIZE_MODES, "nms": METHODS, "nms_overlap": OVERLAPS}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         for name in ("score_threshold", "iou_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(self, name)}")
@@ -124,29 +133,14 @@ class Detector:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
 
-    def _check_outputs(self) -> None:
-        """Compare the network's outputs with what its anchors and classes ask for."""
-        channels = [output.shape[-1] for output in self.model.outputs]
-        if len(channels) != len(self.anchor_mask):
-            raise ValueError(
-                f"{self.source}: has {len(channels)} outputs, but {len(self.anchors)} anchors were given for "
-                f"{len(self.anchor_mask)}"
-            )
-        per_scale, num_classes = len(self.anchor_mask[0]), len(self.class_names)
-        expected = per_scale * (5 + num_classes)
-        if set(channels) != {expected}:
-            raise ValueError(
-                f"{self.source}: its outputs have {channels[0]} channels, but {num_classes} classes and "
-                f"{per_scale} anchors a scale need {expected}"
-            )
-
     def _network_and_selection(self, images):
         """Return the selected boxes of pictures uint8 [B, h, w, 3], in pixels of the network input."""
         outputs = self.model(ops.cast(images, "float32") / 255, training=False)
-        return select_boxes(
-            list(outputs) if isinstance(outputs, (list, tuple)) else [outputs],
-            self.anchors, len(self.class_names), self.input_shape, self.anchor_mask, self.scale_x_y,
-            self.score_threshold, self.iou_threshold, self.max_boxes,
+        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        boxes, scores = self.family.decode(outputs, self.input_shape)
+        return non_max_suppression(
+            boxes, scores, self.score_threshold, self.iou_threshold, self.max_boxes, method=self.nms,
+            overlap=self.nms_overlap,
         )  # fmt: skip
 
     def _load_ahead(self, pictures: Iterable[Picture]) -> Iterator[tuple[int, Picture, Future]]:
@@ -179,12 +173,19 @@ class Detector:
 
 
 def load_detector(
-    weights: str | os.PathLike, classes_path: str | None = None, anchors_path: str | None = None, **options
-) -> Detector:
+    weights: str | os.PathLike, classes_path: str | None = None, anchors_path: str | None = None,
+    cfg_path: str | None = None, **options,
+) -> Detector:  # fmt: skip
     """Return the detector of a file of weights; files of class names and anchors serve if it carries none.
 
-    ``options``: those of :class:`Detector`. Raises ``ValueError`` when a file disagrees with the weights.
+    ``cfg_path``: the cfg of weights in Darknet's format; COCO's 80 and VOC's 20 class names need not be given
+    with it. ``options``: those of :class:`Detector`. Raises ``ValueError`` when a file disagrees with the weights.
     """
+    if not is_keras_file(weights):
+        if cfg_path is not None:
+            return _load_darknet(os.fspath(weights), cfg_path, classes_path, anchors_path, options)
+    elif cfg_path is not None:
+        raise ValueError(f"{weights}: a Keras file says its own network; leave {cfg_path} out")
     metadata = read_metadata(weights) or {}
     if classes_path is not None:
         options["class_names"] = read_class_names(classes_path)
@@ -193,6 +194,26 @@ def load_detector(
         options["anchors"] = read_anchors(anchors_path)
         _check_anchors(weights, metadata.get("anchors"), anchors_path, options["anchors"])
     return Detector(weights, **options)
+
+
+def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, options: dict) -> Detector:
+    """Return the detector of a network as Darknet has it: a cfg and a file of weights."""
+    cfg = read_cfg(cfg_path)
+    family = family_of_cfg(cfg, anchors=None if anchors_path is None else read_anchors(anchors_path))
+    settings = settings_of(cfg)
+    size = options.get("input_shape") or settings.get("input_size") or DEFAULT_INPUT_SHAPE
+    network = family.build_network((*size, 3) if family.fixed_size else (None, None, 3))
+    filled = load_weights(network, cfg, weights)
+    if filled.missing:
+        raise ValueError(f"{weights}: holds the first layers of {cfg_path} alone; train before use")
+    classes_path = classes_path or bundled_class_names(family.num_classes)
+    if classes_path is None:
+        raise ValueError(f"{cfg_path}: says {family.num_classes} classes but not their names; give --classes FILE")
+    names = read_class_names(classes_path)
+    if len(names) != family.num_classes:
+        raise ValueError(f"{classes_path}: expected {family.num_classes} names as {cfg_path} says, got {len(names)}")
+    metadata = {**family.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
+    return Detector(network, metadata, **options)
 
 
 def _check_class_names(weights, stored, path, given) -> None:
@@ -227,10 +248,6 @@ def _check_anchors(weights, stored, path, given) -> None:
 
 def _pair(anchor) -> str:
     return f"{anchor[0]:g},{anchor[1]:g}"
-
-
-def _build_from_cfg(text: str) -> keras.Model:
-    return build_network(parse_cfg(text))
 
 
 def _first_given(*values):

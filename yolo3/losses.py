@@ -16,7 +16,7 @@ from keras import ops
 
 from yolo3 import boxes as geometry
 from yolo3.head import decode_boxes, encode_offsets, encode_sizes, split_anchors
-from yolo3.scales import STRIDES, check_anchor_mask
+from yolo3.scales import check_anchor_mask, per_scale, scale_strides
 
 TERMS = ("xy", "wh", "objectness", "no_object", "class")
 _BLOCK = 32  # true boxes compared at a time: what a block needs stays within a processor's cache
@@ -116,14 +116,17 @@ def _spread(best, raws):
 
 
 def loss_terms(
-    outputs, y_true, anchors, num_classes, ignore_thresh=0.5, anchor_mask=None, scale_x_y=1.0, true_boxes=None
-):
+    outputs, y_true, anchors, num_classes, ignore_thresh=0.5, anchor_mask=None, scale_x_y=1.0, true_boxes=None,
+    strides=None,
+):  # fmt: skip
     """Return the terms of the loss as a dict of float32 scalars: :data:`TERMS`, and ``xy_floor``.
 
     The sum of the :data:`TERMS` is the loss. ``xy_floor`` is the part of ``xy`` that no network can remove: the entropy
     of its soft targets. ``outputs``: raw tensors [B, H, W, A * (5 + C)], stride 32 first. ``y_true``: targets as from
     :func:`yolo3.targets.preprocess_true_boxes`. ``true_boxes``: (xyxy boxes relative to the input [B, T, 4], their
     number int32 [B]) for the ignore rule; by default those of ``y_true``, where one box of a shared slot is lost.
+    ``ignore_thresh``, ``scale_x_y``: one number, or one a scale. ``strides``: of the scales, for networks whose outputs
+    are not at 32, 16 and 8 pixels a cell.
     """
     mask = check_anchor_mask(anchor_mask, len(anchors))
     if not len(outputs) == len(y_true) == len(mask):
@@ -136,17 +139,21 @@ def loss_terms(
     y_true = [ops.cast(y, "float32") for y in y_true]
     raws = [split_anchors(feats, len(mask[0]), num_classes) for feats in outputs]
     height, width = ops.shape(raws[0])[1], ops.shape(raws[0])[2]
-    input_shape = (height * STRIDES[0], width * STRIDES[0])
+    stride = scale_strides(len(mask), strides)[0]
+    input_shape = (height * stride, width * stride)
+    factors, thresholds = per_scale(scale_x_y, len(mask)), per_scale(ignore_thresh, len(mask), "ignore_thresh")
     true_xyxy, num_true = _true_boxes_of(y_true) if true_boxes is None else true_boxes
     boxes = [
-        geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, anchor, input_shape, scale_x_y), -1))
-        for raw, anchor in zip(raws, scale_anchors, strict=True)
+        geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, anchor, input_shape, factor), -1))
+        for raw, anchor, factor in zip(raws, scale_anchors, factors, strict=True)
     ]
     flat = ops.concatenate([ops.reshape(box, (ops.shape(box)[0], -1, 4)) for box in boxes], 1)
     overlaps = _spread(best_overlaps(flat, true_xyxy, num_true), raws)
     sums = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
-    for raw, y, anchor, overlap in zip(raws, y_true, scale_anchors, overlaps, strict=True):
-        for name, value in _scale_terms(raw, y, anchor, overlap, input_shape, ignore_thresh, scale_x_y).items():
+    for raw, y, anchor, overlap, threshold, factor in zip(
+        raws, y_true, scale_anchors, overlaps, thresholds, factors, strict=True
+    ):
+        for name, value in _scale_terms(raw, y, anchor, overlap, input_shape, threshold, factor).items():
             sums[name] = sums[name] + ops.sum(value)
     images = ops.cast(ops.shape(raws[0])[0], "float32")
     return {name: value / images for name, value in sums.items()}

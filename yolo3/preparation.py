@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from yolo3.anchors import read_anchors
 from yolo3.config import TrainConfig
+from yolo3.darknet.cfg import read_cfg
 from yolo3.datasets import checks, formats
 from yolo3.datasets.annotation import Annotation, Finding, read_class_names, split_annotations
 from yolo3.datasets.shapes import shapes_folder
-from yolo3.scales import AnchorMask, check_anchor_mask
+from yolo3.families import family_of_cfg
+from yolo3.family import Family
+from yolo3.networks import NETWORKS
+from yolo3.scales import check_input_shape
+from yolo3.yolov3 import named_yolov3
 
 logger = logging.getLogger(__name__)
-
-_MODELS = {3: "yolov3", 2: "yolov3-tiny"}  # by the number of scales
 
 
 class DataError(ValueError):
@@ -30,7 +34,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a run trains with. ``anchors``: float32 [A, 2]. ``notes``: lines to tell the user.
+    """What a run trains with. ``family``: the kind of network. ``notes``: lines to tell the user.
 
     ``val_source``: (path, list name or None) of a validation set of its own.
     """
@@ -38,27 +42,43 @@ class Prepared:
     train: list[Annotation]
     val: list[Annotation]
     class_names: list[str]
-    anchors: np.ndarray
-    anchor_mask: AnchorMask
-    model: str
+    family: Family
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     val_source: tuple[str, str | None] | None = None
 
+    @property
+    def anchors(self) -> np.ndarray | None:
+        """float32 [A, 2] (w, h) in pixels of the network input; None for a family that has none."""
+        return getattr(self.family, "anchors", None)
 
-def choose_model(config: TrainConfig, num_anchors: int) -> str:
-    """Return the network's name: the one asked for, or the one that the number of anchors means."""
+
+def choose_family(config: TrainConfig, num_classes: int) -> Family:
+    """Return the family asked for, or the one that the number of anchors means, for so many classes.
+
+    Raises ``ValueError``, naming the file, where anchors, cfg, model and input size do not fit each other.
+    """
+    if config.cfg is not None:
+        anchors = None if config.anchors is None else read_anchors(config.anchors)
+        family = family_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh)
+    else:
+        assert config.anchors is not None  # the settings see to it
+        family = _named_family(config, num_classes, read_anchors(config.anchors))
+    check_input_shape(config.input_size, family.stride)
+    if family.fixed_size and config.multi_scale:
+        raise ValueError(f"{family.name}: takes pictures of one size alone; leave out --multi-scale")
+    return family
+
+
+def _named_family(config: TrainConfig, num_classes: int, anchors: np.ndarray) -> Family:
     try:
-        got = len(check_anchor_mask(config.anchor_mask, num_anchors))
+        family = named_yolov3(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh)
+        if family.name not in NETWORKS:
+            num_scales = len(family.anchor_mask)
+            raise ValueError(f"expected anchors of three scales (YOLOv3) or two (tiny), got {num_scales}")
     except ValueError as error:
         raise ValueError(f"{config.anchors}: {error}") from error
-    if config.model is None and got not in _MODELS:
-        raise ValueError(f"{config.anchors}: expected anchors of three scales (YOLOv3) or two (tiny), got {got}")
-    model = config.model or _MODELS[got]
-    wanted = 2 if model == "yolov3-tiny" else 3
-    if wanted != got:
-        raise ValueError(f"{config.anchors}: {model} predicts at {wanted} scales; {num_anchors} anchors make {got}")
-    return model
+    return family
 
 
 def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Prepared:
@@ -67,16 +87,16 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     Raises ``ValueError`` for settings that do not fit each other and :class:`DataError` for data that cannot be used
     (unless ``config.skip_bad``, which leaves it out and says how much).
     """
-    anchors = read_anchors(config.anchors)
-    model = choose_model(config, len(anchors))
-    mask = check_anchor_mask(config.anchor_mask, len(anchors))
+    choose_family(config, 1)  # says what does not fit before the data is read
     sets, notes, val_source = _read_sets(config)
+    class_names = sets[0].class_names
+    family = choose_family(config, max(len(class_names), 1))
+    slots: dict[str, Any] = {name: getattr(family, name, None) for name in ("anchors", "anchor_mask", "strides")}
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
         found = checks.check_dataset(
-            dataset, anchors=anchors, anchor_mask=mask, input_shape=config.input_size, resize=config.resize,
-            train=index == 0, progress=progress,
+            dataset, **slots, input_shape=config.input_size, resize=config.resize, train=index == 0, progress=progress
         )  # fmt: skip
         findings += found
         usable, left_out = checks.usable_annotations(dataset, found)
@@ -92,7 +112,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     train, val = _split(config, kept, notes)
     findings += checks.check_overlap(train, val)
     _require_boxes(train, sets[0].name, findings)
-    return Prepared(train, val, sets[0].class_names, anchors, mask, model, findings, notes, val_source)
+    return Prepared(train, val, class_names, family, findings, notes, val_source)
 
 
 def _refuse_shifted_ids(errors: list[Finding]) -> None:

@@ -14,9 +14,12 @@ import numpy as np
 
 from yolo3.anchors import write_anchors
 from yolo3.config import TrainConfig, format_config, parse_config
+from yolo3.darknet.cfg import Cfg, cfg_bytes
+from yolo3.darknet.weights import atomic_path
 from yolo3.datasets.annotation import replace_file, write_class_names
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
+CFG = "network.cfg"  # where the network is that of a cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
 
@@ -32,13 +35,17 @@ class RunFolder:
         """Return the path of one of the run's files."""
         return self.path / name
 
-    def start(self, config: TrainConfig, class_names, anchors, findings) -> None:
-        """Make the folder and write down what the run works with."""
+    def start(self, config: TrainConfig, class_names, anchors, findings, cfg: Cfg | None = None) -> None:
+        """Make the folder and write down what the run works with. ``anchors``: None where there are none."""
         self.remove_leftovers()
         self.path.mkdir(parents=True, exist_ok=True)
         replace_file(self.file(SETTINGS), format_config(config) + "\n")
         write_class_names(self.file(CLASSES), class_names)
-        write_anchors(self.file(ANCHORS), anchors)
+        if anchors is not None:
+            write_anchors(self.file(ANCHORS), anchors)
+        if cfg is not None:
+            with atomic_path(self.file(CFG)) as temporary:
+                temporary.write_bytes(cfg_bytes(cfg))
         replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
 
     def remove_leftovers(self) -> None:

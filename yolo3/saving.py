@@ -5,13 +5,15 @@ weights alone. Each carries a dict of *metadata*, as JSON: in HDF5 files in the 
 root, in ``.keras`` files (zip) in the member ``yolo3.json``. Its keys, all optional:
 
 ================= ==================================================================================
-``model``         "yolov3", "yolov3-tiny", "yolov3-spp" (keys of ``NETWORKS``), or "cfg"
+``model``         what ``--model`` calls the network ("yolov3", ...), or "cfg"
 ``class_names``   list of names
 ``anchors``       list of [w, h], pixels of the network input
-``anchor_mask``   list of lists: the anchors of each scale, stride 32 first
+``anchor_mask``   list of lists: the anchors of each scale, in the order of the outputs
 ``input_shape``   [height, width] in pixels
 ``resize``        "letterbox" or "stretch"
 ``scale_x_y``     number, or one a scale
+``ignore_thresh`` the same
+``strides``       input pixels per cell of each scale
 ``training``      the settings of the training, a dict
 ``darknet``       what a Darknet file said that Keras has no place for, a dict
 ================= ==================================================================================
@@ -26,13 +28,11 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
-
-from yolo3.scales import check_anchor_mask
 
 ATTRIBUTE = "yolo3"
 MEMBER = "yolo3.json"
@@ -135,6 +135,13 @@ def _check_metadata(path, metadata) -> None:
             raise ValueError(f"{path}: expected a list as '{name}' in its yolo3 metadata, got {value!r:.40}")
 
 
+def is_keras_file(path: str | os.PathLike) -> bool:
+    """Return whether the first bytes of a file are those of HDF5 or of a ``.keras`` file."""
+    with open(path, "rb") as file:
+        start = file.read(len(_HDF5_SIGNATURE))
+    return start.startswith((_HDF5_SIGNATURE, _ZIP_SIGNATURE))
+
+
 def _kind_of(path) -> str:
     """Return "hdf5" or "zip" by the first bytes of a file; raises ``ValueError`` saying what else it is."""
     with open(path, "rb") as file:
@@ -177,52 +184,25 @@ def _open_zip(path) -> zipfile.ZipFile:
         ) from error
 
 
-def build_network(
-    name: str, num_anchors_per_scale: int, num_classes: int, input_shape=(None, None, 3), batch_norm=None
-):
-    """Build the network of that name, one of ``NETWORKS``, with random weights.
-
-    ``input_shape``: (height, width, 3), ``None`` for any multiple of 32. ``batch_norm``: class of the
-    normalisation layers, Keras' own by default. Raises ``ValueError`` for an unknown name.
-    """
-    import keras
-
-    from yolo3.networks import NETWORKS
-
-    if name not in NETWORKS:
-        raise ValueError(f"network: expected one of {', '.join(NETWORKS)}, got {name!r}")
-    return NETWORKS[name](keras.Input(input_shape), num_anchors_per_scale, num_classes, batch_norm=batch_norm)
-
-
 def load_network(
     path: str | os.PathLike,
     anchors: Sequence | None = None,
     class_names: Sequence[str] | None = None,
     anchor_mask: Sequence[Sequence[int]] | None = None,
-    build_cfg: Callable | None = None,
 ):
     """Return (model, metadata or ``None``) from a file of any of the three kinds, or from keras-yolo3.
 
-    A file of weights alone is put into the network that its metadata names; ``anchors``, ``class_names`` and
-    ``anchor_mask`` serve where there is no metadata: nine anchors (three scales) mean YOLOv3, six the tiny
-    one. ``build_cfg`` makes the network of a Darknet cfg from its text, for weights of such a network.
-    The model is not compiled. Inverse: :func:`save_model`. Raises ``ValueError`` in one line.
+    A file of weights alone is put into the network that its metadata describes; ``anchors``, ``class_names``
+    and ``anchor_mask`` serve where there is no metadata: nine anchors (three scales) mean YOLOv3, six the tiny
+    one. The model is not compiled. Inverse: :func:`save_model`. Raises ``ValueError`` in one line.
     """
     metadata = read_metadata(path)
     if _holds_model(path):
         return _load_whole(path), metadata
-    if build_cfg is not None and (text := _cfg_text(metadata)):
-        model = build_cfg(text)
-    else:
-        model = _network_for(path, metadata, anchors, class_names, anchor_mask)
+    given = {"anchors": anchors, "class_names": class_names, "anchor_mask": anchor_mask}
+    model = _network_for(path, metadata, given)
     _load_weights(model, path)
     return model, metadata
-
-
-def _cfg_text(metadata: dict | None) -> str | None:
-    """Return the text of the Darknet cfg that a network was built from."""
-    metadata = metadata or {}
-    return (metadata.get("darknet") or {}).get("cfg") if metadata.get("model") == "cfg" else None
 
 
 def _holds_model(path) -> bool:
@@ -250,20 +230,17 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _network_for(path, metadata, anchors, class_names, anchor_mask):
-    metadata = metadata or {}
-    anchors = metadata.get("anchors", anchors)
-    class_names = metadata.get("class_names", class_names)
-    if anchors is None or class_names is None:
-        raise ValueError(
-            f"{path}: holds weights alone and says neither anchors nor classes; give --anchors and --classes"
-        )
-    mask = check_anchor_mask(metadata.get("anchor_mask", anchor_mask), len(anchors))
-    name = metadata.get("model", {3: "yolov3", 2: "yolov3-tiny"}.get(len(mask), "unknown"))
+def _network_for(path, metadata, given: dict):
+    """Build the network that the metadata, completed by what is given, describes."""
+    from yolo3.families import family_from_metadata
+
+    known = {name: value for name, value in given.items() if value is not None} | (metadata or {})
     try:
-        return build_network(name, len(mask[0]), len(class_names))
+        family = family_from_metadata(known)
+        shape = (*known["input_shape"], 3) if family.fixed_size else (None, None, 3)
+        return family.build_network(shape)
     except ValueError as error:
-        raise ValueError(f"{path}: holds weights alone; {error}; use a .h5 or .keras file of it") from error
+        raise ValueError(f"{path}: holds weights alone; {error}") from error
 
 
 def _load_weights(model, path) -> None:

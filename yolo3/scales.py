@@ -6,7 +6,7 @@ A *scale* is one output of the network. Scale 0 is the coarsest (stride 32), as 
 
 from collections.abc import Sequence
 
-STRIDES = (32, 16, 8)
+STRIDES = (32, 16, 8)  # of YOLOv3; a network made from a cfg may have others, in another order
 AnchorMask = tuple[tuple[int, ...], ...]
 
 FULL_MASK: AnchorMask = ((6, 7, 8), (3, 4, 5), (0, 1, 2))
@@ -30,28 +30,48 @@ def default_anchor_mask(num_anchors: int) -> AnchorMask:
 def check_anchor_mask(anchor_mask: Sequence[Sequence[int]] | None, num_anchors: int) -> AnchorMask:
     """Return the mask as tuples, or the default one for ``None``.
 
-    Raises ``ValueError`` when an index names no anchor, a scale has none, scales differ in number, or there are more
-    scales than strides.
+    Raises ``ValueError`` when an index names no anchor, a scale has none, or scales differ in number.
     """
     if anchor_mask is None:
         return default_anchor_mask(num_anchors)
     mask = tuple(tuple(int(index) for index in scale) for scale in anchor_mask)
-    if not 1 <= len(mask) <= len(STRIDES) or len({len(scale) for scale in mask}) != 1 or not mask[0]:
-        raise ValueError(f"anchor_mask: expected 1 to 3 scales with equally many anchors, got {mask}")
+    if not mask or len({len(scale) for scale in mask}) != 1 or not mask[0]:
+        raise ValueError(f"anchor_mask: expected scales with equally many anchors, got {mask}")
     wrong = [index for scale in mask for index in scale if not 0 <= index < num_anchors]
     if wrong:
         raise ValueError(f"anchor_mask {mask}: index {wrong[0]} names no anchor; there are {num_anchors}")
     return mask
 
 
-def grid_shapes(input_shape: tuple[int, int], num_scales: int) -> list[tuple[int, int]]:
+def scale_strides(num_scales: int, strides: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Return the stride of each scale: those given, or YOLOv3's.
+
+    Raises ``ValueError`` where they are not as many as the scales.
+    """
+    chosen = STRIDES[:num_scales] if strides is None else tuple(strides)
+    if len(chosen) != num_scales:
+        raise ValueError(f"strides: expected {num_scales}, one a scale, got {chosen}")
+    return chosen
+
+
+def per_scale(value, num_scales: int, name: str = "scale_x_y") -> list[float]:
+    """Return one number a scale from a number or a list; raises ``ValueError`` for a wrong length."""
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * num_scales
+    if len(values) != num_scales:
+        raise ValueError(f"{name}: expected one number or {num_scales}, one a scale, got {values}")
+    return [float(each) for each in values]
+
+
+def grid_shapes(
+    input_shape: tuple[int, int], num_scales: int, strides: Sequence[int] | None = None
+) -> list[tuple[int, int]]:
     """Return (height, width) in cells of each scale for an input of ``input_shape`` (height, width) pixels."""
-    return [(input_shape[0] // stride, input_shape[1] // stride) for stride in STRIDES[:num_scales]]
+    return [(input_shape[0] // stride, input_shape[1] // stride) for stride in scale_strides(num_scales, strides)]
 
 
-def check_input_shape(input_shape: Sequence[int]) -> tuple[int, int]:
-    """Return (height, width) as integers; raises ``ValueError`` unless both are positive multiples of 32."""
+def check_input_shape(input_shape: Sequence[int], multiple: int = STRIDES[0]) -> tuple[int, int]:
+    """Return (height, width) as integers; raises ``ValueError`` unless both are positive multiples of ``multiple``."""
     height, width = (int(side) for side in input_shape)
-    if height <= 0 or width <= 0 or height % STRIDES[0] or width % STRIDES[0]:
-        raise ValueError(f"input size: expected multiples of {STRIDES[0]}, got {height} {width} (height width)")
+    if height <= 0 or width <= 0 or height % multiple or width % multiple:
+        raise ValueError(f"input size: expected multiples of {multiple}, got {height} {width} (height width)")
     return height, width

@@ -14,7 +14,7 @@ from yolo3.scales import STRIDES
 _SHOWN_SCORE = 0.3  # what `yolo3 detect` shows by default
 
 
-def draw_targets(images, targets, class_names: list[str]) -> np.ndarray:
+def draw_targets(images, targets, class_names: list[str], strides=STRIDES) -> np.ndarray:
     """Return a sheet uint8 RGB of training pictures with the boxes that their targets hold.
 
     ``images``: float32 [B, H, W, 3] 0..1. ``targets``: one [B, h, w, A, 5 + C] a scale. Each label says the class, the
@@ -24,7 +24,7 @@ def draw_targets(images, targets, class_names: list[str]) -> np.ndarray:
     pictures = []
     for number, image in enumerate(images):
         boxes, labels, colours = [], [], []
-        for stride, target in zip(STRIDES, targets):
+        for stride, target in zip(strides, targets):
             for row, column, anchor in zip(*np.nonzero(target[number, ..., 4])):
                 slot = target[number, row, column, anchor]
                 boxes.append(geometry.cxcywh_to_xyxy(slot[:4]) * size)
@@ -34,6 +34,18 @@ def draw_targets(images, targets, class_names: list[str]) -> np.ndarray:
         picture = np.round(image * 255).astype(np.uint8)
         corners = np.array(boxes, np.float32).reshape(-1, 4)
         pictures.append(draw_boxes(picture, corners, np.arange(len(boxes)), labels, colours=colours))
+    return contact_sheet(pictures, cell=max(images.shape[1:3]))
+
+
+def draw_examples(images, boxes, class_names: list[str]) -> np.ndarray:
+    """Return a sheet uint8 RGB of training pictures [B, H, W, 3] 0..1 with their boxes [B, T, 5] (relative)."""
+    size = np.array([images.shape[2], images.shape[1]] * 2)
+    pictures = []
+    for image, rows in zip(images, boxes):
+        rows = rows[rows[:, 2] > 0]
+        corners = (geometry.cxcywh_to_xyxy(rows[:, :4]) * size).astype(np.float32)
+        picture = np.round(image * 255).astype(np.uint8)
+        pictures.append(draw_boxes(picture, corners, rows[:, 4].astype(int), class_names))
     return contact_sheet(pictures, cell=max(images.shape[1:3]))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from yolo3 import boxes as geometry
-from yolo3.scales import AnchorMask, check_anchor_mask, check_input_shape, grid_shapes
+from yolo3.scales import STRIDES, AnchorMask, check_anchor_mask, check_input_shape, grid_shapes
 
 
 class ClassIdError(ValueError, AssertionError):
@@ -45,7 +45,7 @@ def _cells(centres, grid_shape) -> np.ndarray:
     return np.stack([rows, columns], -1)
 
 
-def assign_slots(boxes_cxcywh, input_shape, anchors, anchor_mask=None) -> np.ndarray:
+def assign_slots(boxes_cxcywh, input_shape, anchors, anchor_mask=None, strides=None) -> np.ndarray:
     """Return int32 [N, 4] (scale, row, column, position in the mask): where each box is learnt.
 
     ``boxes_cxcywh``: [N, 4], relative to the input. An anchor that two scales share counts for the first of them.
@@ -56,7 +56,7 @@ def assign_slots(boxes_cxcywh, input_shape, anchors, anchor_mask=None) -> np.nda
     best = best_anchors(boxes[:, 2:] * np.array(input_shape[::-1], np.float32), anchors, mask)
     scale = np.argmax(table[:, best] >= 0, 0)
     slots = np.zeros((len(boxes), 4), np.int32)
-    for index, grid in enumerate(grid_shapes(input_shape, len(mask))):
+    for index, grid in enumerate(grid_shapes(input_shape, len(mask), strides)):
         here = scale == index
         slots[here, 0] = index
         slots[here, 1:3] = _cells(boxes[here], grid)
@@ -76,19 +76,20 @@ def _usable_boxes(image_boxes, input_shape, num_classes):
     return geometry.xyxy_to_cxcywh(corners[keep]) / size, class_ids
 
 
-def preprocess_true_boxes(true_boxes, input_shape, anchors, num_classes, anchor_mask=None):
+def preprocess_true_boxes(true_boxes, input_shape, anchors, num_classes, anchor_mask=None, strides=None):
     """Return the training targets of a batch: one float32 array [B, H, W, A, 5 + C] a scale, stride 32 first.
 
     ``true_boxes``: [B, T, 5] (x_min, y_min, x_max, y_max, class id) in pixels of the network input; rows without area
     are padding. ``input_shape``: (height, width). ``anchors``: [N, 2] (w, h) pixels. ``anchor_mask``: the anchors of
-    each scale, by default those of nine or six anchors. A slot holds centre and size relative to the input, objectness
+    each scale, by default those of nine or six anchors. ``strides``: the same for networks with
+    others than 32, 16, 8. A slot holds centre and size relative to the input, objectness
     1 and the classes. Raises :class:`ClassIdError`. The arguments are not changed.
     """
-    input_shape = check_input_shape(input_shape)
     mask = check_anchor_mask(anchor_mask, len(anchors))
+    input_shape = check_input_shape(input_shape, max(strides or STRIDES))
     true_boxes = np.asarray(true_boxes, np.float32)
     table = _positions(mask, len(anchors))
-    shapes = [(*grid, len(mask[0]), 5 + num_classes) for grid in grid_shapes(input_shape, len(mask))]
+    shapes = [(*grid, len(mask[0]), 5 + num_classes) for grid in grid_shapes(input_shape, len(mask), strides)]
     y_true = [np.zeros((len(true_boxes), *shape), np.float32) for shape in shapes]
     for image, image_boxes in enumerate(true_boxes):
         boxes, class_ids = _usable_boxes(image_boxes, input_shape, num_classes)
@@ -109,7 +110,7 @@ def _fill(target, cells, positions, boxes, class_ids):
         slot[5 + class_id] = 1
 
 
-def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=None):
+def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=None, strides=None):
     """Return what :func:`preprocess_true_boxes` returns, as tensors, for boxes that are already on the device.
 
     ``true_boxes``: float [B, T, 5] (x, y, w, h relative to the input, class id), rows without area are padding; class
@@ -123,7 +124,7 @@ def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=Non
     positions = [ops.take(ops.convert_to_tensor(row), best) for row in table]
     return [
         _scatter(true_boxes, present, position, grid, len(mask[0]), num_classes)
-        for position, grid in zip(positions, grid_shapes(input_shape, len(mask)), strict=True)
+        for position, grid in zip(positions, grid_shapes(input_shape, len(mask), strides), strict=True)
     ]
 
 

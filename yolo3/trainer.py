@@ -7,23 +7,18 @@ is made of stock layers in float32; it validates, and is what is saved.
 from __future__ import annotations
 
 import contextlib
-import math
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo3 import boxes as geometry
 from yolo3.backbones import BN_MOMENTUM
 from yolo3.config import TrainConfig
+from yolo3.family import Family
 from yolo3.fused import FusedBatchNormalization
-from yolo3.losses import TERMS, loss_terms
-from yolo3.networks import BACKBONE_CONVOLUTIONS
-from yolo3.saving import build_network
-from yolo3.scales import AnchorMask
-from yolo3.targets import build_targets
+from yolo3.optimizers import DarknetSGD
 
-_OBJECTNESS_PRIOR = 0.01  # of all slots, before anything is learnt (focal loss paper, section 4.1)
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
@@ -58,15 +53,6 @@ def dtype_policy(name: str):
         keras.config.set_dtype_policy(before)
 
 
-def set_objectness_prior(network, num_anchors: int, num_classes: int) -> None:
-    """Start the objectness of a network with random weights low, as most slots hold nothing."""
-    for output in network.outputs:
-        layer = next(layer for layer in network.layers if layer.output is output)
-        bias = layer.bias.numpy().reshape(num_anchors, 5 + num_classes)
-        bias[:, 4] = -math.log(1 / _OBJECTNESS_PRIOR - 1)
-        layer.bias.assign(bias.reshape(-1))
-
-
 def default_ema(total_steps: int) -> float:
     """Return a momentum that averages over about the last fortieth of a run, at most 1000 steps."""
     return 1 - 1 / max(min(total_steps / 40, 1000), 2)
@@ -83,7 +69,7 @@ def build_optimizer(config: TrainConfig, total_steps: int):
     Weight decay is not the optimizer's: the step adds it to the gradient of kernels alone, as Darknet does.
     """
     ema = default_ema(total_steps) if config.ema is None else config.ema
-    common = {
+    common: dict[str, Any] = {
         "learning_rate": config.learning_rate,
         "global_clipnorm": config.clip_norm or None,
         "use_ema": ema > 0,
@@ -91,7 +77,9 @@ def build_optimizer(config: TrainConfig, total_steps: int):
         "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
     }
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **common)
+        optimizer = keras.optimizers.SGD(momentum=config.momentum, nesterov=True, **common)
+    elif config.optimizer == "darknet":
+        optimizer = DarknetSGD(momentum=config.momentum, **common)
     else:
         optimizer = keras.optimizers.Adam(**common)
     if choose_precision(config.precision) == "float16":
@@ -102,21 +90,19 @@ def build_optimizer(config: TrainConfig, total_steps: int):
 class Trainer:
     """The two networks, the optimizer and the compiled step of a run.
 
-    ``network`` trains, ``plain`` validates and is saved. ``anchors``: float32 [A, 2] pixels.
+    ``network`` trains, ``plain`` validates and is saved. ``family``: what their outputs mean. ``steps``: of the run.
     """
 
-    def __init__(self, config: TrainConfig, model: str, anchors, anchor_mask: AnchorMask, num_classes: int, steps: int):
-        self.config, self.anchors, self.anchor_mask, self.num_classes = config, anchors, anchor_mask, num_classes
-        self.model_name = model
+    def __init__(self, config: TrainConfig, family: Family, steps: int):
+        self.config, self.family = config, family
         self.strategy = tf.distribute.get_strategy()
-        per_scale = len(anchor_mask[0])
+        shape = (*config.input_size, 3) if family.fixed_size else (None, None, 3)
         self.precision = choose_precision(config.precision)
         with self.strategy.scope():
             with dtype_policy("float32"):
-                self.plain = build_network(model, per_scale, num_classes)
+                self.plain = family.build_network(shape)
             with dtype_policy(_POLICIES[self.precision]):
-                self.network = build_network(model, per_scale, num_classes, batch_norm=FusedBatchNormalization)
-            set_objectness_prior(self.network, per_scale, num_classes)
+                self.network = family.build_network(shape, FusedBatchNormalization)
             self.optimizer = build_optimizer(config, steps)
             self._learnt = list(self.network.trainable_variables)
             self.optimizer.build(self._learnt)
@@ -128,10 +114,8 @@ class Trainer:
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze or free the backbone, its normalisation included, and compile the step anew."""
-        count = BACKBONE_CONVOLUTIONS[self.model_name]
-        for index in range(count):
-            self.network.get_layer(f"conv_{index}").trainable = not frozen
-            self.network.get_layer(f"bn_{index}").trainable = not frozen
+        for name in self.family.backbone_layers(self.network):
+            self.network.get_layer(name).trainable = not frozen
         # XLA makes one pass over the weights of an update; replicas have to meet in it, which XLA cannot compile.
         on_processor = not tf.config.list_physical_devices("GPU") and self.strategy.num_replicas_in_sync == 1
         self._update = tf.function(self._apply, jit_compile=True, autograph=False) if on_processor else self._apply
@@ -156,7 +140,7 @@ class Trainer:
         with tf.GradientTape() as tape:
             outputs = self.network(images, training=True)
             terms = self.batch_terms(outputs, images.shape[1:3], boxes)
-            loss = sum(terms[name] for name in TERMS) / self.strategy.num_replicas_in_sync
+            loss = sum(terms[name] for name in self.family.terms) / self.strategy.num_replicas_in_sync
             loss = self.optimizer.scale_loss(loss)
         self._update(tape.gradient(loss, [variable.value for variable in variables]))
         return terms
@@ -175,13 +159,9 @@ class Trainer:
 
     def batch_terms(self, outputs, input_shape, boxes) -> dict:
         """Return the terms of the loss of raw outputs for the boxes [B, T, 5] of a batch."""
-        targets = build_targets(boxes, tuple(input_shape), self.anchors, self.num_classes, self.anchor_mask)
-        present = tf.reduce_sum(tf.cast(boxes[..., 2] > 0, tf.int32), 1)
-        truth = geometry.cxcywh_to_xyxy(boxes[..., :4]), present
-        return loss_terms(
-            outputs, targets, self.anchors, self.num_classes, self.config.ignore_thresh, self.anchor_mask,
-            true_boxes=truth,
-        )  # fmt: skip
+        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        shape = tuple(input_shape)
+        return self.family.loss_terms(outputs, self.family.build_targets(boxes, shape), shape)
 
     # Weights
 

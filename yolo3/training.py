@@ -10,27 +10,26 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3 import run_folder
 from yolo3.augment import Augmentation
 from yolo3.config import PATHS, TrainConfig
+from yolo3.darknet.cfg import read_cfg
+from yolo3.darknet.network import load_weights
 from yolo3.draw import draw_training_curves, write_image
 from yolo3.legacy import load_weights_by_name
-from yolo3.losses import TERMS
 from yolo3.pipeline import open_pictures, run_batches, spare_memory, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
-from yolo3.saving import save_model
-from yolo3.schedules import default_burn_in, learning_rate
-from yolo3.sheets import draw_predictions, draw_targets
-from yolo3.targets import preprocess_true_boxes
+from yolo3.saving import is_keras_file, save_model
+from yolo3.schedules import default_burn_in, learning_rate, squeezed
+from yolo3.sheets import draw_examples, draw_predictions, draw_targets
 from yolo3.trainer import Trainer
 from yolo3.validation import Validator, loss_row
+from yolo3.yolov3 import YoloV3
 
-MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
 _EVALUATIONS = 20  # in a run, where evaluate_every is not said
 _SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
 
@@ -72,20 +71,49 @@ def train(
         raise ValueError(f"TensorFlow cannot compute this: {_first_line(error)}") from error
 
 
+def fit_length(config: TrainConfig, num_pictures: int) -> TrainConfig:
+    """Return the settings with ``max_batches`` worked out: as epochs, or as a burn-in and steps that fit the epochs."""
+    if config.max_batches is None:
+        return config
+    steps_per_epoch = math.ceil(num_pictures / min(config.batch_size, num_pictures))
+    if not config.epochs:
+        epochs = math.ceil(config.max_batches * config.accumulate / steps_per_epoch)
+        return dataclasses.replace(config, epochs=epochs, max_batches=None)
+    updates = math.ceil(steps_per_epoch * config.epochs / config.accumulate)
+    steps = squeezed(config.rate_steps, config.max_batches, updates)
+    burn_in = min(config.burn_in or 0, default_burn_in(updates))
+    return dataclasses.replace(config, rate_steps=steps, burn_in=burn_in, max_batches=None)
+
+
+def load_darknet_weights(model: keras.Model, cfg_path: str | None, path: str) -> list[str]:
+    """Fill the layers that fit from a Darknet file, of the network that the cfg describes; return their names.
+
+    Heads for another number of classes keep their random weights. Raises ``ValueError`` without a cfg, and for a file
+    of another network.
+    """
+    if cfg_path is None:
+        raise ValueError(f"{path}: expected a Keras file, got what looks like Darknet's; give its cfg with --cfg FILE")
+    filled = load_weights(model, read_cfg(cfg_path), path, skip_mismatch=True)
+    if not filled.filled:
+        raise ValueError(f"{path}: expected weights of {cfg_path}, found none that fit")
+    normalised = [name.replace("conv_", "bn_", 1) for name in filled.filled if name.startswith("conv_")]
+    return [*filled.filled, *normalised]
+
+
 class _Run:
     def __init__(self, config, prepared, folder, callbacks, say, show_progress):
+        config = fit_length(config, len(prepared.train))
         self.config, self.prepared, self.folder, self.say = config, prepared, folder, say
         self.show_progress = show_progress
         self.batch_size = min(config.batch_size, len(prepared.train))
         self.steps_per_epoch = math.ceil(len(prepared.train) / self.batch_size)
         self.total_steps = self.steps_per_epoch * config.epochs
-        self.burn_in = default_burn_in(self.total_steps) if config.burn_in is None else config.burn_in
+        self.total_updates = math.ceil(self.total_steps / config.accumulate)
+        self.burn_in = default_burn_in(self.total_updates) if config.burn_in is None else config.burn_in
         self.best_ap50 = float("nan")
         self.taken: list[str] = []
         keras.utils.set_random_seed(config.seed)
-        self.trainer = Trainer(
-            config, prepared.model, prepared.anchors, prepared.anchor_mask, len(prepared.class_names), self.total_steps
-        )
+        self.trainer = Trainer(config, prepared.family, self.total_steps)
         self.validator = Validator(self.trainer, prepared.val, prepared.class_names) if prepared.val else None
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=self.trainer.network)
         self._seconds_saving = 0.0
@@ -120,13 +148,17 @@ class _Run:
         prepared = self.prepared
         if self.config.weights:
             self._load_weights(self.config.weights)
-        self.folder.start(self.config, prepared.class_names, prepared.anchors, prepared.findings)
+        cfg = getattr(prepared.family, "cfg", None)
+        self.folder.start(self.config, prepared.class_names, prepared.anchors, prepared.findings, cfg)
         return 0
 
     def _load_weights(self, path):
         network, plain = self.trainer.network, self.trainer.plain
         plain.set_weights(network.get_weights())
-        self.taken = load_weights_by_name(plain, path)
+        if is_keras_file(path):
+            self.taken = load_weights_by_name(plain, path)
+        else:
+            self.taken = load_darknet_weights(plain, self.config.cfg, path)
         network.set_weights(plain.get_weights())
         held = [layer.name for layer in self.trainer.network.layers if layer.weights]
         fresh = [name for name in held if name not in self.taken]
@@ -158,7 +190,7 @@ class _Run:
         height, width = config.input_size
         pictures = "pictures kept in memory" if store.pixels is not None else "pictures read from disk"
         self.say(
-            f"{prepared.model}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
+            f"{prepared.family.name}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
             f"classes, input {width}x{height}, {self.trainer.precision}; {config.epochs} epochs of "
             f"{self.steps_per_epoch} batches of {self.batch_size}; {pictures}."
         )
@@ -172,14 +204,14 @@ class _Run:
         return iter(
             run_batches(
                 store, self.batch_size, config.input_size, _policy(config), config.seed, range(first, config.epochs),
-                MULTI_SCALES if config.multi_scale else (), config.workers or None, plain_from,
+                config.multi_scale, config.workers or None, plain_from,
             )
         )  # fmt: skip
 
     def _run_epoch(self, batches: Iterator, epoch: int) -> dict:
         """Learn from every picture once; return the row for the log."""
         self.callbacks.on_epoch_begin(epoch)
-        totals = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
+        totals: dict[str, float] = {}
         start, waited = time.perf_counter(), 0.0
         bar = self._bar(epoch)
         for index in range(self.steps_per_epoch):
@@ -191,10 +223,9 @@ class _Run:
             self.callbacks.on_train_batch_begin(index)
             terms = {name: float(value) for name, value in self.trainer.train_step(images, boxes, rate).items()}
             self._require_finite(terms, indices.numpy(), step)
-            for name in totals:
-                totals[name] += terms[name]
+            totals = {name: totals.get(name, 0.0) + value for name, value in terms.items()}
             seconds = time.perf_counter() - start
-            done = loss_row({name: value / (index + 1) for name, value in totals.items()})
+            done = loss_row({name: value / (index + 1) for name, value in totals.items()}, self._terms)
             self.callbacks.on_train_batch_end(index, {"loss": done["loss"]})
             self._show(bar, done, (index + 1) * self.batch_size / seconds, waited / seconds)
         bar.close()
@@ -204,9 +235,16 @@ class _Run:
         timing = {"learning_rate": rate, "images_per_second": pictures / seconds, "data_wait": waited / seconds}
         return {"epoch": epoch + 1, **done, **timing}
 
+    @property
+    def _terms(self):
+        return self.prepared.family.terms
+
     def _rate(self, step: int) -> float:
         config = self.config
-        return learning_rate(step, self.total_steps, config.learning_rate, config.schedule, self.burn_in)
+        return learning_rate(
+            step // config.accumulate, self.total_updates, config.learning_rate, config.schedule, self.burn_in,
+            config.burn_in_power, config.rate_steps,
+        )  # fmt: skip
 
     def _require_finite(self, terms, indices, step) -> None:
         if all(math.isfinite(value) for value in terms.values()):
@@ -228,7 +266,7 @@ class _Run:
         )  # fmt: skip
 
     def _show(self, bar, row, rate, wait) -> None:
-        parts = " ".join(f"{name} {row[name]:.2f}" for name in TERMS)
+        parts = " ".join(f"{name} {row[name]:.2f}" for name in self._terms)
         bar.set_postfix_str(f"loss {row['loss']:.2f} ({parts}) {rate:.1f} img/s, data {wait:.0%}", refresh=False)
         bar.update()
 
@@ -264,7 +302,7 @@ class _Run:
         self._save_state(epoch + 1, always=True)
 
     def _tell(self, row) -> None:
-        parts = " ".join(f"{name} {row[name]:.2f}" for name in TERMS)
+        parts = " ".join(f"{name} {row[name]:.2f}" for name in self._terms)
         line = f"epoch {row['epoch']:>3}/{self.config.epochs}  loss {row['loss']:.2f} ({parts})"
         line += f"  {row['images_per_second']:.1f} img/s, {row['data_wait']:.0%} waiting for data"
         if "AP50" in row:
@@ -286,13 +324,10 @@ class _Run:
         ap50 = None if ap50 is None or math.isnan(ap50) else ap50
         training = {"settings": _without_folders(config), "epoch": row["epoch"], "AP50": ap50}
         return {
-            "model": prepared.model,
+            **prepared.family.metadata(),
             "class_names": list(prepared.class_names),
-            "anchors": np.asarray(prepared.anchors).tolist(),
-            "anchor_mask": [list(scale) for scale in prepared.anchor_mask],
             "input_shape": list(config.input_size),
             "resize": config.resize,
-            "scale_x_y": 1.0,
             "training": training,
         }
 
@@ -329,12 +364,12 @@ def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.
     store = open_pictures(prepared.train, max(config.input_size), 0)
     count = min(pictures, len(prepared.train))
     images, boxes, _ = next(iter(training_batches(store, count, config.input_size, _policy(config), config.seed, 0)))
-    height, width = config.input_size
-    rows = boxes.numpy()
-    half = rows[..., 2:4] / 2
-    corners = np.concatenate([rows[..., :2] - half, rows[..., :2] + half], -1) * [width, height, width, height]
-    targets = preprocess_true_boxes(
-        np.concatenate([corners, rows[..., 4:]], -1), config.input_size, prepared.anchors, len(prepared.class_names),
-        prepared.anchor_mask,
-    )  # fmt: skip
-    write_image(path, draw_targets(images.numpy(), targets, prepared.class_names))
+    family = prepared.family
+    if isinstance(family, YoloV3):
+        targets, _ = family.build_targets(boxes, config.input_size)
+        sheet = draw_targets(
+            images.numpy(), [target.numpy() for target in targets], prepared.class_names, family.strides
+        )
+    else:
+        sheet = draw_examples(images.numpy(), boxes.numpy(), prepared.class_names)
+    write_image(path, sheet)

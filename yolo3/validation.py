@@ -7,10 +7,9 @@ import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.images import boxes_to_image
-from yolo3.losses import TERMS
 from yolo3.metrics import Detections, coco_results
+from yolo3.nms import non_max_suppression
 from yolo3.pipeline import picture_shape, plain_batches
-from yolo3.postprocess import select_boxes
 from yolo3.trainer import Trainer
 
 SCORE_THRESHOLD = 0.001  # low, so that the whole precision-recall curve is seen
@@ -32,22 +31,21 @@ class Validator:
         trainer = self.trainer
         outputs = trainer.plain(images, training=False)
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
-        found = select_boxes(
-            outputs, trainer.anchors, trainer.num_classes, self._input_shape, trainer.anchor_mask,
-            score_threshold=SCORE_THRESHOLD, iou_threshold=IOU_THRESHOLD, max_boxes=_MAX_BOXES,
-        )  # fmt: skip
-        return terms, found
+        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        boxes, scores = trainer.family.decode(outputs, self._input_shape)
+        return terms, non_max_suppression(boxes, scores, SCORE_THRESHOLD, IOU_THRESHOLD, _MAX_BOXES)
 
     def run(self) -> tuple[dict, list[Detections]]:
         """Return (row, detections): validation terms of the loss, AP50 and AP for the log, and what was found."""
-        sums = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
+        sums: dict[str, float] = {}
         detections: list[Detections] = []
         for images, boxes, indices in self._batches:
             terms, found = self._forward(images, boxes)
-            for name in sums:
-                sums[name] += float(terms[name]) * len(indices)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
             detections += self._to_pictures(indices.numpy(), *(part.numpy() for part in found))
-        row = loss_row({name: value / len(self.annotations) for name, value in sums.items()}, "val_")
+        means = {name: value / len(self.annotations) for name, value in sums.items()}
+        row = loss_row(means, self.trainer.family.terms, "val_")
         results = coco_results(self.annotations, detections, self.class_names)
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
@@ -61,8 +59,7 @@ class Validator:
             yield Detections(found, scores[place, :num], class_ids[place, :num])
 
 
-def loss_row(terms: dict, prefix: str = "") -> dict:
-    """Return the terms as they are shown: ``xy`` and the total without the part that no network can remove."""
-    shown = {name: terms[name] for name in TERMS}
-    shown["xy"] -= terms["xy_floor"]
+def loss_row(terms: dict, names, prefix: str = "") -> dict:
+    """Return the terms ``names`` as they are shown: each, and the total, without what no network can remove."""
+    shown = {name: terms[name] - terms.get(f"{name}_floor", 0.0) for name in names}
     return {f"{prefix}loss": sum(shown.values()), **{prefix + name: value for name, value in shown.items()}}

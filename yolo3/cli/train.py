@@ -8,13 +8,24 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from yolo3.cli import count, fraction, from_zero, run_command, side, start_tensorflow
-from yolo3.config import CACHES, OPTIMIZERS, PATHS, PRECISIONS, AugmentSettings, TrainConfig
+from yolo3.config import (
+    CACHES,
+    MULTI_SCALES,
+    OPTIMIZERS,
+    PATHS,
+    PLACEMENTS,
+    PRECISIONS,
+    AugmentSettings,
+    TrainConfig,
+)
 from yolo3.images import RESIZE_MODES
 from yolo3.schedules import SCHEDULES
 
 MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp")
+RECIPES = ("default", "darknet")
 FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
 _SHOWN_WARNINGS = 20
 
@@ -36,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train YOLOv3 on annotated pictures. Without --data it trains on rendered shapes that it makes.",
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--anchors", help="file of anchors: nine make YOLOv3, six the tiny network (required)")
+    parser.add_argument("--anchors", help="file of anchors: nine make YOLOv3, six the tiny network (or give --cfg)")
     parser.add_argument("--resume", metavar="RUN", help="go on with the run in this folder; takes no other option")
     parser.add_argument("--check-only", action="store_true", help="check the data, draw a sheet of targets, and stop")
     _add_data_options(parser.add_argument_group("data"))
@@ -65,21 +76,31 @@ def _add_network_options(group) -> None:
         "--anchor-mask", type=_mask_row, nargs="+", metavar="I,I,I",
         help="anchors of each scale by index, stride 32 first (default: 6,7,8 3,4,5 0,1,2; tiny: 3,4,5 0,1,2)",
     )  # fmt: skip
-    group.add_argument("--weights", help="weights to start from (default: random)")
+    group.add_argument("--cfg", help="Darknet cfg: train its network, its heads fitted to the classes of the data")
+    group.add_argument("--weights", help="weights to start from, Keras' or, with --cfg, Darknet's (default: random)")
     group.add_argument("--input-size", type=side, nargs=2, metavar=("H", "W"), help="pixels (default: 416 416)")
     group.add_argument("--resize", choices=RESIZE_MODES, help="how validation pictures get there (default: letterbox)")
-    group.add_argument("--multi-scale", action="store_true", help="vary the input size every ten batches")
-    group.add_argument("--ignore-thresh", type=fraction, help="IoU above which background is ignored (default: 0.5)")
+    group.add_argument(
+        "--multi-scale", action="store_const", const=MULTI_SCALES, help="vary the input size every ten batches"
+    )
+    group.add_argument(
+        "--ignore-thresh", type=fraction, help="IoU above which background is ignored (default: 0.5, or the cfg's)"
+    )
 
 
 def _add_training_options(group) -> None:
+    group.add_argument(
+        "--recipe", choices=RECIPES,
+        help="darknet: train as the [net] section of --cfg says; other options still count (default: default)",
+    )  # fmt: skip
     group.add_argument("--epochs", type=count, help="passes over the pictures (default: 100)")
     group.add_argument("--batch-size", type=count, help="pictures a step (default: 8)")
-    group.add_argument("--accumulate", type=count, help="steps that make one update; rates count steps (default: 1)")
+    group.add_argument("--accumulate", type=count, help="steps that make one update (default: 1)")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adam")
     group.add_argument("--learning-rate", type=float, help="largest rate (default: 0.001)")
     group.add_argument("--schedule", choices=SCHEDULES, help="default: cosine")
-    group.add_argument("--burn-in", type=from_zero, metavar="STEPS", help="of rising rate (default: 5%% of the run)")
+    group.add_argument("--burn-in", type=from_zero, metavar="UPDATES", help="of rising rate (default: 5%% of the run)")
+    group.add_argument("--momentum", type=fraction, help="of sgd and darknet (default: 0.9)")
     group.add_argument("--weight-decay", type=float, help="of kernels (default: 0.0005)")
     group.add_argument("--clip-norm", type=float, help="largest norm of the gradient (default: 0, no limit)")
     group.add_argument("--ema", type=fraction, help="momentum of averaged weights, 0 for none (default: by length)")
@@ -93,6 +114,7 @@ def _add_training_options(group) -> None:
 
 def _add_augment_options(group) -> None:
     group.add_argument("--jitter", type=fraction, help="change of the sides (default: 0.3)")
+    group.add_argument("--placement", choices=PLACEMENTS, help="of a picture on the canvas (default: fit)")
     group.add_argument("--zoom", type=float, nargs=2, metavar=("LOW", "HIGH"), help="size (default: 0.8 1.2)")
     group.add_argument("--flip", type=fraction, help="share that is mirrored (default: 0.5)")
     group.add_argument("--hue", type=fraction, help="shift in turns of the colour circle (default: 0.1)")
@@ -114,11 +136,27 @@ def config_from(options: dict) -> TrainConfig:
     """Return the settings for the options that were given; paths become absolute."""
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     options |= {name: os.path.abspath(options[name]) for name in PATHS if name in options}
-    if "data" not in options:
+    recipe = options.pop("recipe", "default")
+    if "cfg" in options:
+        short = {} if "data" in options or recipe != "default" else {**_SHORT, "epochs": 12, "evaluate_every": 3}
+        options = _cfg_settings(options["cfg"], recipe) | short | options
+    elif recipe != "default":
+        raise ValueError(f"--recipe {recipe}: expected --cfg FILE beside it, which says the recipe")
+    elif "data" not in options:
         options = _embedded_defaults(options) | options
     names = {field.name for field in dataclasses.fields(AugmentSettings)}
     augment = AugmentSettings(**{name: options.pop(name) for name in list(options) if name in names})
     return TrainConfig(**options, augment=augment)
+
+
+def _cfg_settings(path: str, recipe: str) -> dict:
+    from yolo3.darknet.cfg import read_cfg
+    from yolo3.darknet.recipe import recipe_of, settings_of
+
+    cfg = read_cfg(path)
+    if recipe == "default":
+        return settings_of(cfg)
+    return settings_of(cfg) | recipe_of(cfg) | {"epochs": 0}
 
 
 def _embedded_defaults(options: dict) -> dict:
@@ -135,8 +173,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     if "resume" in options and len(options) > 1:
         parser.error("--resume takes no other option: the run goes on with the settings it began with")
-    if "resume" not in options and "anchors" not in options:
-        parser.error("the option --anchors is required")
+    if "resume" not in options and not {"anchors", "cfg"} & set(options):
+        parser.error("the option --anchors is required, or --cfg")
+    for other in ("model", "anchor_mask"):
+        if "cfg" in options and other in options:
+            parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which says its own")
     return run_command("yolo3 train", lambda: _run(options))
 
 
@@ -173,7 +214,7 @@ def _run(options: dict) -> int:
 
 def _check_paths(config: TrainConfig, folder) -> None:
     """Raise OSError now for what would stop the run after its data was checked."""
-    for path in (config.anchors, config.weights, config.val, config.data, config.classes):
+    for path in (config.anchors, config.cfg, config.weights, config.val, config.data, config.classes):
         if path:
             os.stat(path)
     parent = folder.path.absolute()
@@ -188,8 +229,9 @@ def _resumed(path: str):
 
     config = run_folder.read_settings(path)
     folder = run_folder.RunFolder(path)
-    anchors, classes = (str(folder.file(name)) for name in (run_folder.ANCHORS, run_folder.CLASSES))
-    return dataclasses.replace(config, anchors=anchors, classes=classes), folder
+    own = {"classes": run_folder.CLASSES, "anchors": run_folder.ANCHORS, "cfg": run_folder.CFG}
+    files: dict[str, Any] = {name: str(folder.file(file)) for name, file in own.items() if folder.file(file).exists()}
+    return dataclasses.replace(config, **files), folder
 
 
 def _prepare(config: TrainConfig, list_all: bool):

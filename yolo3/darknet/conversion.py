@@ -18,24 +18,14 @@ import numpy as np
 
 from yolo3.darknet.cfg import Cfg, cfg_bytes, format_anchor_list, parse_cfg, read_cfg, replace_option
 from yolo3.darknet.from_keras import DarknetModel, Heads, cfg_from_model
-from yolo3.darknet.layers import class_count, resolve_layers, with_classes, yolo_heads
+from yolo3.darknet.layers import class_count, joined_anchors, resolve_layers, with_classes, yolo_heads
 from yolo3.darknet.network import Filled, build_network, load_weights, save_weights
+from yolo3.darknet.recipe import resize_of
 from yolo3.darknet.weights import DEFAULT_HEADER, Header, atomic_path, write_weights
+from yolo3.datasets.annotation import bundled_class_names
 from yolo3.saving import ATTRIBUTE, SUFFIXES, load_network, read_metadata, save_model
 from yolo3.scales import check_anchor_mask
 
-# Keys of [yolo] that only AlexeyAB's Darknet knows. It stretches images to the network's size where [net]
-# does not say letter_box=1, in training and after.
-_STRETCHING_FORK = (
-    "scale_x_y",
-    "iou_loss",
-    "iou_normalizer",
-    "iou_thresh",
-    "nms_kind",
-    "beta_nms",
-    "new_coords",
-    "resize",
-)
 # pjreddie's and AlexeyAB's yolov3-tiny.cfg: the numbers of its weights, and its masks, of which the published
 # weights were trained with (1, 2, 3) as the second.
 _TINY_FLOATS = 8_858_734
@@ -128,26 +118,10 @@ def metadata_of(
         metadata["class_names"] = list(class_names)
     heads = yolo_heads(cfg)
     if heads:
-        anchors, mask = _joined_anchors([(head.anchors, head.mask) for head in heads])
+        anchors, mask = joined_anchors(heads)
         metadata |= {"anchors": anchors, "anchor_mask": mask, "scale_x_y": [head.scale_x_y for head in heads]}
         metadata["ignore_thresh"] = heads[0].ignore_thresh
     return {**metadata, "darknet": {"cfg": cfg.text, "header": asdict(header)}}
-
-
-def resize_of(cfg: Cfg) -> str:
-    """How the Darknet that a cfg was written for brings images to the network's size: "letterbox" or
-    "stretch".
-
-    pjreddie's letterboxes, AlexeyAB's stretches unless told otherwise; YOLOv1 is always stretched.
-    """
-    if "letter_box" in cfg.net.options:
-        return "letterbox" if cfg.net.integer("letter_box") else "stretch"
-    stretches = any(
-        section.name == "detection"
-        or (section.name == "yolo" and any(key in section.options for key in _STRETCHING_FORK))
-        for section in cfg.layers
-    )
-    return "stretch" if stretches else "letterbox"
 
 
 def notes_on(cfg: Cfg, filled: Filled) -> tuple[str, ...]:
@@ -172,12 +146,8 @@ def notes_on(cfg: Cfg, filled: Filled) -> tuple[str, ...]:
 
 
 def find_class_names(cfg: Cfg) -> Path | None:
-    """The project's own list of as many class names as the cfg has classes (COCO's 80, VOC's 20), None where
-    there is none.
-    """
-    name = {80: "coco_classes.txt", 20: "voc_classes.txt"}.get(class_count(resolve_layers(cfg)) or 0)
-    folders = (Path("model_data"), Path(__file__).parents[2] / "model_data")
-    return next((folder / name for folder in folders if name and (folder / name).is_file()), None)
+    """The project's own list of as many class names as the cfg has classes, None where there is none."""
+    return bundled_class_names(class_count(resolve_layers(cfg)) or 0)
 
 
 def check_output(path: str | os.PathLike[str], weights_only: bool) -> None:
@@ -231,23 +201,6 @@ def _write_layer(group: h5py.Group, layer: keras.Layer) -> None:
         group.create_dataset(name, data=values)
 
 
-def _joined_anchors(
-    heads: Sequence[tuple[np.ndarray, Sequence[int]]],
-) -> tuple[list[list[float]], list[list[int]]]:
-    """One list of anchors for all heads, and the indices in it of each head: as in the cfg where all [yolo]
-    sections have the same list.
-    """
-    lists: list[list[list[float]]] = []
-    masks = []
-    for anchors, mask in heads:
-        values = [[float(f"{length:.6g}") for length in pair] for pair in anchors]
-        if values not in lists:
-            lists.append(values)
-        offset = sum(len(each) for each in lists[: lists.index(values)])
-        masks.append([offset + index for index in mask])
-    return [pair for values in lists for pair in values], masks
-
-
 def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
     """The cfg with the classes and anchors that the model has now: training may have changed them."""
     names, anchors = metadata.get("class_names"), metadata.get("anchors")
@@ -255,7 +208,7 @@ def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
         cfg = with_classes(cfg, len(names))
     if (
         anchors is not None
-        and anchors != _joined_anchors([(head.anchors, head.mask) for head in yolo_heads(cfg)])[0]
+        and anchors != joined_anchors(yolo_heads(cfg))[0]
     ):
         for index, section in enumerate(cfg.layers):
             if section.name == "yolo":

@@ -7,7 +7,7 @@ what this project does not compute, so that nothing is ever left out in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,6 +208,21 @@ def yolo_heads(cfg: Cfg) -> tuple[YoloHead, ...]:
     """
     height = _image_shape(cfg, None)[0]
     return tuple(_yolo_head(layer, height) for layer in resolve_layers(cfg) if layer.kind == "yolo")
+
+
+def joined_anchors(heads: Sequence[YoloHead]) -> tuple[list[list[float]], list[list[int]]]:
+    """One list of anchors [w, h] for all heads, and the indices in it of each head: as in the cfg where all
+    [yolo] sections have the same list.
+    """
+    lists: list[list[list[float]]] = []
+    masks = []
+    for head in heads:
+        values = [[float(f"{length:.6g}") for length in pair] for pair in head.anchors]
+        if values not in lists:
+            lists.append(values)
+        offset = sum(len(each) for each in lists[: lists.index(values)])
+        masks.append([offset + index for index in head.mask])
+    return [pair for values in lists for pair in values], masks
 
 
 def with_classes(cfg: Cfg, classes: int) -> Cfg:

@@ -8,7 +8,7 @@ written by hand and the same network made from a cfg hold the same weights.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,7 @@ __all__ = [
     "build_network",
     "load_weights",
     "save_weights",
+    "shared_layers",
     "with_classes",
     "yolo_heads",
 ]
@@ -53,6 +54,7 @@ __all__ = [
 InputShape = tuple[int | None, int | None, int]
 
 _PREFIXES = {"convolutional": "conv"}
+_WITH_WEIGHTS = ("convolutional", "connected", "local")
 _KERAS_ACTIVATIONS = {"relu": "relu", "logistic": "sigmoid", "mish": "mish", "swish": "silu"}
 
 
@@ -188,6 +190,32 @@ def batch_norm_name(layer: Layer) -> str:
 def is_depthwise(layer: Layer) -> bool:
     """Whether each input channel of a convolution is a group by itself."""
     return layer.options.groups > 1 and layer.options.groups == layer.in_shape[2]
+
+
+def shared_layers(cfg: Cfg) -> list[str]:
+    """Names of the Keras layers with weights that every head of the network reads through: its backbone.
+
+    The convolution that makes a head's raw output is not among them.
+    """
+    layers = resolve_layers(cfg)
+    shared = set.intersection(*(_before(layers, index) for index in output_indices(cfg)))
+    names = []
+    for layer in layers:
+        if layer.index in shared and layer.kind in _WITH_WEIGHTS:
+            names.append(layer_name(layer))
+            names += [batch_norm_name(layer)] if getattr(layer.options, "batch_normalize", False) else []
+    return names
+
+
+def _before(layers: Sequence[Layer], index: int) -> set[int]:
+    """Indices of the layers that a layer reads, directly or through others."""
+    found: set[int] = set()
+    waiting = [index]
+    while waiting:
+        sources = set(layers[waiting.pop()].sources) - {IMAGE} - found
+        found |= sources
+        waiting += sources
+    return found
 
 
 # Building

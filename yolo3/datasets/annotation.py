@@ -18,6 +18,7 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -227,6 +228,13 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
     if not first_line:
         raise ValueError(f"{path}: expected one class name a line, got an empty file")
     return list(first_line)
+
+
+def bundled_class_names(num_classes: int) -> Path | None:
+    """Return the project's own list of as many class names (COCO's 80, VOC's 20), None where there is none."""
+    name = {80: "coco_classes.txt", 20: "voc_classes.txt"}.get(num_classes)
+    folders = (Path("model_data"), Path(__file__).parents[2] / "model_data")
+    return next((folder / name for folder in folders if name and (folder / name).is_file()), None)
 
 
 def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:

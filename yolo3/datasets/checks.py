@@ -49,13 +49,15 @@ def check_dataset(
     anchor_mask,
     input_shape: tuple[int, int],
     resize: str = "letterbox",
+    strides: Sequence[int] | None = None,
     train: bool = True,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> list[Finding]:
     """All findings about a data set: those of its reader first, then those of its pictures and boxes.
 
-    `anchors`: [A, 2] (w, h) in pixels of the network input; `anchor_mask`: anchor indices of each scale;
+    `anchors`: [A, 2] (w, h) in pixels of the network input, None for a network without; `anchor_mask`,
+    `strides`: anchor indices and input pixels per cell of each scale;
     `input_shape`: (height, width), multiples of 32. Every picture is decoded once, in `workers` threads;
     `progress` is called with (done, all). With `train=False` what only matters for training (slots, anchors,
     small boxes, classes without boxes) is left out. Nothing is changed.
@@ -71,7 +73,7 @@ def check_dataset(
         findings += _box_findings(index, annotation, shape)
     if train:
         findings += _unused_class_findings(dataset)
-        findings += check_fit(dataset, shapes, findings, anchors, anchor_mask, input_shape, resize)
+        findings += check_fit(dataset, shapes, findings, anchors, anchor_mask, input_shape, resize, strides)
     return findings
 
 
@@ -488,6 +490,7 @@ def check_fit(
     anchor_mask,
     input_shape: tuple[int, int],
     resize: str,
+    strides: Sequence[int] | None = None,
 ) -> list[Finding]:
     """Warnings about usable boxes as the network sees them: too small, sharing a slot, badly fitted by the
     anchors.
@@ -507,8 +510,10 @@ def check_fit(
         relative = _relative_boxes(annotation.boxes[good], shape, input_shape, resize)
         sizes_wh = relative[:, 2:] * np.array(input_shape[::-1])
         small += [annotation] * int((sizes_wh.min(1) < SMALL_SIDE).sum() if len(good) else 0)
+        if anchors is None:
+            continue
         ious.append(best_shape_iou(sizes_wh, anchors))
-        count = count_shared(assign_slots(relative, input_shape, anchors, anchor_mask))
+        count = count_shared(assign_slots(relative, input_shape, anchors, anchor_mask, strides))
         shared += [(count, annotation)] if count else []
     return [
         *_small_findings(small),
