@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras2_model import write_keras2_model
 
 from yolo3.darknet.cfg import parse_cfg
 from yolo3.saving import load_network, read_metadata, save_model
@@ -208,6 +209,26 @@ def test_weights_under_the_names_of_the_layers_need_no_order(expected, model, tm
             for name, weight in zip(group.attrs["weight_names"], layer.get_weights()):
                 group[name] = weight
     assert_same_outputs(load_network(tmp_path / "named.h5", ANCHORS, ["cat", "dog"])[0], expected)
+
+
+def test_a_whole_model_of_keras_2_is_loaded_with_each_layer_s_own_weights(tmp_path):
+    arrays = write_keras2_model(tmp_path / "yolo.h5")
+    network, metadata = load_network(tmp_path / "yolo.h5")
+    assert metadata is None and [output.shape[-1] for output in network.outputs] == [18, 18]
+    for name, array in arrays.items():
+        layer, weight = name.split("/")
+        (own,) = [variable for variable in network.get_layer(layer).weights if variable.name == weight]
+        np.testing.assert_array_equal(own.numpy(), array)
+    assert network.get_layer("leaky_re_lu_1").negative_slope == pytest.approx(0.1)
+    # leaky(bn(conv)) by hand in one place: zeros pad the upper and the left side.
+    picture = np.random.default_rng(1).uniform(size=(1, 32, 32, 3)).astype(np.float32)
+    inner = keras.Model(network.input, network.get_layer("leaky_re_lu_1").output)
+    gamma, beta, mean, variance = (
+        arrays[f"batch_normalization_1/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    value = np.einsum("hwc,hwcf->f", picture[0, 3:6, 5:8], arrays["conv2d_1/kernel"])
+    value = gamma * (value - mean) / np.sqrt(variance + 1e-3) + beta
+    np.testing.assert_allclose(inner(picture)[0, 2, 3], np.where(value > 0, value, 0.1 * value), rtol=1e-4)
 
 
 def test_weights_of_a_darknet_cfg_are_put_into_its_network(tmp_path):
