@@ -16,9 +16,8 @@ import tensorflow as tf
 
 from yolo3.anchors import default_anchors
 from yolo3.config import TrainConfig
-from yolo3.losses import TERMS
-from yolo3.scales import default_anchor_mask
 from yolo3.trainer import Trainer
+from yolo3.yolov3 import named_yolov3
 
 _BOXES = 20
 
@@ -47,16 +46,16 @@ def synthetic_batch(arguments, rng):
 def build_steps(arguments, precision: str):
     """Return (whole step, targets and loss with their gradient alone) as functions of a batch."""
     anchors = default_anchors(6 if arguments.model == "yolov3-tiny" else 9)
+    family = named_yolov3(arguments.model, arguments.num_classes, anchors)
     config = TrainConfig(anchors="default", input_size=tuple(arguments.input_size), precision=precision)
-    mask = default_anchor_mask(len(anchors))
-    trainer = Trainer(config, arguments.model, anchors, mask, arguments.num_classes, 1000)
+    trainer = Trainer(config, family, 1000)
     outputs = [tf.Variable(part) for part in trainer.plain(tf.zeros((arguments.batch_size, *arguments.input_size, 3)))]
 
     @tf.function(autograph=False)
     def loss_alone(boxes):
         with tf.GradientTape() as tape:
             terms = trainer.batch_terms([part.value() for part in outputs], tuple(arguments.input_size), boxes)
-            loss = sum(terms[name] for name in TERMS)
+            loss = sum(terms[name] for name in family.terms)
         return tape.gradient(loss, outputs)
 
     return (lambda images, boxes: float(trainer.train_step(images, boxes, 1e-4)["xy"])), loss_alone

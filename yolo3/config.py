@@ -10,6 +10,8 @@ from yolo3.images import RESIZE_MODES
 from yolo3.scales import check_input_shape
 from yolo3.schedules import SCHEDULES
 
+MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp", "yolov1", "yolov1-tiny", "retinanet", "rpn")
+WITHOUT_ANCHORS = ("yolov1", "yolov1-tiny", "retinanet", "rpn")  # those that read no file of anchors
 OPTIMIZERS = ("adam", "sgd", "darknet")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CACHES = ("auto", "memory", "none")
@@ -71,10 +73,10 @@ class TrainConfig:
     means. ``cfg``: a Darknet cfg whose network is trained instead; its anchors and ``ignore_thresh`` count unless
     others are given, and ``anchors`` may be None. ``ignore_thresh``: None for 0.5, or the cfg's. ``multi_scale``:
     factors of the input size, one drawn for every ten steps; empty for one size. ``accumulate``: steps that make one
-    update; rates, ``burn_in``, ``rate_steps`` and ``max_batches`` count updates. ``max_batches``: the length of run that
-    ``burn_in`` and ``rate_steps`` are meant for; 0 ``epochs`` make it, others squeeze the two. ``rate_steps``:
-    ((update, factor), ...) of the schedule "steps", None for a tenth at 80 % and at 90 %. ``burn_in``: updates, None for
-    a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None for a tenth of the run when
+    update; rates, ``burn_in``, ``rate_steps`` and ``max_batches`` count updates. ``max_batches``: the length of run
+    that ``burn_in`` and ``rate_steps`` are meant for; 0 ``epochs`` make it, others squeeze the two. ``rate_steps``:
+    ((update, factor), ...) of the schedule "steps", None for a tenth at 80 % and at 90 %. ``burn_in``: updates, None
+    for a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None for a tenth of the run when
     pretrained weights are given. ``ema``: momentum of the averaged weights, None for one that fits the length of the
     run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run.
     """
@@ -122,8 +124,11 @@ class TrainConfig:
 
     def __post_init__(self):
         check_input_shape(self.input_size)
-        if self.cfg is None and self.anchors is None:
-            raise ValueError("anchors: expected a file of anchors, or a cfg that holds them")
+        if self.model not in (None, *MODELS):
+            raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {self.model!r}")
+        if self.cfg is None and (self.anchors is None) != (self.model in WITHOUT_ANCHORS):
+            expected = "no file of anchors" if self.anchors else "a file of anchors, or a cfg that holds them"
+            raise ValueError(f"anchors: expected {expected} for {self.model or 'YOLOv3'}, got {self.anchors}")
         for other in ("model", "anchor_mask"):
             if self.cfg is not None and getattr(self, other) is not None:
                 raise ValueError(f"{other}: expected none beside a cfg, which says its own, got {getattr(self, other)}")

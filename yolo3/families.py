@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from yolo3.darknet.cfg import Cfg
+from yolo3.config import WITHOUT_ANCHORS
+from yolo3.darknet.cfg import Cfg, parse_cfg
 from yolo3.family import Family
-from yolo3.yolov3 import cfg_yolov3, yolov3_from_metadata
+from yolo3.retinanet import RetinaNet, retinanet_from_metadata
+from yolo3.rpn import Rpn, rpn_from_metadata
+from yolo3.yolov1 import YoloV1, is_yolov1
+from yolo3.yolov3 import CFG, cfg_yolov3, named_yolov3, yolov3_from_metadata
+
+
+def named_family(name: str | None, num_classes: int, anchors=None, anchor_mask=None, ignore_thresh=None) -> Family:
+    """Return the family of a network by its name; without one, of the YOLOv3 that the number of anchors means.
+
+    Raises ``ValueError`` where anchors, masks and network do not fit each other.
+    """
+    if name not in WITHOUT_ANCHORS:
+        return named_yolov3(name, num_classes, anchors, anchor_mask, ignore_thresh)
+    if name == "retinanet":
+        return RetinaNet(num_classes)
+    return Rpn() if name == "rpn" else YoloV1(name, num_classes)
 
 
 def family_of_cfg(cfg: Cfg, num_classes: int | None = None, anchors=None, ignore_thresh=None) -> Family:
@@ -12,15 +28,32 @@ def family_of_cfg(cfg: Cfg, num_classes: int | None = None, anchors=None, ignore
 
     Raises ``ValueError``, with the file, for a network without heads that find objects.
     """
-    kinds = {section.name for section in cfg.layers}
-    if "yolo" in kinds:
+    if any(section.name == "yolo" for section in cfg.layers):
         return cfg_yolov3(cfg, num_classes, anchors, ignore_thresh)
-    raise ValueError(f"{cfg.source}: expected a network with [yolo] sections, got one without; nothing finds objects")
+    if not is_yolov1(cfg):
+        raise ValueError(f"{cfg.source}: expected [yolo] or [detection] sections, got none; nothing finds objects")
+    if anchors is not None:
+        raise ValueError(f"{cfg.source}: has no anchors, as all YOLOv1; leave --anchors out")
+    return YoloV1.from_cfg(cfg, num_classes)
 
 
 def family_from_metadata(metadata: dict) -> Family:
     """Return the family that the metadata of a saved file describes: see :mod:`yolo3.saving`.
 
-    ``class_names`` and ``anchors`` have to be in it.
+    Raises ``ValueError`` where class names, or anchors of a family that has them, are missing.
     """
+    name = metadata.get("model")
+    if name == "rpn":
+        return rpn_from_metadata(metadata)
+    if metadata.get("class_names") is None:
+        raise ValueError("carries no class names; give them (--classes, --anchors)")
+    if name == "retinanet":
+        return retinanet_from_metadata(metadata)
+    if name in WITHOUT_ANCHORS or _is_cfg_of_yolov1(metadata):
+        return YoloV1.from_metadata(metadata)
     return yolov3_from_metadata(metadata)
+
+
+def _is_cfg_of_yolov1(metadata: dict) -> bool:
+    text = (metadata.get("darknet") or {}).get("cfg")
+    return metadata.get("model") == CFG and text is not None and is_yolov1(parse_cfg(text))

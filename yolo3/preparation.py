@@ -15,11 +15,9 @@ from yolo3.darknet.cfg import read_cfg
 from yolo3.datasets import checks, formats
 from yolo3.datasets.annotation import Annotation, Finding, read_class_names, split_annotations
 from yolo3.datasets.shapes import shapes_folder
-from yolo3.families import family_of_cfg
+from yolo3.families import family_of_cfg, named_family
 from yolo3.family import Family
-from yolo3.networks import NETWORKS
 from yolo3.scales import check_input_shape
-from yolo3.yolov3 import named_yolov3
 
 logger = logging.getLogger(__name__)
 
@@ -62,23 +60,21 @@ def choose_family(config: TrainConfig, num_classes: int) -> Family:
         anchors = None if config.anchors is None else read_anchors(config.anchors)
         family = family_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh)
     else:
-        assert config.anchors is not None  # the settings see to it
-        family = _named_family(config, num_classes, read_anchors(config.anchors))
+        family = _named_family(config, num_classes)
     check_input_shape(config.input_size, family.stride)
     if family.fixed_size and config.multi_scale:
         raise ValueError(f"{family.name}: takes pictures of one size alone; leave out --multi-scale")
     return family
 
 
-def _named_family(config: TrainConfig, num_classes: int, anchors: np.ndarray) -> Family:
+def _named_family(config: TrainConfig, num_classes: int) -> Family:
+    if config.anchors is None:
+        return named_family(config.model, num_classes)
+    anchors = read_anchors(config.anchors)
     try:
-        family = named_yolov3(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh)
-        if family.name not in NETWORKS:
-            num_scales = len(family.anchor_mask)
-            raise ValueError(f"expected anchors of three scales (YOLOv3) or two (tiny), got {num_scales}")
+        return named_family(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh)
     except ValueError as error:
         raise ValueError(f"{config.anchors}: {error}") from error
-    return family
 
 
 def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Prepared:

@@ -151,8 +151,10 @@ def named_yolov3(
     wanted = {"yolov3-tiny": 2}.get(name or "", 3) if name in NETWORKS else num_scales
     if wanted != num_scales:
         raise ValueError(f"{name} predicts at {wanted} scales; {len(anchors)} anchors make {num_scales}")
+    if name is None and num_scales not in NAME_OF_SCALES:
+        raise ValueError(f"expected anchors of three scales (YOLOv3) or two (tiny), got {num_scales}")
     return YoloV3(
-        name or NAME_OF_SCALES.get(num_scales, "unknown"), num_classes, np.asarray(anchors, np.float32), mask,
+        name or NAME_OF_SCALES[num_scales], num_classes, np.asarray(anchors, np.float32), mask,
         tuple(per_scale(scale_x_y, num_scales)),
         tuple(per_scale(IGNORE_THRESH if ignore_thresh is None else ignore_thresh, num_scales, "ignore_thresh")),
         scale_strides(num_scales, strides),
@@ -196,7 +198,8 @@ def yolov3_from_metadata(metadata: dict) -> YoloV3:
         if metadata.get(key) is None:
             raise ValueError(f"carries no {words}; give them (--classes, --anchors)")
     num_classes = len(metadata["class_names"])
-    name = metadata.get("model")
+    num_scales = len(check_anchor_mask(metadata.get("anchor_mask"), len(metadata["anchors"])))
+    name = metadata.get("model") or NAME_OF_SCALES.get(num_scales, CFG)
     cfg = (metadata.get("darknet") or {}).get("cfg") if name == CFG else None
     family = named_yolov3(
         name, num_classes, metadata["anchors"], metadata.get("anchor_mask"), metadata.get("ignore_thresh"),

@@ -13,18 +13,19 @@ from typing import Any
 from yolo3.cli import count, fraction, from_zero, run_command, side, start_tensorflow
 from yolo3.config import (
     CACHES,
+    MODELS,
     MULTI_SCALES,
     OPTIMIZERS,
     PATHS,
     PLACEMENTS,
     PRECISIONS,
+    WITHOUT_ANCHORS,
     AugmentSettings,
     TrainConfig,
 )
 from yolo3.images import RESIZE_MODES
 from yolo3.schedules import SCHEDULES
 
-MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp")
 RECIPES = ("default", "darknet")
 FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
 _SHOWN_WARNINGS = 20
@@ -162,9 +163,10 @@ def _cfg_settings(path: str, recipe: str) -> dict:
 def _embedded_defaults(options: dict) -> dict:
     from yolo3.anchors import read_anchors
 
-    num_anchors = len(read_anchors(options["anchors"]))
-    model = options.get("model") or ("yolov3-tiny" if num_anchors == 6 else "yolov3")
-    return EMBEDDED[model]
+    model = options.get("model")
+    if model is None:
+        model = "yolov3-tiny" if len(read_anchors(options["anchors"])) == 6 else "yolov3"
+    return EMBEDDED.get(model, EMBEDDED["yolov3-tiny"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     if "resume" in options and len(options) > 1:
         parser.error("--resume takes no other option: the run goes on with the settings it began with")
-    if "resume" not in options and not {"anchors", "cfg"} & set(options):
+    if not {"resume", "anchors", "cfg"} & set(options) and options.get("model") not in WITHOUT_ANCHORS:
         parser.error("the option --anchors is required, or --cfg")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:
