@@ -90,6 +90,23 @@ def test_giou_of_separate_unit_squares_by_hand():
     assert geometry.giou(np.array([0.0, 0, 1, 1]), np.array([2.0, 0, 3, 1])) == pytest.approx(-1 / 3)
 
 
+def test_coverage_is_of_the_first_box():
+    # 10 x 10 and 20 x 20 share 5 x 5: a quarter of the first, a sixteenth of the second.
+    small, large = np.array([0.0, 0, 10, 10]), np.array([5.0, 5, 25, 25])
+    assert geometry.coverage(small, large) == 0.25 and geometry.coverage(large, small) == 1 / 16
+    with np.errstate(all="raise"):
+        assert geometry.coverage(np.zeros(4), large) == 0
+
+
+def test_centre_distance_by_hand():
+    # Centres (5, 5) and (15, 15), 10 apart in both directions; the box around both is 25 x 25: 200 / 1250.
+    small, large = np.array([0.0, 0, 10, 10]), np.array([5.0, 5, 25, 25])
+    assert geometry.centre_distance(small, large) == pytest.approx(200 / 1250)
+    assert geometry.centre_distance(small, small) == 0
+    with np.errstate(all="raise"):
+        assert geometry.centre_distance(np.zeros(4), np.zeros(4)) == 0
+
+
 def test_diou_of_separate_unit_squares_by_hand():
     # Centres 2 apart, hull 3 x 1 with squared diagonal 10: 0 - 4 / 10.
     assert geometry.diou(np.array([0.0, 0, 1, 1]), np.array([2.0, 0, 3, 1])) == pytest.approx(-0.4)
@@ -110,8 +127,11 @@ def test_equal_boxes_overlap_by_one(measure):
 
 @pytest.mark.parametrize(
     "function",
-    [geometry.pairwise_iou, geometry.box_iou, geometry.giou, geometry.diou, geometry.ciou, geometry.intersection],
-)
+    [
+        geometry.pairwise_iou, geometry.box_iou, geometry.giou, geometry.diou, geometry.ciou, geometry.intersection,
+        geometry.coverage, geometry.centre_distance,
+    ],
+)  # fmt: skip
 def test_tensors_give_what_numpy_gives(function):
     a, b = random_boxes(6), random_boxes(6, 1)
     of_tensors = function(ops.convert_to_tensor(a), ops.convert_to_tensor(b))

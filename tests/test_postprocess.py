@@ -163,6 +163,53 @@ def test_max_boxes_of_yolo_eval_counts_for_each_class():
         np.testing.assert_array_equal(scores[classes == class_id], all_scores[all_classes == class_id][:2])
 
 
+@pytest.mark.parametrize("way", [{"method": "soft"}, {"method": "diou"}, {"overlap": "ios"}], ids=str)
+def test_methods_by_name_give_yolo_eval_and_select_boxes_the_same(way):
+    outputs = random_outputs()
+    arguments = {"score_threshold": 0.5, "iou_threshold": 0.3, "max_boxes": 50, **way}
+    boxes, scores, classes = as_numpy(yolo_eval(outputs, ANCHORS, CLASSES, (64, 64), **arguments))
+    order = np.lexsort((-scores, classes))
+    assert order.tolist() == list(range(len(scores)))
+    found, found_scores, ids, num = (
+        array[0] for array in as_numpy(select_boxes(outputs, ANCHORS, CLASSES, (64, 64), **arguments))
+    )
+    order = np.lexsort((-found_scores[:num], ids[:num]))
+    assert classes.tolist() == ids[order].tolist()
+    np.testing.assert_allclose(scores, found_scores[order], atol=1e-6)
+    np.testing.assert_allclose(boxes, geometry.swap_xy(found[order]), atol=1e-3)
+    greedy = yolo_eval(outputs, ANCHORS, CLASSES, (64, 64), **arguments | {"method": "greedy", "overlap": "iou"})
+    assert as_numpy(greedy)[1].tolist() != scores.tolist()
+    best = as_numpy(yolo_eval(outputs, ANCHORS, CLASSES, (64, 64), **arguments | {"max_boxes": 1}))
+    assert best[1].tolist() == [scores[classes == class_id].max() for class_id in best[2]]
+    with pytest.raises(ValueError, match="expected one of"):
+        yolo_eval(outputs, ANCHORS, CLASSES, (64, 64), method="none")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["greedy", "soft", "diou"])
+def test_an_exported_network_with_decoding_and_suppression_gives_the_same(method, tmp_path, slim_tiny):
+    tf = pytest.importorskip("tensorflow")
+    import keras
+
+    from yolo3.networks import tiny_yolo_body
+
+    class Selection(keras.layers.Layer):
+        def call(self, outputs):
+            return select_boxes(outputs, ANCHORS, CLASSES, (64, 96), score_threshold=0.4, method=method)
+
+    network = tiny_yolo_body(keras.Input((64, 96, 3)), 3, CLASSES)
+    weights = np.random.default_rng(5)
+    network.set_weights([weights.normal(0, 1, w.shape) ** 2 for w in network.get_weights()])
+    detector = keras.Model(network.input, Selection()(network.outputs))
+    pictures = np.random.default_rng(6).uniform(0, 1, (2, 64, 96, 3)).astype(np.float32)
+    expected = as_numpy(detector(pictures))
+    detector.export(tmp_path / "exported", format="tf_saved_model", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "exported")
+    assert expected[3].min() > 3
+    for found, wanted in zip(loaded.serve(pictures), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+
+
 def test_yolo_eval_without_detections_and_in_a_graph():
     tf = pytest.importorskip("tensorflow")
     outputs = one_box_outputs()

@@ -79,6 +79,15 @@ def pairwise_iou(a_xyxy, b_xyxy):
     return iou(a_xyxy[..., :, None, :], b_xyxy[..., None, :, :])
 
 
+def coverage(a_xyxy, b_xyxy):
+    """Return the part [...] of each box ``a`` that ``b`` covers, 0..1; corner boxes [..., 4] that broadcast.
+
+    Intersection over the area of ``a``; 0 for a box ``a`` without area. Not symmetric.
+    """
+    xp = _module(a_xyxy)
+    return intersection(a_xyxy, b_xyxy) / xp.maximum(area(a_xyxy), _TINY)
+
+
 def box_iou(b1, b2):
     """Return the IoU [..., M] of centre-format boxes ``b1`` [..., 4] with each of ``b2`` [M, 4].
 
@@ -114,12 +123,19 @@ def giou(a_xyxy, b_xyxy):
     return common / union - (hull - union) / hull
 
 
-def diou(a_xyxy, b_xyxy):
-    """Return distance IoU [...] (Zheng et al. 2020): IoU - squared centre distance / squared hull diagonal."""
+def centre_distance(a_xyxy, b_xyxy):
+    """Return d^2 / c^2 [...] in [0, 1): squared distance of the centres, squared diagonal of the box around both."""
     xp = _module(a_xyxy)
     width, height = _enclosing(a_xyxy, b_xyxy)
-    step = xyxy_to_cxcywh(a_xyxy)[..., :2] - xyxy_to_cxcywh(b_xyxy)[..., :2]
-    return iou(a_xyxy, b_xyxy) - xp.sum(step * step, -1) / xp.maximum(width * width + height * height, _TINY)
+    a_x, a_y, _, _ = _columns(xyxy_to_cxcywh(a_xyxy))
+    b_x, b_y, _, _ = _columns(xyxy_to_cxcywh(b_xyxy))
+    squared = (a_x - b_x) * (a_x - b_x) + (a_y - b_y) * (a_y - b_y)
+    return squared / xp.maximum(width * width + height * height, _TINY)
+
+
+def diou(a_xyxy, b_xyxy):
+    """Return distance IoU [...] (Zheng et al. 2020): IoU - squared centre distance / squared hull diagonal."""
+    return iou(a_xyxy, b_xyxy) - centre_distance(a_xyxy, b_xyxy)
 
 
 def ciou(a_xyxy, b_xyxy):

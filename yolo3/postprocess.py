@@ -9,18 +9,10 @@ from keras import ops
 
 from yolo3 import boxes as geometry
 from yolo3.head import yolo_head
-from yolo3.nms import CANDIDATES, non_max_suppression, suppress, top_candidates
-from yolo3.scales import STRIDES, check_anchor_mask
+from yolo3.nms import CANDIDATES, SIGMA, non_max_suppression, rescore, take_rows, top_candidates
+from yolo3.scales import STRIDES, check_anchor_mask, per_scale
 
 _MOST_CANDIDATES = 4096  # of yolo_eval: beyond it the IoUs of a block take more than 2 MB
-
-
-def scale_factors(scale_x_y, num_scales: int) -> list[float]:
-    """Return one ``scale_x_y`` a scale from a number or a list; raises ``ValueError`` for a wrong length."""
-    factors = list(scale_x_y) if isinstance(scale_x_y, (list, tuple)) else [scale_x_y] * num_scales
-    if len(factors) != num_scales:
-        raise ValueError(f"scale_x_y: expected one number or {num_scales}, one a scale, got {factors}")
-    return [float(factor) for factor in factors]
 
 
 def decode_outputs(outputs, anchors, num_classes: int, input_shape, anchor_mask=None, scale_x_y=1.0):
@@ -33,7 +25,7 @@ def decode_outputs(outputs, anchors, num_classes: int, input_shape, anchor_mask=
     mask = check_anchor_mask(anchor_mask, len(anchors))
     anchors = ops.cast(ops.convert_to_tensor(anchors), "float32")
     boxes, scores = [], []
-    for feats, indices, factor in zip(outputs, mask, scale_factors(scale_x_y, len(mask)), strict=True):
+    for feats, indices, factor in zip(outputs, mask, per_scale(scale_x_y, len(mask)), strict=True):
         scale_anchors = [anchors[index] for index in indices]
         xy, wh, objectness, class_probs = yolo_head(
             feats, ops.stack(scale_anchors), num_classes, input_shape, scale_x_y=factor
@@ -58,7 +50,7 @@ def _edges(shape):
 def select_boxes(
     outputs, anchors, num_classes: int, input_shape, anchor_mask=None, scale_x_y=1.0,
     score_threshold: float = 0.3, iou_threshold: float = 0.45, max_boxes: int = 300,
-    candidates: int = CANDIDATES,
+    candidates: int = CANDIDATES, method: str = "greedy", overlap: str = "iou", sigma: float | None = SIGMA,
 ):  # fmt: skip
     """Return the detections of a batch: (boxes [B, M, 4], scores [B, M], class_ids [B, M], num [B]).
 
@@ -66,7 +58,9 @@ def select_boxes(
     for the first arguments and :func:`yolo3.nms.non_max_suppression` for the others and the result.
     """
     boxes, scores = decode_outputs(outputs, anchors, num_classes, input_shape, anchor_mask, scale_x_y)
-    return non_max_suppression(boxes, scores, score_threshold, iou_threshold, max_boxes, candidates)
+    return non_max_suppression(
+        boxes, scores, score_threshold, iou_threshold, max_boxes, candidates, method, overlap, sigma
+    )
 
 
 # keras-yolo3's functions
@@ -117,7 +111,7 @@ def yolo_boxes_and_scores(feats, anchors, num_classes, input_shape, image_shape,
 
 def yolo_eval(
     yolo_outputs, anchors, num_classes, image_shape, max_boxes=20, score_threshold=0.6, iou_threshold=0.5,
-    anchor_mask=None, scale_x_y=1.0,
+    anchor_mask=None, scale_x_y=1.0, method="greedy", overlap="iou", sigma=SIGMA,
 ):  # fmt: skip
     """Return the detections of a picture: boxes [N, 4], scores [N], classes int32 [N]; by class, then score.
 
@@ -125,8 +119,9 @@ def yolo_eval(
     of the network input. ``image_shape``: (height, width) of the picture, which was letterboxed.
     ``max_boxes``: for each class. Boxes are (y_min, x_min, y_max, x_max) in pixels of the picture, not
     clipped. Scores have to be above ``score_threshold``; boxes that overlap by more than ``iou_threshold``
-    suppress each other. Looks at the 1,024 to 4,096 best (box, class) pairs, as ``max_boxes`` asks. Raises
-    ``ValueError`` for more than one picture: :func:`select_boxes` takes batches.
+    suppress each other, by the ``method`` and ``overlap`` of :mod:`yolo3.nms`. Looks at the 1,024 to 4,096 best
+    (box, class) pairs, as ``max_boxes`` asks. Raises ``ValueError`` for more than one picture
+    (:func:`select_boxes` takes batches) and for unknown names.
     """
     if isinstance(yolo_outputs[0].shape[0], int) and yolo_outputs[0].shape[0] != 1:
         raise ValueError(
@@ -137,7 +132,12 @@ def yolo_eval(
     )
     candidates = min(max(CANDIDATES, max_boxes * num_classes), _MOST_CANDIDATES)
     boxes, scores, class_ids = top_candidates(boxes[None], scores[None], score_threshold, candidates)
-    keep = suppress(boxes, class_ids, scores > score_threshold, iou_threshold)[0]
+    size = class_ids.shape[1]
+    scores = rescore(boxes, class_ids, scores, score_threshold, iou_threshold, size, method, overlap, sigma)
+    if method == "soft":  # it leaves another order
+        scores, order = ops.top_k(scores, size)
+        boxes, class_ids = take_rows(boxes, order), take_rows(class_ids, order)
+    keep = scores[0] > score_threshold
     keep = keep & (_rank_in_class(keep, class_ids[0], num_classes) < max_boxes)
     order = _order_by_class(keep, class_ids[0], num_classes)
     return ops.take(boxes[0], order, 0), ops.take(scores[0], order, 0), ops.take(class_ids[0], order, 0)
@@ -159,7 +159,7 @@ def _all_boxes_and_scores(yolo_outputs, anchors, num_classes, image_shape, ancho
             factor,
         )
         for feats, indices, factor in zip(
-            yolo_outputs, mask, scale_factors(scale_x_y, len(mask)), strict=True
+            yolo_outputs, mask, per_scale(scale_x_y, len(mask)), strict=True
         )
     ]
     return ops.concatenate([boxes for boxes, _ in parts], 0), ops.concatenate(

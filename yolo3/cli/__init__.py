@@ -19,6 +19,8 @@ COMMANDS = {
 }
 
 _FINDINGS_SHOWN = 20
+_NMS_METHODS = ("greedy", "soft", "diou")  # those of yolo3.nms, which needs Keras
+_NMS_OVERLAPS = ("iou", "ios")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -169,7 +171,11 @@ def _number(kind, text: str, expected: str):
 def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
     """Add the options that ``detect`` and ``evaluate`` share."""
     parser.add_argument(
-        "--weights", required=True, metavar="FILE", help="the network: .h5, .keras or .weights.h5"
+        "--weights", required=True, metavar="FILE",
+        help="the network: .h5, .keras or .weights.h5, or Darknet's .weights with --cfg",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cfg", metavar="FILE", help="cfg of Darknet weights: with --weights FILE.weights"
     )
     parser.add_argument(
         "--classes", metavar="FILE", help="class names, one a line; only for weights that carry none"
@@ -184,6 +190,16 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
     parser.add_argument(
         "--iou-threshold", type=fraction, default=0.45, metavar="T",
         help="of boxes of one class that overlap by more than it the best is kept (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nms", choices=_NMS_METHODS, default=_NMS_METHODS[0],
+        help="what happens to the others: greedy drops them, soft lowers their scores the more they overlap, "
+        "diou drops them if their centres are close too (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nms-overlap", choices=_NMS_OVERLAPS, default=_NMS_OVERLAPS[0],
+        help="intersection over union, or over the area of the weaker box: ios drops what lies inside a better "
+        "box (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--max-boxes",
@@ -211,8 +227,11 @@ def detector_options(arguments: argparse.Namespace) -> dict:
         "weights": arguments.weights,
         "classes_path": arguments.classes,
         "anchors_path": arguments.anchors,
+        "cfg_path": arguments.cfg,
         "score_threshold": arguments.score_threshold,
         "iou_threshold": arguments.iou_threshold,
+        "nms": arguments.nms,
+        "nms_overlap": arguments.nms_overlap,
         "max_boxes": arguments.max_boxes,
         "resize": arguments.resize,
         "input_shape": arguments.input_size,

@@ -1,0 +1,278 @@
+"""keras-yolo3's class ``YOLO`` and its ``detect_video``: ``from yolo3.yolo import YOLO, detect_video``.
+
+New code has :class:`yolo3.detector.Detector`; these names stand for old scripts. ``docs/conventions.md`` says what
+differs from keras-yolo3.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+
+from yolo3.anchors import read_anchors
+from yolo3.boxes import swap_xy
+from yolo3.detector import Detector, load_detector
+from yolo3.draw import class_colour, draw_boxes
+from yolo3.saving import read_metadata
+from yolo3.scales import OFFICIAL_TINY_MASK, STRIDES
+from yolo3.videos import Frame, VideoFile, read_frames
+
+logger = logging.getLogger(__name__)
+
+_SHIPPED = {
+    "model_path": "model_data/yolo.h5",
+    "anchors_path": "model_data/yolo_anchors.txt",
+    "classes_path": "model_data/coco_classes.txt",
+    "score": 0.3,
+    "iou": 0.45,
+    "model_image_size": (416, 416),
+    "gpu_num": 1,
+    "anchor_mask": None,
+}
+# The options of keras-yolo3's yolo_video.py, which passed all of them on: YOLO(**vars(FLAGS)).
+_OPTION_NAMES = {"model": "model_path", "anchors": "anchors_path", "classes": "classes_path"}
+_OTHER_OPTIONS = {"image", "input", "output"}
+_SIZES_KEPT = 8  # graphs for pictures of different sizes, of a few MB each
+_WINDOW = "result"
+
+
+class YOLO:
+    """Detects and draws: ``YOLO(model_path="model.h5").detect_image(pil_image)`` is the picture with its boxes.
+
+    Keywords, all optional, with their defaults in the class attribute ``_defaults``, which may be changed:
+    ``model_path``, ``anchors_path``, ``classes_path``; ``score`` and ``iou``, the thresholds; ``model_image_size``,
+    (height, width) in pixels, multiples of 32, where (None, None) is each picture's own size rounded down;
+    ``gpu_num``, without effect; ``anchor_mask`` (:mod:`yolo3.scales`). A file of weights that says its anchors,
+    class names and size is believed, unless they are given; what is given and disagrees is an error.
+
+    Attributes: the keywords; ``class_names``; ``anchors`` float32 [N, 2]; ``colors``, (r, g, b) for each class;
+    ``yolo_model``, a ``keras.Model``; and what the last picture showed: ``boxes`` float32 [N, 4] (y_min, x_min,
+    y_max, x_max) in its pixels, ``scores`` [N], ``classes`` int32 [N]. Raises ``TypeError`` for other keywords,
+    ``OSError`` and ``ValueError`` for files that cannot be used.
+    """
+
+    _defaults = dict(_SHIPPED)
+
+    model_path: str
+    anchors_path: str
+    classes_path: str
+    score: float
+    iou: float
+    model_image_size: Sequence[int | None]
+    gpu_num: int
+    anchor_mask: Sequence[Sequence[int]] | None
+
+    @classmethod
+    def get_defaults(cls, n: str) -> Any:
+        """Return the default of a keyword; raises ``ValueError`` for what is none."""
+        defaults = {**_SHIPPED, **cls._defaults}
+        if n not in defaults:
+            raise ValueError(f"YOLO: expected one of {', '.join(defaults)}, got {n!r}")
+        return defaults[n]
+
+    def __init__(self, **kwargs):
+        settings = self._settings(kwargs)
+        self._given = {name for name, value in settings.items() if name in kwargs or value != _SHIPPED[name]}
+        self.__dict__.update(settings)
+        self.boxes, self.scores, self.classes = self.generate()
+
+    def _settings(self, kwargs: dict) -> dict:
+        """Return the value of each keyword; those of yolo_video.py's options count under their proper names."""
+        kwargs = {_OPTION_NAMES.get(name, name): value for name, value in kwargs.items() if name not in _OTHER_OPTIONS}
+        unknown = sorted(kwargs.keys() - _SHIPPED.keys())
+        if unknown:
+            raise TypeError(f"YOLO: expected keywords of {', '.join(_SHIPPED)}, got {', '.join(unknown)}")
+        return {name: self.get_defaults(name) for name in _SHIPPED} | kwargs
+
+    def generate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Read the network as the attributes say; return boxes, scores and classes of no picture, all empty."""
+        size = tuple(self.model_image_size)
+        self._takes_own_size = size == (None, None)
+        if None in size and not self._takes_own_size:
+            raise ValueError(f"model_image_size: expected (height, width) or (None, None), got {size}")
+        self._detector = self._load(None if self._takes_own_size or "model_image_size" not in self._given else size)
+        self._detectors: dict[tuple[int, int], Detector] = {}
+        if not self._takes_own_size:
+            self.model_image_size = self._detector.input_shape
+        self.yolo_model = self._detector.model
+        self.class_names, self.anchors = self._detector.class_names, self._detector.anchors
+        self.colors = [class_colour(class_id) for class_id in range(len(self.class_names))]
+        if self.gpu_num > 1:
+            logger.warning("gpu_num is %s, but one device is used", self.gpu_num)
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
+
+    def _load(self, input_shape) -> Detector:
+        weights = os.path.expanduser(self.model_path)
+        described = read_metadata(weights) is not None
+        classes_path, anchors_path = (
+            None if described and name not in self._given else os.path.expanduser(getattr(self, name))
+            for name in ("classes_path", "anchors_path")
+        )
+        mask = self.anchor_mask
+        if mask is None and not described and anchors_path is not None:
+            mask = _undescribed_mask(weights, anchors_path)
+        return load_detector(
+            weights, classes_path, anchors_path, anchor_mask=mask, input_shape=input_shape, **self._thresholds()
+        )
+
+    def _thresholds(self) -> dict:
+        return {"score_threshold": self.score, "iou_threshold": self.iou}
+
+    def _detector_for(self, image_shape: Sequence[int]) -> Detector:
+        """Return the detector of the size that a picture of ``image_shape`` is looked at."""
+        if not self._takes_own_size:
+            return self._detector
+        height, width = (max(side // STRIDES[0], 1) * STRIDES[0] for side in image_shape[:2])
+        if (height, width) not in self._detectors:
+            if len(self._detectors) == _SIZES_KEPT:
+                del self._detectors[next(iter(self._detectors))]
+            own = self._detector
+            metadata = {**own.family.metadata(), "class_names": own.class_names, "resize": own.resize}
+            self._detectors[height, width] = Detector(
+                self.yolo_model, metadata, input_shape=(height, width), **self._thresholds()
+            )
+        return self._detectors[height, width]
+
+    def detect_image(self, image):
+        """Return a copy of a PIL image, upright as its EXIF orientation says, with boxes and labels on it.
+
+        What was found is in ``boxes``, ``scores`` and ``classes``. Raises ``TypeError`` for what is no PIL image.
+        """
+        pixels = _upright_pixels(image)
+        found = self._detector_for(pixels.shape)(pixels)
+        self.boxes, self.scores, self.classes = swap_xy(found.boxes), found.scores, found.class_ids
+        return _to_pil(
+            draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors)
+        )
+
+    def close_session(self) -> None:
+        """Do nothing: there is no session. keras-yolo3's scripts end with this call."""
+
+
+def _undescribed_mask(weights: str, anchors_path: str):
+    """Return the anchor mask of weights that do not say it, ``None`` for the usual one.
+
+    keras-yolo3 used the mask of Darknet's published tiny weights for all tiny networks. Keras 2 wrote such a file;
+    what was trained with the functions of this package is written by Keras 3.
+    """
+    if not _is_written_by_keras_2(weights) or len(read_anchors(anchors_path)) != 6:
+        return None
+    logger.warning(
+        "%s: says no anchor_mask; %s, keras-yolo3's for tiny networks, is used", weights, OFFICIAL_TINY_MASK
+    )
+    return OFFICIAL_TINY_MASK
+
+
+def _is_written_by_keras_2(path: str) -> bool:
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        version = file.attrs.get("keras_version", "")
+    return (version.decode() if isinstance(version, bytes) else str(version)).startswith("2.")
+
+
+def _upright_pixels(image) -> np.ndarray:
+    """Return a PIL image as uint8 RGB [H, W, 3]."""
+    from PIL import Image, ImageOps
+
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"detect_image: expected a PIL image, got {type(image).__name__}; use PIL.Image.open")
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _to_pil(pixels: np.ndarray):
+    from PIL import Image
+
+    return Image.fromarray(pixels)
+
+
+# Videos
+
+
+def detect_video(yolo, video_path: str | os.PathLike | int, output_path: str | os.PathLike = "", show=None) -> None:
+    """Look at each frame of a video file, or of a camera by its number, with ``yolo.detect_image``.
+
+    Writes a video (.mp4) to ``output_path`` if there is one. A window shows the frames if ``show`` says so, which is
+    usual without ``output_path``; q in it, or the end of the video, is the end. Raises ``OSError`` where a window is
+    wanted and there can be none, ``ValueError`` for files that cannot be read or written.
+    """
+    _check_video_output(video_path, output_path)
+    frames = _drawn_frames(yolo, video_path)
+    if show if show is not None else not output_path:
+        _open_window()
+        frames = _shown(frames)
+    if output_path:
+        _write_video(frames, output_path)
+    else:
+        for _ in frames:
+            pass
+    yolo.close_session()
+
+
+def _check_video_output(video_path, output_path) -> None:
+    if not output_path:
+        return
+    if not os.fspath(output_path).lower().endswith(".mp4"):
+        raise ValueError(f"{output_path}: expected a name that ends in .mp4")
+    if not isinstance(video_path, int) and os.path.realpath(video_path) == os.path.realpath(output_path):
+        raise ValueError(f"{output_path}: expected another file than the video that is read")
+
+
+def _drawn_frames(yolo, video_path) -> Iterator[Frame]:
+    """Yield the frames with the boxes that ``yolo`` draws on them."""
+    for frame in read_frames(_source_of(video_path)):
+        drawn = yolo.detect_image(_to_pil(frame.image))
+        yield dataclasses.replace(frame, image=np.asarray(drawn.convert("RGB")))
+
+
+def _source_of(video_path) -> str | int:
+    """Return the number of a camera, also from text, or a path."""
+    if isinstance(video_path, int):
+        return video_path
+    path = os.fspath(video_path)
+    return int(path) if path.isdecimal() and not os.path.exists(path) else path
+
+
+def _write_video(frames: Iterator[Frame], path: str | os.PathLike) -> None:
+    first = next(frames)
+    video = VideoFile(path, first.rate)
+    try:
+        for frame in itertools.chain([first], frames):
+            video.add(frame.image, frame.seconds)
+    except Exception:
+        video.discard()
+        raise
+    finally:
+        video.close()  # after an interruption too: a camera has no other end
+
+
+def _open_window() -> None:
+    """Open the window; raises ``OSError`` where that is impossible, before any work."""
+    reason = "detect_video: no window can be opened here (it needs a display, and opencv-python); give output_path"
+    if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        raise OSError(reason)  # OpenCV would end the process
+    try:
+        cv2.namedWindow(_WINDOW, cv2.WINDOW_NORMAL)
+    except cv2.error:
+        raise OSError(reason) from None
+
+
+def _shown(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield the frames, each once it is on the screen, until q is pressed."""
+    try:
+        for frame in frames:
+            cv2.imshow(_WINDOW, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+            yield frame
+            if cv2.waitKey(1) & 0xFF == ord("q"):
+                return
+    finally:
+        with contextlib.suppress(cv2.error):  # closed by hand
+            cv2.destroyWindow(_WINDOW)
