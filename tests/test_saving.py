@@ -13,7 +13,8 @@ import pytest
 from keras2_model import write_keras2_model
 
 from yolo3.darknet.cfg import parse_cfg
-from yolo3.saving import load_network, read_metadata, save_model
+from yolo3.saving import load_network, read_metadata, save_model, undescribed_mask
+from yolo3.scales import OFFICIAL_TINY_MASK
 from yolo3.yolov3 import cfg_yolov3, named_yolov3
 
 ANCHORS = [[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]]
@@ -328,3 +329,16 @@ def test_metadata_of_another_kind_is_refused(tmp_path, text, words):
         file.attrs["yolo3"] = text
     with pytest.raises(ValueError, match=words):
         read_metadata(tmp_path / "m.h5")
+
+
+def test_old_tiny_weights_get_the_mask_that_keras_yolo3_gave_them(tmp_path, caplog):
+    for version, expected in (("2.1.5", True), ("2.3.0-tf", True), ("3.8.0", False), (None, False)):
+        with h5py.File(tmp_path / "m.h5", "w") as file:
+            if version is not None:
+                file.attrs["keras_version"] = np.bytes_(version)
+        assert (undescribed_mask(tmp_path / "m.h5", 6) == OFFICIAL_TINY_MASK) is expected
+        assert undescribed_mask(tmp_path / "m.h5", 9) is None
+    assert "says no anchor_mask" in caplog.text
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    assert undescribed_mask(tmp_path / "m.keras", 6) is None

@@ -44,7 +44,6 @@ def settings(monkeypatch):
 
     monkeypatch.setattr(yolo_module, "load_detector", load_detector)
     monkeypatch.setattr(yolo_module, "read_metadata", lambda path: asked.get("metadata"))
-    monkeypatch.setattr(yolo_module, "_is_written_by_keras_2", lambda path: asked.get("keras 2", False))
     return asked
 
 
@@ -133,36 +132,6 @@ def test_the_options_of_yolo_video_have_their_effect(settings):
     assert [settings[name] for name in ("weights", "anchors_path", "classes_path")] == ["m.h5", "a.txt", "c.txt"]
     with pytest.raises(TypeError, match="got scor$"):
         YOLO(scor=0.5)
-
-
-def test_old_tiny_weights_get_the_mask_that_keras_yolo3_gave_them(settings, tmp_path):
-    tiny, full = str(tmp_path / "tiny.txt"), str(tmp_path / "full.txt")
-    for path, number in ((tiny, 6), (full, 9)):
-        with open(path, "w") as file:
-            file.write(", ".join(f"{10 * i},{10 * i}" for i in range(1, number + 1)))
-    settings["keras 2"] = True
-    YOLO(anchors_path=tiny)
-    assert settings["anchor_mask"] == OFFICIAL_TINY_MASK
-    YOLO(anchors_path=tiny, anchor_mask=[[3, 4, 5], [0, 1, 2]])
-    assert settings["anchor_mask"] == [[3, 4, 5], [0, 1, 2]]
-    YOLO(anchors_path=full)
-    assert settings["anchor_mask"] is None
-    settings["keras 2"] = False
-    YOLO(anchors_path=tiny)
-    assert settings["anchor_mask"] is None
-    settings.update({"keras 2": True, "metadata": {}})
-    YOLO(anchors_path=tiny)
-    assert settings["anchor_mask"] is None
-
-
-def test_the_writer_of_a_file_is_told_by_its_content(tmp_path):
-    for version, expected in (("2.1.5", True), ("2.3.0-tf", True), ("3.8.0", False), (None, False)):
-        with h5py.File(tmp_path / "m.h5", "w") as file:
-            if version is not None:
-                file.attrs["keras_version"] = np.bytes_(version)
-        assert yolo_module._is_written_by_keras_2(str(tmp_path / "m.h5")) is expected
-    (tmp_path / "m.h5").write_bytes(b"PK")
-    assert not yolo_module._is_written_by_keras_2(str(tmp_path / "m.h5"))
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from yolo3.families import family_from_metadata, family_of_cfg
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
 from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
-from yolo3.saving import is_keras_file, load_network, read_metadata
+from yolo3.saving import is_keras_file, load_network, read_metadata, undescribed_mask
 from yolo3.scales import check_input_shape
 
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
@@ -57,6 +57,8 @@ class Detector:
         else:
             self.source = os.fspath(weights_or_model)
             self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
+            if stored is None and anchors is not None and anchor_mask is None:
+                anchor_mask = undescribed_mask(self.source, len(anchors))
             metadata = stored if metadata is None else metadata
         given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
         metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}

@@ -34,6 +34,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from yolo3.scales import OFFICIAL_TINY_MASK, AnchorMask
+
+logger = logging.getLogger(__name__)
+
 ATTRIBUTE = "yolo3"
 MEMBER = "yolo3.json"
 SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -140,6 +144,26 @@ def is_keras_file(path: str | os.PathLike) -> bool:
     with open(path, "rb") as file:
         start = file.read(len(_HDF5_SIGNATURE))
     return start.startswith((_HDF5_SIGNATURE, _ZIP_SIGNATURE))
+
+
+def undescribed_mask(path: str | os.PathLike, num_anchors: int) -> AnchorMask | None:
+    """Return the anchor mask of a file without metadata, ``None`` for the usual one.
+
+    keras-yolo3 used the mask of Darknet's published tiny weights for all tiny networks. Keras 2 wrote such a file; what
+    was trained with the functions of this package is written by Keras 3.
+    """
+    if num_anchors != 6 or not _is_written_by_keras_2(path):
+        return None
+    logger.warning("%s: says no anchor_mask; %s, keras-yolo3's for tiny networks, is used", path, OFFICIAL_TINY_MASK)
+    return OFFICIAL_TINY_MASK
+
+
+def _is_written_by_keras_2(path) -> bool:
+    if _kind_of(path) != "hdf5":
+        return False
+    with _open_hdf5(path) as file:
+        version = file.attrs.get("keras_version", "")
+    return (version.decode() if isinstance(version, bytes) else str(version)).startswith("2.")
 
 
 def _kind_of(path) -> str:

@@ -14,15 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
-import h5py
 import numpy as np
 
-from yolo3.anchors import read_anchors
 from yolo3.boxes import swap_xy
 from yolo3.detector import Detector, load_detector
 from yolo3.draw import class_colour, draw_boxes
 from yolo3.saving import read_metadata
-from yolo3.scales import OFFICIAL_TINY_MASK, STRIDES
+from yolo3.scales import STRIDES
 from yolo3.videos import Frame, VideoFile, read_frames
 
 logger = logging.getLogger(__name__)
@@ -116,12 +114,10 @@ class YOLO:
             None if described and name not in self._given else os.path.expanduser(getattr(self, name))
             for name in ("classes_path", "anchors_path")
         )
-        mask = self.anchor_mask
-        if mask is None and not described and anchors_path is not None:
-            mask = _undescribed_mask(weights, anchors_path)
         return load_detector(
-            weights, classes_path, anchors_path, anchor_mask=mask, input_shape=input_shape, **self._thresholds()
-        )
+            weights, classes_path, anchors_path, anchor_mask=self.anchor_mask, input_shape=input_shape,
+            **self._thresholds(),
+        )  # fmt: skip
 
     def _thresholds(self) -> dict:
         return {"score_threshold": self.score, "iou_threshold": self.iou}
@@ -155,28 +151,6 @@ class YOLO:
 
     def close_session(self) -> None:
         """Do nothing: there is no session. keras-yolo3's scripts end with this call."""
-
-
-def _undescribed_mask(weights: str, anchors_path: str):
-    """Return the anchor mask of weights that do not say it, ``None`` for the usual one.
-
-    keras-yolo3 used the mask of Darknet's published tiny weights for all tiny networks. Keras 2 wrote such a file;
-    what was trained with the functions of this package is written by Keras 3.
-    """
-    if not _is_written_by_keras_2(weights) or len(read_anchors(anchors_path)) != 6:
-        return None
-    logger.warning(
-        "%s: says no anchor_mask; %s, keras-yolo3's for tiny networks, is used", weights, OFFICIAL_TINY_MASK
-    )
-    return OFFICIAL_TINY_MASK
-
-
-def _is_written_by_keras_2(path: str) -> bool:
-    if not h5py.is_hdf5(path):
-        return False
-    with h5py.File(path, "r") as file:
-        version = file.attrs.get("keras_version", "")
-    return (version.decode() if isinstance(version, bytes) else str(version)).startswith("2.")
 
 
 def _upright_pixels(image) -> np.ndarray:
