@@ -1,19 +1,15 @@
 """The commands as a user types them; the network is that of test_detector."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from test_detector import METADATA, cell_network, picture
 
 from yolo3.cli import COMMANDS, check_outputs, in_one_line, main
-from yolo3.cli.detect import find_pictures, output_paths
 from yolo3.draw import write_image
-from yolo3.images import read_image
 from yolo3.saving import save_model
 
 
@@ -89,89 +85,6 @@ def test_errors_become_one_line():
     )
     assert in_one_line(ValueError("a\n  b")) == "a b"
     assert in_one_line(OSError()) == "OSError"
-
-
-# detect
-
-
-def test_detect_writes_pictures_and_json(weights, folder, capsys):
-    assert main(["detect", "--weights", weights, "--json", "out/found.json", "red.png", "green.png"]) == 0
-    records = json.loads(Path("out/found.json").read_text())
-    assert [record["image"] for record in records] == ["red.png", "green.png"]
-    assert (records[0]["width"], records[0]["height"]) == (128, 64)
-    detection = min(records[0]["detections"], key=lambda detection: detection["box"])
-    assert detection["class_id"] == 0 and detection["class_name"] == "red" and detection["score"] > 0.999
-    assert detection["box"] == [64, 0, 128, 32]
-    assert {detection["class_name"] for detection in records[1]["detections"]} == {"green"}
-    drawn = read_image("detections/red.png")
-    assert drawn.shape == (64, 128, 3) and not np.array_equal(drawn, read_image("red.png"))
-    assert "red.png: 2 red" in capsys.readouterr().out
-
-
-def test_detect_writes_over_no_input_and_no_other_result(weights, folder):
-    for name in ("a", "b"):
-        Path(name).mkdir()
-        shutil.copy("red.png", f"{name}/same.png")
-    before = {path: path.read_bytes() for path in folder.rglob("*.png")}
-    assert main(["detect", "--weights", weights, "--output", ".", ".", "a/same.png", "b"]) == 0
-    assert all(path.read_bytes() == content for path, content in before.items())
-    assert len(list(folder.rglob("*.png"))) == 8  # four pictures, each once, and four results
-
-
-def test_pictures_of_the_same_name_get_results_of_their_own(folder):
-    for name in ("a", "b"):
-        Path(name).mkdir()
-        shutil.copy("red.png", f"{name}/same.png")
-    inputs = find_pictures(["a", "b/same.png"], "out")
-    assert [str(path) for path in output_paths(inputs, "out")] == ["out/same.png", "out/same_2.png"]
-    inputs = find_pictures(["."], "out")
-    assert sorted(map(str, output_paths(inputs, "out"))) == [
-        "out/a/same.png", "out/b/same.png", "out/green.png", "out/red.png",
-    ]  # fmt: skip
-    shutil.copy("red.png", "scan.tif")
-    assert [str(path) for path in output_paths(find_pictures(["scan.tif"], "out"), "out")] == [
-        "out/scan.tif.png"
-    ]
-
-
-def test_results_of_an_earlier_run_are_not_looked_at_again(weights, folder):
-    for _ in range(2):
-        assert main(["detect", "--weights", weights, ".", "--json", "found.json"]) == 0
-        assert len(json.loads(Path("found.json").read_text())) == 2
-
-
-def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys):
-    assert (
-        main(["detect", "--weights", weights, "--resize", "letterbox", "--score-threshold", ".6", "red.png"])
-        == 0
-    )
-    output = capsys.readouterr().out
-    assert "red.png: nothing above 0.6" in output and "Nothing was found above 0.6" in output
-    shown = [line.split() for line in output.splitlines() if line.startswith("  ")]
-    assert [line[1] for line in shown[:2]] == ["red", "red"] and len(shown) <= 10
-    assert all(float(line[0]) == pytest.approx(0.5, abs=0.01) for line in shown[:2])
-    assert "--score-threshold 0.2" in output or "--score-threshold 0.3" in output
-
-
-def test_an_unreadable_picture_is_reported_and_the_others_are_done(weights, folder, capsys):
-    Path("bad.jpg").write_bytes(b"no picture")
-    assert main(["detect", "--weights", weights, "--json", "found.json", "bad.jpg", "red.png"]) == 1
-    assert "bad.jpg: expected a picture" in capsys.readouterr().err
-    assert [record["image"] for record in json.loads(Path("found.json").read_text())] == ["red.png"]
-
-
-def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
-    assert "nope.jpg: No such file" in fails_in_one_line(["detect", "--weights", weights, "nope.jpg"], capsys)
-    assert "nope.h5: No such file" in fails_in_one_line(["detect", "--weights", "nope.h5", "red.png"], capsys)
-    Path("empty").mkdir()
-    assert "empty: expected pictures" in fails_in_one_line(["detect", "--weights", weights, "empty"], capsys)
-    Path("page.h5").write_text("<html>")
-    assert "page.h5: expected a Keras file" in fails_in_one_line(
-        ["detect", "--weights", "page.h5", "red.png"], capsys
-    )
-    Path("names.txt").write_text("red\ngreen\n")
-    line = fails_in_one_line(["detect", "--weights", weights, "--classes", "names.txt", "red.png"], capsys)
-    assert "names.txt names 2 classes" in line and f"{weights} has 3" in line
 
 
 # evaluate

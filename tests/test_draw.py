@@ -67,6 +67,17 @@ def test_lines_grow_with_the_picture(size, width):
     assert changed(drawn, image)[int(h * 0.7)].sum() == 2 * width
 
 
+def test_a_thick_line_has_a_seam_of_ink_on_its_inner_side():
+    image = grey(1500, 2000)  # lines of 5, of which 5 // 3 is the seam
+    for colour, ink in (((0, 0, 90), draw.WHITE), ((240, 240, 0), draw.BLACK)):
+        drawn = draw.draw_boxes(image, [[200, 300, 1800, 1300]], [0], [""], colours=[colour])
+        line = drawn[800, 200:205].tolist()
+        assert line[:4] == [list(colour)] * 4
+        # the seam is 45 parts ink, 55 parts colour
+        assert line[4] == [round(0.45 * a + 0.55 * b) for a, b in zip(ink, colour)]
+        np.testing.assert_array_equal(drawn[800, 1795:1800], drawn[800, 200:205][::-1])
+
+
 def test_inputs_stay_unchanged():
     image, boxes = grey(60, 80), np.array([[5.0, 5, 50, 50]])
     draw.draw_boxes(image, boxes, [0], NAMES, [0.5])
@@ -126,12 +137,76 @@ def test_labels_of_neighbours_do_not_cover_each_other():
     np.testing.assert_array_equal(both[mask], alone[mask])
 
 
+def labels_of(size, boxes, names, scores=None):
+    """Where each label lies: (left, top, right, bottom), the best score first."""
+    ids = np.arange(len(boxes))
+    boxes, _, scores = draw._checked_boxes(boxes, ids, scores)
+    texts = draw._texts(ids, names, scores)
+    return [label.corners for label in draw._place_labels(size, boxes, texts, [(0, 0, 0)] * len(ids), scores)]
+
+
+def overlapping(a, b):
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def test_sixty_labels_fit_beside_each_other_and_stay_inside():
+    rng = np.random.default_rng(0)
+    corners = np.round(rng.uniform(0, 0.8, (60, 2)) * [1600, 1200])
+    boxes = np.concatenate([corners, corners + np.round(rng.uniform(40, 300, (60, 2)))], 1)
+    labels = labels_of((1200, 1600), boxes, [f"class {k}" for k in range(60)], rng.uniform(0.3, 1, 60))
+    pairs = [pair for pair in itertools.combinations(labels, 2) if overlapping(*pair)]
+    assert len(labels) == 60 and len(pairs) <= 2
+    assert all(left >= 0 and top >= 0 and right <= 1600 and bottom <= 1200 for left, top, right, bottom in labels)
+
+
+def test_text_shrinks_in_steps_where_labels_would_cover_the_picture_but_stays_legible():
+    usual = draw.font_size((960, 1280))
+    assert usual == 30  # a 32nd of 960
+    sizes = [draw.crowded_font_size((960, 1280), ["some class 0.50"] * count) for count in (0, 1, 10, 20, 40, 80, 2000)]
+    assert sizes[:3] == [30, 30, 30] and sizes == sorted(sizes, reverse=True)
+    assert set(sizes) <= {30, 22, 16, 12, 11} and sizes[-1] == 11  # steps of 30, and a 90th of 960
+    assert draw.crowded_font_size((75, 100), ["some class 0.50"] * 50) == 10
+
+
+def test_a_label_leaves_its_score_out_where_only_the_name_has_room():
+    # One row of text, 90 wide: with the score a label takes more than half of it.
+    name, full = (draw._text_mask(text, 10).shape[1] for text in ("birds", "birds 0.80"))
+    assert 2 * full > 90 >= full + name
+    first, second = labels_of((13, 90), [[0, 0, 40, 13], [50, 0, 90, 13]], ["birds", "birds"], [0.9, 0.8])
+    assert (first[0], first[2], second[0], second[2]) == (0, full, 90 - name, 90)
+
+
+def test_a_label_does_not_hide_a_small_box_where_it_has_another_place():
+    large, small = [100, 100, 200, 200], [104, 84, 124, 98]  # the small one lies where the label would
+    (alone,) = labels_of((300, 300), [large], ["large object"], [0.9])
+    assert overlapping(alone, small)
+    (label,) = labels_of((300, 300), [large, small], ["large object", ""])
+    assert not overlapping(label, small)
+
+
+def test_a_name_that_no_font_here_can_write_becomes_a_number():
+    names = ["Žluťoučký", "собака", "\U0010fffd"]
+    texts = draw._texts([0, 1, 2], names, [0.5, 0.5, 0.5])
+    assert texts == [("Žluťoučký 0.50", "Žluťoučký"), ("собака 0.50", "собака"), ("class 2 0.50", "class 2")]
+
+
+def test_letters_that_the_usual_font_lacks_come_from_another_one(monkeypatch):
+    from matplotlib.font_manager import fontManager
+
+    usual = draw._usual_font()
+    stix = next(font.fname for font in fontManager.ttflist if font.name == "STIXGeneral")
+    letter = chr(min(number for number in draw._letters_of(stix) - draw._letters_of(usual) if number > 0x2000))
+    path = draw._font_path(f"a{letter} 0.5")
+    assert path not in (None, usual) and {ord(letter), *map(ord, "a .0123456789")} <= draw._letters_of(path)
+    assert draw._text_mask(f"a{letter}", 20).max() > 0.5
+
+
 def test_where_there_is_no_room_the_best_label_stays_on_top():
     image, boxes = grey(40, 60), [[0, 0, 60, 40]] * 6
     crowded = draw.draw_boxes(
         image, boxes, range(6), ["best"] + ["other"] * 5, [0.9, 0.5, 0.5, 0.5, 0.5, 0.5]
     )
-    top = draw._place_labels(image.shape, np.array(boxes[:1]), ["best 0.90"], [draw.class_colour(0)])[0]
+    top = draw._place_labels(image.shape, np.array(boxes[:1]), [("best 0.90",)], [draw.class_colour(0)])[0]
     height, width = top.mask.shape
     colours = crowded[top.top : top.top + height, top.left : top.left + width].reshape(-1, 3).astype(int)
     near = (
@@ -281,3 +356,13 @@ def test_a_failed_write_leaves_the_old_picture_and_no_litter(tmp_path, monkeypat
 def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a\.xyz: expected a name that ends in \.png"):
         draw.write_image(tmp_path / "a.xyz", grey(5, 5))
+
+
+def test_a_confusion_matrix_is_drawn_for_few_and_for_many_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    for count in (1, 3, 80):
+        matrix = rng.integers(0, 9, (count + 1, count + 1))
+        draw.draw_confusion(matrix, [f"class {index}" for index in range(count)], tmp_path / f"{count}.png")
+        image = cv2.imread(str(tmp_path / f"{count}.png"))
+        assert min(image.shape[:2]) > 300 and image.std() > 10
+    draw.draw_confusion(np.zeros((3, 3)), ["a", "b"], tmp_path / "empty.png")  # nothing was annotated, nothing found

@@ -16,9 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from yolo3 import boxes as geometry
+
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 TRUTH_COLOUR = (60, 230, 90)
 SHEET_COLOUR = (32, 32, 36)
+_LEAST_TEXT = 10  # pixels; smaller letters cannot be read
+_CROWD_STEPS = (1.0, 0.75, 0.55, 0.4)  # parts of the usual text size
 _GOLDEN_TURN = 0.618033988749895  # steps of the golden ratio spread hues evenly, however many are taken
 # (saturation, value) of the first six classes, the next six, ..., the best of 4,000 drawn at random:
 # of the first twelve colours the nearest two are 34 apart in CIELAB, of the first twenty 26.
@@ -47,7 +51,19 @@ def line_width(image_shape: Sequence[int]) -> int:
 
 def font_size(image_shape: Sequence[int]) -> int:
     """Return the height of label text in pixels: a 32nd of the picture's shorter side, at least 10."""
-    return max(10, round(min(image_shape[:2]) / 32))
+    return max(_LEAST_TEXT, round(min(image_shape[:2]) / 32))
+
+
+def crowded_font_size(image_shape: Sequence[int], texts: Sequence[str]) -> int:
+    """Return :func:`font_size`, or less where labels of that size would cover more than a tenth of the picture.
+
+    In steps, so that the labels of a video do not pulsate; never less than a 90th of the shorter side, or 10.
+    """
+    full = font_size(image_shape)
+    least = max(_LEAST_TEXT, round(min(image_shape[:2]) / 90))
+    covered = sum(math.prod(_text_size(text, full)) for text in texts) / math.prod(image_shape[:2])
+    sizes = (step for step in _CROWD_STEPS if covered * step**2 <= 0.1)
+    return max(least, round(full * next(sizes, 0.0)))
 
 
 # ------------------------------------------------------------------------------------------------- boxes
@@ -110,11 +126,9 @@ def _draw_outlines(canvas: np.ndarray, boxes, paint, scores) -> None:
 
 
 def _covered(truth_boxes, truth_ids, boxes, ids) -> np.ndarray:
-    from yolo3.boxes import pairwise_iou
-
     if not len(boxes):
         return np.zeros(len(truth_boxes), bool)
-    overlap = pairwise_iou(truth_boxes, boxes)
+    overlap = geometry.pairwise_iou(truth_boxes, boxes)
     return ((overlap >= 0.5) & (truth_ids[:, None] == ids[None])).any(axis=1)
 
 
@@ -137,13 +151,13 @@ def _checked_boxes(boxes_xyxy, class_ids, scores):
     return boxes, ids, scores
 
 
-def _texts(ids, class_names: Sequence[str], scores) -> list[str]:
+def _texts(ids, class_names: Sequence[str], scores) -> list[tuple[str, ...]]:
+    """Return what each label may say, the fullest first: name and score, or the name alone."""
     names = [class_names[i] if 0 <= i < len(class_names) else f"class {i}" for i in ids]
-    return (
-        names
-        if scores is None
-        else [f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)]
-    )
+    names = [name if _font_path(name) else f"class {i}" for name, i in zip(names, ids, strict=True)]
+    if scores is None:
+        return [(name,) for name in names]
+    return [(f"{name} {score:.2f}", name) for name, score in zip(names, scores, strict=True)]
 
 
 def _pixel_box(box, image_shape) -> tuple[int, int, int, int] | None:
@@ -159,13 +173,25 @@ def _pixel_box(box, image_shape) -> tuple[int, int, int, int] | None:
 
 
 def _draw_rectangle(canvas: np.ndarray, box, colour) -> None:
-    """Draw the outline inwards from the edge of the box, so that neighbouring boxes do not share lines."""
+    """Draw the outline inwards from the edge of the box, so that neighbouring boxes do not share lines.
+
+    A thick line has a seam of the label's ink on its inner side, to be seen on dark and on light pictures.
+    """
     corners = _pixel_box(box, canvas.shape)
     if corners is None:
         return
     left, top, right, bottom = corners
     room = max(1, min(right - left, bottom - top) // 4)  # a thick line must not fill a small box
     width = min(line_width(canvas.shape), room)
+    seam = width // 3
+    if seam:
+        ink = np.array(text_colour(colour), np.float32)
+        _draw_frame(canvas, corners, width, np.round(0.45 * ink + 0.55 * np.array(colour)).astype(np.uint8))
+    _draw_frame(canvas, corners, width - seam, colour)
+
+
+def _draw_frame(canvas: np.ndarray, corners, width: int, colour) -> None:
+    left, top, right, bottom = corners
     canvas[top : top + width, left : right + 1] = colour
     canvas[bottom + 1 - width : bottom + 1, left : right + 1] = colour
     canvas[top : bottom + 1, left : left + width] = colour
@@ -197,15 +223,63 @@ def _dashes(length: int, dash: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ labels
 
 
-@lru_cache(maxsize=32)
-def _font(size: int):
-    """Return DejaVu Sans, which matplotlib carries with it, at ``size`` pixels."""
-    import matplotlib
+@lru_cache(maxsize=64)
+def _font(path: str, size: int):
     from PIL import ImageFont
 
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
-    )
+    return ImageFont.truetype(path, size)
+
+
+def _usual_font() -> str:
+    """Return the path of DejaVu Sans, which matplotlib carries with it."""
+    import matplotlib
+
+    return str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+
+
+@lru_cache(maxsize=2048)
+def _font_path(text: str) -> str | None:
+    """Return a font with all letters of the text, of those on this machine; ``None`` where there is none."""
+    usual = _usual_font()
+    if text.isascii():
+        return usual
+    letters = frozenset(map(ord, text))
+    return usual if letters <= _letters_of(usual) else _other_font(letters | frozenset(range(32, 127)))
+
+
+@lru_cache(maxsize=256)
+def _other_font(letters: frozenset[int]) -> str | None:
+    """Return the font for letters that the usual one lacks: an upright sans serif of normal weight where there is."""
+    from matplotlib.font_manager import fontManager
+
+    def rank(font):
+        unusual = font.style != "normal", font.weight not in (400, "normal", "regular"), "Sans" not in font.name
+        return unusual, font.fname
+
+    fonts = [font for font in fontManager.ttflist if "Last Resort" not in font.name]  # its letters are boxes
+    paths = (font.fname for font in sorted(fonts, key=rank))
+    return next((path for path in paths if letters <= _letters_of(path)), None)
+
+
+@lru_cache(maxsize=4096)
+def _letters_of(path: str) -> frozenset[int]:
+    """Return the code points that a font file has a picture for; none if it cannot be read."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()
+
+
+def _text_size(text: str, size: int) -> tuple[int, int]:
+    """Return height and width of a text with its margins, in pixels."""
+    font = _font(_font_path(text) or _usual_font(), size)
+    return sum(font.getmetrics()), math.ceil(font.getlength(text)) + 2 * _margin(size)
+
+
+def _margin(size: int) -> int:
+    return max(1, size // 6)
 
 
 @lru_cache(maxsize=512)
@@ -213,11 +287,8 @@ def _text_mask(text: str, size: int) -> np.ndarray:
     """Return float32 [h, w], 0..1: the text with its margins, how much of each pixel it covers."""
     from PIL import Image, ImageDraw
 
-    font = _font(size)
-    ascent, descent = font.getmetrics()
-    pad = max(1, size // 6)
-    mask = Image.new("L", (math.ceil(font.getlength(text)) + 2 * pad, ascent + descent), 0)
-    ImageDraw.Draw(mask).text((pad, 0), text, fill=255, font=font)
+    mask = Image.new("L", _text_size(text, size)[::-1], 0)
+    ImageDraw.Draw(mask).text((_margin(size), 0), text, fill=255, font=_font(_font_path(text) or _usual_font(), size))
     return np.asarray(mask, np.float32) / 255
 
 
@@ -241,18 +312,46 @@ class _Label:
     mask: np.ndarray
     colour: tuple[int, int, int]
 
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        return self.left, self.top, self.left + self.mask.shape[1], self.top + self.mask.shape[0]
+
 
 def _place_labels(image_shape, boxes, texts, paint, scores=None, taken=(), below=False) -> list[_Label]:
-    """Return ``taken`` and a label for each box in the picture, the best score first to choose its place."""
+    """Return ``taken`` and a label for each box in the picture, the best score first to choose its place.
+
+    ``texts``: what each label may say, the fullest first; an empty one gives no label.
+    """
     labels = list(taken)
+    corners = [_pixel_box(box, image_shape) for box in boxes]
+    there = np.array([box for box in corners if box is not None]).reshape(-1, 4) + [0, 0, 1, 1]  # edges of pixels
+    size = crowded_font_size(image_shape, [text[0] for text in texts])
     for index in _ranking(len(boxes), scores)[::-1]:
-        corners = _pixel_box(boxes[index], image_shape)
-        if corners is not None:
-            mask = _fitting_mask(texts[index], font_size(image_shape), image_shape[1], image_shape[0])
-            places = _label_places(corners, mask.shape, image_shape, below)
-            free = [place for place in places if not _collides(place, mask.shape, labels)]
-            labels.append(_Label(*(free or places)[0], mask, paint[index]))
+        if corners[index] is not None and texts[index][0]:
+            masks = [_fitting_mask(text, size, image_shape[1], image_shape[0]) for text in texts[index]]
+            (left, top), mask = _best_place(corners[index], masks, image_shape, below, labels, there)
+            labels.append(_Label(left, top, mask, paint[index]))
     return labels
+
+
+def _best_place(corners, masks, image_shape, below: bool, labels: Sequence[_Label], boxes: np.ndarray) -> tuple:
+    """Return ((left, top), mask): the fullest text that has a place free of other labels, and that place.
+
+    Of several such places it is the one that hides the fewest boxes, then the most usual one. Where there is none,
+    the place with the least of other labels.
+    """
+    taken = np.array([label.corners for label in labels]).reshape(-1, 4)
+    fallbacks = []
+    for mask in masks:
+        places = _label_places(corners, mask.shape, image_shape, below)
+        plates = np.array([(x, y, x + mask.shape[1], y + mask.shape[0]) for x, y in places])
+        covered = geometry.intersection(plates[:, None], taken[None]).sum(1)
+        hidden = (geometry.coverage(boxes[None], plates[:, None]) > 0.5).sum(1)
+        best = int(np.lexsort((hidden, covered))[0])
+        if covered[best] == 0:
+            return places[best], mask
+        fallbacks.append((covered[best], places[best], mask))
+    return min(fallbacks, key=lambda fallback: fallback[0])[1:]
 
 
 def _paint_labels(canvas: np.ndarray, labels: Sequence[_Label]) -> None:
@@ -272,32 +371,19 @@ def _label_places(corners, size, image_shape, below: bool) -> list[tuple[int, in
     """Return (left, top) of the places for a label, best first, each moved inside the picture."""
     left, top, right, bottom = corners
     height, width = size
-    far = right + 1 - width
-    above, under, inside, inside_low = (
-        (left, y) for y in (top - height, bottom + 1, top, bottom + 1 - height)
-    )
-    right_above, right_under = (far, top - height), (far, bottom + 1)
-    if below:
-        places = [under, inside_low, right_under, above]
-    elif 2 * height > bottom - top or width > right - left:  # inside, it would hide the object
-        places = [above, under, right_above, right_under, inside]
-    else:
-        places = [above, inside, under, right_above, right_under]
+    far, middle = right + 1 - width, (left + right + 1 - width) // 2
+    above, under = [(x, top - height) for x in (left, far, middle)], [(x, bottom + 1) for x in (left, far, middle)]
+    inside, inside_low = [(left, top), (far, top)], [(left, bottom + 1 - height), (far, bottom + 1 - height)]
     limit_x, limit_y = image_shape[1] - width, image_shape[0] - height
+    beside = [(x, y) for x in (right + 1, left - width) if 0 <= x <= limit_x for y in (top, bottom + 1 - height)]
+    if below:
+        places = [under[0], *inside_low, *under[1:], *above, *beside]
+    elif 2 * height > bottom - top or width > right - left:  # inside, it would hide the object
+        places = [above[0], under[0], *above[1:], *under[1:], *beside, *inside]
+    else:
+        places = [above[0], inside[0], under[0], above[1], inside[1], *under[1:], *inside_low, *beside]
     fits = [place for place in places if 0 <= place[1] <= limit_y]
-    return [(min(max(x, 0), limit_x), min(max(y, 0), limit_y)) for x, y in fits or [inside]]
-
-
-def _collides(place, size, labels: Sequence[_Label]) -> bool:
-    left, top = place
-    right, bottom = left + size[1], top + size[0]
-    return any(
-        left < other.left + other.mask.shape[1]
-        and right > other.left
-        and top < other.top + other.mask.shape[0]
-        and bottom > other.top
-        for other in labels
-    )
+    return [(min(max(x, 0), limit_x), min(max(y, 0), limit_y)) for x, y in fits or inside]
 
 
 # ------------------------------------------------------------------------------------------------ sheets
@@ -360,15 +446,16 @@ def _write_title(strip: np.ndarray, title: str, size: int) -> None:
 # ------------------------------------------------------------------------------------------------ curves
 
 # Parts of the loss in the order in which they are drawn; each also with "val_".
-_LOSS_PARTS = ("xy", "wh", "objectness", "no_object", "class")
+_NUMBERED_CLASSES = 20  # beyond which the cells of a confusion matrix are too small for numbers
+_NOT_PARTS = ("epoch", "loss", "learning_rate", "images_per_second", "data_wait", "validation_seconds")
 _SCORE_COLUMNS = ("AP50", "AP", "val_AP50", "val_AP")
 
 
 def draw_training_curves(csv_path: str | os.PathLike, png_path: str | os.PathLike) -> None:
     """Draw a run's CSV as three panels: total loss, parts of the loss, AP with the learning rate.
 
-    Columns: ``epoch``, ``loss``, ``xy``, ``wh``, ``objectness``, ``no_object``, ``class``, the same with
-    ``val_``, ``AP50``, ``AP``, ``learning_rate``. Those that are there are drawn; empty cells are skipped.
+    Columns: ``epoch``, ``loss`` and its parts, whatever their names, the same with ``val_``, ``AP50``, ``AP``,
+    ``learning_rate``. Those that are there are drawn; empty cells are skipped.
     The picture is replaced atomically.
     """
     columns = _read_columns(csv_path)
@@ -378,7 +465,8 @@ def draw_training_curves(csv_path: str | os.PathLike, png_path: str | os.PathLik
         epochs = np.arange(1, 1 + len(next(iter(columns.values()), ())))
     total, parts, score = figure.subplots(1, 3)
     _plot_pairs(total, epochs, columns, ("loss",), "loss")
-    _plot_pairs(parts, epochs, columns, _LOSS_PARTS, "parts of the loss")
+    names = [name for name in columns if name not in _NOT_PARTS and not name.startswith(("val_", "AP"))]
+    _plot_pairs(parts, epochs, columns, names, "parts of the loss")
     _plot_scores(score, epochs, columns)
     _save_figure(figure, png_path)
 
@@ -496,6 +584,28 @@ def draw_precision_recall(curves: Mapping[str, Any], png_path: str | os.PathLike
     _finish_axes(axes, "precision and recall", bool(known))
     axes.xaxis.set_major_locator(_tenths())
     axes.set_xlabel("recall")
+    _save_figure(figure, png_path)
+
+
+def draw_confusion(matrix: np.ndarray, class_names: Sequence[str], png_path: str | os.PathLike) -> None:
+    """Draw a confusion matrix [C + 1, C + 1] (rows truth, columns detected, the last of both background) as a PNG.
+
+    The shade is the share of the row. Of few classes each cell has its number.
+    """
+    names = [*class_names, "background"]
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    side = min(max(4.5, 0.45 * len(names) + 2), 14)
+    figure = _figure((side, side))
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = 9 if len(names) <= 20 else 5
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    if len(names) <= _NUMBERED_CLASSES:
+        for row, column in np.argwhere(matrix > 0):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{int(matrix[row, column])}", ha="center", va="center", color=colour, fontsize=size)
+    axes.set(xlabel="detected", ylabel="annotated")
     _save_figure(figure, png_path)
 
 

@@ -1,0 +1,390 @@
+"""``yolo3 detect`` as a user types it; where the network adds nothing, a detector of red stands in for it."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from test_cli import fails_in_one_line
+from test_detector import METADATA, cell_network, picture
+from test_videos import new_video, write_video
+
+from yolo3.cli import detect, main
+from yolo3.draw import write_image
+from yolo3.images import read_image
+from yolo3.metrics import Detections
+from yolo3.saving import save_model
+from yolo3.videos import read_frames
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A network that finds red and green cells."""
+    path = tmp_path_factory.mktemp("weights") / "m.h5"
+    save_model(cell_network(), path, METADATA)
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with pictures in it."""
+    monkeypatch.chdir(tmp_path)
+    write_image("red.png", picture())
+    write_image("green.png", picture(colour=(0, 255, 0)))
+    return tmp_path
+
+
+class RedDetector:
+    """Finds what is red in a picture, score .9, and all of it, score .1; ``stop`` pictures later it is interrupted."""
+
+    class_names = ["red", "all"]
+    iou_threshold = 0.45
+    max_boxes = 300
+
+    def __init__(self, stop=None, **options):
+        self.stop, self.options, self.seen = stop, options, []
+
+    def detect_each(self, pictures, on_error=None):
+        for index, item in enumerate(pictures):
+            if index == self.stop:
+                raise KeyboardInterrupt
+            try:
+                image = item if isinstance(item, np.ndarray) else read_image(item)
+            except ValueError as error:
+                on_error(item, error)
+                continue
+            self.seen.append(image.shape[:2])
+            yield index, image, self._find(image)
+
+    def _find(self, image):
+        rows, columns = np.nonzero((image[..., 0] > 150) & (image[..., 1] < 100))
+        found = Detections([[0, 0, image.shape[1], image.shape[0]]], [0.1], [1])
+        if len(rows):
+            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            found = Detections([box, found.boxes[0]], [0.9, 0.1], [0, 1])
+        return found
+
+
+@pytest.fixture
+def red(monkeypatch):
+    """Run ``yolo3 detect`` with a RedDetector: red("a.png", stop=3); returns (status, the detector)."""
+
+    def run(*argv, stop=None):
+        detector = RedDetector(stop)
+
+        def load(**options):
+            detector.options = options
+            return detector
+
+        monkeypatch.setattr("yolo3.detector.load_detector", load)
+        return main(["detect", "--weights", "m.h5", *map(str, argv)]), detector
+
+    return run
+
+
+def red_video(path, num_frames=6, first_red=2, size_wh=(128, 64)):
+    """A video whose right half is red from a frame on, black before."""
+    write_video(path, 0, size_wh=size_wh)  # skips without an encoder
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, size_wh)
+    for number in range(num_frames):
+        image = picture(*size_wh[::-1], colour=(255, 0, 0) if number >= first_red else (0, 0, 0))
+        writer.write(np.ascontiguousarray(image[..., ::-1]))
+    writer.release()
+
+
+def read_json(path="found.json"):
+    return json.loads(Path(path).read_text())
+
+
+# Pictures, with the network
+
+
+def test_detect_writes_pictures_and_json(weights, folder, capsys):
+    assert main(["detect", "--weights", weights, "--json", "out/found.json", "red.png", "green.png"]) == 0
+    records = json.loads(Path("out/found.json").read_text())
+    assert [record["image"] for record in records] == ["red.png", "green.png"]
+    assert (records[0]["width"], records[0]["height"]) == (128, 64)
+    detection = min(records[0]["detections"], key=lambda detection: detection["box"])
+    assert detection["class_id"] == 0 and detection["class_name"] == "red" and detection["score"] > 0.999
+    assert detection["box"] == [64, 0, 128, 32]
+    assert {detection["class_name"] for detection in records[1]["detections"]} == {"green"}
+    drawn = read_image("detections/red.png")
+    assert drawn.shape == (64, 128, 3) and not np.array_equal(drawn, read_image("red.png"))
+    assert "red.png: 2 red" in capsys.readouterr().out
+
+
+def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys):
+    assert (
+        main(["detect", "--weights", weights, "--resize", "letterbox", "--score-threshold", ".6", "red.png"])
+        == 0
+    )
+    output = capsys.readouterr().out
+    assert "red.png: nothing above 0.6" in output and "Nothing was found above 0.6" in output
+    shown = [line.split() for line in output.splitlines() if line.startswith("  ")]
+    assert [line[1] for line in shown[:2]] == ["red", "red"] and len(shown) <= 10
+    assert all(float(line[0]) == pytest.approx(0.5, abs=0.01) for line in shown[:2])
+    assert "--score-threshold 0.2" in output or "--score-threshold 0.3" in output
+
+
+def test_an_unreadable_picture_is_reported_and_the_others_are_done(weights, folder, capsys):
+    Path("bad.jpg").write_bytes(b"no picture")
+    assert main(["detect", "--weights", weights, "--json", "found.json", "bad.jpg", "red.png"]) == 1
+    assert "bad.jpg: expected a picture" in capsys.readouterr().err
+    assert [record["image"] for record in json.loads(Path("found.json").read_text())] == ["red.png"]
+
+
+def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
+    assert "nope.jpg: No such file" in fails_in_one_line(["detect", "--weights", weights, "nope.jpg"], capsys)
+    assert "nope.h5: No such file" in fails_in_one_line(["detect", "--weights", "nope.h5", "red.png"], capsys)
+    Path("empty").mkdir()
+    assert "empty: expected pictures" in fails_in_one_line(["detect", "--weights", weights, "empty"], capsys)
+    Path("page.h5").write_text("<html>")
+    assert "page.h5: expected a Keras file" in fails_in_one_line(
+        ["detect", "--weights", "page.h5", "red.png"], capsys
+    )
+    Path("names.txt").write_text("red\ngreen\n")
+    line = fails_in_one_line(["detect", "--weights", weights, "--classes", "names.txt", "red.png"], capsys)
+    assert "names.txt names 2 classes" in line and f"{weights} has 3" in line
+
+
+# Pictures
+
+
+def test_every_format_is_written_in_one_run(red, folder, capsys):
+    files = ["--json", "out/f.json", "--csv", "f.csv", "--coco", "f.coco", "--yolo-txt", "txt", "--crops", "crops"]
+    status, detector = red("red.png", "green.png", *files)
+    assert status == 0 and detector.options["score_threshold"] == 0.0
+    assert [len(record["detections"]) for record in read_json("out/f.json")] == [1, 0]
+    with open("f.csv", newline="") as file:
+        assert [(row["image"], row["class_name"]) for row in csv.DictReader(file)] == [("red.png", "red")]
+    assert [item["image_id"] for item in read_json("f.coco")] == [1]
+    assert Path("txt/red.txt").read_text().startswith("0 0.750000 ") and Path("txt/green.txt").read_text() == ""
+    np.testing.assert_array_less(150, read_image("crops/red/red_1.jpg")[..., 0])
+    assert sorted(path.name for path in Path("detections").iterdir()) == ["green.png", "red.png"]
+    output = capsys.readouterr().out
+    assert "red.png: 1 red\ngreen.png: nothing above 0.3\n" in output
+    assert "Pictures with boxes: detections; detections: out/f.json, f.csv, f.coco, txt, crops" in output
+
+
+def test_drawn_pictures_can_be_left_out(red, folder, capsys):
+    assert red("red.png", "--no-pictures", "--json", "found.json")[0] == 0
+    assert not Path("detections").exists() and len(read_json()) == 1
+    assert "Pictures with boxes" not in capsys.readouterr().out
+
+
+def test_pictures_of_one_name_get_results_of_their_own(red, folder):
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        shutil.copy("red.png", f"{name}/same.png")
+    shutil.copy("red.png", "scan.tif")
+    assert red("a", "b/same.png", "scan.tif", "--output", "out", "--yolo-txt", "txt")[0] == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["same.png", "same_2.png", "scan.png"]
+    assert sorted(path.name for path in Path("txt").iterdir()) == ["same.txt", "same_2.txt", "scan.txt"]
+
+
+def test_detect_writes_over_no_input_and_no_other_result(red, folder):
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        shutil.copy("red.png", f"{name}/same.png")
+    before = {path: path.read_bytes() for path in folder.rglob("*.png")}
+    assert red("--output", ".", ".", "a/same.png", "b")[0] == 0
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert len(list(folder.rglob("*.png"))) == 8  # four pictures, each once, and four results
+
+
+def test_results_of_an_earlier_run_are_not_looked_at_again(red, folder):
+    for _ in range(2):
+        assert red(".", "--json", "found.json")[0] == 0
+        assert len(read_json()) == 2
+
+
+def test_crops_of_an_earlier_run_are_no_input(red, folder):
+    for _ in range(2):
+        _, detector = red("**/*.*g", "--crops", "crops")
+        assert len(detector.seen) == 2
+
+
+def test_ids_of_coco_come_from_a_file_of_annotations(red, folder, capsys):
+    content = {"images": [{"id": 42, "file_name": "red.png"}], "annotations": []}
+    content["categories"] = [{"id": 5, "name": "all"}, {"id": 9, "name": "red"}]
+    Path("gt.json").write_text(json.dumps(content))
+    assert red("red.png", "--coco", "found.json", "--coco-images", "gt.json")[0] == 0
+    assert [(item["image_id"], item["category_id"]) for item in read_json()] == [(42, 9)]
+    line = fails_in_one_line(
+        ["detect", "--weights", "m.h5", "green.png", "--coco", "a.json", "--coco-images", "gt.json"], capsys
+    )
+    assert "gt.json: expected an id for each picture, got none for green.png" in line
+
+
+# Videos and cameras
+
+
+def test_a_video_gives_a_video_and_a_record_a_frame(red, folder, capsys):
+    new_video(folder / "probe.mp4").discard()
+    red_video("clip.avi")
+    assert red("clip.avi", "red.png", "--json", "found.json", "--yolo-txt", "txt", "--crops", "crops")[0] == 0
+    frames = list(read_frames("detections/clip.mp4"))
+    assert len(frames) == 6 and frames[0].rate == 10 and frames[0].image.shape == (64, 128, 3)
+    records = read_json()
+    assert [record.get("frame") for record in records] == [0, 1, 2, 3, 4, 5, None]
+    assert [len(record["detections"]) for record in records] == [0, 0, 1, 1, 1, 1, 1]
+    assert records[3]["seconds"] == 0.3
+    assert len(list(Path("txt/clip").iterdir())) == 6 and len(list(Path("crops/red/clip").iterdir())) == 4
+    assert "clip.avi: 6 frames; red in 4\nred.png: 1 red\n" in capsys.readouterr().out
+
+
+def test_each_second_frame_is_looked_at(red, folder):
+    new_video(folder / "probe.mp4").discard()
+    red_video("clip.avi")
+    assert red("clip.avi", "--every", "2", "--json", "found.json")[0] == 0
+    assert [record["frame"] for record in read_json()] == [0, 2, 4]
+    frames = list(read_frames("detections/clip.mp4"))
+    assert len(frames) == 3 and frames[0].rate == 5  # as long as the video
+
+
+def test_a_video_without_frames_is_one_line_and_the_others_are_done(red, folder, capfd):
+    Path("empty.mp4").write_bytes(b"")
+    assert red("empty.mp4", "red.png", "--json", "found.json")[0] == 1
+    error = capfd.readouterr().err
+    assert error == "yolo3 detect: empty.mp4: expected a video that OpenCV can decode, got no frame from 0 bytes\n"
+    assert [record["image"] for record in read_json()] == ["red.png"]
+
+
+def test_ctrl_c_leaves_files_that_can_be_used(red, folder, capsys):
+    new_video(folder / "probe.mp4").discard()
+    red_video("clip.avi")
+    assert red("clip.avi", "--json", "found.json", stop=4)[0] == 130
+    said = capsys.readouterr()
+    assert said.err == "yolo3 detect: interrupted\n" and "clip.avi: 4 frames; red in 2" in said.out
+    assert len(read_json()) == 4 and len(list(read_frames("detections/clip.mp4"))) == 4
+
+
+def test_what_a_camera_sees_is_not_kept_waiting_for_a_batch(red, folder, monkeypatch, capsys):
+    asked = []
+
+    def frames(source, every):
+        asked.append((source, every))
+        return iter(())
+
+    monkeypatch.setattr("yolo3.sources.read_frames", frames)
+    status, detector = red("--camera", "1", "--every", "5", "--no-pictures")
+    assert asked == [(1, 5)] and detector.options["batch_size"] == 1
+    assert red("red.png")[1].options["batch_size"] == 8
+
+
+# Windows over large pictures
+
+
+def test_windows_go_over_large_pictures_and_the_whole_is_looked_at_too(red, folder):
+    image = picture(height=100, width=180)
+    write_image("large.png", image)
+    status, detector = red("large.png", "--tile", "100", "--json", "found.json")
+    assert status == 0 and detector.seen == [(100, 180), (100, 100), (100, 100)]
+    assert [found["box"] for found in read_json()[0]["detections"]] == [[90, 0, 180, 100]]
+    assert red("large.png", "--tile", "100", "--tiles-only")[1].seen == [(100, 100)] * 2
+    assert red("large.png", "--tile", "100", "--overlap", "0", "--tiles-only")[1].seen == [(100, 100)] * 2
+    assert red("large.png", "--tile", "180")[1].seen == [(100, 180)]
+
+
+# The window
+
+
+class Screen:
+    """Stands in for OpenCV's windows: gives ``keys`` one after the other, then none; it closes at the key 0."""
+
+    def __init__(self, monkeypatch, keys):
+        self.keys, self.shown, self.open = list(keys), [], True
+        monkeypatch.setattr(detect, "check_window", lambda: None)
+        for name in ("namedWindow", "imshow", "waitKey", "getWindowProperty"):
+            monkeypatch.setattr(detect.cv2, name, getattr(self, name))
+
+    def namedWindow(self, *_):
+        pass
+
+    def imshow(self, _, image):
+        self.shown.append(image)
+
+    def waitKey(self, _):
+        key = self.keys.pop(0) if self.keys else -1
+        self.open = self.open and key != 0
+        return -1 if key == 0 else key
+
+    def getWindowProperty(self, *_):
+        return 1.0 if self.open else 0.0
+
+
+def test_a_picture_is_shown_until_a_key_is_pressed(red, folder, monkeypatch):
+    screen = Screen(monkeypatch, [-1, -1, ord(" "), ord("n")])
+    assert red("red.png", "green.png", "--show")[0] == 0
+    assert len(screen.shown) == 2 and screen.keys == []
+    np.testing.assert_array_equal(screen.shown[0][..., ::-1], read_image("detections/red.png"))
+
+
+@pytest.mark.parametrize("key", [27, ord("q"), 0])
+def test_escape_q_and_closing_the_window_end_the_run_with_whole_files(red, folder, monkeypatch, key):
+    new_video(folder / "probe.mp4").discard()
+    red_video("clip.avi")
+    screen = Screen(monkeypatch, [-1, -1, key])
+    assert red("clip.avi", "red.png", "--show", "--json", "found.json")[0] == 0
+    assert len(screen.shown) == 3 and len(read_json()) == 3
+    assert len(list(read_frames("detections/clip.mp4"))) == 3
+
+
+def test_without_windows_show_says_what_to_install_before_any_work(folder, monkeypatch, capsys):
+    monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
+    argv = ["detect", "--weights", "m.h5", "red.png", "--show"]
+    monkeypatch.setattr(detect.cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
+    assert "pip install opencv-python'" in fails_in_one_line(argv, capsys)
+    monkeypatch.setattr(detect.cv2, "getBuildInformation", lambda: "  GUI:                           QT5\n")
+    monkeypatch.setattr(detect.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert "--show: expected a screen" in fails_in_one_line(argv, capsys)
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "expected at least one INPUT, or --camera N"),
+        (["a.jpg", "--tile", "31"], "--tile: expected at least 32 pixels, got 31"),
+        (["a.jpg", "--tile", "64", "--overlap", "1.0"], "--overlap: expected a number from 0 to 0.9, got 1"),
+        (["a.jpg", "--tiles-only"], "--tiles-only: expected --tile SIZE with it"),
+        (["a.jpg", "--coco-images", "gt.json"], "--coco-images: expected --coco FILE with it"),
+        (["a.jpg", "--every", "0"], "expected a whole number above 0"),
+        (["--camera", "front"], "expected a whole number, 0 or above"),
+    ],
+)
+def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["detect", "--weights", "m.h5", *argv])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--json", "red.png"], "red.png: expected a file for detections alone, got an input"),
+        (["--csv", "a", "--coco", "./a"], "./a: expected a file for detections alone, got that of another format"),
+        (["--json", "detections/red.png"], "got a picture with boxes"),
+        (["--csv", "folder"], "folder: expected a file to write, got a folder"),
+        (["--crops", "green.png"], "expected a folder at"),
+        (["--yolo-txt", "green.png/txt"], "expected a folder at"),
+        (["--crops", "."], ".: expected a folder for crops alone, got one that holds red.png"),
+        (["--coco", "a.json", "--coco-images", "nowhere.json"], "nowhere.json: No such file"),
+        (["0"], "0: no such file; the camera with this number is --camera 0"),
+        (["*.gif"], "*.gif: expected pictures"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line_before_any_work(folder, monkeypatch, capsys, argv, message):
+    monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
+    Path("folder").mkdir()
+    before = sorted(folder.rglob("*"))
+    assert message in fails_in_one_line(["detect", "--weights", "m.h5", "red.png", *argv], capsys)
+    assert sorted(folder.rglob("*")) == before
