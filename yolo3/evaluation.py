@@ -1,14 +1,22 @@
 """Run a detector over annotated pictures and say how good it is."""
 
+import hashlib
+import importlib
 import json
 import os
+import platform
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
+import keras
+
+from yolo3 import __version__
 from yolo3.datasets.annotation import Annotation, bad_id_message, replace_file
 from yolo3.datasets.coco import category_name, load_json, usable_categories
 from yolo3.detector import Detector
 from yolo3.metrics import Detections, coco_detections_json, coco_results
+from yolo3.report import Subject
 
 SCORE_THRESHOLD = (
     0.001  # average precision wants the weak detections too: AlexeyAB/darknet src/detector.c has .001 as well
@@ -62,6 +70,44 @@ def check_classes(detector: Detector, annotations: Sequence[Annotation], class_n
         if wrong:
             message = bad_id_message(int(annotation.class_ids[wrong[0]]), own)
             raise ValueError(f"{annotation.where(wrong[0])}: {message}")
+
+
+def describe(detector: Detector, weights: str, data: str, data_format: str, score_threshold: float) -> Subject:
+    """Return what is evaluated in words for :func:`yolo3.report.write_report`.
+
+    ``weights``: their file, of which the last folder and the name are told. ``data``: the name of the data set.
+    ``score_threshold``: that of precision, recall and errors; the detector has its own.
+    """
+    name = "/".join(Path(os.path.abspath(weights)).parts[-2:])
+    height, width = detector.input_shape
+    facts = {
+        "Weights": f"{name}, {os.path.getsize(weights) / 1e6:.1f} MB, SHA-256 {_checksum(weights)[:16]}",
+        "Network": f"{detector.model.name}, {detector.model.count_params():,} parameters",
+        "Classes": f"{len(detector.class_names)}: {_some(detector.class_names)}",
+        "Data": f"{data} ({data_format})",
+        "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
+    }
+    settings = {
+        "Network input": f"{width} x {height} pixels (width x height)",
+        "Resize": detector.resize,
+        "Scores for AP": f"above {detector.score_threshold:g}",
+        "Scores for precision, errors and pictures": f"from {score_threshold:g}",
+        "Suppression": f"{detector.nms}, {detector.nms_overlap} above {detector.iou_threshold:g}",
+        "Detections a picture": f"{detector.max_boxes} at most; AP uses the best 100 of each class",
+        "Versions": _versions(),
+    }
+    return Subject(f"Evaluation of {name} on {data}", facts, settings)
+
+
+def _checksum(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions() -> str:
+    modules = [importlib.import_module(name) for name in ("keras", keras.backend.backend(), "numpy")]
+    versions = [f"{module.__name__} {module.__version__}" for module in modules]
+    return ", ".join([f"yolo3 {__version__}", f"Python {platform.python_version()}", *versions])
 
 
 def _some(names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,10 +13,14 @@ from yolo3.cli import (
     check_findings,
     check_outputs,
     detector_options,
+    fraction,
     run_command,
     start_tensorflow,
 )
 from yolo3.datasets.annotation import replace_file
+from yolo3.measures import SHOWN_SCORE
+
+_EMPTY_SHOWN = 5  # classes without truths that have a row of their own
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -23,14 +28,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="yolo3 evaluate",
         description="Average precision on annotated pictures, as COCO computes it: AP50 at IoU .5, AP the "
-        "mean over IoU .5 to .95.",
+        "mean over IoU .5 to .95. With --report a page that shows where the errors are.",
     )
     parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
     parser.add_argument("--format", help="format of the annotations (default: recognised)")
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
     add_detector_options(parser, 0.001)
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
-    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON: AP50, AP, per_class")
+    parser.add_argument(
+        "--at-score", type=fraction, metavar="S",
+        help="precision, recall, F1 and the errors are those of detections with at least this score (default: "
+        f"{SHOWN_SCORE}, as `yolo3 detect`, or --score-threshold where that is higher)",
+    )  # fmt: skip
+    parser.add_argument("--report", metavar="FILE.html", help="write a page with figures, curves, errors and pictures")
+    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON: AP50, AP, per_class, at_score")
     parser.add_argument(
         "--save-detections", metavar="FILE", help="write the detections in COCO's results format"
     )
@@ -39,18 +50,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 1 after a user's mistake."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.at_score is None:
+        arguments.at_score = max(SHOWN_SCORE, arguments.score_threshold)
+    if arguments.at_score < arguments.score_threshold:
+        parser.error(f"--at-score: expected --score-threshold ({arguments.score_threshold:g}) or more")
     return run_command("yolo3 evaluate", lambda: _evaluate(arguments))
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    check_outputs(arguments.json, arguments.save_detections)
+    _check_files(arguments)
     start_tensorflow()
 
     from yolo3.datasets.formats import read_dataset
     from yolo3.detector import load_detector
-    from yolo3.evaluation import check_classes, detect_annotations, write_coco_detections
-    from yolo3.metrics import coco_results
+    from yolo3.evaluation import check_classes, describe, detect_annotations, write_coco_detections
+    from yolo3.measures import measure
+    from yolo3.report import write_report
 
     detector = load_detector(**detector_options(arguments))
     dataset = read_dataset(arguments.data, arguments.format, detector.class_names, arguments.list_name)
@@ -58,15 +75,35 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_classes(detector, dataset.annotations, dataset.class_names)
     with _Bar() as bar:
         detections = detect_annotations(detector, dataset.annotations, bar.show)
-    results = coco_results(dataset.annotations, detections, detector.class_names)
+    measures = measure(dataset.annotations, detections, detector.class_names, arguments.at_score)
+    print(format_table(measures.coco))
+    print(format_line(measures.at_score()))
     if arguments.save_detections:
-        write_coco_detections(
-            arguments.save_detections, dataset.annotations, detections, detector.class_names
-        )
+        write_coco_detections(arguments.save_detections, dataset.annotations, detections, detector.class_names)
     if arguments.json:
+        results = measures.coco | {"at_score": measures.at_score()}
         replace_file(arguments.json, json.dumps(without_nan(results), indent=2) + "\n")
-    print(format_table(results))
+    if arguments.report:
+        subject = describe(detector, arguments.weights, dataset.name, dataset.format, arguments.at_score)
+        write_report(arguments.report, subject, measures, dataset.annotations, detections)
+        print(f"report: {arguments.report}")
     return 0
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Raise ``ValueError`` or ``OSError`` now for files that would stop, or be spoilt by, what comes after the work."""
+    outputs = [path for path in (arguments.json, arguments.save_detections, arguments.report) if path]
+    named = (arguments.weights, arguments.cfg, arguments.data, arguments.classes, arguments.anchors)
+    inputs = [path for path in named if path]
+    for path in inputs:
+        os.stat(path)
+    check_outputs(*outputs)
+    if arguments.report and not arguments.report.lower().endswith((".html", ".htm")):
+        raise ValueError(f"{arguments.report}: expected a name that ends in .html for the report")
+    for index, path in enumerate(outputs):
+        same = [other for other in (*inputs, *outputs[:index]) if os.path.realpath(other) == os.path.realpath(path)]
+        if same:
+            raise ValueError(f"{path}: expected a file of its own to write, got one that another option names")
 
 
 def _checked(dataset, detector, arguments: argparse.Namespace):
@@ -75,8 +112,8 @@ def _checked(dataset, detector, arguments: argparse.Namespace):
 
     with _Bar() as bar:
         findings = check_dataset(
-            dataset, anchors=detector.anchors, anchor_mask=detector.anchor_mask, input_shape=detector.input_shape,
-            resize=detector.resize, train=False, progress=bar.show,
+            dataset, anchors=None, anchor_mask=None, input_shape=detector.input_shape, resize=detector.resize,
+            train=False, progress=bar.show,
         )  # fmt: skip
     usable, left_out = usable_annotations(dataset, findings)
     if arguments.skip_bad:
@@ -107,9 +144,16 @@ class _Bar:
 
 
 def format_table(results: dict) -> str:
-    """Return a table with a row for each class and one for all: AP50, AP and the number of truths."""
+    """Return a table with a row for each class and one for all: AP50, AP and the number of truths.
+
+    Classes without truths are a row each while they are few, and one line together when they are many.
+    """
+    empty = [name for name, part in results["per_class"].items() if not part["num_truths"]]
+    hidden = empty if len(empty) > _EMPTY_SHOWN else []
     rows = [
-        (name, part["AP50"], part["AP"], part["num_truths"]) for name, part in results["per_class"].items()
+        (name, part["AP50"], part["AP"], part["num_truths"])
+        for name, part in results["per_class"].items()
+        if name not in hidden
     ]
     rows.append(("all", results["AP50"], results["AP"], sum(row[3] for row in rows)))
     width = max(len(row[0]) for row in rows) + 2
@@ -117,7 +161,14 @@ def format_table(results: dict) -> str:
     lines += [
         f"{name:<{width}}{_figure(ap50):>8}{_figure(ap):>8}{truths:>8}" for name, ap50, ap, truths in rows
     ]
-    return "\n".join(lines)
+    return "\n".join(lines + ([f"({len(hidden)} classes have no truths)"] if hidden else []))
+
+
+def format_line(figures: dict) -> str:
+    """Return the figures of :meth:`yolo3.measures.Measures.at_score` as a line."""
+    parts = [f"{name} {_figure(figures[name])}" for name in ("precision", "recall", "F1")]
+    best = f"best F1 {_figure(figures['best_F1'])} at a score of {_figure(figures['best_score'])}"
+    return f"at a score of {figures['score']:g}: {', '.join(parts)}; {best}"
 
 
 def _figure(value: float) -> str:

@@ -1,0 +1,250 @@
+"""Words on numbers: each rule speaks on a log made for it, quoting its numbers, and is silent on a normal one."""
+
+import numpy as np
+import pytest
+from test_metrics import found_of, truth_of
+
+from yolo3 import advice
+from yolo3.advice import evaluation_advice, run_advice
+from yolo3.measures import measure
+
+EPOCHS = np.arange(1, 21)
+COLUMNS = {  # of a normal run, rounded from one on blood cells; the last epochs go without mosaic
+    "epoch": EPOCHS,
+    "loss": [180, 122, 86, 78, 67, 61, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 24, 23, 23],
+    "objectness": [93, 65, 49, 44, 38, 35, 33, 32, 31, 31, 30, 30, 29, 28, 27, 26, 26, 12, 11.8, 11.5],
+    "val_wh": [1.5, 0.9, 0.8, 0.7, 0.7, 0.6, 0.5, *[0.4] * 6, *[0.3] * 7],
+    "val_objectness": [60, 51, 38, 30, 23, 18, 16, 14, 12, *[11] * 7, *[10] * 4],
+    "val_class": [26, 11, 3.3, 1.8, 1.2, 0.7, 0.6, 0.5, *[0.4] * 6, *[0.3] * 6],
+    "learning_rate": np.linspace(1e-3, 1e-5, 20),
+    "data_wait": np.full(20, 0.02),
+    "val_loss": [122, 87, 60, 46, 38, 32, 29, 27, 26, 26, 26, 25, 25, 24, 24, 24, 23, 23, 23, 23],
+    "AP50": [0.01, 0.17, 0.45, 0.55, 0.74, 0.83, 0.85, 0.86, 0.87, *[0.88] * 4, 0.89, 0.89, *[0.90] * 5],
+    "AP": [0.0, 0.05, 0.2, 0.3, 0.36, 0.39, 0.43, 0.45, 0.46, 0.47, 0.47, 0.5, *[0.51] * 2, *[0.52] * 3, *[0.53] * 3],
+    "AP50_cell": [0.01, 0.2, 0.4, 0.56, 0.68, *[0.75] * 15],
+    "AP50_plate": [0.0, 0.0, 0.0, 0.12, 0.55, *[0.8] * 15],
+}
+
+
+def rows_of(columns=None, epochs=20, **changed):
+    """Rows of a log as csv.DictReader gives them: texts, with empty cells where there is no number."""
+    columns = (COLUMNS if columns is None else columns) | changed
+    return [
+        {name: "" if np.isnan(values[index]) else repr(float(values[index])) for name, values in columns.items()}
+        for index in range(epochs)
+    ]
+
+
+def rule_says(rule, rows, objects=None):
+    """The sentence of one rule, after checking that `run_advice` holds it if there is one."""
+    heard = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(advice, "RUN_RULES", (lambda log: heard.append(rule(log)),))
+        run_advice(rows, objects)
+    assert heard[0] is None or heard[0] in run_advice(rows, objects)
+    return heard[0]
+
+
+@pytest.mark.parametrize("rule", advice.RUN_RULES)
+def test_rules_are_silent_on_a_normal_run_at_each_of_its_epochs(rule):
+    early = {advice.still_climbing}  # in the middle of a run it is right
+    for epochs in range(20 if rule in early else 1, 21):
+        assert rule_says(rule, rows_of(epochs=epochs)) is None, epochs
+
+
+def test_a_normal_run_is_told_to_be_one():
+    assert run_advice(rows_of()) == [
+        "Nothing stands out: the training loss fell from 180.0 to 23.0, AP50 reached 0.900 in epoch 16."
+    ]
+    assert run_advice(rows_of(epochs=2))[0].endswith("the training loss is 122.0 in epoch 2.")
+    assert run_advice([]) == []
+    numbers = [{name: float(value) for name, value in row.items()} for row in rows_of()]  # as RunFolder.rows has them
+    assert run_advice(numbers) == run_advice(rows_of())
+    assert run_advice([{"loss": 10 - epoch} for epoch in range(5)])[0].startswith("Nothing stands out")
+
+
+RISING = [*COLUMNS["val_loss"][:10], *np.linspace(27, 40, 10)]
+# name of the rule: columns that make it speak, what the sentence quotes, columns near them that do not
+SPEAKING = {
+    "loss_stands": (
+        {"loss": np.full(20, 180.0), "AP50": np.zeros(20)}, ["180.0", "epoch 20", "0.001", "a tenth of it"],
+        {"loss": np.full(20, 180.0)},  # but objects are found: weights from elsewhere
+    ),
+    "loss_jumps": (
+        {"loss": [50, 40, 90, 30, *[20] * 16]}, ["had been 40.0 and was 90.0 in epoch 3", "0.001"],
+        {"loss": [50, 40, 75, 30, *[20] * 16]},
+    ),
+    "boxes_do_not_fit": (
+        {"val_wh": np.full(20, 4.5)}, ["4.5", "10.0", "yolo3 anchors"], {"val_wh": np.full(20, 2.4)},
+    ),
+    "ap_stands_at_zero": (
+        {"AP50": np.full(20, 0.004)}, ["0.004", "20 epochs", "180.0", "23.0"], {"AP50": np.full(20, 0.02)},
+    ),
+    "class_part_stands": (
+        {"val_class": np.linspace(26, 25, 20)}, ["epoch 5", "23.0 to 10.0", "25.8 to 25.0", "class names"],
+        {"val_class": np.linspace(26, 22, 20)},
+    ),
+    "overfits": (
+        {"val_loss": RISING, "AP": np.full(20, 0.4)}, ["180.0 to 23.0", "26.0 in epoch 9", "40.0 now"],
+        {"val_loss": RISING},  # but AP rises too
+    ),
+    "best_is_past": (
+        {"AP50": [*COLUMNS["AP50"][:18], 0.85, 0.8]}, ["epoch 16", "0.900", "0.800", "best.h5"],
+        {"AP50": [*COLUMNS["AP50"][:18], 0.85, 0.88]},
+    ),
+    "class_is_weak": (
+        {"AP50_plate": np.full(20, 0.2)}, ["'plate'", "0.200", "0.750"], {"AP50_plate": np.full(20, 0.45)},
+    ),
+    "class_is_not_validated": (
+        {"AP50_plate": np.full(20, np.nan)}, ["1 of 2 classes", "'plate'"],
+        {"AP50_plate": [*[np.nan] * 19, 0.8]},
+    ),
+    "still_climbing": (
+        {"AP": np.linspace(0.1, 0.5, 20)}, ["0.395 in epoch 15", "0.500 in epoch 20", "--epochs"],
+        {"AP": np.linspace(0.45, 0.5, 20)},
+    ),
+    "waits_for_data": (
+        {"data_wait": np.full(20, 0.41)}, ["41%", "--workers", "--cache"], {"data_wait": [0.9, *[0.3] * 19]},
+    ),
+}  # fmt: skip
+
+
+def test_each_rule_has_a_log_on_which_it_speaks():
+    assert list(SPEAKING) == [rule.__name__ for rule in advice.RUN_RULES]
+
+
+@pytest.mark.parametrize("name", SPEAKING)
+def test_a_rule_speaks_and_quotes_its_numbers_and_is_silent_nearby(name):
+    speaking, quoted, silent = SPEAKING[name]
+    sentence = rule_says(getattr(advice, name), rows_of(**speaking))
+    assert all(text in sentence for text in quoted), sentence
+    assert rule_says(getattr(advice, name), rows_of(**silent)) is None
+
+
+def test_the_most_important_comes_first():
+    both = rows_of(**SPEAKING["waits_for_data"][0], **SPEAKING["class_part_stands"][0])
+    assert [sentence.split()[0] for sentence in run_advice(both)] == ["Objects", "Training"]
+
+
+def test_a_weak_class_is_told_how_many_objects_it_has():
+    rows = rows_of(AP50_plate=np.full(20, 0.2))
+    few, enough = (run_advice(rows, {"plate": count, "cell": 300})[0] for count in (20, 280))
+    assert "It has 20 objects to train on, the others 300 (median): annotate more of it." in few
+    assert "does not lack examples (280 objects" in enough
+
+
+def test_epochs_without_validation_count_for_nothing():
+    gaps = {
+        name: np.where(EPOCHS % 4 == 0, values, np.nan) if name.startswith(("val_", "AP")) else values
+        for name, values in COLUMNS.items()
+    }
+    assert run_advice(rows_of(gaps))[0].startswith("Nothing stands out")
+    rising = np.where(EPOCHS % 2 == 0, RISING, np.nan)
+    assert "epoch 10" in rule_says(advice.overfits, rows_of(val_loss=rising, AP=np.full(20, 0.4)))
+
+
+def test_what_is_learnt_by_heart_is_told_though_the_validation_loss_only_stands():
+    # 180 to 9 is a twentieth, 122 to 100 five sixths; AP stands
+    heart = {"loss": np.geomspace(180, 9, 20), "val_loss": np.linspace(122, 100, 20), "AP": np.full(20, 0.1)}
+    assert "180.0 to 9.0" in rule_says(advice.overfits, rows_of(**heart))
+    assert rule_says(advice.overfits, rows_of(**heart | {"val_loss": np.geomspace(122, 20, 20)})) is None
+
+
+def test_a_rate_that_is_far_too_low_is_told_so():
+    still = {"loss": np.full(20, 180.0), "AP50": np.zeros(20), "learning_rate": np.full(20, 1e-7)}
+    assert "a higher one" in run_advice(rows_of(**still))[0]
+
+
+def test_anchors_that_do_not_fit_explain_what_is_not_found_and_not_told_apart():
+    lost = {"val_wh": np.full(20, 4.5), "val_class": np.linspace(26, 25, 20), "AP50": np.full(20, 0.004)}
+    assert len(run_advice(rows_of(**lost))) == 1
+
+
+def test_a_class_part_that_was_small_from_the_start_is_no_mistake():
+    assert rule_says(advice.class_part_stands, rows_of(val_class=np.full(20, 1.0))) is None
+
+
+def test_parts_of_other_losses_are_passed_over():
+    mixed = rows_of(**SPEAKING["class_part_stands"][0], val_wh=np.full(20, 9.0))
+    assert run_advice(mixed)[0].startswith("The sizes")
+    assert run_advice(mixed, yolov3_parts=False)[0].startswith("Nothing stands out")
+
+
+# -------------------------------------------------------------------------------------- an evaluation
+
+NAMES = ("cat", "dog")
+
+
+def square(x, side=40, y=0):
+    return (x, y, x + side, y + side)
+
+
+CAT, HIT = (square(0), 0), (*square(0), 0.9, 0)
+
+
+def pictures(count, truths=(CAT,), found=(HIT,)):
+    """``count`` equal pictures with these truths (box, class id) and detections (x, y, x, y, score, class id)."""
+    truth = truth_of([box for box, _ in truths], [class_id for _, class_id in truths])
+    return [truth] * count, [found_of(*found)] * count
+
+
+def advice_on(*parts, names=NAMES):
+    """Advice on pictures joined from several `pictures`."""
+    truths, found = ([item for part in parts for item in part[side]] for side in (0, 1))
+    return evaluation_advice(measure(truths, found, names))
+
+
+HITS = pictures(30)
+DOGS = pictures(30, [(square(0), 1)], [(*square(0), 0.9, 1)])
+
+
+def test_a_good_evaluation_is_told_to_be_one():
+    assert advice_on(HITS, DOGS) == ["Nothing stands out: AP50 is 1.000, AP 1.000."]
+
+
+@pytest.mark.parametrize(
+    ("parts", "quoted"),
+    [
+        ([pictures(3, [])], ["no annotated objects", "3 detections"]),
+        ([pictures(12, found=[(*square(0), 0.2, 0)])], ["score of 0.3 or more", "0.200"]),
+        ([pictures(12, found=[])], ["no detection at all"]),
+        ([HITS, DOGS, pictures(30, [], [(*square(0), 0.4, 0)])], ["F1 is 0.800", "1.000", "--score-threshold 0.89"]),
+        ([HITS, DOGS, pictures(12, found=[])], ["12 of 12 errors", "'missed'"]),
+        ([HITS, DOGS, pictures(3, [], [(*square(0), 0.85, 0)] * 2)], ["6 detections", "0.8 or more", "6 of them in 3"]),
+        ([HITS, DOGS, pictures(6, [(square(0), 1)])], ["6 of 36 'dog'", "'cat'"]),
+        ([HITS, DOGS, pictures(100, [(square(0), 1)], [])], ["'dog' has an AP50 of 0.2", "130 objects", "1.000"]),
+        (
+            [HITS, DOGS, pictures(12, [(square(0, 20), 0)], [])],
+            ["0 of 12 are found", "larger ones 60 of 60", "--input-size"],
+        ),
+        # 40 x 40 against 40 x 28: IoU .7, a hit at .5 and none at .75
+        ([pictures(30, found=[(0, 0, 40, 28, 0.9, 0)])], ["AP50 is 1.000", "AP75 0.000"]),
+        ([HITS, pictures(4, [(square(0), 1)], [(*square(0), 0.9, 1)])], ["fewer than ten", "'dog' (4)"]),
+    ],
+)  # fmt: skip
+def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
+    assert any(all(text in sentence for text in quoted) for sentence in advice_on(*parts)), advice_on(*parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "unsaid"),
+    [
+        ([HITS, DOGS, pictures(9, found=[])], "errors are of the kind"),
+        ([HITS, DOGS, pictures(2, [], [(*square(0), 0.85, 0)] * 2)], "0.8 or more"),
+        ([HITS, DOGS, pictures(3, [], [(*square(0), 0.7, 0)] * 4)], "0.8 or more"),
+        ([HITS, DOGS, pictures(4, [(square(0), 1)])], "are taken for"),
+        ([HITS, DOGS, pictures(9, [(square(0, 20), 0)], [])], "Small objects"),
+        ([pictures(30, found=[(0, 0, 40, 38, 0.9, 0)])], "lie loosely"),
+        ([HITS, pictures(10, [(square(0), 1)], [(*square(0), 0.9, 1)])], "fewer than ten"),
+        ([HITS, DOGS, pictures(30, [(square(0), 1)], [])], "has an AP50"),
+    ],
+)  # fmt: skip
+def test_an_evaluation_is_told_nothing_of_what_is_all_right(parts, unsaid):
+    assert not any(unsaid in sentence for sentence in advice_on(*parts)), advice_on(*parts)
+
+
+def test_each_kind_of_error_has_a_remedy():
+    from yolo3.measures import KINDS
+
+    assert tuple(advice.REMEDIES) == KINDS
+    assert all(meaning and remedy.endswith(".") for meaning, remedy in advice.REMEDIES.values())

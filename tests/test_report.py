@@ -1,0 +1,312 @@
+"""The report of an evaluation: its figures, its parts in every case, what it asks of a browser, and a real browser."""
+
+import contextlib
+import io
+import itertools
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from test_metrics import found_of, random_pictures
+
+from yolo3.datasets.annotation import Box, build_annotation
+from yolo3.draw import write_image
+from yolo3.measures import measure
+from yolo3.metrics import Detections
+from yolo3.report import Subject, build_report, write_report
+
+SUBJECT = Subject("Evaluation of run/best.h5 on cells [test]", {"Weights": "run/best.h5"}, {"Resize": "letterbox"})
+SECTIONS = ["summary", "subject", "classes", "curves", "errors", "confusion", "histograms", "pictures", "settings"]
+NOTHING = found_of()
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class Page(HTMLParser):
+    """What a page holds. Fails on tags that are not closed in order."""
+
+    EMPTY = {"meta", "img", "br"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.figures, self.words, self._open, self._value = [], {}, [], [], None
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.EMPTY:
+            self._open.append(tag)
+        if tag == "data" and "id" in dict(attributes):
+            self.figures[dict(attributes)["id"]] = float(dict(attributes)["value"])
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, text):
+        if self._open and self._open[-1] != "style":
+            self.words.append(text)
+
+    def of(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def annotate(folder, name, boxes, class_ids=None, difficult=(), size=(120, 160)):
+    path = str(folder / name)
+    write_image(path, np.full((*size, 3), 200, np.uint8))
+    ids = class_ids or [0] * len(boxes)
+    rows = [Box(box, class_id, index in difficult) for index, (box, class_id) in enumerate(zip(boxes, ids))]
+    return build_annotation(path, rows, name, size)
+
+
+def report(truths, detections, names=("cat", "dog"), subject=SUBJECT, **options):
+    return build_report(subject, measure(truths, detections, names), truths, detections, **options)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """(truths, detections): a hit of .9 and a false one of .8 in the first picture; a miss in the second."""
+    truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)]), annotate(tmp_path, "b.png", [(60, 60, 90, 110)], [1])]
+    return truths, [found_of((10, 10, 50, 50, 0.9, 0), (100, 20, 140, 60, 0.8, 0)), NOTHING]
+
+
+def test_figures_by_hand_have_all_their_digits(two):
+    # cat: its one object is the best of two detections, AP 1; dog: one object, nothing found, AP 0; the mean is 1/2.
+    # One hit of two detections, one of two objects found: precision, recall and F1 1/2. IoU 1 + 0 of 2 detections.
+    figures = Page(report(*two)).figures
+    assert [figures["AP50"], figures["AP"], figures["AP75"]] == pytest.approx([0.5] * 3)
+    assert figures["precision"] == figures["recall"] == figures["F1"] == figures["average-IoU"] == 0.5
+    # with the first detection alone: precision 1, recall 1/2
+    assert figures["best-F1"] == pytest.approx(2 / 3)
+    kinds = ("missed", "wrong_class", "badly_placed", "duplicate", "background")
+    assert [figures[kind] for kind in kinds] == [1, 0, 0, 0, 1]
+
+
+def coco_by_file(folder, truths, detections, num_classes):
+    """AP and AP50 of pycocotools from files, as anybody would get them."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def wh(box):
+        return [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])]
+
+    counter = itertools.count(1)
+    annotations = [
+        {"id": next(counter), "image_id": index, "category_id": int(class_id), "bbox": wh(box), "iscrowd": 0,
+         "area": wh(box)[2] * wh(box)[3]}
+        for index, truth in enumerate(truths) for box, class_id in zip(truth.boxes, truth.class_ids)
+    ]  # fmt: skip
+    found = [
+        {"image_id": index, "category_id": int(class_id), "bbox": wh(box), "score": float(score)}
+        for index, part in enumerate(detections)
+        for box, class_id, score in zip(part.boxes, part.class_ids, part.scores)
+    ]
+    categories, images = [{"id": index} for index in range(num_classes)], [{"id": i} for i in range(len(truths))]
+    (folder / "truth.json").write_text(
+        json.dumps({"info": {}, "images": images, "categories": categories, "annotations": annotations})
+    )
+    (folder / "found.json").write_text(json.dumps(found))
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(folder / "truth.json"))
+        evaluation = COCOeval(truth, truth.loadRes(str(folder / "found.json")), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats[0], evaluation.stats[1], evaluation.eval["precision"][0, :, :, 0, -1].mean(axis=0)
+
+
+def test_figures_are_those_of_pycocotools(tmp_path):
+    truths, detections = random_pictures(3, pictures=12, hard=False)
+    names = ("a", "b", "c", "d")
+    measures = measure(truths, detections, names)
+    figures = Page(build_report(SUBJECT, measures, truths, detections, most_pictures=0)).figures
+    ap, ap50, by_class = coco_by_file(tmp_path, truths, detections, 4)
+    assert figures["AP"] == pytest.approx(ap, abs=1e-6) and figures["AP50"] == pytest.approx(ap50, abs=1e-6)
+    np.testing.assert_allclose(measures.fixed.ap, by_class, atol=1e-6)  # of the curves that the page draws
+
+
+def test_the_page_says_what_was_evaluated_and_how(two):
+    page = Page(report(*two))
+    assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
+    for words in (SUBJECT.title, "run/best.h5", "letterbox", "Pictures 2", "Objects 2", "IoU of 0.5"):
+        assert words in page.text
+    assert "dog missed (30 x 50 pixels)" in page.text and "cat 0.80, nothing annotated" in page.text
+    assert "lang" in page.of("html")[0] and any(meta.get("name") == "viewport" for meta in page.of("meta"))
+
+
+def test_every_picture_and_chart_has_words_for_those_who_cannot_see_it(two):
+    page = Page(report(*two))
+    assert [image["alt"] for image in page.of("img")] == ["b.png: 0 hits; 1 missed", "a.png: 1 hits; 1 background"]
+    charts = [chart for chart in page.of("svg") if "chart" in chart.get("class", "")]
+    assert len(charts) == 4 and all(chart["role"] == "img" and len(chart["aria-label"]) > 20 for chart in charts)
+
+
+def test_the_page_asks_no_network_for_anything(two):
+    page = Page(report(*two))
+    assert not page.of("script") and not page.of("link")
+    addresses = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert len(addresses) == 2 and all(address.startswith("data:image/jpeg;base64,") for address in addresses)
+    assert "url(" not in report(*two) and "@import" not in report(*two)
+    policy = next(meta["content"] for meta in page.of("meta") if "http-equiv" in meta)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_names_are_escaped_wherever_they_stand(tmp_path):
+    evil = '</title><script>alert("1")</script>&amp;'
+    truths = [annotate(tmp_path, 'a<i>"&.png', [(10, 10, 50, 50), (70, 70, 90, 90)], [0, 1])]
+    detections = [found_of((10, 10, 50, 50, 0.9, 1), (70, 70, 90, 90, 0.9, 0), (100, 10, 150, 40, 0.5, 0))]
+    names = [evil, "it's <b>"]
+    subject = Subject(evil, {evil: evil}, {evil: evil})
+    page = Page(report(truths, detections, names, subject))
+    assert not page.of("script") and not page.of("i") == [] and len(page.of("b")) == 1
+    assert page.text.count(evil) >= 8 and 'a<i>"&.png' in page.text
+    many = [f"{evil} {index}" for index in range(20)]
+    spread = [annotate(tmp_path, "b.png", [(5 * i, 5, 5 * i + 4, 9) for i in range(20)], list(range(20)))]
+    wrong = [Detections(spread[0].boxes, np.full(20, 0.9), (spread[0].class_ids + 1) % 20)]
+    assert not Page(report(spread, wrong, many)).of("script")  # more classes than a table holds: the map
+
+
+CASES = {
+    "one class": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((12, 10, 50, 50, 0.9, 0))], 1,
+    ),
+    "80 classes, 3 of them there": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50), (60, 60, 90, 90)], [3, 70])],
+        [found_of((12, 10, 50, 50, 0.9, 3), (60, 60, 90, 90, 0.5, 5))], 80,
+    ),
+    "80 classes, all there": lambda folder: (
+        [annotate(folder, "a.png", [(i, 1, i + 20, 30) for i in range(80)], list(range(80)))],
+        [found_of(*[(i, 1, i + 20, 30, 0.4 + i / 200, (i * 7) % 80) for i in range(80)])], 80,
+    ),
+    "no detections": lambda folder: ([annotate(folder, "a.png", [(10, 10, 50, 50)])], [NOTHING], 2),
+    "weak detections alone": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((10, 10, 50, 50, 0.1, 0))], 2,
+    ),
+    "no objects": lambda folder: ([annotate(folder, "a.png", [])], [found_of((12, 10, 50, 50, 0.9, 0))], 2),
+    "neither": lambda folder: ([annotate(folder, "a.png", [])], [NOTHING], 2),
+    "no picture": lambda folder: ([], [], 2),
+    "difficult ones alone": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)], difficult=[0])], [found_of((12, 10, 50, 50, 0.9, 0))], 2,
+    ),
+    "no errors": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((10, 10, 50, 50, 1, 0))], 1,
+    ),
+    "a huge object": lambda folder: (
+        [annotate(folder, "a.png", [(0, 0, 1500, 1200)], size=(1200, 1500))], [NOTHING], 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", CASES)
+def test_the_page_has_all_its_parts_whatever_there_is(case, tmp_path):
+    truths, detections, num_classes = CASES[case](tmp_path)
+    page = Page(report(truths, detections, [f"class {index}" for index in range(num_classes)]))
+    assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
+    assert "nan" not in page.text.lower().split() and page.of("li")
+    assert not any("nan" in value for _, attributes in page.tags for name, value in attributes.items() if name != "src")
+    assert ("difficult" in page.text.split("Objects")[1][:60]) == (case == "difficult ones alone")
+
+
+def test_the_costliest_picture_comes_first(tmp_path):
+    # costs: a false one of .5; two misses; a false one of .9 and a miss; none
+    box, other = (10, 10, 50, 50), (100, 20, 140, 60)
+    truths = [annotate(tmp_path, f"{name}.png", boxes) for name, boxes in zip("abcd", ([], [box, other], [box], [box]))]
+    detections = [found_of((*other, 0.5, 0)), NOTHING, found_of((*other, 0.9, 0)), found_of((*box, 0.9, 0))]
+    page = Page(report(truths, detections))
+    assert [image["alt"].split(".")[0] for image in page.of("img")] == ["b", "c", "a"]
+    assert "cost 2.00" in page.text and "cost 1.90" in page.text and "cost 0.50" in page.text
+    assert len(Page(report(truths, detections, most_pictures=1)).of("img")) == 1
+
+
+def test_boxes_lie_where_they_are_in_the_picture(two):
+    page = Page(report(*two))
+    overlay = [attributes for tag, attributes in page.tags if attributes.get("viewbox") == "0 0 160 120"]
+    assert len(overlay) == 2
+    boxes = {
+        attributes["class"]: [float(attributes[side]) for side in ("x", "y", "width", "height")]
+        for attributes in page.of("rect") if attributes.get("class") in ("hit", "missed", "background")
+    }  # fmt: skip
+    assert boxes == {"hit": [10, 10, 40, 40], "missed": [60, 60, 30, 50], "background": [100, 20, 40, 40]}
+
+
+def test_the_page_stays_small_however_large_the_pictures_are(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (1400, 2000, 3), np.uint8)
+    write_image(tmp_path / "n.png", noise)
+    truth = build_annotation(str(tmp_path / "n.png"), [Box((0, 0, 90, 90), 0)], "n", (1400, 2000))
+    text = report([truth] * 3, [NOTHING] * 3)
+    assert len(Page(text).of("img")) == 3 and len(text) < 3 * 400_000  # noise is the worst case for JPEG
+
+
+def test_the_page_is_written_whole_or_not_at_all(two, tmp_path):
+    truths, detections = two
+    path = tmp_path / "sub" / "r.html"
+    measures = measure(truths, detections, ("cat", "dog"))
+    write_report(path, SUBJECT, measures, truths, detections)
+    assert path.read_text().endswith("</html>\n")
+    path.write_text("before")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="b.png: expected a picture"):
+        write_report(path, SUBJECT, measures, truths, detections)
+    assert path.read_text() == "before" and [item.name for item in path.parent.iterdir()] == ["r.html"]
+
+
+PROBE = """
+<img id="probe" src="data:image/jpeg;base64,AAAA">
+<script>addEventListener("load", () => {
+  document.body.style.width = "WIDTHpx";  // windows cannot be as narrow as phones
+  const main = document.querySelector("main");
+  const broken = [...document.images].filter(image => !image.naturalWidth).map(image => image.id || image.alt);
+  const wide = main.scrollWidth > main.clientWidth;
+  const names = performance.getEntriesByType("resource").map(entry => entry.name);
+  const asked = names.filter(name => !name.startsWith("data:"));
+  const height = element => Math.round(element.getBoundingClientRect().height);
+  const charts = [...document.querySelectorAll("svg.chart")].map(height).filter(pixels => pixels > 100).length;
+  const photos = [...document.querySelectorAll(".photo")].map(photo => [...photo.children].map(height));
+  const seen = {broken, wide, asked, charts, photos, width: main.clientWidth, images: document.images.length};
+  document.documentElement.dataset.seen = JSON.stringify(seen);
+});</script></body>"""
+
+
+def seen_by_browser(page, folder, width):
+    """Open the page, with a script and a broken picture added, and return what the script saw."""
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert policy in page
+    probed = page.replace(policy, policy + "; script-src 'unsafe-inline'")
+    probed = probed.replace("</body>", PROBE.replace("WIDTH", str(width)))
+    (folder / "probed.html").write_text(probed)
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", f"--window-size={max(width, 500)},900", "--virtual-time-budget=5000",
+        "--dump-dom", (folder / "probed.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    page = Page(done.stdout)
+    return page, json.loads(page.of("html")[0]["data-seen"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome is installed")
+@pytest.mark.parametrize("width", [340, 1000])
+def test_a_browser_shows_all_of_the_page(width, tmp_path):
+    truths, detections, _ = CASES["80 classes, all there"](tmp_path)
+    names = [f"class <{index}>&" for index in range(80)]
+    page, seen = seen_by_browser(report(truths, detections, names), tmp_path, width)
+    assert seen["broken"] == ["probe"]  # the picture that is broken on purpose, and no other
+    assert seen["images"] == 2 and seen["charts"] == 5
+    assert seen["asked"] == []
+    assert not seen["wide"] and seen["width"] == width
+    ((photo, overlay),) = seen["photos"]
+    assert photo > 100 and abs(photo - overlay) <= 1
+    assert [attributes["id"] for attributes in page.of("section")] == SECTIONS

@@ -1,0 +1,473 @@
+"""Words on what numbers say: sentences on the log of a run, and on the results of an evaluation.
+
+Each rule is a small function that looks at one thing and returns a sentence with the numbers it rests on, or ``None``.
+Rules stand in :data:`RUN_RULES` and :data:`EVALUATION_RULES`, the most important first. They speak only of what is
+plain to see: their limits were set so that normal runs pass in silence.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from yolo3.measures import Measures, confusions, found_by_size
+
+FEW_OBJECTS = 10  # figures that rest on fewer say little
+ENOUGH_EPOCHS = 3  # before that a log says little
+_YOLOV3_PARTS = ("xy", "wh", "objectness", "no_object", "class")  # yolo3.losses.TERMS, which needs Keras
+
+# What each kind of error is, and what helps against it.
+REMEDIES = {
+    "missed": (
+        "an annotated object that no detection explains",
+        "More training pictures that show such objects, longer training; for small ones a larger --input-size. A lower "
+        "--score-threshold finds more of them, at the price of false detections.",
+    ),
+    "wrong_class": (
+        "an object found where one is, but named otherwise",
+        "Look at the confusions: annotate these classes more carefully and alike, add pictures of both, or merge them.",
+    ),
+    "badly_placed": (
+        "the right class, but too little overlap with the object",
+        "Check that boxes are drawn tightly and alike; a larger --input-size; anchors of your own (`yolo3 anchors`).",
+    ),
+    "duplicate": (
+        "a second detection of an object that another has found",
+        "A lower --iou-threshold suppresses more of them; check the data for objects annotated twice.",
+    ),
+    "background": (
+        "a detection where nothing is annotated",
+        "Look whether an annotation is missing there. Else add pictures without objects that show what is mistaken, or "
+        "use a higher --score-threshold.",
+    ),
+}
+
+# ------------------------------------------------------------------------------------------------ a run
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """The log of a run: name of a column to float64 [epochs], NaN where it is empty. ``objects``: class to number."""
+
+    columns: Mapping[str, np.ndarray]
+    objects: Mapping[str, int]
+
+    def known(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (epochs, values) of a column where it has a value."""
+        values = self.columns.get(name, np.zeros(0))
+        there = np.isfinite(values)
+        return self.columns["epoch"][: len(values)][there], values[there]
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """Return the first and the last value of a column; NaN without any."""
+        _, values = self.known(name)
+        return (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch."""
+        return int(self.columns["epoch"][-1])
+
+
+def run_advice(
+    rows: Sequence[Mapping[str, Any]], objects: Mapping[str, int] | None = None, yolov3_parts: bool = True
+) -> list[str]:
+    """Return sentences on a run, the most important first; at least one for a log that is not empty.
+
+    ``rows``: the log, one mapping an epoch (``RunFolder.rows``, or ``csv.DictReader`` of log.csv); columns that are
+    absent or empty are no hindrance. ``objects``: how many objects of each class there are to train on, if known.
+    ``yolov3_parts``: whether the parts of the loss are those of :mod:`yolo3.losses`; other losses share names with them
+    but not their sizes, and their parts are passed over.
+    """
+    if not rows:
+        return []
+    passed_over = () if yolov3_parts else _YOLOV3_PARTS
+    names = dict.fromkeys(name for row in rows for name in row if name.removeprefix("val_") not in passed_over)
+    columns = {name: np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
+    columns.setdefault("epoch", np.arange(1.0, len(rows) + 1))
+    log = Log(columns, objects or {})
+    said = [sentence for rule in RUN_RULES if (sentence := rule(log))]
+    return said or [_nothing_stands_out(log)]
+
+
+def _number(value) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def loss_stands(log: Log) -> str | None:
+    """The training loss falls by less than a twentieth, and nothing is found either."""
+    first, last = log.ends("loss")
+    _, rates = log.known("learning_rate")
+    _, found = log.known("AP50")
+    if len(log.columns["epoch"]) < ENOUGH_EPOCHS or not last > 0.95 * first or found.max(initial=0) > 0.1:
+        return None
+    rate = f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
+    other = "a higher one" if len(rates) and rates.max() < 1e-5 else "a tenth of it"
+    return (
+        f"The training loss does not fall: {first:.1f} in the first epoch, {last:.1f} in epoch {log.epoch}{rate}. Try "
+        f"{other} (--learning-rate), and look at the sheet of `--check-only`: it shows what the network is taught."
+    )
+
+
+def loss_jumps(log: Log) -> str | None:
+    """In some epoch the training loss is more than twice what it was in an epoch before."""
+    epochs, values = log.known("loss")
+    if len(values) < 2:
+        return None
+    before = np.minimum.accumulate(values)[:-1]
+    worst = int((values[1:] / before).argmax())
+    if not values[worst + 1] > 2 * before[worst]:
+        return None
+    _, rates = log.known("learning_rate")
+    rate = f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
+    return (
+        f"The training loss jumps: it had been {before[worst]:.1f} and was {values[worst + 1]:.1f} in epoch "
+        f"{int(epochs[worst + 1])}{rate}. Try a tenth of that --learning-rate, or --clip-norm 10."
+    )
+
+
+def boxes_do_not_fit(log: Log) -> str | None:
+    """The objectness part of the validation loss fell, but the wh part is a quarter of it or more.
+
+    A twentieth is normal; with anchors of a tenth of the objects' size it was four tenths.
+    """
+    first, objectness = log.ends("val_objectness")
+    _, sizes = log.ends("val_wh")
+    if len(log.known("val_wh")[1]) < ENOUGH_EPOCHS or loss_jumps(log):
+        return None
+    if not objectness < 0.6 * first or not sizes > 0.25 * objectness:
+        return None
+    return (
+        f"The sizes of the objects are hard to learn: the wh part of the validation loss is {sizes:.1f}, the "
+        f"objectness part {objectness:.1f}. The anchors may not fit: `yolo3 anchors --data DATA` says so and makes "
+        "better ones."
+    )
+
+
+def ap_stands_at_zero(log: Log) -> str | None:
+    """After ten epochs the loss has halved, and still nothing is found in the validation pictures."""
+    first, last = log.ends("loss")
+    epochs, found = log.known("AP50")
+    if len(epochs) < 3 or epochs[-1] < 10 or found.max() > 0.01 or not last < 0.5 * first or boxes_do_not_fit(log):
+        return None
+    return (
+        f"AP50 is {found[-1]:.3f} after {log.epoch} epochs although the training loss fell from {first:.1f} to "
+        f"{last:.1f}. Are the validation pictures of the same kind and annotated alike, with the same class names in "
+        "the same order? predictions.png shows both."
+    )
+
+
+def class_part_stands(log: Log) -> str | None:
+    """From a fifth of the run on objects are found better and better, but the class part of the loss stands.
+
+    Looked at on validation pictures, where no mosaic changes the number of objects. With labels mixed up at random the
+    class part rose by one hundredth while the objectness fell to a third; it fell by a sixth with the right ones.
+    """
+    epochs, classes = log.known("val_class")
+    _, objectness = log.known("val_objectness")
+    start = len(classes) // 5
+    if len(classes) < 8 or len(classes) != len(objectness) or boxes_do_not_fit(log):
+        return None
+    if objectness[-1] > 0.75 * objectness[start] or classes[-1] < 0.95 * classes[start]:
+        return None
+    if classes[-1] < 0.3 * objectness[-1]:
+        return None  # small already, as with one class or with weights that knew them
+    return (
+        f"Objects are found but not told apart: since epoch {int(epochs[start])} the objectness part of the validation "
+        f"loss fell from {objectness[start]:.1f} to {objectness[-1]:.1f}, while the class part went from "
+        f"{classes[start]:.1f} to {classes[-1]:.1f}. Are the class names in the right order, and are labels mixed up?"
+    )
+
+
+def overfits(log: Log) -> str | None:
+    """The validation loss does not follow the training loss, and AP gains nothing any more."""
+    epochs, validation = log.known("val_loss")
+    if len(validation) < 5:
+        return None
+    least = int(validation.argmin())
+    since = min(least, len(validation) // 2)
+    if not (_rises(log, epochs, validation, least) or _lags(log, validation)):
+        return None
+    if _at(log, "AP", epochs[-1]) - _at(log, "AP", epochs[since]) > 0.01:
+        return None
+    first, last = log.ends("loss")
+    return (
+        f"The network learns the training pictures by heart: their loss fell from {first:.1f} to {last:.1f}, while "
+        f"that of the validation pictures began with {validation[0]:.1f}, was {validation[least]:.1f} in epoch "
+        f"{int(epochs[least])} and is {validation[-1]:.1f} now. More pictures or more variation help; best.h5 holds "
+        "the best epoch."
+    )
+
+
+def _rises(log: Log, epochs, validation, least: int) -> bool:
+    """Whether the validation loss is a tenth above its least value, and the training loss fell by a tenth since."""
+    fell = _at(log, "loss", epochs[-1]) < 0.9 * _at(log, "loss", epochs[least])
+    return len(validation) - least > 3 and validation[-1] > 1.1 * validation[least] and fell
+
+
+def _lags(log: Log, validation) -> bool:
+    """Whether the part of the training loss that is left is less than a quarter of that of the validation loss.
+
+    In normal runs it is two thirds, with twelve pictures and no variation it was a thirtieth.
+    """
+    first, last = log.ends("loss")
+    return validation[-1] / validation[0] > 4 * last / first
+
+
+def best_is_past(log: Log) -> str | None:
+    """AP has fallen by three hundredths or more since its best epoch, for another reason than :func:`overfits`."""
+    epochs, values = log.known("AP50")
+    if not len(values) or overfits(log) or values[-1] > values.max() - 0.03:
+        return None
+    best = int(values.argmax())
+    return (
+        f"AP50 was best in epoch {int(epochs[best])} ({values[best]:.3f}) and is {values[-1]:.3f} now: use best.h5. If "
+        "it jumps from epoch to epoch, the learning rate is high or the validation pictures are few."
+    )
+
+
+def class_is_weak(log: Log) -> str | None:
+    """The AP50 of one class is less than half of the median of the others, and a quarter of a point below it.
+
+    Not before the others are learnt: which class comes first says nothing.
+    """
+    last = {name.removeprefix("AP50_"): log.ends(name)[1] for name in log.columns if name.startswith("AP50_")}
+    known = {name: value for name, value in last.items() if not math.isnan(value)}
+    if len(known) < 2 or len(log.known("AP50")[0]) < 5:
+        return None
+    weakest = min(known, key=lambda name: known[name])
+    others = float(np.median([value for name, value in known.items() if name != weakest]))
+    if others < 0.4 or not _much_lower(known[weakest], others):
+        return None
+    low = f"'{weakest}' has an AP50 of {known[weakest]:.3f}, the other classes {others:.3f}"
+    return low + _on_objects(weakest, log.objects)
+
+
+def _much_lower(value: float, others: float) -> bool:
+    return value < 0.5 * others and value < others - 0.25
+
+
+def _on_objects(name: str, objects: Mapping[str, int]) -> str:
+    if name not in objects or len(objects) < 2:
+        return ": annotate more objects of it, and look whether they are annotated alike."
+    others = float(np.median([count for other, count in objects.items() if other != name]))
+    counts = f"{objects[name]} objects to train on, the others {others:.0f} (median)"
+    if objects[name] < 0.5 * others:
+        return f". It has {counts}: annotate more of it."
+    return f". It does not lack examples ({counts}): look whether it is annotated everywhere and alike."
+
+
+def class_is_not_validated(log: Log) -> str | None:
+    """A class has no AP in any epoch, others do: there is no object of it in the validation pictures."""
+    names = [name for name in log.columns if name.startswith("AP50_")]
+    empty = [name.removeprefix("AP50_") for name in names if not len(log.known(name)[0])]
+    if not empty or not len(log.known("AP50")[0]):
+        return None
+    shown = ", ".join(f"'{name}'" for name in empty[:5]) + (", ..." if len(empty) > 5 else "")
+    counts = f"{len(empty)} of {len(names)} classes ({shown})"
+    return f"There is no object of {counts} in the validation pictures: AP says nothing of them."
+
+
+def waits_for_data(log: Log) -> str | None:
+    """More than a third of the time went into waiting for pictures, since the first epoch, which opens files."""
+    _, shares = log.known("data_wait")
+    share = float(np.median(shares[1:])) if len(shares) > 1 else math.nan
+    if not share > 1 / 3:
+        return None
+    return f"Training waits for pictures {share:.0%} of the time: more --workers, or --cache memory, make it faster."
+
+
+def still_climbing(log: Log) -> str | None:
+    """In the last quarter of the evaluations AP rose by two hundredths or more, and the last is about the best."""
+    epochs, values = log.known("AP")
+    if len(values) < 8 or values[-1] < values.max() - 0.005:
+        return None
+    before = -1 - len(values) // 4
+    gain = values[-1] - values[before]
+    if gain < 0.02:
+        return None
+    return (
+        f"AP still rises: {values[before]:.3f} in epoch {int(epochs[before])}, {values[-1]:.3f} in epoch "
+        f"{int(epochs[-1])}. More --epochs will give more."
+    )
+
+
+RUN_RULES: tuple[Callable[[Log], str | None], ...] = (
+    loss_stands,
+    loss_jumps,
+    boxes_do_not_fit,
+    ap_stands_at_zero,
+    class_part_stands,
+    overfits,
+    best_is_past,
+    class_is_weak,
+    class_is_not_validated,
+    still_climbing,
+    waits_for_data,
+)
+
+
+def _at(log: Log, name: str, epoch: float) -> float:
+    """Return the value of a column in an epoch; NaN where it has none."""
+    epochs, values = log.known(name)
+    place = np.flatnonzero(epochs == epoch)
+    return float(values[place[0]]) if len(place) else math.nan
+
+
+def _nothing_stands_out(log: Log) -> str:
+    first, last = log.ends("loss")
+    epochs, values = log.known("AP50")
+    if len(log.columns["epoch"]) < ENOUGH_EPOCHS:
+        return f"Too early to say how the run goes: the training loss is {last:.1f} in epoch {log.epoch}."
+    reached = f", AP50 reached {values.max():.3f} in epoch {int(epochs[values.argmax()])}" if len(values) else ""
+    return f"Nothing stands out: the training loss fell from {first:.1f} to {last:.1f}{reached}."
+
+
+# ----------------------------------------------------------------------------------------- an evaluation
+
+
+def evaluation_advice(measures: Measures) -> list[str]:
+    """Return sentences on the results of an evaluation, the most important first; at least one."""
+    said = [sentence for rule in EVALUATION_RULES if (sentence := rule(measures))]
+    return said or [f"Nothing stands out: AP50 is {measures.coco['AP50']:.3f}, AP {measures.coco['AP']:.3f}."]
+
+
+def no_truths(measures: Measures) -> str | None:
+    """There is nothing to be found."""
+    if len(measures.found):
+        return None
+    return f"The pictures hold no annotated objects: {int(measures.num_false.sum())} detections are counted as false."
+
+
+def nothing_found(measures: Measures) -> str | None:
+    """No detection scores enough."""
+    if measures.num_hits.sum() + measures.num_false.sum():
+        return None
+    best = f"the best score is {measures.scores.max():.3f}" if len(measures.scores) else "there is no detection at all"
+    return (
+        f"Nothing was detected with a score of {measures.score_threshold:g} or more; {best}. Is it the right network "
+        "for these pictures, and was it trained long enough?"
+    )
+
+
+def threshold_is_off(measures: Measures) -> str | None:
+    """Another score threshold would give an F1 that is three hundredths better; twenty objects at least."""
+    score, precision, recall, best = measures.best
+    now = measures.fixed.overall_f1
+    if len(measures.found) < 2 * FEW_OBJECTS or not best > now + 0.03:
+        return None
+    score = math.floor(100 * score) / 100  # rounded up, it would lose the detection that it stands for
+    return (
+        f"At a score of {measures.score_threshold:g} F1 is {now:.3f}; at {score:.2f} it would be {best:.3f} (precision "
+        f"{precision:.3f}, recall {recall:.3f}): use --score-threshold {score:.2f} in `yolo3 detect`."
+    )
+
+
+def main_error(measures: Measures) -> str | None:
+    """The most frequent kind of error, where there are ten errors or more."""
+    counts = {kind: measures.kinds.counts[kind] for kind in REMEDIES}
+    total, kind = sum(counts.values()), max(counts, key=lambda kind: counts[kind])
+    if total < 10:
+        return None
+    meaning, remedy = REMEDIES[kind]
+    return f"{counts[kind]} of {total} errors are of the kind '{name_of(kind)}': {meaning}. {remedy}"
+
+
+def name_of(kind: str) -> str:
+    """Return a kind of error in words: "wrong class"."""
+    return kind.replace("_", " ")
+
+
+def sure_of_nothing(measures: Measures) -> str | None:
+    """A fiftieth of the objects, and five at least, is the number of detections of .8 or more on background."""
+    sure = np.array([int((scores >= 0.8).sum()) for scores in measures.background_scores])
+    total = int(sure.sum())
+    if total < max(5, 0.02 * len(measures.found)):
+        return None
+    most = np.sort(sure)[::-1][:3]
+    return (
+        f"{total} detections have a score of 0.8 or more where nothing is annotated, {int(most.sum())} of them in "
+        f"{np.count_nonzero(most)} of the pictures. A network that is so sure is often right: look whether annotations "
+        "are missing there, because they cost AP and are learnt as background."
+    )
+
+
+def one_class_for_another(measures: Measures) -> str | None:
+    """A tenth of the objects of a class, and five at least, are taken for one other class."""
+    for true_id, said_id, count in confusions(measures)[:1]:
+        truths = int(measures.fixed.num_truths[true_id])
+        if count >= 5 and count >= 0.1 * truths:
+            true, said = measures.class_names[true_id], measures.class_names[said_id]
+            return f"{count} of {truths} '{true}' are taken for '{said}': are these two annotated alike everywhere?"
+    return None
+
+
+def weak_class(measures: Measures) -> str | None:
+    """The AP50 of one class is less than half of the median of the others, and a quarter of a point below it.
+
+    Of classes with ten objects or more.
+    """
+    known = {name: part for name, part in measures.coco["per_class"].items() if part["num_truths"] >= FEW_OBJECTS}
+    if len(known) < 2:
+        return None
+    name = min(known, key=lambda name: known[name]["AP50"])
+    others = float(np.median([part["AP50"] for other, part in known.items() if other != name]))
+    if not _much_lower(known[name]["AP50"], others):
+        return None
+    return (
+        f"'{name}' has an AP50 of {known[name]['AP50']:.3f} on {known[name]['num_truths']} objects, the other classes "
+        f"{others:.3f}: it needs more training pictures, or annotations that are more alike."
+    )
+
+
+def small_ones_are_missed(measures: Measures) -> str | None:
+    """The share that is found of small objects is a fifth of a point below that of the larger; ten of each or more."""
+    groups = found_by_size(measures)
+    found, small = groups["small"]
+    others_found, others = (groups["medium"][part] + groups["large"][part] for part in (0, 1))
+    if min(small, others) < FEW_OBJECTS or found / small > others_found / others - 0.2:
+        return None
+    return (
+        f"Small objects (below 32 x 32 pixels) are missed: {found} of {small} are found, of larger ones {others_found} "
+        f"of {others}. A larger --input-size shows them larger to the network."
+    )
+
+
+def boxes_are_loose(measures: Measures) -> str | None:
+    """AP at an IoU of .75 is less than four tenths of that at .5."""
+    loose, tight = measures.coco["AP50"], measures.coco["AP75"]
+    if not loose > 0.3 or tight > 0.4 * loose:
+        return None
+    return (
+        f"Objects are found, but boxes lie loosely on them: AP50 is {loose:.3f}, AP75 {tight:.3f}. Longer training, a "
+        "larger --input-size and boxes drawn tightly help."
+    )
+
+
+def few_truths(measures: Measures) -> str | None:
+    """Classes with fewer objects than figures should rest on."""
+    counts = measures.fixed.num_truths
+    few = [f"'{name}' ({count})" for name, count in zip(measures.class_names, counts) if 0 < count < FEW_OBJECTS]
+    if not few:
+        return None
+    shown = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
+    return f"Figures that rest on fewer than ten objects say little: {shown}."
+
+
+EVALUATION_RULES: tuple[Callable[[Measures], str | None], ...] = (
+    no_truths,
+    nothing_found,
+    threshold_is_off,
+    main_error,
+    sure_of_nothing,
+    one_class_for_another,
+    weak_class,
+    small_ones_are_missed,
+    boxes_are_loose,
+    few_truths,
+)
