@@ -30,7 +30,7 @@ from yolo3.training import NotFiniteError, fit_length, train, write_targets_shee
 PLAIN = AugmentSettings(mosaic=0.0)
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
-    "state.npz", "findings.txt",
+    "state.npz", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
 }  # fmt: skip
 
 

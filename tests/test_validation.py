@@ -66,7 +66,7 @@ def validate(trainer, annotations, batch_size=4, **settings):
     config = TrainConfig(anchors="none", input_size=SHAPE, batch_size=batch_size, precision="float32", **settings)
     before, trainer.config = trainer.config, config
     try:
-        return Validator(trainer, annotations, NAMES).run()
+        return Validator(trainer, annotations, NAMES).run()[:2]
     finally:
         trainer.config = before
 

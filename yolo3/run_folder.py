@@ -21,6 +21,7 @@ from yolo3.datasets.annotation import replace_file, write_class_names
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
 CFG = "network.cfg"  # where the network is that of a cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
+PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
 STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
 
 

@@ -14,18 +14,22 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3 import run_folder
+from yolo3.advice import ENOUGH_EPOCHS, run_advice
 from yolo3.augment import Augmentation
 from yolo3.config import PATHS, TrainConfig
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.network import load_weights
 from yolo3.draw import draw_training_curves, write_image
 from yolo3.legacy import load_weights_by_name
+from yolo3.measures import Measures
+from yolo3.metrics import Detections
 from yolo3.pipeline import open_pictures, run_batches, spare_memory, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
+from yolo3.run_pictures import objects_by_class, write_pictures, write_run_report
 from yolo3.saving import is_keras_file, save_model
 from yolo3.schedules import default_burn_in, learning_rate, squeezed
-from yolo3.sheets import draw_examples, draw_predictions, draw_targets
+from yolo3.sheets import draw_examples, draw_targets
 from yolo3.trainer import Trainer
 from yolo3.validation import Validator, loss_row
 from yolo3.yolov3 import YoloV3
@@ -40,11 +44,14 @@ class NotFiniteError(ValueError):
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended: its folder, the log's last row with an evaluation, and the best AP50 (NaN without one)."""
+    """How a run ended: its folder, the log's last row with an evaluation, the best AP50 (NaN without one), and what
+    the log says in words.
+    """
 
     folder: RunFolder
     last_row: dict
     best_ap50: float
+    advice: tuple[str, ...] = ()
 
 
 def train(
@@ -116,6 +123,7 @@ class _Run:
         self.trainer = Trainer(config, prepared.family, self.total_steps)
         self.validator = Validator(self.trainer, prepared.val, prepared.class_names) if prepared.val else None
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=self.trainer.network)
+        self._said: set[str] = set()
         self._seconds_saving = 0.0
         self._last_saved = -math.inf
 
@@ -142,7 +150,8 @@ class _Run:
                 break
         self.callbacks.on_train_end()
         evaluated = [row for row in self.folder.rows if "AP50" in row]
-        return Result(self.folder, (evaluated or self.folder.rows or [{}])[-1], self.best_ap50)
+        last_row = (evaluated or self.folder.rows or [{}])[-1]
+        return Result(self.folder, last_row, self.best_ap50, tuple(self._advice()))
 
     def _begin(self) -> int:
         prepared = self.prepared
@@ -276,23 +285,38 @@ class _Run:
         last = epoch + 1 == self.config.epochs
         every = self.config.evaluate_every or max(self.config.epochs // _EVALUATIONS, 1)
         evaluates = last or (epoch + 1) % every == 0
-        detections = None
+        found: tuple[list[Detections], Measures] | None = None
         if evaluates:
             self.trainer.update_plain()
             if self.validator:
                 started = time.perf_counter()
-                values, detections = self.validator.run()
+                values, detections, measures = self.validator.run()
+                found = (detections, measures)
                 row |= values | {"validation_seconds": time.perf_counter() - started}
         self.folder.log(row)
         self._tell(row)
         if evaluates:
             self._save_weights(row)
             draw_training_curves(self.folder.file(run_folder.LOG), self.folder.file(run_folder.CURVES))
-        if detections is not None:
-            sheet = draw_predictions(self.prepared.val, detections, self.prepared.class_names)
-            write_image(self.folder.file(run_folder.PREDICTIONS), sheet)
+        if found:
+            self._show_evaluation(*found, epoch, last)
         self._save_state(epoch + 1, always=last)
         self.callbacks.on_epoch_end(epoch, {name: value for name, value in row.items() if name != "epoch"})
+
+    def _show_evaluation(self, detections, measures, epoch: int, last: bool) -> None:
+        """Draw what an evaluation found, and say what the log says where it says something new."""
+        write_pictures(self.folder, self.prepared, measures, detections, self.callbacks.callbacks, epoch + 1)
+        if last:
+            write_run_report(self.folder, self.config, self.prepared, measures, detections, self.trainer.precision)
+            return  # the last words are all of them
+        first = self._advice()[0]
+        if len(self.folder.rows) >= ENOUGH_EPOCHS and first not in self._said and "Nothing stands out" not in first:
+            self.say(f"  {first}")
+        self._said.add(first)
+
+    def _advice(self) -> list[str]:
+        is_yolov3 = isinstance(self.prepared.family, YoloV3)
+        return run_advice(self.folder.rows, objects_by_class(self.prepared), is_yolov3)
 
     def _finish_early(self, epoch: int, row: dict) -> None:
         """Write what an epoch without evaluation leaves for later ones to write."""

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.images import boxes_to_image
-from yolo3.metrics import Detections, coco_results
+from yolo3.measures import Measures, measure
+from yolo3.metrics import Detections
 from yolo3.nms import non_max_suppression
 from yolo3.pipeline import picture_shape, plain_batches
 from yolo3.trainer import Trainer
@@ -35,8 +36,8 @@ class Validator:
         boxes, scores = trainer.family.decode(outputs, self._input_shape)
         return terms, non_max_suppression(boxes, scores, SCORE_THRESHOLD, IOU_THRESHOLD, _MAX_BOXES)
 
-    def run(self) -> tuple[dict, list[Detections]]:
-        """Return (row, detections): validation terms of the loss, AP50 and AP for the log, and what was found."""
+    def run(self) -> tuple[dict, list[Detections], Measures]:
+        """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures."""
         sums: dict[str, float] = {}
         detections: list[Detections] = []
         for images, boxes, indices in self._batches:
@@ -46,10 +47,11 @@ class Validator:
             detections += self._to_pictures(indices.numpy(), *(part.numpy() for part in found))
         means = {name: value / len(self.annotations) for name, value in sums.items()}
         row = loss_row(means, self.trainer.family.terms, "val_")
-        results = coco_results(self.annotations, detections, self.class_names)
+        measures = measure(self.annotations, detections, self.class_names)
+        results = measures.coco
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
-        return row, detections
+        return row, detections, measures
 
     def _to_pictures(self, indices, boxes, scores, class_ids, counts):
         for place, index in enumerate(indices):

@@ -305,6 +305,8 @@ def _farewell(config: TrainConfig, prepared, result) -> str:
     lines += [f"Curves       {path(run_folder.CURVES)}, numbers in {path(run_folder.LOG)}"]
     if prepared.val:
         lines += [f"Predictions  {path(run_folder.PREDICTIONS)}"]
+        lines += [f"Report       {path(run_folder.REPORT)}"] if path(run_folder.REPORT).exists() else []
+    lines += ["", *result.advice] if result.advice else []
     lines += ["", "Next:", f"  yolo3 detect --weights {best} PICTURES_OR_FOLDERS"]
     if prepared.val_source:
         path, list_name = prepared.val_source

@@ -1,0 +1,80 @@
+"""What a run shows of an evaluation: pictures and a page in its folder, the same pictures in TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from yolo3 import run_folder
+from yolo3.config import TrainConfig
+from yolo3.draw import draw_confusion, draw_precision_recall, write_image
+from yolo3.images import read_image
+from yolo3.measures import Measures
+from yolo3.metrics import Detections
+from yolo3.preparation import Prepared
+from yolo3.report import Subject, write_report
+from yolo3.run_folder import RunFolder
+from yolo3.sheets import draw_predictions
+
+_PICTURES = (run_folder.PREDICTIONS, run_folder.PRECISION_RECALL, run_folder.CONFUSION)
+
+
+def write_pictures(
+    folder: RunFolder, prepared: Prepared, measures: Measures, detections: Sequence[Detections],
+    callbacks: Iterable[keras.callbacks.Callback], epoch: int,
+) -> None:  # fmt: skip
+    """Draw predictions, precision-recall curves and the confusion matrix of an evaluation, each replacing the last one.
+
+    Where one of the callbacks is TensorBoard's, it gets them too.
+    """
+    names = prepared.class_names
+    write_image(folder.file(run_folder.PREDICTIONS), draw_predictions(prepared.val, list(detections), names))
+    curves = dict(zip(names, measures.fixed.curves, strict=True))
+    draw_precision_recall(curves, folder.file(run_folder.PRECISION_RECALL))
+    draw_confusion(measures.confusion, names, folder.file(run_folder.CONFUSION))
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            _show([folder.file(name) for name in _PICTURES], Path(callback.log_dir) / "pictures", epoch)
+
+
+def _show(paths: Sequence[Path], log_folder: Path, epoch: int) -> None:
+    writer = tf.summary.create_file_writer(str(log_folder))
+    with writer.as_default():
+        for path in paths:
+            tf.summary.image(path.stem, read_image(path)[None], epoch)
+    writer.close()
+
+
+def write_run_report(
+    folder: RunFolder, config: TrainConfig, prepared: Prepared, measures: Measures, detections: Sequence[Detections],
+    precision: str,
+) -> None:  # fmt: skip
+    """Write the page of the run's last evaluation."""
+    boxes = sum(len(annotation.boxes) for annotation in prepared.train)
+    height, width = config.input_size
+    facts = {
+        "Network": prepared.family.name,
+        "Classes": f"{len(prepared.class_names)}: {', '.join(prepared.class_names[:8])}",
+        "Trained on": f"{len(prepared.train)} pictures with {boxes} boxes, {config.epochs} epochs",
+    }
+    settings = {
+        "Network input": f"{width} x {height} pixels (width x height)",
+        "Resize": config.resize,
+        "Optimizer": f"{config.optimizer}, rate {config.learning_rate:g}, {config.schedule}",
+        "Batch": f"{config.batch_size} x {config.accumulate}",
+        "Precision": precision,
+        "Seed": str(config.seed),
+    }
+    subject = Subject(f"Training run {folder.path.name}", facts, settings)
+    write_report(folder.file(run_folder.REPORT), subject, measures, prepared.val, detections)
+
+
+def objects_by_class(prepared: Prepared) -> dict[str, int]:
+    """Return how many boxes of each class there are to train on."""
+    ids = np.concatenate([annotation.class_ids for annotation in prepared.train] or [np.zeros(0, int)]).astype(int)
+    counts = np.bincount(ids, minlength=len(prepared.class_names))
+    return dict(zip(prepared.class_names, counts.tolist(), strict=True))
