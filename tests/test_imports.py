@@ -12,14 +12,18 @@ ROOT = Path(__file__).parents[1]
 # Level by level; a module may import those of the levels before its own. Packages without code are left out.
 LEVELS = [
     "boxes images scales schedules darknet.cfg",
-    "datasets.annotation metrics draw config darknet.layers",
-    "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights",
-    "datasets.formats datasets.shapes utils run_folder sheets",
-    "backbones fused head targets nms darknet.local",
-    "networks losses postprocess pipeline datasets.checks",
-    "saving preparation darknet.network",
-    "trainer detector legacy yolov1 darknet.from_keras",
-    "validation evaluation export darknet.conversion",
+    "datasets.annotation metrics draw videos config darknet.layers",
+    "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
+    "tiles sources",
+    "datasets.formats datasets.shapes utils run_folder sheets detection_files measures charts",
+    "advice backbones fused head targets nms focal darknet.local",
+    "report networks losses postprocess pipeline datasets.checks family",
+    "darknet.network darknet.recipe optimizers rpn",
+    "yolov3 yolov1 retinanet darknet.from_keras",
+    "families",
+    "saving preparation",
+    "trainer detector legacy",
+    "validation evaluation yolo export darknet.conversion run_pictures",
     "training",
     "cli",
     "cli.train cli.convert_darknet cli.detect cli.evaluate cli.anchors cli.export",
@@ -29,8 +33,9 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.
 
 WITHOUT_TENSORFLOW = (
     "boxes images scales schedules anchors metrics draw config run_folder saving utils cli "
+    "videos sources tiles detection_files "
     "datasets.annotation datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt datasets.formats "
-    "datasets.shapes darknet.cfg darknet.layers darknet.weights"
+    "datasets.shapes darknet.cfg darknet.layers darknet.weights measures charts advice report"
 ).split()
 
 

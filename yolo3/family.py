@@ -61,3 +61,13 @@ class Family(Protocol):
 
     def metadata(self) -> dict:
         """Return what a saved file has to say so that this object can be made again, as JSON can hold it."""
+
+
+def expect_outputs(shapes: list[tuple], endings: list[tuple[int, ...]]) -> None:
+    """Raise ``ValueError`` unless there is an output for each of ``endings``, and its shape ends so."""
+    if len(shapes) != len(endings):
+        raise ValueError(f"expected a network with {len(endings)} outputs, got {len(shapes)}")
+    for number, (shape, ending) in enumerate(zip(shapes, endings, strict=True)):
+        if tuple(shape[-len(ending) :]) != ending:
+            expected = ", ".join(map(str, ending))
+            raise ValueError(f"output {number}: expected a shape [..., {expected}], got {list(shape)}")
