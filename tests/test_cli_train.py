@@ -12,6 +12,7 @@ import pytest
 
 from yolo3.cli.train import build_parser, config_from, main
 from yolo3.config import AugmentSettings, TrainConfig
+from yolo3.loss_options import LossOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
@@ -20,7 +21,8 @@ FULL = str(ROOT / "model_data" / "yolo_anchors.txt")
 ACTIONS = {"help", "resume", "check_only", "cfg", "recipe"}
 OF_A_RECIPE = {"cfg", "rate_steps", "max_batches", "burn_in_power"}  # a cfg says them
 VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
-VALUES |= {"saturation": "2", "exposure": "2"}
+VALUES |= {"saturation": "2", "exposure": "2", "model_options": "grid_size=9"}
+RECORDS = {"augment": AugmentSettings, "loss": LossOptions}  # settings within the settings
 
 
 def options():
@@ -41,9 +43,15 @@ def words_of(action: argparse.Action, default) -> list[str]:
     return [flag, "7"] if action.type is int or action.type.__name__ in ("count", "from_zero") else [flag, "0.0625"]
 
 
+def flat(settings: dict) -> dict:
+    """Settings with those of the records within them on one level."""
+    records = [settings.pop(name) for name in RECORDS]
+    return {name: value for part in (settings, *records) for name, value in part.items()}
+
+
 def default_of(name):
-    fields = {field.name: field for field in (*dataclasses.fields(TrainConfig), *dataclasses.fields(AugmentSettings))}
-    return fields[name].default
+    kinds = (TrainConfig, *RECORDS.values())
+    return next(field.default for kind in kinds for field in dataclasses.fields(kind) if field.name == name)
 
 
 @pytest.mark.parametrize("action", options(), ids=lambda action: action.dest)
@@ -54,13 +62,13 @@ def test_every_option_changes_its_setting_and_no_other(action):
     plain, changed = (dataclasses.asdict(config_from(settings)) for settings in (base, base | parsed))
     if action.dest == "data":
         plain["data"] = None  # without it the embedded set is used, with settings of its own
-    before, after = ({**values.pop("augment"), **values} for values in (plain, changed))
+    before, after = map(flat, (plain, changed))
     assert [name for name in before if before[name] != after[name]] == [action.dest]
 
 
 def test_every_setting_has_an_option():
-    settings = {field.name for kind in (TrainConfig, AugmentSettings) for field in dataclasses.fields(kind)}
-    assert settings - {"augment"} - OF_A_RECIPE == {action.dest for action in options()}
+    settings = {field.name for kind in (TrainConfig, *RECORDS.values()) for field in dataclasses.fields(kind)}
+    assert settings - set(RECORDS) - OF_A_RECIPE == {action.dest for action in options()}
 
 
 def test_options_that_are_not_given_leave_the_defaults():

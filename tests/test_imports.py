@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Level by level; a module may import those of the levels before its own. Packages without code are left out.
 LEVELS = [
-    "boxes images scales schedules darknet.cfg",
+    "boxes images scales schedules loss_options darknet.cfg",
     "datasets.annotation metrics draw videos config darknet.layers",
     "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
     "tiles sources",
@@ -84,7 +84,7 @@ def test_geometry_codec_targets_loss_and_selection_stay_apart():
     assert imports_of(MODULES["head"]) == set()
     assert imports_of(MODULES["nms"]) == {"boxes"}
     assert imports_of(MODULES["targets"]) == {"boxes", "scales"}
-    assert imports_of(MODULES["losses"]) == {"boxes", "head", "scales"}
+    assert imports_of(MODULES["losses"]) == {"boxes", "head", "scales", "focal", "loss_options"}
 
 
 def test_what_needs_no_tensorflow_starts_without_it():

@@ -162,7 +162,7 @@ def test_metadata_without_names_or_anchors_is_refused():
     "old, new, message",
     [
         ("scale_x_y=1.2", "new_coords=1", "fine.cfg:16: new_coords=1 means boxes in another way"),
-        ("[yolo]", "[dropout]", r"fine.cfg: expected a network with \[yolo\]"),
+        ("[yolo]", "[dropout]", r"fine.cfg: expected \[yolo\] or \[detection\]"),
     ],
 )
 def test_heads_that_cannot_be_trained_are_refused(old, new, message):

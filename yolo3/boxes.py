@@ -138,6 +138,12 @@ def diou(a_xyxy, b_xyxy):
     return iou(a_xyxy, b_xyxy) - centre_distance(a_xyxy, b_xyxy)
 
 
+def _slant(boxes_cxcywh):
+    """Return atan(w / h) [...]; that of 1 for boxes without any size, whose own has no derivative."""
+    xp = _module(boxes_cxcywh)
+    return xp.arctan2(xp.maximum(boxes_cxcywh[..., 2], _TINY), xp.maximum(boxes_cxcywh[..., 3], _TINY))
+
+
 def ciou(a_xyxy, b_xyxy):
     """Return complete IoU [...] (Zheng et al. 2020): DIoU - alpha * v, v the squared difference of the aspects.
 
@@ -145,7 +151,7 @@ def ciou(a_xyxy, b_xyxy):
     """
     xp = _module(a_xyxy)
     a, b = xyxy_to_cxcywh(a_xyxy), xyxy_to_cxcywh(b_xyxy)
-    turn = xp.arctan2(b[..., 2], b[..., 3]) - xp.arctan2(a[..., 2], a[..., 3])
+    turn = _slant(b) - _slant(a)
     v = (4 / np.pi**2) * turn * turn
     alpha = v / xp.maximum(1 - iou(a_xyxy, b_xyxy) + v, _TINY)
     return diou(a_xyxy, b_xyxy) - alpha * v

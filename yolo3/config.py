@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from yolo3.images import RESIZE_MODES
+from yolo3.loss_options import LossOptions
 from yolo3.scales import check_input_shape
 from yolo3.schedules import SCHEDULES
 
@@ -78,7 +80,8 @@ class TrainConfig:
     ((update, factor), ...) of the schedule "steps", None for a tenth at 80 % and at 90 %. ``burn_in``: updates, None
     for a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None for a tenth of the run when
     pretrained weights are given. ``ema``: momentum of the averaged weights, None for one that fits the length of the
-    run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run.
+    run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run. ``model_options``: (name, value)
+    of fields of YOLOv1, RetinaNet or Rpn that differ from their defaults; ``loss``: those of YOLOv3's loss.
     """
 
     anchors: str | None = None
@@ -120,6 +123,8 @@ class TrainConfig:
     evaluate_every: int | None = None
     seed: int = 0
     output: str | None = None
+    model_options: tuple[tuple[str, Any], ...] = ()
+    loss: LossOptions = field(default_factory=LossOptions)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
     def __post_init__(self):
@@ -168,8 +173,12 @@ def parse_config(text: str) -> TrainConfig:
     unknown = set(values) - {field.name for field in dataclasses.fields(TrainConfig)}
     if unknown:
         raise ValueError(f"settings: expected those of this version, got {', '.join(sorted(unknown))} too")
-    augment = {name: _tuples(value) for name, value in values.pop("augment").items()}
-    return TrainConfig(**{name: _tuples(value) for name, value in values.items()}, augment=AugmentSettings(**augment))
+    values = {name: _tuples(value) for name, value in values.items()}
+    records = {"augment": AugmentSettings, "loss": LossOptions}
+    for name, record in records.items():
+        if name in values:
+            values[name] = record(**{key: _tuples(value) for key, value in values[name].items()})
+    return TrainConfig(**values)
 
 
 def _tuples(value):

@@ -8,17 +8,22 @@ For one image, over all slots (cell and anchor) of all scales, with logits z and
                           than ``ignore_thresh``
 
 and the mean of that over the images. Its gradient is minus the deltas of Darknet's src/yolo_layer.c. All arithmetic is
-float32 whatever the precision of the network.
+float32 whatever the precision of the network. :class:`yolo3.loss_options.LossOptions` says what may be computed in
+another way: boxes by their overlap with the truth, objectness and classes by the focal loss, smoothed labels.
 """
 
 import keras
 from keras import ops
 
 from yolo3 import boxes as geometry
-from yolo3.head import decode_boxes, encode_offsets, encode_sizes, split_anchors
+from yolo3.focal import focal_loss
+from yolo3.head import decode_boxes, encode_offsets, encode_sizes, size_wh, split_anchors
+from yolo3.loss_options import LossOptions
 from yolo3.scales import check_anchor_mask, per_scale, scale_strides
 
-TERMS = ("xy", "wh", "objectness", "no_object", "class")
+DARKNET = LossOptions()
+TERMS = DARKNET.terms
+_OVERLAPS = {"iou": geometry.iou, "giou": geometry.giou, "diou": geometry.diou, "ciou": geometry.ciou}
 _BLOCK = 32  # true boxes compared at a time: what a block needs stays within a processor's cache
 
 
@@ -58,9 +63,38 @@ def box_weight(y_true):
     return y_true[..., 4] * (2 - y_true[..., 2] * y_true[..., 3])
 
 
-def class_loss(raw, y_true):
-    """Return [B, H, W, A]: cross-entropy of independent sigmoids, summed over the classes, for objects."""
-    return y_true[..., 4] * ops.sum(binary_cross_entropy(raw[..., 5:], y_true[..., 5:]), -1)
+def box_loss(boxes_xyxy, y_true, input_shape, overlap: str):
+    """Return [B, H, W, A]: 1 - overlap of the predicted box with the true one, for objects.
+
+    ``boxes_xyxy``: [B, H, W, A, 4] relative to the input. ``overlap``: "iou", "giou", "diou" or "ciou" of
+    :mod:`yolo3.boxes`, computed in pixels of the network input. The gradient is the derivative of just that, its
+    alpha in CIoU included; Darknet's own deltas for these are not derivatives of anything.
+    """
+    pixels = ops.tile(size_wh(input_shape), 2)
+    truth = geometry.cxcywh_to_xyxy(y_true[..., 0:4])
+    return y_true[..., 4] * (1 - _OVERLAPS[overlap](boxes_xyxy * pixels, truth * pixels))
+
+
+def smooth_labels(classes, label_smoothing: float):
+    """Return class targets with 1 - e / 2 in place of 1 and e / 2 in place of 0; sigmoids are independent."""
+    return classes * (1 - label_smoothing) + label_smoothing / 2
+
+
+def class_loss(raw, y_true, options: LossOptions = DARKNET):
+    """Return (loss, floor) [B, H, W, A]: that of independent sigmoids, summed over the classes, for objects.
+
+    The floor, the least value that cross-entropy with smoothed labels can take, is 0 for the focal loss.
+    """
+    targets = smooth_labels(y_true[..., 5:], options.label_smoothing)
+    loss = _entropy_or_focal(raw[..., 5:], targets, "class", options)
+    floor = entropy(targets) if options.label_smoothing and "class" not in options.focal else ops.zeros_like(targets)
+    return y_true[..., 4] * ops.sum(loss, -1), y_true[..., 4] * ops.sum(floor, -1)
+
+
+def _entropy_or_focal(logits, targets, part: str, options: LossOptions):
+    if part in options.focal:
+        return focal_loss(logits, targets, options.focal_alpha, options.focal_gamma)
+    return binary_cross_entropy(logits, targets)
 
 
 def best_overlaps(boxes_xyxy, true_boxes_xyxy, num_true):
@@ -117,16 +151,18 @@ def _spread(best, raws):
 
 def loss_terms(
     outputs, y_true, anchors, num_classes, ignore_thresh=0.5, anchor_mask=None, scale_x_y=1.0, true_boxes=None,
-    strides=None,
+    strides=None, options=DARKNET,
 ):  # fmt: skip
-    """Return the terms of the loss as a dict of float32 scalars: :data:`TERMS`, and ``xy_floor``.
+    """Return the terms of the loss as a dict of float32 scalars: those of ``options.terms``, and floors.
 
-    The sum of the :data:`TERMS` is the loss. ``xy_floor`` is the part of ``xy`` that no network can remove: the entropy
-    of its soft targets. ``outputs``: raw tensors [B, H, W, A * (5 + C)], stride 32 first. ``y_true``: targets as from
+    The sum of the terms is the loss. ``xy_floor`` is the part of ``xy`` that no network can remove: the entropy of its
+    soft targets; ``class_floor`` is the same of smoothed labels. ``outputs``: raw tensors [B, H, W, A * (5 + C)],
+    stride 32 first. ``y_true``: targets as from
     :func:`yolo3.targets.preprocess_true_boxes`. ``true_boxes``: (xyxy boxes relative to the input [B, T, 4], their
     number int32 [B]) for the ignore rule; by default those of ``y_true``, where one box of a shared slot is lost.
     ``ignore_thresh``, ``scale_x_y``: one number, or one a scale. ``strides``: of the scales, for networks whose outputs
-    are not at 32, 16 and 8 pixels a cell.
+    are not at 32, 16 and 8 pixels a cell. ``options``: :class:`yolo3.loss_options.LossOptions`; its ``iou_thresh``
+    belongs to the targets.
     """
     mask = check_anchor_mask(anchor_mask, len(anchors))
     if not len(outputs) == len(y_true) == len(mask):
@@ -149,45 +185,58 @@ def loss_terms(
     ]
     flat = ops.concatenate([ops.reshape(box, (ops.shape(box)[0], -1, 4)) for box in boxes], 1)
     overlaps = _spread(best_overlaps(flat, true_xyxy, num_true), raws)
-    sums = dict.fromkeys((*TERMS, "xy_floor"), 0.0)
-    for raw, y, anchor, overlap, threshold, factor in zip(
-        raws, y_true, scale_anchors, overlaps, thresholds, factors, strict=True
+    sums: dict = {}
+    for raw, y, anchor, box, overlap, threshold, factor in zip(
+        raws, y_true, scale_anchors, boxes, overlaps, thresholds, factors, strict=True
     ):
-        for name, value in _scale_terms(raw, y, anchor, overlap, input_shape, threshold, factor).items():
-            sums[name] = sums[name] + ops.sum(value)
+        terms = _box_terms(raw, y, anchor, box, input_shape, factor, options)
+        terms |= _other_terms(raw, y, overlap, threshold, options)
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + ops.sum(value)
     images = ops.cast(ops.shape(raws[0])[0], "float32")
     return {name: value / images for name, value in sums.items()}
 
 
-def _scale_terms(raw, y_true, anchors, overlap, input_shape, ignore_thresh, scale_x_y):
-    """Return each term of one scale as [B, H, W, A]."""
-    is_object = y_true[..., 4]
-    is_background = (1 - is_object) * ops.cast(overlap <= ignore_thresh, "float32")
+def _box_terms(raw, y_true, anchors, boxes_xyxy, input_shape, scale_x_y, options: LossOptions):
+    """Return the terms of the boxes of one scale as [B, H, W, A]."""
+    if options.box_loss != "xywh":
+        return {"box": options.box_scale * box_loss(boxes_xyxy, y_true, input_shape, options.box_loss)}
     xy, xy_floor = xy_loss(raw, y_true, scale_x_y)
-    return {
-        "xy": xy,
-        "wh": wh_loss(raw, y_true, anchors, input_shape),
-        "objectness": is_object * binary_cross_entropy(raw[..., 4], 1.0),
-        "no_object": is_background * binary_cross_entropy(raw[..., 4], 0.0),
-        "class": class_loss(raw, y_true),
-        "xy_floor": xy_floor,
+    wh = wh_loss(raw, y_true, anchors, input_shape)
+    return {name: options.box_scale * value for name, value in (("xy", xy), ("wh", wh), ("xy_floor", xy_floor))}
+
+
+def _other_terms(raw, y_true, overlap, ignore_thresh, options: LossOptions):
+    """Return the terms of objectness and classes of one scale as [B, H, W, A]."""
+    is_object, objectness = y_true[..., 4], raw[..., 4]
+    is_background = (1 - is_object) * ops.cast(overlap <= ignore_thresh, "float32")
+    classes, class_floor = class_loss(raw, y_true, options)
+    terms = {
+        "objectness": is_object * _entropy_or_focal(objectness, 1.0, "objectness", options),
+        "no_object": is_background * _entropy_or_focal(objectness, 0.0, "objectness", options),
+        "class": classes,
     }
+    return terms | ({"class_floor": class_floor} if options.label_smoothing else {})
 
 
-def yolo_loss(args, anchors, num_classes, ignore_thresh=0.5, print_loss=False, anchor_mask=None, scale_x_y=1.0):
+def yolo_loss(
+    args, anchors, num_classes, ignore_thresh=0.5, print_loss=False, anchor_mask=None, scale_x_y=1.0, options=DARKNET
+):  # fmt: skip
     """Return the YOLOv3 loss of a batch, one float32 scalar. Name and arguments are keras-yolo3's.
 
     ``args``: the raw outputs of all scales, stride 32 first, followed by their targets. ``anchors``: [N, 2] (w, h) in
     pixels of the input. ``anchor_mask``: the anchors of each scale, by default those of nine or six anchors.
-    ``print_loss``: print the terms at each call. See the module for the formula.
+    ``print_loss``: print the terms at each call. ``options``: :class:`yolo3.loss_options.LossOptions`. See the module
+    for the formula.
     """
     num_scales = len(args) // 2
     terms = loss_terms(
-        args[:num_scales], args[num_scales:], anchors, num_classes, ignore_thresh, anchor_mask, scale_x_y
-    )
-    loss = sum(terms[name] for name in TERMS)
+        args[:num_scales], args[num_scales:], anchors, num_classes, ignore_thresh, anchor_mask, scale_x_y,
+        options=options,
+    )  # fmt: skip
+    loss = sum(terms[name] for name in options.terms)
     if print_loss:
-        _print({"loss": loss, **{name: terms[name] for name in TERMS}})
+        _print({"loss": loss, **{name: terms[name] for name in options.terms}})
     return loss
 
 

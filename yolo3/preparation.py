@@ -58,7 +58,7 @@ def choose_family(config: TrainConfig, num_classes: int) -> Family:
     """
     if config.cfg is not None:
         anchors = None if config.anchors is None else read_anchors(config.anchors)
-        family = family_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh)
+        family = family_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh, config.loss)
     else:
         family = _named_family(config, num_classes)
     check_input_shape(config.input_size, family.stride)
@@ -68,11 +68,12 @@ def choose_family(config: TrainConfig, num_classes: int) -> Family:
 
 
 def _named_family(config: TrainConfig, num_classes: int) -> Family:
+    choices: dict[str, Any] = {"loss": config.loss, "options": dict(config.model_options)}
     if config.anchors is None:
-        return named_family(config.model, num_classes)
+        return named_family(config.model, num_classes, **choices)
     anchors = read_anchors(config.anchors)
     try:
-        return named_family(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh)
+        return named_family(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh, **choices)
     except ValueError as error:
         raise ValueError(f"{config.anchors}: {error}") from error
 

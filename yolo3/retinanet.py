@@ -7,6 +7,7 @@ et al. 2017, "Feature Pyramid Networks for Object Detection". Anchors, labels an
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -35,25 +36,35 @@ from yolo3.rpn import (
 STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
 OCTAVE_STEPS = (0, 1 / 3, 2 / 3)  # of a doubling of the anchors' side: section 4, "Anchors"
 POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
+GROUPS = 32  # of channels, normalised together: Wu and He 2018, "Group Normalization", table 3
 PRIOR = 0.01  # score of every anchor before anything is learnt: section 4.1
 ALPHA, GAMMA = 0.25, 2.0  # table 1b
 
 
-def feature_pyramid(features, width: int) -> list:
+def feature_pyramid(features, width: int, normalize: bool) -> list:
     """Return the levels P3 to P7, [B, ceil(H / s), ceil(W / s), width] for s = 8, 16, 32, 64, 128.
 
     ``features``: those of a backbone at strides 8, 16 and 32, whose input has sides that are multiples of 32. P3 to P5
     are 1x1 convolutions of them, each added to the doubled level above it, then a 3x3 convolution. P6 is a 3x3
     convolution of stride 2 of the deepest features, P7 one of ReLU(P6). Weights start as Glorot's, Keras' default and
-    that of the authors' code.
+    that of the authors' code. ``normalize``: whether each of these convolutions is normalised by groups.
     """
-    merged = [_conv(width, 1, f"lateral_{level}")(x) for level, x in zip((3, 4, 5), features, strict=True)]
+
+    def conv(size: int, name: str, **options):
+        return _sequence(_conv(width, size, name, **options), *_norms(name, width, normalize))
+
+    def halve(x, name: str):
+        """Return a 3x3 convolution of stride 2, padded by one on all sides: odd and even sides n become ceil(n / 2)."""
+        x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+        return conv(3, name, strides=2, padding="valid")(x)
+
+    merged = [conv(1, f"lateral_{level}")(x) for level, x in zip((3, 4, 5), features, strict=True)]
     for finer in (1, 0):
         above = layers.UpSampling2D(2, name=f"doubled_{finer + 4}")(merged[finer + 1])
         merged[finer] = layers.Add(name=f"merged_{finer + 3}")([merged[finer], above])
-    levels = [_conv(width, 3, f"p{level}")(x) for level, x in zip((3, 4, 5), merged, strict=True)]
-    levels.append(_halve(features[-1], width, "p6"))
-    levels.append(_halve(layers.ReLU(name="p6_relu")(levels[-1]), width, "p7"))
+    levels = [conv(3, f"p{level}")(x) for level, x in zip((3, 4, 5), merged, strict=True)]
+    levels.append(halve(features[-1], "p6"))
+    levels.append(halve(layers.ReLU(name="p6_relu")(levels[-1]), "p7"))
     return levels
 
 
@@ -61,30 +72,35 @@ def _conv(filters: int, size: int, name: str, **options):
     return layers.Conv2D(filters, size, name=name, **{"padding": "same", **options})
 
 
-def _halve(x, width: int, name: str):
-    """Return a 3x3 convolution of stride 2, padded by one on all sides: odd and even sides n become ceil(n / 2)."""
-    x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    return _conv(width, 3, name, strides=2, padding="valid")(x)
+def _norms(name: str, width: int, normalize: bool) -> list:
+    """Return the normalisation after the layer ``name``, if there is to be one."""
+    return [layers.GroupNormalization(math.gcd(GROUPS, width), name=f"{name}_norm")] if normalize else []
 
 
-def shared_subnet(name: str, depth: int, width: int, out_filters: int, bias: float = 0.0):
-    """Return a callable, features to raw output, that has the same weights each time.
-
-    ``depth`` 3x3 convolutions of ``width`` channels with ReLU, then one of ``out_filters`` that begins near ``bias``.
-    """
-    subnet = [
-        _conv(width, 3, f"{name}_{index}", activation="relu", kernel_initializer=small_weights())
-        for index in range(depth)
-    ]
-    start = keras.initializers.Constant(bias)
-    subnet.append(_conv(out_filters, 3, name, kernel_initializer=small_weights(), bias_initializer=start))
+def _sequence(*steps):
+    """Return a callable that applies layers one after the other, the same ones each time."""
 
     def apply(x):
-        for layer in subnet:
+        for layer in steps:
             x = layer(x)
         return x
 
     return apply
+
+
+def shared_subnet(name: str, depth: int, width: int, out_filters: int, normalize: bool, bias: float = 0.0):
+    """Return a callable, features to raw output, that has the same weights each time.
+
+    ``depth`` 3x3 convolutions of ``width`` channels with ReLU, normalised by groups before it or not, then one of
+    ``out_filters`` that begins near ``bias``.
+    """
+    subnet = []
+    for index in range(depth):
+        subnet.append(_conv(width, 3, f"{name}_{index}", kernel_initializer=small_weights()))
+        subnet += [*_norms(f"{name}_{index}", width, normalize), layers.ReLU(name=f"{name}_{index}_relu")]
+    start = keras.initializers.Constant(bias)
+    last = _conv(out_filters, 3, name, kernel_initializer=small_weights(), bias_initializer=start)
+    return _sequence(*subnet, last)
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,10 @@ class RetinaNet:
 
     ``num_classes``: C. ``depth``, ``width``: convolutions of each subnet before its last one, and channels of these and
     of the pyramid; 4 and 256 in the paper. ``anchor_scale``: side of a level's smallest square anchors in cells; 4 in
-    the paper, which makes 32 to 813 pixels, for pictures of 600. Sides of the input are multiples of 32; where 64 or
+    the paper, which makes 32 to 813 pixels, for pictures of 600. ``normalize``: whether the pyramid and the subnets are
+    normalised by groups. The paper, which begins with a backbone that ImageNet has trained, has none there; without
+    such a backbone little is learnt unless all is normalised (He et al. 2019, "Rethinking ImageNet Pre-training",
+    section 3.1). Sides of the input are multiples of 32; where 64 or
     128 does not divide them, the last cells of P6 and P7 reach over the border.
 
     Outputs: classes [B, H, W, 9 * C] and deltas [B, H, W, 9 * 4] of P3 to P7 in turn, raw. Both terms of the loss are
@@ -105,6 +124,7 @@ class RetinaNet:
     depth: int = 4
     width: int = 256
     anchor_scale: float = 4.0
+    normalize: bool = True
 
     name: ClassVar[str] = "retinanet"
     terms: ClassVar[tuple[str, ...]] = ("class", "box")
@@ -122,11 +142,10 @@ class RetinaNet:
 
     def build_network(self, input_shape=(None, None, 3), batch_norm: type | None = None) -> keras.Model:
         inputs = keras.Input(input_shape)
-        levels = feature_pyramid(Blocks(batch_norm).darknet53(inputs), self.width)
-        classes = shared_subnet(
-            "classes", self.depth, self.width, 9 * self.num_classes, bias=-math.log((1 - PRIOR) / PRIOR)
-        )
-        deltas = shared_subnet("deltas", self.depth, self.width, 9 * 4)
+        levels = feature_pyramid(Blocks(batch_norm).darknet53(inputs), self.width, self.normalize)
+        shape, prior = (self.depth, self.width), -math.log((1 - PRIOR) / PRIOR)
+        classes = shared_subnet("classes", *shape, 9 * self.num_classes, self.normalize, prior)
+        deltas = shared_subnet("deltas", *shape, 9 * 4, self.normalize)
         outputs = [subnet(level) for level in levels for subnet in (classes, deltas)]
         return keras.Model(inputs, outputs, name=self.name)
 
@@ -158,7 +177,8 @@ class RetinaNet:
         return backbone_names(network)
 
     def metadata(self) -> dict:
-        options = {"depth": self.depth, "width": self.width, "anchor_scale": self.anchor_scale}
+        options = dataclasses.asdict(self)
+        del options["num_classes"]  # as many as there are names
         return {"model": self.name, "options": options}
 
 

@@ -76,14 +76,17 @@ def _usable_boxes(image_boxes, input_shape, num_classes):
     return geometry.xyxy_to_cxcywh(corners[keep]) / size, class_ids
 
 
-def preprocess_true_boxes(true_boxes, input_shape, anchors, num_classes, anchor_mask=None, strides=None):
+def preprocess_true_boxes(
+    true_boxes, input_shape, anchors, num_classes, anchor_mask=None, strides=None, iou_thresh=1.0
+):  # fmt: skip
     """Return the training targets of a batch: one float32 array [B, H, W, A, 5 + C] a scale, stride 32 first.
 
     ``true_boxes``: [B, T, 5] (x_min, y_min, x_max, y_max, class id) in pixels of the network input; rows without area
     are padding. ``input_shape``: (height, width). ``anchors``: [N, 2] (w, h) pixels. ``anchor_mask``: the anchors of
     each scale, by default those of nine or six anchors. ``strides``: the same for networks with
-    others than 32, 16, 8. A slot holds centre and size relative to the input, objectness
-    1 and the classes. Raises :class:`ClassIdError`. The arguments are not changed.
+    others than 32, 16, 8. ``iou_thresh``: a box is learnt by its best anchor and by all others whose shapes overlap it
+    by more than this, which give way where another box needs the slot as its best. A slot holds centre and size
+    relative to the input, objectness 1 and the classes. Raises :class:`ClassIdError`. The arguments are not changed.
     """
     mask = check_anchor_mask(anchor_mask, len(anchors))
     input_shape = check_input_shape(input_shape, max(strides or STRIDES))
@@ -93,12 +96,27 @@ def preprocess_true_boxes(true_boxes, input_shape, anchors, num_classes, anchor_
     y_true = [np.zeros((len(true_boxes), *shape), np.float32) for shape in shapes]
     for image, image_boxes in enumerate(true_boxes):
         boxes, class_ids = _usable_boxes(image_boxes, input_shape, num_classes)
-        best = best_anchors(boxes[:, 2:] * np.array(input_shape[::-1], np.float32), anchors, mask)
+        pixels = boxes[:, 2:] * np.array(input_shape[::-1], np.float32)
+        best = best_anchors(pixels, anchors, mask)
+        rows, chosen = further_anchors(pixels, best, anchors, mask, iou_thresh)
+        rows, chosen = np.append(rows, np.arange(len(boxes))), np.append(chosen, best)  # the last one in a slot counts
         for scale, target in enumerate(y_true):
-            here = np.flatnonzero(table[scale, best] >= 0)
-            cells = _cells(boxes[here], target.shape[1:3])
-            _fill(target[image], cells, table[scale, best[here]], boxes[here], class_ids[here])
+            here = table[scale, chosen] >= 0
+            learnt = rows[here]
+            cells = _cells(boxes[learnt], target.shape[1:3])
+            _fill(target[image], cells, table[scale, chosen[here]], boxes[learnt], class_ids[learnt])
     return y_true
+
+
+def further_anchors(sizes_wh, best, anchors, anchor_mask: AnchorMask, iou_thresh: float):
+    """Return (row, anchor), int [M] each: every used anchor but the ``best`` [N] that fits a size [N, 2] well enough.
+
+    Well enough: a shape IoU above ``iou_thresh``. In the order of the anchors, then of the rows.
+    """
+    used = np.asarray(used_anchors(anchor_mask))
+    overlap = geometry.shape_iou(np.asarray(sizes_wh, np.float32), np.asarray(anchors, np.float32)[used])
+    column, row = np.nonzero(((overlap > iou_thresh) & (used != best[:, None])).T)
+    return row, used[column]
 
 
 def _fill(target, cells, positions, boxes, class_ids):
@@ -110,7 +128,7 @@ def _fill(target, cells, positions, boxes, class_ids):
         slot[5 + class_id] = 1
 
 
-def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=None, strides=None):
+def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=None, strides=None, iou_thresh=1.0):
     """Return what :func:`preprocess_true_boxes` returns, as tensors, for boxes that are already on the device.
 
     ``true_boxes``: float [B, T, 5] (x, y, w, h relative to the input, class id), rows without area are padding; class
@@ -119,7 +137,13 @@ def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=Non
     mask = check_anchor_mask(anchor_mask, len(anchors))
     true_boxes = ops.cast(true_boxes, "float32")
     present = (true_boxes[..., 2] > 0) & (true_boxes[..., 3] > 0)
-    best = _best_anchors_on_device(true_boxes[..., 2:4], input_shape, anchors, mask)
+    overlap = _overlaps_with_used(true_boxes[..., 2:4], input_shape, anchors, mask)
+    place = ops.argmax(overlap, -1)  # of the best among the used anchors
+    used = np.asarray(used_anchors(mask), np.int32)
+    best = ops.take(ops.convert_to_tensor(used), place)
+    if iou_thresh < 1:
+        further = (overlap > iou_thresh) & ops.not_equal(ops.arange(len(used)), ops.expand_dims(place, -1))
+        true_boxes, present, best = _with_further(true_boxes, present, best, further, used)
     table = _positions(mask, len(anchors))
     positions = [ops.take(ops.convert_to_tensor(row), best) for row in table]
     return [
@@ -128,12 +152,26 @@ def build_targets(true_boxes, input_shape, anchors, num_classes, anchor_mask=Non
     ]
 
 
-def _best_anchors_on_device(wh, input_shape, anchors, mask):
-    used = used_anchors(mask)
+def _overlaps_with_used(wh, input_shape, anchors, mask):
+    """Return shape IoUs [B, T, U] of sizes [B, T, 2], relative to the input, with the anchors that are used."""
     size = np.array(input_shape[::-1], np.float32)
-    candidates = ops.convert_to_tensor(np.asarray(anchors, np.float32)[used])
-    best = ops.argmax(geometry.shape_iou(wh * size, candidates), -1)
-    return ops.take(ops.convert_to_tensor(np.asarray(used, np.int32)), best)
+    candidates = ops.convert_to_tensor(np.asarray(anchors, np.float32)[used_anchors(mask)])
+    return geometry.shape_iou(wh * size, candidates)
+
+
+def _with_further(true_boxes, present, best, further, used):
+    """Return boxes, presence and anchors with a row more for each box and used anchor, before the boxes' own rows.
+
+    ``further``: bool [B, T, U], the pairs that count. Last in a slot is then a box that needs it as its best.
+    """
+    count = len(used)
+    pairs = [present & further[..., index] for index in range(count)]
+    anchor_rows = [ops.full_like(best, int(anchor)) for anchor in used]
+    return (
+        ops.concatenate([true_boxes] * (count + 1), 1),
+        ops.concatenate([*pairs, present], 1),
+        ops.concatenate([*anchor_rows, best], 1),
+    )
 
 
 def _scatter(true_boxes, present, position, grid, num_anchors, num_classes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,7 +24,8 @@ from yolo3.darknet.layers import (
 )
 from yolo3.darknet.network import build_network as build_cfg_network
 from yolo3.darknet.network import shared_layers
-from yolo3.losses import TERMS, loss_terms
+from yolo3.loss_options import LossOptions
+from yolo3.losses import DARKNET, loss_terms
 from yolo3.networks import BACKBONE_CONVOLUTIONS, NETWORKS
 from yolo3.postprocess import decode_outputs
 from yolo3.scales import AnchorMask, check_anchor_mask, per_scale, scale_strides
@@ -42,7 +43,8 @@ class YoloV3:
 
     ``name``: a key of ``NETWORKS``, or "cfg" for the network of ``cfg``, whose classes are ``num_classes`` then.
     ``anchors``: float32 [N, 2] (w, h) in pixels of the network input. ``anchor_mask``, ``scale_x_y``,
-    ``ignore_thresh``, ``strides``: one entry a scale, in the order of the network's outputs.
+    ``ignore_thresh``, ``strides``: one entry a scale, in the order of the network's outputs. ``loss``: how its loss
+    departs from Darknet's.
     """
 
     name: str
@@ -53,8 +55,11 @@ class YoloV3:
     ignore_thresh: tuple[float, ...]
     strides: tuple[int, ...]
     cfg: Cfg | None = None
+    loss: LossOptions = DARKNET
 
-    terms: ClassVar[tuple[str, ...]] = TERMS
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return self.loss.terms
 
     @property
     def stride(self) -> int:
@@ -79,8 +84,9 @@ class YoloV3:
     def build_targets(self, boxes, input_shape) -> Any:
         """Return (targets of each scale, (true boxes xyxy [B, T, 4], their number [B]))."""
         y_true = build_targets(
-            boxes, tuple(input_shape), self.anchors, self.num_classes, self.anchor_mask, self.strides
-        )
+            boxes, tuple(input_shape), self.anchors, self.num_classes, self.anchor_mask, self.strides,
+            self.loss.iou_thresh,
+        )  # fmt: skip
         present = ops.sum(ops.cast(boxes[..., 2] > 0, "int32"), 1)
         return y_true, (geometry.cxcywh_to_xyxy(boxes[..., :4]), present)
 
@@ -88,7 +94,7 @@ class YoloV3:
         y_true, true_boxes = targets
         return loss_terms(
             outputs, y_true, self.anchors, self.num_classes, self.ignore_thresh, self.anchor_mask, self.scale_x_y,
-            true_boxes, self.strides,
+            true_boxes, self.strides, self.loss,
         )  # fmt: skip
 
     def decode(self, outputs, input_shape) -> tuple:
@@ -140,7 +146,7 @@ def set_objectness_prior(network: keras.Model, num_anchors: int, num_classes: in
 
 def named_yolov3(
     name: str | None, num_classes: int, anchors, anchor_mask: Sequence[Sequence[int]] | None = None,
-    ignore_thresh=None, scale_x_y=1.0, strides: Sequence[int] | None = None,
+    ignore_thresh=None, scale_x_y=1.0, strides: Sequence[int] | None = None, loss: LossOptions = DARKNET,
 ) -> YoloV3:  # fmt: skip
     """Return the family of a network of ``NETWORKS``; without a name, the one that the number of scales means.
 
@@ -157,11 +163,13 @@ def named_yolov3(
         name or NAME_OF_SCALES[num_scales], num_classes, np.asarray(anchors, np.float32), mask,
         tuple(per_scale(scale_x_y, num_scales)),
         tuple(per_scale(IGNORE_THRESH if ignore_thresh is None else ignore_thresh, num_scales, "ignore_thresh")),
-        scale_strides(num_scales, strides),
+        scale_strides(num_scales, strides), loss=loss,
     )  # fmt: skip
 
 
-def cfg_yolov3(cfg: Cfg, num_classes: int | None = None, anchors=None, ignore_thresh=None) -> YoloV3:
+def cfg_yolov3(
+    cfg: Cfg, num_classes: int | None = None, anchors=None, ignore_thresh=None, loss: LossOptions = DARKNET
+) -> YoloV3:
     """Return the family of the network that a cfg describes, with its anchors, masks and thresholds.
 
     ``num_classes``: fits its heads to another number of classes. ``anchors``: as many as the cfg has, in place of them.
@@ -180,7 +188,7 @@ def cfg_yolov3(cfg: Cfg, num_classes: int | None = None, anchors=None, ignore_th
         check_anchor_mask(mask, len(own)), tuple(head.scale_x_y for head in heads),
         tuple(per_scale(ignore_thresh, len(heads))) if ignore_thresh is not None
         else tuple(head.ignore_thresh for head in heads),
-        tuple(head.stride for head in heads), cfg,
+        tuple(head.stride for head in heads), cfg, loss,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
 import importlib.util
 import os
@@ -24,6 +25,7 @@ from yolo3.config import (
     TrainConfig,
 )
 from yolo3.images import RESIZE_MODES
+from yolo3.loss_options import BOX_LOSSES, FOCAL_TERMS, LossOptions
 from yolo3.schedules import SCHEDULES
 
 RECIPES = ("default", "darknet")
@@ -54,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_options(parser.add_argument_group("data"))
     _add_network_options(parser.add_argument_group("network"))
     _add_training_options(parser.add_argument_group("training"))
+    _add_loss_options(parser.add_argument_group("loss of YOLOv3"))
     _add_augment_options(parser.add_argument_group("how training pictures vary"))
     return parser
 
@@ -73,6 +76,10 @@ def _add_data_options(group) -> None:
 
 def _add_network_options(group) -> None:
     group.add_argument("--model", choices=MODELS, help="network (default: what the number of anchors means)")
+    group.add_argument(
+        "--model-options", type=_named_value, nargs="+", metavar="NAME=VALUE",
+        help="of yolov1, yolov1-tiny, retinanet and rpn, such as grid_size=7 activation=sigmoid",
+    )  # fmt: skip
     group.add_argument(
         "--anchor-mask", type=_mask_row, nargs="+", metavar="I,I,I",
         help="anchors of each scale by index, stride 32 first (default: 6,7,8 3,4,5 0,1,2; tiny: 3,4,5 0,1,2)",
@@ -113,6 +120,19 @@ def _add_training_options(group) -> None:
     group.add_argument("--output", metavar="DIR", help="folder of the run (default: runs/train-NNN)")
 
 
+def _add_loss_options(group) -> None:
+    group.add_argument("--box-loss", choices=BOX_LOSSES, help="of boxes: xywh, or 1 - overlap (default: xywh)")
+    group.add_argument("--box-scale", type=float, metavar="WEIGHT", help="of the boxes' part (default: 1)")
+    group.add_argument("--focal", nargs="+", choices=FOCAL_TERMS, help="parts by the focal loss (default: none)")
+    group.add_argument("--focal-alpha", type=float, metavar="A", help="its weight of targets of 1 (default: 0.25)")
+    group.add_argument("--focal-gamma", type=float, metavar="G", help="its exponent (default: 2)")
+    group.add_argument("--label-smoothing", type=float, metavar="E", help="class targets from E/2 (default: 0)")
+    group.add_argument(
+        "--iou-thresh", type=float, metavar="IOU",
+        help="learn an object by all anchors whose shapes overlap it by more, beside the best (default: 1, the best)",
+    )  # fmt: skip
+
+
 def _add_augment_options(group) -> None:
     group.add_argument("--jitter", type=fraction, help="change of the sides (default: 0.3)")
     group.add_argument("--placement", choices=PLACEMENTS, help="of a picture on the canvas (default: fit)")
@@ -133,6 +153,17 @@ def _mask_row(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected indices such as 3,4,5, got {text}") from None
 
 
+def _named_value(text: str) -> tuple[str, Any]:
+    """Return (name, value) of "name=value": a number, True or False, numbers with commas between, or a word."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text}")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return name, value
+
+
 def config_from(options: dict) -> TrainConfig:
     """Return the settings for the options that were given; paths become absolute."""
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
@@ -145,9 +176,13 @@ def config_from(options: dict) -> TrainConfig:
         raise ValueError(f"--recipe {recipe}: expected --cfg FILE beside it, which says the recipe")
     elif "data" not in options:
         options = _embedded_defaults(options) | options
-    names = {field.name for field in dataclasses.fields(AugmentSettings)}
-    augment = AugmentSettings(**{name: options.pop(name) for name in list(options) if name in names})
-    return TrainConfig(**options, augment=augment)
+    return TrainConfig(augment=_record(AugmentSettings, options), loss=_record(LossOptions, options), **options)
+
+
+def _record(kind: type, options: dict) -> Any:
+    """Take the fields of a record out of the options and return the record."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: options.pop(name) for name in list(options) if name in names})
 
 
 def _cfg_settings(path: str, recipe: str) -> dict:
