@@ -67,7 +67,7 @@ def split_levels(array):
 
 def test_the_pyramid_adds_what_lies_above_and_ends_with_strides_of_two():
     features = [keras.Input((8, 12, 1)), keras.Input((4, 6, 1)), keras.Input((2, 3, 1))]
-    pyramid = keras.Model(features, feature_pyramid(features, 1))
+    pyramid = keras.Model(features, feature_pyramid(features, 1, normalize=False))
     for layer in pyramid.layers:
         if layer.weights:  # every convolution hands on the middle of its window, that of P5 twice
             kernel = np.zeros(layer.kernel.shape, np.float32)
@@ -98,7 +98,15 @@ def test_outputs_are_classes_and_deltas_of_five_levels(network):
 def test_all_levels_share_the_weights_of_the_subnets(network):
     names = [layer.name for layer in network.layers if layer.weights]
     pyramid = ["lateral_3", "lateral_4", "lateral_5", "p3", "p4", "p5", "p6", "p7"]
-    assert sorted(names) == sorted([*pyramid, "classes_0", "classes_1", "classes", "deltas_0", "deltas_1", "deltas"])
+    hidden = [*pyramid, "classes_0", "classes_1", "deltas_0", "deltas_1"]
+    norms = [f"{name}_norm" for name in hidden]
+    assert sorted(names) == sorted([*hidden, *norms, "classes", "deltas"])
+
+
+def test_without_normalisation_the_heads_are_the_papers(monkeypatch):
+    monkeypatch.setattr(module, "Blocks", PooledBlocks)
+    network = RetinaNet(CLASSES, depth=1, width=8, normalize=False).build_network()
+    assert not [layer for layer in network.layers if isinstance(layer, keras.layers.GroupNormalization)]
     # 3x3 convolutions of 8 channels: 2 (72 * 8 + 8), then 72 * 27 + 27 or 72 * 36 + 36.
     subnets = sum(network.get_layer(name).count_params() for name in names if name.startswith(("classes", "deltas")))
     assert subnets == 2 * 2 * 584 + 1971 + 2628
@@ -261,7 +269,7 @@ def test_outputs_that_say_what_the_targets_do_are_decoded_to_the_true_boxes():
 
 
 def test_metadata_makes_the_family_again():
-    family = RetinaNet(2, depth=3, width=64, anchor_scale=2.5)
+    family = RetinaNet(2, depth=3, width=64, anchor_scale=2.5, normalize=False)
     metadata = {"class_names": ["a", "b"], **json.loads(json.dumps(family.metadata()))}
     assert retinanet_from_metadata(metadata) == family
     assert (family.name, family.num_classes, family.stride, family.fixed_size) == ("retinanet", 2, 32, False)
