@@ -101,19 +101,19 @@ def test_all_levels_share_the_weights_of_the_subnets(network):
     hidden = [*pyramid, "classes_0", "classes_1", "deltas_0", "deltas_1"]
     norms = [f"{name}_norm" for name in hidden]
     assert sorted(names) == sorted([*hidden, *norms, "classes", "deltas"])
+    # 3x3 convolutions of 8 channels: 2 (72 * 8 + 8), each with two numbers a channel, then 72 * 27 + 27 or 72 * 36 + 36.
+    subnets = sum(network.get_layer(name).count_params() for name in names if name.startswith(("classes", "deltas")))
+    assert subnets == 2 * 2 * (584 + 16) + 1971 + 2628
+    network.get_layer("deltas").bias.assign(np.arange(36))
+    outputs = network(np.zeros((1, *SHAPE, 3), np.float32))  # a black picture: biases alone
+    for output in outputs[1::2]:
+        np.testing.assert_array_equal(output, np.broadcast_to(np.arange(36), output.shape))
 
 
 def test_without_normalisation_the_heads_are_the_papers(monkeypatch):
     monkeypatch.setattr(module, "Blocks", PooledBlocks)
     network = RetinaNet(CLASSES, depth=1, width=8, normalize=False).build_network()
     assert not [layer for layer in network.layers if isinstance(layer, keras.layers.GroupNormalization)]
-    # 3x3 convolutions of 8 channels: 2 (72 * 8 + 8), then 72 * 27 + 27 or 72 * 36 + 36.
-    subnets = sum(network.get_layer(name).count_params() for name in names if name.startswith(("classes", "deltas")))
-    assert subnets == 2 * 2 * 584 + 1971 + 2628
-    network.get_layer("deltas").bias.assign(np.arange(36))
-    outputs = network(np.zeros((1, *SHAPE, 3), np.float32))  # a black picture: biases alone
-    for output in outputs[1::2]:
-        np.testing.assert_array_equal(output, np.broadcast_to(np.arange(36), output.shape))
 
 
 def test_every_score_starts_near_one_hundredth(network):
