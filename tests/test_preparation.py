@@ -9,6 +9,7 @@ import pytest
 from yolo3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.config import TrainConfig
 from yolo3.datasets.formats import read_dataset, write_dataset
+from yolo3.loss_options import LossOptions
 from yolo3.preparation import DataError, choose_family, prepare
 
 
@@ -243,3 +244,43 @@ def test_other_numbers_of_anchors_need_a_network_and_a_mask(prepared, tmp_path, 
 def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):
     with pytest.raises(ValueError, match="index 6 names no anchor"):
         prepared(data=shapes_set, anchor_mask=((3, 4, 6), (0, 1, 2)))
+
+
+# Families without anchors
+
+
+def test_proposals_are_of_one_class_whatever_the_data_call_it(prepared, shapes_set):
+    result = prepared(anchors=None, model="rpn", data=shapes_set)
+    assert result.class_names == ["object"]
+    ids = np.concatenate([annotation.class_ids for annotation in (*result.train, *result.val)])
+    assert ids.size and not ids.any()
+    assert any("does not tell classes apart" in note for note in result.notes)
+
+
+def test_a_family_takes_its_options(shapes_set, prepared):
+    options = {"anchors": None, "data": shapes_set, "input_size": (128, 128)}
+    chosen = (("grid_size", 5), ("activation", "sigmoid"))
+    family = prepared(model="yolov1-tiny", model_options=chosen, **options).family
+    assert (family.grid_size, family.activation, family.num_classes) == (5, "sigmoid", 3)
+    family = prepared(model="retinanet", model_options=(("anchor_scale", 2), ("width", 64)), **options).family
+    assert (family.anchor_scale, family.width) == (2, 64)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"model": "yolov1-tiny", "model_options": (("grid", 5),)}, "expected one of grid_size, .*-tiny, got grid"),
+        ({"model": "retinanet", "model_options": (("depth", "four"),)}, "depth: expected int, got 'four'"),
+        ({"model": "retinanet", "model_options": (("depth", True),)}, "depth: expected int, got True"),
+        ({"model": "rpn", "loss": LossOptions("giou")}, "box_loss: expected with YOLOv3, .* got rpn"),
+    ],
+    ids=["unknown", "a word", "a truth", "a loss"],
+)  # fmt: skip
+def test_options_that_a_family_does_not_have_are_refused(prepared, shapes_set, settings, message):
+    with pytest.raises(ValueError, match=message):
+        prepared(anchors=None, data=shapes_set, input_size=(128, 128), **settings)
+
+
+def test_yolov3_has_no_options_of_that_kind(prepared, shapes_set):
+    with pytest.raises(ValueError, match="model_options: expected none for YOLOv3, got grid_size"):
+        prepared(data=shapes_set, model_options=(("grid_size", 5),))

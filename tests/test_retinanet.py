@@ -101,7 +101,7 @@ def test_all_levels_share_the_weights_of_the_subnets(network):
     hidden = [*pyramid, "classes_0", "classes_1", "deltas_0", "deltas_1"]
     norms = [f"{name}_norm" for name in hidden]
     assert sorted(names) == sorted([*hidden, *norms, "classes", "deltas"])
-    # 3x3 convolutions of 8 channels: 2 (72 * 8 + 8), each with two numbers a channel, then 72 * 27 + 27 or 72 * 36 + 36.
+    # 3x3 convolutions of 8 channels: 2 (72 * 8 + 8), two more a channel, then 72 * 27 + 27 or 72 * 36 + 36.
     subnets = sum(network.get_layer(name).count_params() for name in names if name.startswith(("classes", "deltas")))
     assert subnets == 2 * 2 * (584 + 16) + 1971 + 2628
     network.get_layer("deltas").bias.assign(np.arange(36))

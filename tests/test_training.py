@@ -520,3 +520,31 @@ def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(setti
         run(config, tmp_path / "run", callbacks=[InterruptAt(2)])
     run(config, tmp_path / "run", resume=True)
     assert same(state_of(tmp_path / "run"), state_of(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model, options, names",
+    [
+        ("yolov1-tiny", (("grid_size", 3), ("dense_width", 32)), ["circle", "square", "triangle"]),
+        ("retinanet", (("width", 32), ("depth", 1)), ["circle", "square", "triangle"]),
+        ("rpn", (("width", 32),), ["object"]),
+    ],
+)
+def test_the_other_families_train_resume_and_detect_in_the_same_way(settings, tmp_path, model, options, names):
+    size = (128, 128) if model == "rpn" else (64, 64)  # its anchors have to fit into the picture
+    own = {"anchors": None, "model": model, "model_options": options, "input_size": size}
+    config = one_batch(settings, **own, precision="bfloat16", epochs=2)
+    folder = tmp_path / "run"
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True))
+    run(config, folder, callbacks=[stop])
+    result, _ = run(read_settings(folder), folder, resume=True)
+    assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
+    row = result.last_row
+    assert row["loss"] == pytest.approx(sum(row[name] for name in prepare(config).family.terms), rel=1e-4)
+    assert ("recall" in row) == (model == "rpn")
+    detector = load_detector(folder / "best.h5", score_threshold=0.0)
+    assert detector.class_names == names
+    assert dataclasses.asdict(detector.family) == dataclasses.asdict(prepare(config).family)
+    assert len(detector(str(prepare(config).val[0].image_path)).boxes) > 0
+    assert not (folder / "anchors.txt").exists()

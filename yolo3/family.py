@@ -6,14 +6,18 @@ and saving know this interface alone, so that one more kind of detector is one m
 
 from typing import Any, Protocol
 
+IOU_THRESHOLD = 0.45  # of suppression, Darknet's
+
 
 class Family(Protocol):
     """What a kind of detector has to say of itself.
 
     ``name``: as in ``--model`` and in the metadata of saved files. ``num_classes``: C. ``terms``:
     names of the parts that add up to the loss. ``stride``: sides of the network input are multiples of it.
-    ``fixed_size``: whether the network takes pictures of one size alone. ``outputs`` is the list of the network's
-    outputs everywhere, ``input_shape`` (height, width) in pixels of the network input, as numbers.
+    ``fixed_size``: whether the network takes pictures of one size alone. ``iou_threshold``: above which two boxes of a
+    class are taken to mean one object. ``one_class``: what all objects are called by a family that does not tell
+    classes apart; None for the others. ``outputs`` is the list of the network's outputs everywhere, ``input_shape``
+    (height, width) in pixels of the network input, as numbers.
     """
 
     @property
@@ -30,6 +34,12 @@ class Family(Protocol):
 
     @property
     def fixed_size(self) -> bool: ...
+
+    @property
+    def iou_threshold(self) -> float: ...
+
+    @property
+    def one_class(self) -> str | None: ...
 
     def build_network(self, input_shape: tuple, batch_norm: type | None = None) -> Any:
         """Return a ``keras.Model`` of stock layers with random weights, ready to be trained.

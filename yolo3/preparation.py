@@ -13,7 +13,7 @@ from yolo3.anchors import read_anchors
 from yolo3.config import TrainConfig
 from yolo3.darknet.cfg import read_cfg
 from yolo3.datasets import checks, formats
-from yolo3.datasets.annotation import Annotation, Finding, read_class_names, split_annotations
+from yolo3.datasets.annotation import Annotation, Finding, in_one_class, read_class_names, split_annotations
 from yolo3.datasets.shapes import shapes_folder
 from yolo3.families import family_of_cfg, named_family
 from yolo3.family import Family
@@ -86,8 +86,11 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     """
     choose_family(config, 1)  # says what does not fit before the data is read
     sets, notes, val_source = _read_sets(config)
+    family = choose_family(config, max(len(sets[0].class_names), 1))
+    if family.one_class:
+        sets = [in_one_class(part, family.one_class) for part in sets]
+        notes.append(f"{family.name} does not tell classes apart: every object is called '{family.one_class}'.")
     class_names = sets[0].class_names
-    family = choose_family(config, max(len(class_names), 1))
     slots: dict[str, Any] = {name: getattr(family, name, None) for name in ("anchors", "anchor_mask", "strides")}
     findings: list[Finding] = []
     kept = []

@@ -18,7 +18,7 @@ from keras import layers, ops
 
 from yolo3 import boxes as geometry
 from yolo3.backbones import Blocks
-from yolo3.family import expect_outputs
+from yolo3.family import IOU_THRESHOLD, expect_outputs
 from yolo3.focal import focal_loss
 from yolo3.rpn import (
     AnchorTargets,
@@ -130,6 +130,8 @@ class RetinaNet:
     terms: ClassVar[tuple[str, ...]] = ("class", "box")
     stride: ClassVar[int] = 32
     fixed_size: ClassVar[bool] = False
+    iou_threshold: ClassVar[float] = IOU_THRESHOLD
+    one_class: ClassVar[None] = None
 
     def __post_init__(self):
         if min(self.num_classes, self.depth, self.width) < 1 or not self.anchor_scale > 0:

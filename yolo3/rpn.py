@@ -274,7 +274,8 @@ class Rpn:
 
     name: ClassVar[str] = "rpn"
     num_classes: ClassVar[int] = 1
-    class_names: ClassVar[tuple[str, ...]] = ("object",)
+    one_class: ClassVar[str] = "object"
+    iou_threshold: ClassVar[float] = PROPOSAL_IOU
     terms: ClassVar[tuple[str, ...]] = ("objectness", "box")
     fixed_size: ClassVar[bool] = False
 

@@ -31,7 +31,7 @@ from yolo3.saving import is_keras_file, save_model
 from yolo3.schedules import default_burn_in, learning_rate, squeezed
 from yolo3.sheets import draw_examples, draw_targets
 from yolo3.trainer import Trainer
-from yolo3.validation import Validator, loss_row
+from yolo3.validation import RECALL_PROPOSALS, Validator, loss_row
 from yolo3.yolov3 import YoloV3
 
 _EVALUATIONS = 20  # in a run, where evaluate_every is not said
@@ -331,6 +331,7 @@ class _Run:
         line += f"  {row['images_per_second']:.1f} img/s, {row['data_wait']:.0%} waiting for data"
         if "AP50" in row:
             line += f"  | validation loss {row['val_loss']:.2f}  AP50 {row['AP50']:.3f}  AP {row['AP']:.3f}"
+            line += f"  recall@{RECALL_PROPOSALS} {row['recall']:.3f}" if "recall" in row else ""
         self.say(line)
 
     def _save_weights(self, row) -> None:

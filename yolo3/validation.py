@@ -11,10 +11,11 @@ from yolo3.measures import Measures, measure
 from yolo3.metrics import Detections
 from yolo3.nms import non_max_suppression
 from yolo3.pipeline import picture_shape, plain_batches
+from yolo3.rpn import proposal_recall
 from yolo3.trainer import Trainer
 
 SCORE_THRESHOLD = 0.001  # low, so that the whole precision-recall curve is seen
-IOU_THRESHOLD = 0.45  # Darknet's
+RECALL_PROPOSALS = 100  # of which the recall is logged where classes are not told apart
 _MAX_BOXES = 300
 
 
@@ -34,10 +35,13 @@ class Validator:
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         boxes, scores = trainer.family.decode(outputs, self._input_shape)
-        return terms, non_max_suppression(boxes, scores, SCORE_THRESHOLD, IOU_THRESHOLD, _MAX_BOXES)
+        return terms, non_max_suppression(boxes, scores, SCORE_THRESHOLD, trainer.family.iou_threshold, _MAX_BOXES)
 
     def run(self) -> tuple[dict, list[Detections], Measures]:
-        """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures."""
+        """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures.
+
+        Where classes are not told apart the row has the recall of the best 100 boxes of each picture at an IoU of .5.
+        """
         sums: dict[str, float] = {}
         detections: list[Detections] = []
         for images, boxes, indices in self._batches:
@@ -51,7 +55,14 @@ class Validator:
         results = measures.coco
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
+        if self.trainer.family.one_class:
+            row["recall"] = self._recall(detections)
         return row, detections, measures
+
+    def _recall(self, detections: list[Detections]) -> float:
+        """Return the share of objects that the best proposals of their pictures overlap by half."""
+        best = [found.boxes[:RECALL_PROPOSALS] for found in detections]  # best scores first
+        return proposal_recall([annotation.boxes for annotation in self.annotations], best)
 
     def _to_pictures(self, indices, boxes, scores, class_ids, counts):
         for place, index in enumerate(indices):

@@ -35,7 +35,7 @@ from yolo3.darknet.cfg import Cfg, Section, parse_cfg, replace_option
 from yolo3.darknet.layers import resolve_layers
 from yolo3.darknet.network import build_network as build_cfg_network
 from yolo3.darknet.network import shared_layers
-from yolo3.family import expect_outputs
+from yolo3.family import IOU_THRESHOLD, expect_outputs
 from yolo3.head import cell_grid, encode_offsets, size_wh
 from yolo3.scales import check_input_shape
 
@@ -365,6 +365,8 @@ class YoloV1:
 
     terms: ClassVar[tuple[str, ...]] = TERMS
     fixed_size: ClassVar[bool] = True
+    iou_threshold: ClassVar[float] = IOU_THRESHOLD
+    one_class: ClassVar[None] = None
 
     def __post_init__(self):
         choices = {"layout": LAYOUTS, "activation": ACTIVATIONS, "size_form": SIZE_FORMS}

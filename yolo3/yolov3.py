@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -24,6 +24,7 @@ from yolo3.darknet.layers import (
 )
 from yolo3.darknet.network import build_network as build_cfg_network
 from yolo3.darknet.network import shared_layers
+from yolo3.family import IOU_THRESHOLD
 from yolo3.loss_options import LossOptions
 from yolo3.losses import DARKNET, loss_terms
 from yolo3.networks import BACKBONE_CONVOLUTIONS, NETWORKS
@@ -56,6 +57,9 @@ class YoloV3:
     strides: tuple[int, ...]
     cfg: Cfg | None = None
     loss: LossOptions = DARKNET
+
+    iou_threshold: ClassVar[float] = IOU_THRESHOLD
+    one_class: ClassVar[None] = None
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +98,14 @@ class Dataset:
     format: str
     findings: list[Finding] = field(default_factory=list)
     name: str = ""
+
+
+def in_one_class(dataset: Dataset, name: str) -> Dataset:
+    """Return the data set with the objects of all its classes in one, ``name``."""
+    annotations = [
+        replace(annotation, class_ids=np.zeros_like(annotation.class_ids)) for annotation in dataset.annotations
+    ]
+    return replace(dataset, annotations=annotations, class_names=[name])
 
 
 @dataclass(frozen=True)
