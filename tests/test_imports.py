@@ -23,10 +23,10 @@ LEVELS = [
     "families",
     "saving preparation",
     "trainer detector legacy",
-    "validation evaluation yolo export darknet.conversion run_pictures",
+    "benchmark validation evaluation yolo export darknet.conversion run_pictures",
     "training",
     "cli",
-    "cli.train cli.convert_darknet cli.detect cli.evaluate cli.anchors cli.export",
+    "cli.train cli.convert_darknet cli.detect cli.evaluate cli.anchors cli.export cli.benchmark",
     "__main__ model",
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.split()}

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("yolo3.cli.evaluate", "average precision of a network on annotated pictures"),
     "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
     "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file"),
+    "benchmark": ("yolo3.cli.benchmark", "how fast this machine trains, reads and detects"),
 }
 
 _FINDINGS_SHOWN = 20
@@ -25,7 +26,7 @@ _NMS_OVERLAPS = ("iou", "ios")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3`` itself."""
-    lines = [f"  {name:<10}{purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines = [f"  {name:<11}{purpose}" for name, (_, purpose) in COMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="yolo3",
         description="YOLOv3 for Keras 3: train, detect, evaluate.",

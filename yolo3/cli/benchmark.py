@@ -1,0 +1,115 @@
+"""``yolo3 benchmark``: images per second of training steps, input and detection here, and what limits a run."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from yolo3.cli import count, from_zero, run_command, side, start_tensorflow
+from yolo3.config import MODELS, PRECISIONS
+
+PARTS = ("step", "input", "inference")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``yolo3 benchmark``."""
+    parser = argparse.ArgumentParser(
+        prog="yolo3 benchmark",
+        description="Time training steps (synthetic pictures), input (JPEG files to augmented batches) and detection.",
+    )
+    parser.add_argument("part", nargs="?", choices=PARTS, help="one of them alone (default: all three)")
+    parser.add_argument("--model", choices=MODELS, default="yolov3-tiny", help="network (default: %(default)s)")
+    parser.add_argument("--batch-size", type=count, default=8, metavar="B", help="default: %(default)s")
+    parser.add_argument(
+        "--input-size", type=side, nargs=2, default=(416, 416), metavar=("H", "W"), help="pixels (default: 416 416)"
+    )
+    parser.add_argument("--num-classes", type=count, default=80, metavar="C", help="default: %(default)s")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the step (default: as in training)")
+    parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
+    parser.add_argument("--data", help="annotations whose pictures the input reads (default: 64 made of 640 x 480)")
+    parser.add_argument("--cache", choices=("memory", "none"), default="none", help="of the input (default: none)")
+    parser.add_argument("--workers", type=from_zero, default=0, help="threads of the input (default: as many as help)")
+    parser.add_argument("--weights", metavar="FILE", help="network to detect with (default: --model, random weights)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, or 1 after a user's mistake."""
+    arguments = build_parser().parse_args(argv)
+    return run_command("yolo3 benchmark", lambda: _benchmark(arguments))
+
+
+def _benchmark(arguments: argparse.Namespace) -> int:
+    for path in filter(None, (arguments.data, arguments.weights)):
+        os.stat(path)
+    start_tensorflow()
+    from yolo3.benchmark import Workload, limit_in_words
+
+    work = Workload(
+        arguments.model, arguments.num_classes, tuple(arguments.input_size), arguments.batch_size,
+        arguments.precision, arguments.steps,
+    )  # fmt: skip
+    parts = [arguments.part] if arguments.part else PARTS
+    results = {}
+    for part in parts:
+        results[part] = _time(part, work, arguments)
+        if not arguments.json:
+            print(_in_words(part, results[part]), flush=True)
+    if arguments.json:
+        print(json.dumps(results[arguments.part] if arguments.part else results))
+    elif not arguments.part:
+        print(limit_in_words(results["step"], results["input"]))
+    return 0
+
+
+def _time(part: str, work, arguments: argparse.Namespace) -> dict:
+    from yolo3 import benchmark
+
+    if part == "step":
+        return benchmark.benchmark_step(work)
+    if part == "input":
+        return _time_input(work, arguments)
+    from yolo3.detector import load_detector
+
+    options = {"batch_size": work.batch_size}
+    if arguments.weights:
+        detector = load_detector(arguments.weights, **options)
+    else:
+        detector = benchmark.random_detector(work, **options)
+    by_size = benchmark.benchmark_inference(detector, sorted({1, work.batch_size}), work.steps)
+    return by_size[str(work.batch_size)] | {"by_batch_size": by_size}
+
+
+def _time_input(work, arguments: argparse.Namespace) -> dict:
+    from yolo3.benchmark import benchmark_input, write_photographs
+    from yolo3.datasets.formats import read_dataset
+
+    cache = arguments.cache == "memory"
+    if arguments.data:
+        annotations = read_dataset(arguments.data).annotations
+        if not annotations:
+            raise ValueError(f"{arguments.data}: expected annotated pictures, got none")
+        return benchmark_input(annotations, work, cache, arguments.workers)
+    with tempfile.TemporaryDirectory() as folder:
+        return benchmark_input(write_photographs(Path(folder)), work, cache, arguments.workers)
+
+
+def _in_words(part: str, result: dict) -> str:
+    line = f"{part:<10}{result['images_per_second']:8.1f} img/s ({result['min']:.1f} to {result['max']:.1f})"
+    if part == "step":
+        line += f"  {result['precision']}, targets and loss {result['loss_share']:.0%} of it; "
+        line += f"a large matrix product: {result['matrix_gflops']:.0f} GFLOP/s"
+    elif part == "input":
+        line += "  pictures in memory" if result["cached"] else "  pictures read from disk"
+    else:
+        sizes = result["by_batch_size"].items()
+        line += "  " + ", ".join(f"{rate['images_per_second']:.1f} in batches of {size}" for size, rate in sizes)
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())
