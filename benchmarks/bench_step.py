@@ -1,87 +1,162 @@
-"""Images per second of the training step, and the share of it that targets and loss take.
+"""Images per second of whole training steps: ours, stock Keras layers, and plain PyTorch, one after the other in turns.
 
     python benchmarks/bench_step.py --model yolov3-tiny --batch-size 8 --input-size 416 416 --num-classes 80
 
-Synthetic pictures, 20 boxes each. After a burn-in, steps of all precisions asked for take turns, so that a machine that
-changes speed slows all of them; medians, smallest and largest are printed as JSON, one object a precision.
+Forward, loss, backward and update on synthetic pictures of 20 boxes each. Also the convolutions alone (forward, and the
+gradients of inputs and weights, from given tensors) and a large matrix product, which say what the machine can do. All
+take turns, so that a machine that changes speed slows all of them; medians with the smallest and largest, as a table
+and, with --json FILE, as JSON. PyTorch's rows need `pip install torch`.
 """
 
 import argparse
+import importlib.util
 import json
 import statistics
-import time
+from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo3.anchors import default_anchors
+from yolo3.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
 from yolo3.config import TrainConfig
-from yolo3.trainer import Trainer
-from yolo3.yolov3 import named_yolov3
+from yolo3.trainer import Trainer, dtype_policy
 
-_BOXES = 20
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="yolov3-tiny", choices=("yolov3", "yolov3-tiny", "yolov3-spp"))
+    parser.add_argument("--model", default="yolov3-tiny", choices=("yolov3", "yolov3-tiny"))
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--input-size", type=int, nargs=2, default=(416, 416), metavar=("H", "W"))
     parser.add_argument("--num-classes", type=int, default=80)
-    parser.add_argument("--precision", nargs="+", default=("float32", "bfloat16"))
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="rows whose name holds one of these words")
+    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
-def synthetic_batch(arguments, rng):
-    """Return (images, boxes) of random content."""
-    images = rng.random((arguments.batch_size, *arguments.input_size, 3), np.float32)
-    boxes = rng.random((arguments.batch_size, _BOXES, 5), np.float32)
-    boxes[..., 2:4] = 0.05 + 0.4 * boxes[..., 2:4]
-    boxes[..., 4] = rng.integers(0, arguments.num_classes, boxes.shape[:2])
-    return tf.constant(images), tf.constant(boxes)
+def our_step(work: Workload, precision: str, images, boxes):
+    """Return a call of the training step as `yolo3 train` makes it, averaged weights included."""
+    family = work.family()
+    config = TrainConfig(anchors="default", model=work.model, input_size=work.input_size, precision=precision)
+    trainer = Trainer(config, family, steps=1000)
+    return lambda: float(trainer.train_step(images, boxes, 1e-6)["xy"])
 
 
-def build_steps(arguments, precision: str):
-    """Return (whole step, targets and loss with their gradient alone) as functions of a batch."""
-    anchors = default_anchors(6 if arguments.model == "yolov3-tiny" else 9)
-    family = named_yolov3(arguments.model, arguments.num_classes, anchors)
-    config = TrainConfig(anchors="default", input_size=tuple(arguments.input_size), precision=precision)
-    trainer = Trainer(config, family, 1000)
-    outputs = [tf.Variable(part) for part in trainer.plain(tf.zeros((arguments.batch_size, *arguments.input_size, 3)))]
+def stock_step(work: Workload, precision: str, images, boxes):
+    """Return a call of the step that Keras' own layers and optimizer make with the same network and loss."""
+    family = work.family()
+    with dtype_policy(POLICIES[precision]):
+        network = family.build_network((*work.input_size, 3))
+    optimizer = keras.optimizers.Adam(1e-6)
+    optimizer.build(network.trainable_variables)
 
     @tf.function(autograph=False)
-    def loss_alone(boxes):
+    def step():
         with tf.GradientTape() as tape:
-            terms = trainer.batch_terms([part.value() for part in outputs], tuple(arguments.input_size), boxes)
+            outputs = network(images, training=True)
+            targets = family.build_targets(boxes, work.input_size)
+            terms = family.loss_terms(outputs, targets, work.input_size)
             loss = sum(terms[name] for name in family.terms)
-        return tape.gradient(loss, outputs)
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        return loss
 
-    return (lambda images, boxes: float(trainer.train_step(images, boxes, 1e-4)["xy"])), loss_alone
+    return lambda: float(step())
+
+
+def convolutions_alone(work: Workload, precision: str):
+    """Return (call, GFLOP of a call): every convolution of the network with both gradients, nothing else."""
+    network = work.family().build_network((*work.input_size, 3))
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    cases, flop = [], 0
+    for number, layer in enumerate(layers):
+        shape_in, shape_out = ((work.batch_size, *tensor.shape[1:]) for tensor in (layer.input, layer.output))
+        x, kernel, dy = (
+            tf.cast(tf.random.normal(shape), precision) for shape in (shape_in, layer.kernel.shape, shape_out)
+        )
+        options = {"strides": [1, *layer.strides, 1], "padding": layer.padding.upper()}
+        cases.append((x, kernel, dy, options, number == 0))
+        flop += (4 if number == 0 else 6) * int(np.prod(layer.kernel.shape)) * int(np.prod(shape_out[:3]))
+
+    @tf.function(autograph=False)
+    def run():
+        total = 0.0
+        for x, kernel, dy, options, is_first in cases:
+            parts = [
+                tf.nn.conv2d(x, kernel, **options),
+                tf.raw_ops.Conv2DBackpropFilter(
+                    input=x, filter_sizes=kernel.shape, out_backprop=dy, strides=options["strides"],
+                    padding=options["padding"],
+                ),
+            ]  # fmt: skip
+            if not is_first:  # the pictures need no gradient
+                parts.append(
+                    tf.raw_ops.Conv2DBackpropInput(
+                        input_sizes=x.shape, filter=kernel, out_backprop=dy, strides=options["strides"],
+                        padding=options["padding"],
+                    )
+                )  # fmt: skip
+            total += sum(tf.cast(tf.reshape(part, [-1])[0], tf.float32) for part in parts)
+        return total
+
+    return lambda: float(run()), flop / 1e9
+
+
+def torch_steps(work: Workload, images, boxes) -> dict:
+    """Return the calls of PyTorch, none where it is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    import torch
+    from torch_yolov3 import build_step
+
+    pictures = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
+    rows = torch.from_numpy(boxes.numpy())
+    shape = (work.model, work.batch_size, work.input_size, work.num_classes)
+    kinds = {
+        "PyTorch float32": (False, False),
+        "PyTorch float32, channels_last": (False, True),
+        "PyTorch bfloat16": (True, False),
+        "PyTorch bfloat16, channels_last": (True, True),
+    }
+    steps = {name: build_step(*shape, *kind) for name, kind in kinds.items()}
+    return {name: lambda step=step: step(pictures, rows) for name, step in steps.items()}
 
 
 def main(argv=None) -> int:
-    """Run the benchmark and print its results."""
+    """Run the benchmark and print its table."""
     arguments = build_parser().parse_args(argv)
-    images, boxes = synthetic_batch(arguments, np.random.default_rng(0))
-    steps = {precision: build_steps(arguments, precision) for precision in arguments.precision}
-    seconds = {precision: ([], []) for precision in steps}
-    for turn in range(arguments.steps + 2):
-        for precision, (step, loss_alone) in steps.items():
-            start = time.perf_counter()
-            step(images, boxes)
-            middle = time.perf_counter()
-            loss_alone(boxes)[0].numpy()
-            if turn >= 2:
-                seconds[precision][0].append(middle - start)
-                seconds[precision][1].append(time.perf_counter() - middle)
-    for precision, (whole, loss) in seconds.items():
-        rate = [arguments.batch_size / value for value in whole]
-        result = {"precision": precision, "images_per_second": statistics.median(rate), "min": min(rate)}
-        result |= {"max": max(rate), "steps": len(rate)}
-        result["loss_share"] = statistics.median(loss) / statistics.median(whole)
-        print(json.dumps(result))
+    work = Workload(
+        arguments.model, arguments.num_classes, tuple(arguments.input_size), arguments.batch_size, steps=arguments.steps
+    )
+    images, boxes = synthetic_batch(work, np.random.default_rng(0))
+    calls, gflop = {}, {}
+    for precision in ("bfloat16", "float32"):
+        calls[f"yolo3 {precision}"] = our_step(work, precision, images, boxes)
+        calls[f"stock Keras {precision}"] = stock_step(work, precision, images, boxes)
+        name = f"convolutions alone {precision}"
+        calls[name], gflop[name] = convolutions_alone(work, precision)
+        name = f"matrix product {precision}"
+        calls[name], gflop[name] = matrix_product(precision)
+    calls |= torch_steps(work, images, boxes)
+    if arguments.only:
+        calls = {name: call for name, call in calls.items() if any(word in name for word in arguments.only)}
+    seconds = take_turns(calls, arguments.steps)
+    results = {}
+    for name, values in seconds.items():
+        if name in gflop:
+            results[name] = {"gflops": gflop[name] / statistics.median(values)}
+        if "matrix" not in name:
+            results[name] = rates(values, work.batch_size) | results.get(name, {})
+    print(f"{work.model}, batch {work.batch_size}, {work.input_size}; {arguments.steps} turns after {BURN_IN}")
+    for name, result in results.items():
+        rate = "{images_per_second:8.2f} img/s ({min:.2f} to {max:.2f})".format(**result) if "min" in result else ""
+        print(f"{name:<34}{rate}" + (f"  {result['gflops']:.0f} GFLOP/s" if "gflops" in result else ""))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(results, indent=2) + "\n")
     return 0
 
 

@@ -91,7 +91,7 @@ def benchmark_step(work: Workload) -> dict:
         batch_size=work.batch_size, precision=work.precision,
     )  # fmt: skip
     trainer = Trainer(config, family, steps=1000)
-    images, boxes = _synthetic_batch(work, np.random.default_rng(seed))
+    images, boxes = synthetic_batch(work, np.random.default_rng(seed))
     product, gflop = matrix_product("bfloat16" if trainer.precision == "bfloat16" else "float32")
     seconds = take_turns(
         {
@@ -109,7 +109,7 @@ def benchmark_step(work: Workload) -> dict:
     }
 
 
-def _synthetic_batch(work: Workload, rng):
+def synthetic_batch(work: Workload, rng):
     """Return (images, boxes) of random content, 20 boxes a picture."""
     images = rng.random((work.batch_size, *work.input_size, 3), np.float32)
     boxes = rng.random((work.batch_size, _BOXES, 5), np.float32)
