@@ -126,7 +126,7 @@ def _loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[],
     @tf.function(autograph=False)
     def gradients():
         with tf.GradientTape() as tape:
-            terms = trainer.batch_terms([part.value() for part in outputs], work.input_size, boxes)
+            terms = trainer.terms_of([part.value() for part in outputs], work.input_size, boxes)
             loss = sum(terms[name] for name in trainer.family.terms)
         return tape.gradient(loss, outputs)
 

@@ -116,9 +116,13 @@ class Trainer:
         """Freeze or free the backbone, its normalisation included, and compile the step anew."""
         for name in self.family.backbone_layers(self.network):
             self.network.get_layer(name).trainable = not frozen
-        # XLA makes one pass over the weights of an update; replicas have to meet in it, which XLA cannot compile.
+        # XLA makes one pass over the weights of an update, and a few over the outputs in targets and loss, where
+        # TensorFlow's own kernels make a hundred. Replicas have to meet in the update, which XLA cannot compile.
         on_processor = not tf.config.list_physical_devices("GPU") and self.strategy.num_replicas_in_sync == 1
-        self._update = tf.function(self._apply, jit_compile=True, autograph=False) if on_processor else self._apply
+        self._update, self.terms_of = self._apply, self.batch_terms
+        if on_processor:
+            self._update = tf.function(self._apply, jit_compile=True, autograph=False)
+            self.terms_of = tf.function(self.batch_terms, jit_compile=True, autograph=False)
         self._step = tf.function(self._distributed_step, autograph=False)
         self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None, autograph=False)
 
@@ -139,7 +143,7 @@ class Trainer:
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.network(images, training=True)
-            terms = self.batch_terms(outputs, images.shape[1:3], boxes)
+            terms = self.terms_of(outputs, tuple(images.shape[1:3]), boxes)
             loss = sum(terms[name] for name in self.family.terms) / self.strategy.num_replicas_in_sync
             loss = self.optimizer.scale_loss(loss)
         self._update(tape.gradient(loss, [variable.value for variable in variables]))
