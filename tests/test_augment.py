@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo3.augment import Augmentation, augment, distort_colours, move_boxes, place
+from yolo3.augment import Augmentation, augment, distort_colours, draw_colours, move_boxes, place, to_pixels
 from yolo3.images import resize_image
 
 OFF = Augmentation(
@@ -129,10 +129,11 @@ def examples(policy, seeds, canvas=(96.0, 128.0), first=0):
     indices = tf.constant([first, *(index for index in range(4) if index != first)])
     run = tf.function(lambda seed: augment(load, indices, canvas, seed, policy), autograph=False)
     for seed in seeds:
-        image, boxes, used = run(tf.constant([seed, 5]))
+        image, boxes, colours, used = run(tf.constant([seed, 5]))
         boxes = boxes.numpy()
         centre, half = boxes[:, :2], boxes[:, 2:4] / 2
         corners = np.concatenate([centre - half, centre + half], 1) * np.array([canvas[1], canvas[0]] * 2)
+        image = distort_colours(image[None], colours[None])[0]
         yield image.numpy(), corners, boxes[:, 4].astype(int), int(used)
 
 
@@ -239,8 +240,29 @@ def test_a_picture_without_boxes_gives_none():
         return tf.constant(PICTURES[0][0]), tf.zeros([0, 5])
 
     for mosaic in (0.0, 1.0):
-        _, boxes, _ = augment(empty, tf.range(4), (64.0, 64.0), tf.constant([1, 2]), replace(OFF, mosaic=mosaic))
+        _, boxes, _, _ = augment(empty, tf.range(4), (64.0, 64.0), tf.constant([1, 2]), replace(OFF, mosaic=mosaic))
         assert boxes.shape == (0, 5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whole_pixels_are_less_than_one_from_what_was_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    height, width = map(float, rng.integers(20, 200, 2))
+    region = (32.0, 0.0, 64.0, 96.0)
+    policy = replace(OFF, jitter=0.3, flip=0.5)
+    asked = place(tf.constant(rng.random(6), tf.float32), (height, width), (96.0, 128.0), region, policy, (0.6, 1.4))
+    seen, shown, made = to_pixels(asked, (height, width), region)
+    top, left, bottom, right = seen.numpy()
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    assert shown.numpy()[0] >= 0 and shown.numpy()[1] >= 32 and shown.numpy()[2] <= 96 and shown.numpy()[3] <= 96
+    ends = np.array([[left, top], [right, bottom]], float)  # of what is seen, in the picture that is mirrored or not
+    if asked[0] < 0:
+        ends[:, 0] = width - ends[:, 0]
+    on_canvas = ends * made.numpy()[:2] + made.numpy()[2:]
+    np.testing.assert_allclose(on_canvas, shown.numpy()[[[1, 0], [3, 2]]], atol=1e-3)
+    wanted = ends * asked.numpy()[:2] + asked.numpy()[2:]
+    pixel = np.maximum(np.abs(asked.numpy()[:2]), 1)  # of the picture or of the canvas, the larger one
+    assert (np.abs(on_canvas - wanted) <= 0.5 * pixel + 0.51).all()
 
 
 # Seeds and colours
@@ -254,11 +276,17 @@ def test_the_same_seed_gives_the_same_example_and_another_seed_another():
     assert not np.array_equal(first[1], other[1])
 
 
+def coloured(image, units, policy):
+    """A picture 0..1 with the colours that five numbers in 0..1 draw."""
+    shifts = draw_colours(tf.constant(units, tf.float32), policy)
+    return distort_colours(image[None] * 255, shifts[None])[0]
+
+
 def test_colours_stay_between_0_and_1_however_far_they_are_shifted():
     policy = Augmentation(hue=0.5, saturation=4.0, exposure=4.0)
     image = tf.random.stateless_uniform([16, 16, 3], [1, 2])
     for seed in range(10):
-        changed = distort_colours(image, tf.random.stateless_uniform([5], [seed, 3]), policy).numpy()
+        changed = coloured(image, tf.random.stateless_uniform([5], [seed, 3]), policy).numpy()
         assert changed.min() >= 0 and changed.max() <= 1 and np.isfinite(changed).all()
         assert np.abs(changed - image).max() > 0.01
 
@@ -266,22 +294,32 @@ def test_colours_stay_between_0_and_1_however_far_they_are_shifted():
 @pytest.mark.parametrize("inverse, factor", [(0.2, 2.0), (0.8, 0.5)])
 def test_exposure_is_a_factor_or_its_inverse(inverse, factor):
     image = tf.fill([2, 2, 3], 0.4)
-    changed = distort_colours(image, [0.0, 0.0, 0.0, 1.0, inverse], replace(OFF, exposure=2.0))
+    changed = coloured(image, [0.0, 0.0, 0.0, 1.0, inverse], replace(OFF, exposure=2.0))
     np.testing.assert_allclose(changed, np.full((2, 2, 3), 0.4 * factor), rtol=1e-5)
 
 
 def test_saturation_leaves_grey_as_it_is_and_hue_leaves_the_largest_channel():
     grey = tf.fill([2, 2, 3], 0.4)
-    np.testing.assert_allclose(distort_colours(grey, [1.0] * 5, replace(OFF, saturation=3.0)), grey, atol=1e-5)
+    np.testing.assert_allclose(coloured(grey, [1.0] * 5, replace(OFF, saturation=3.0)), grey, atol=1e-5)
     image = tf.random.stateless_uniform([8, 8, 3], [4, 4])
-    turned = distort_colours(image, [0.0, 0.0, 1.0, 0.0, 0.0], replace(OFF, hue=0.3)).numpy()
+    turned = coloured(image, [0.0, 0.0, 1.0, 0.0, 0.0], replace(OFF, hue=0.3)).numpy()
     np.testing.assert_allclose(turned.max(-1), image.numpy().max(-1), atol=1e-5)
     assert np.abs(turned - image).max() > 0.1
 
 
 def test_colours_are_unchanged_with_all_parts_off():
     image = tf.random.stateless_uniform([8, 8, 3], [4, 4])
-    np.testing.assert_array_equal(distort_colours(image, [0.3] * 5, OFF), image)
+    np.testing.assert_allclose(coloured(image, [0.3] * 5, OFF), image, atol=1e-6)
+
+
+def test_colours_are_those_of_hsv():
+    images = tf.random.stateless_uniform([6, 9, 9, 3], [4, 4])
+    shifts = tf.constant([[0.1, 1, 1], [-0.45, 1, 1], [0, 2, 1], [0, 0.5, 1], [0, 1, 1.4], [0.3, 3, 0.6]], tf.float32)
+    hue, saturation, value = tf.unstack(tf.image.rgb_to_hsv(images), axis=-1)
+    turn, more, brighter = (shifts[:, None, None, index] for index in range(3))
+    hsv = tf.stack([(hue + turn) % 1, tf.minimum(saturation * more, 1), value], -1)
+    expected = tf.clip_by_value(tf.image.hsv_to_rgb(hsv) * brighter[..., None], 0, 1)
+    np.testing.assert_allclose(distort_colours(images * 255, shifts), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape, canvas", [((64, 64), (64, 64)), ((50, 100), (64, 128)), ((192, 256), (96, 128))])
@@ -294,8 +332,8 @@ def test_with_all_parts_off_the_picture_is_a_plain_letterbox(shape, canvas):
         return tf.constant(smooth), tf.constant([[0.1, 0.2, 0.6, 0.9, 2.0]])
 
     size = tuple(map(float, canvas))
-    image, boxes, _ = augment(one, tf.range(4), size, tf.constant([3, 1]), OFF)
-    expected = resize_image(smooth, canvas) / 255
+    image, boxes, _, _ = augment(one, tf.range(4), size, tf.constant([3, 1]), OFF)
+    image, expected = image / 255, resize_image(smooth, canvas) / 255
     # Resampling: two grey levels of a smooth picture; its outermost pixels are half a pixel beyond the last centre.
     np.testing.assert_allclose(image.numpy()[1:-1, 1:-1], expected[1:-1, 1:-1], atol=2.5 / 255)
     np.testing.assert_allclose(boxes, [[0.35, 0.55, 0.5, 0.7, 2]], atol=1e-6)

@@ -6,6 +6,7 @@ grey canvas, colours are shifted in HSV.
 """
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -86,25 +87,53 @@ def crop(units, image_shape, canvas_shape, policy: Augmentation):
     )
 
 
-def sample(image, transform, region):
-    """Return float32 [h, w, 3] 0..255: what a region (left, top, width, height; whole pixels) of the canvas shows.
+def to_pixels(transform, image_shape, region):
+    """Return (seen, shown, transform): which pixels of the picture are shown in which pixels of the region.
 
-    Bilinear, pixel centres at halves; grey beyond the picture.
+    ``seen``: (top, left, bottom, right) in the picture, mirrored if it is; ``shown``: the same on the canvas; int32.
+    ``transform``: what :func:`place` has asked for, moved by less than a pixel, so that whole pixels map to whole ones
+    and a plain resize makes the part. ``image_shape``: (height, width), floats.
     """
     left, top, width, height = region
-    image = tf.pad(image, [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")  # so that the border is not mixed with grey
-    shape = tf.cast(tf.shape(image), tf.float32)
+    mirrored = transform[0] < 0
+    scale_x = tf.abs(transform[0])
+    start_x = tf.where(mirrored, transform[2] - scale_x * image_shape[1], transform[2])
+    seen_x, shown_x, scale_x, start_x = _whole_pixels(start_x, scale_x, image_shape[1], left, left + width)
+    seen_y, shown_y, scale_y, start_y = _whole_pixels(transform[3], transform[1], image_shape[0], top, top + height)
+    left_end = tf.where(mirrored, start_x + scale_x * image_shape[1], start_x)
+    realised = tf.stack([tf.where(mirrored, -scale_x, scale_x), scale_y, left_end, start_y])
+    rectangles = (tf.stack([y[0], x[0], y[1], x[1]]) for y, x in ((seen_y, seen_x), (shown_y, shown_x)))
+    return *(tf.cast(rectangle, tf.int32) for rectangle in rectangles), realised
 
-    def ends(first, count, scale, offset, length):
-        near = (first + 0.5 - offset) / scale + 0.5
-        far = (first + count - 0.5 - offset) / scale + 0.5
-        span = tf.maximum(length - 1, 1)
-        return near / span, far / span
 
-    x1, x2 = ends(left, width, transform[0], transform[2], shape[1])
-    y1, y2 = ends(top, height, transform[1], transform[3], shape[0])
-    size = tf.cast(tf.stack([height, width]), tf.int32)
-    return tf.image.crop_and_resize(image[None], [[y1, x1, y2, x2]], [0], size, extrapolation_value=float(GREY))[0]
+def _whole_pixels(start, scale, length, low, high):
+    """Return (seen, shown, scale, start) along one axis: whole ends in the picture and on the canvas, what maps them.
+
+    ``start``, ``scale``: of a picture of ``length`` pixels, of which low..high is to be shown.
+    """
+    first = tf.round(tf.clip_by_value(start, low, high - 1))
+    last = tf.round(tf.clip_by_value(start + scale * length, first + 1, high))
+    seen_first = tf.clip_by_value(tf.round((first - start) / scale), 0.0, length - 1)
+    seen_last = tf.clip_by_value(tf.round((last - start) / scale), seen_first + 1, length)
+    scale = (last - first) / (seen_last - seen_first)
+    return (seen_first, seen_last), (first, last), scale, first - seen_first * scale
+
+
+def sample(image, seen, shown, mirrored, region):
+    """Return float32 [h, w, 3] 0..255: a region (left, top, width, height) with a part of the picture in it, else grey.
+
+    ``seen``, ``shown``: as from :func:`to_pixels`. Bilinear, pixel centres at halves.
+    """
+    width = tf.shape(image)[1]
+    left, right = tf.where(mirrored, width - seen[3], seen[1]), tf.where(mirrored, width - seen[1], seen[3])
+    part = image[seen[0] : seen[2], left:right]
+    part = tf.raw_ops.ResizeBilinear(images=part[None], size=shown[2:] - shown[:2], half_pixel_centers=True)[0]
+    part = tf.cond(mirrored, lambda: part[:, ::-1], lambda: part)
+    corner = tf.cast(tf.stack([region[1], region[0]]), tf.int32)
+    size = tf.cast(tf.stack([region[3], region[2]]), tf.int32)
+    before = shown[:2] - corner
+    margins = tf.stack([before, size - before - (shown[2:] - shown[:2])], 1)
+    return tf.pad(part, tf.concat([margins, [[0, 0]]], 0), constant_values=float(GREY))
 
 
 def move_boxes(boxes_xyxy, transform, region):
@@ -121,29 +150,55 @@ def move_boxes(boxes_xyxy, transform, region):
     return clipped, visible & tf.reduce_all(sides >= _MIN_SIDE, 1)
 
 
-def distort_colours(image, units, policy: Augmentation):
-    """Return the picture [h, w, 3] 0..1 with hue, saturation and exposure shifted; ``units``: float [5] in 0..1."""
+def draw_colours(units, policy: Augmentation):
+    """Return float32 [3]: a shift of the hue in turns, factors of saturation and exposure; ``units``: [5] in 0..1."""
 
     def factor(unit, inverse, largest):
         value = _between(unit, 1.0, largest)
         return tf.where(inverse < 0.5, value, 1 / value)
 
-    if policy.saturation != 1:
-        image = tf.image.adjust_saturation(image, factor(units[0], units[1], policy.saturation))
-    if policy.hue:
-        image = tf.image.adjust_hue(image, _between(units[2], -policy.hue, policy.hue))
-    if policy.exposure != 1:
-        image = image * factor(units[3], units[4], policy.exposure)
-    return tf.clip_by_value(image, 0.0, 1.0)
+    hue = _between(units[2], -policy.hue, policy.hue)
+    return tf.stack([hue, factor(units[0], units[1], policy.saturation), factor(units[3], units[4], policy.exposure)])
+
+
+@functools.partial(tf.function, jit_compile=True, autograph=False)
+def distort_colours(images, shifts):
+    """Return pictures [B, H, W, 3] 0..1 of pictures in 0..255, each with its ``shifts`` [B, 3] of :func:`draw_colours`.
+
+    In HSV, saturation and the picture after exposure clipped to 1. One pass over the pixels, compiled by XLA: with v
+    the largest channel, c the difference to the smallest, both after the shifts, and h the hue in sixths of a turn,
+    the channels are v - c clip(min(k, 4 - k), 0, 1) for k = (5 + h, 3 + h, 1 + h) mod 6.
+    """
+    turn, saturation, exposure = (shifts[:, None, None, index] for index in range(3))
+    images = tf.cast(images, tf.float32) * (1 / 255)
+    red, green, blue = tf.unstack(images, axis=-1)
+    value = tf.maximum(tf.maximum(red, green), blue)
+    chroma = value - tf.minimum(tf.minimum(red, green), blue)
+    divisor = tf.where(chroma > 0, chroma, 1.0)
+    hue = tf.where(
+        value == red,
+        (green - blue) / divisor,
+        tf.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    hue += 6 * turn
+    chroma = tf.minimum(chroma * saturation, value)
+
+    def channel(offset):
+        k = hue + offset
+        k -= 6 * tf.floor(k / 6)
+        return (value - chroma * tf.clip_by_value(tf.minimum(k, 4 - k), 0.0, 1.0)) * exposure
+
+    return tf.clip_by_value(tf.stack([channel(offset) for offset in (5.0, 3.0, 1.0)], -1), 0.0, 1.0)
 
 
 def augment(load, indices, canvas_shape, seed, policy: Augmentation, mosaic=None):
-    """Return (image float32 [H, W, 3] 0..1, boxes float32 [N, 5], used): one training example.
+    """Return (image float32 [H, W, 3] 0..255, boxes float32 [N, 5], colours [3], used): one training example.
 
     ``load``: function from an index to (uint8 picture [h, w, 3], boxes [N, 5]: relative corners and class id).
     ``indices``: int [4]; the first is the picture, the others complete a mosaic. ``canvas_shape``: (height, width),
     float. ``seed``: int [2]. ``mosaic``: its probability, by default the policy's. The boxes come back as (x, y, w, h,
-    class id), relative to the canvas. ``used``: how many of the indices were.
+    class id), relative to the canvas. ``colours``: for :func:`distort_colours`, which works on whole batches. ``used``:
+    how many of the indices were.
     """
     units = tf.random.stateless_uniform([32], seed)
     height, width = canvas_shape
@@ -153,10 +208,9 @@ def augment(load, indices, canvas_shape, seed, policy: Augmentation, mosaic=None
         image, boxes, used = tf.cond(units[0] < (policy.mosaic if mosaic is None else mosaic), parts, whole)
     else:
         image, boxes, used = _single(load, indices[0], canvas_shape, units, policy)
-    image = distort_colours(image / 255.0, units[27:32], policy)
     size = tf.stack([width, height])
     centre, sides = (boxes[:, 0:2] + boxes[:, 2:4]) / 2, boxes[:, 2:4] - boxes[:, 0:2]
-    return image, tf.concat([centre / size, sides / size, boxes[:, 4:]], 1), used
+    return image, tf.concat([centre / size, sides / size, boxes[:, 4:]], 1), draw_colours(units[27:32], policy), used
 
 
 def _single(load, index, canvas_shape, units, policy):
@@ -184,7 +238,8 @@ def _part(load, index, canvas_shape, region, units, policy, zoom):
     image, boxes = load(index)
     shape = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
     transform = place(units, shape, canvas_shape, region, policy, zoom)
+    seen, shown, transform = to_pixels(transform, shape, region)
     corners = boxes[:, :4] * tf.stack([shape[1], shape[0]] * 2)
     corners, keep = move_boxes(corners, transform, region)
     boxes = tf.boolean_mask(tf.concat([corners, boxes[:, 4:]], 1), keep)
-    return sample(image, transform, region), boxes
+    return sample(image, seen, shown, transform[0] < 0, region), boxes

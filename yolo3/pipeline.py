@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from yolo3.augment import Augmentation, augment
+from yolo3.augment import Augmentation, augment, distort_colours
 from yolo3.datasets.annotation import Annotation, image_size
 from yolo3.images import boxes_to_network, least_side, read_image, reduce_image, resize_image
 
@@ -214,19 +214,17 @@ def run_batches(
         return tf.data.Dataset.from_tensor_slices(tuple(map(tf.ensure_shape, columns, shapes)))
 
     def example(indices, size, picture_seed, mosaic):
-        image, boxes, used = augment(load, indices, tf.unstack(size), picture_seed, policy, mosaic)
-        return tf.ensure_shape(image, [None, None, 3]), boxes, tf.where(tf.range(4) < used, indices, -1)
+        image, boxes, colours, used = augment(load, indices, tf.unstack(size), picture_seed, policy, mosaic)
+        return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
+
+    def batch(images, boxes, colours, indices):
+        return distort_colours(images, colours), _pad_rows(boxes), indices
 
     plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
     dataset = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(plain(examples_of))
     dataset = dataset.map(plain(example), num_parallel_calls=workers or tf.data.AUTOTUNE)
-    return _batched(dataset, batch_size).prefetch(2)
-
-
-def _batched(dataset, batch_size: int):
-    shapes = ([None, None, 3], [None, 5], [4])
-    dataset = dataset.padded_batch(batch_size, shapes, drop_remainder=True)
-    return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes), indices))
+    dataset = dataset.padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
+    return dataset.map(plain(batch), num_parallel_calls=2).prefetch(2)
 
 
 def _pad_rows(boxes):
