@@ -333,7 +333,7 @@ def test_with_all_parts_off_the_picture_is_a_plain_letterbox(shape, canvas):
 
     size = tuple(map(float, canvas))
     image, boxes, _, _ = augment(one, tf.range(4), size, tf.constant([3, 1]), OFF)
-    image, expected = image / 255, resize_image(smooth, canvas) / 255
+    image, expected = tf.cast(image, tf.float32) / 255, resize_image(smooth, canvas) / 255
     # Resampling: two grey levels of a smooth picture; its outermost pixels are half a pixel beyond the last centre.
     np.testing.assert_allclose(image.numpy()[1:-1, 1:-1], expected[1:-1, 1:-1], atol=2.5 / 255)
     np.testing.assert_allclose(boxes, [[0.35, 0.55, 0.5, 0.7, 2]], atol=1e-6)

@@ -120,7 +120,7 @@ def _whole_pixels(start, scale, length, low, high):
 
 
 def sample(image, seen, shown, mirrored, region):
-    """Return float32 [h, w, 3] 0..255: a region (left, top, width, height) with a part of the picture in it, else grey.
+    """Return uint8 [h, w, 3]: a region (left, top, width, height) with a part of the picture in it, else grey.
 
     ``seen``, ``shown``: as from :func:`to_pixels`. Bilinear, pixel centres at halves.
     """
@@ -128,12 +128,13 @@ def sample(image, seen, shown, mirrored, region):
     left, right = tf.where(mirrored, width - seen[3], seen[1]), tf.where(mirrored, width - seen[1], seen[3])
     part = image[seen[0] : seen[2], left:right]
     part = tf.raw_ops.ResizeBilinear(images=part[None], size=shown[2:] - shown[:2], half_pixel_centers=True)[0]
-    part = tf.cond(mirrored, lambda: part[:, ::-1], lambda: part)
+    part = tf.cast(part + 0.5, tf.uint8)
+    part = tf.cond(mirrored, lambda: tf.reverse(part, [1]), lambda: part)
     corner = tf.cast(tf.stack([region[1], region[0]]), tf.int32)
     size = tf.cast(tf.stack([region[3], region[2]]), tf.int32)
     before = shown[:2] - corner
     margins = tf.stack([before, size - before - (shown[2:] - shown[:2])], 1)
-    return tf.pad(part, tf.concat([margins, [[0, 0]]], 0), constant_values=float(GREY))
+    return tf.pad(part, tf.concat([margins, [[0, 0]]], 0), constant_values=tf.constant(GREY, tf.uint8))
 
 
 def move_boxes(boxes_xyxy, transform, region):
@@ -163,36 +164,28 @@ def draw_colours(units, policy: Augmentation):
 
 @functools.partial(tf.function, jit_compile=True, autograph=False)
 def distort_colours(images, shifts):
-    """Return pictures [B, H, W, 3] 0..1 of pictures in 0..255, each with its ``shifts`` [B, 3] of :func:`draw_colours`.
+    """Return float32 [B, H, W, 3] 0..1 of pictures in 0..255, each with its ``shifts`` [B, 3] of :func:`draw_colours`.
 
     In HSV, saturation and the picture after exposure clipped to 1. One pass over the pixels, compiled by XLA: with v
     the largest channel, c the difference to the smallest, both after the shifts, and h the hue in sixths of a turn,
     the channels are v - c clip(min(k, 4 - k), 0, 1) for k = (5 + h, 3 + h, 1 + h) mod 6.
     """
     turn, saturation, exposure = (shifts[:, None, None, index] for index in range(3))
-    images = tf.cast(images, tf.float32) * (1 / 255)
-    red, green, blue = tf.unstack(images, axis=-1)
+    red, green, blue = tf.unstack(tf.cast(images, tf.float32) * (1 / 255), axis=-1)
     value = tf.maximum(tf.maximum(red, green), blue)
     chroma = value - tf.minimum(tf.minimum(red, green), blue)
-    divisor = tf.where(chroma > 0, chroma, 1.0)
-    hue = tf.where(
-        value == red,
-        (green - blue) / divisor,
-        tf.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )
-    hue += 6 * turn
+    inverse = 1 / tf.where(chroma > 0, chroma, 1.0)
+    hue = tf.where(value == green, 2 + (blue - red) * inverse, 4 + (red - green) * inverse)
+    hue = tf.where(value == red, (green - blue) * inverse, hue) + 6 * turn
     chroma = tf.minimum(chroma * saturation, value)
-
-    def channel(offset):
-        k = hue + offset
-        k -= 6 * tf.floor(k / 6)
-        return (value - chroma * tf.clip_by_value(tf.minimum(k, 4 - k), 0.0, 1.0)) * exposure
-
-    return tf.clip_by_value(tf.stack([channel(offset) for offset in (5.0, 3.0, 1.0)], -1), 0.0, 1.0)
+    k = hue[..., None] + tf.constant([5.0, 3.0, 1.0])
+    k -= 6 * tf.floor(k / 6)
+    share = tf.clip_by_value(tf.minimum(k, 4 - k), 0.0, 1.0)
+    return tf.clip_by_value((value[..., None] - chroma[..., None] * share) * exposure[..., None], 0.0, 1.0)
 
 
 def augment(load, indices, canvas_shape, seed, policy: Augmentation, mosaic=None):
-    """Return (image float32 [H, W, 3] 0..255, boxes float32 [N, 5], colours [3], used): one training example.
+    """Return (image uint8 [H, W, 3], boxes float32 [N, 5], colours [3], used): one training example.
 
     ``load``: function from an index to (uint8 picture [h, w, 3], boxes [N, 5]: relative corners and class id).
     ``indices``: int [4]; the first is the picture, the others complete a mosaic. ``canvas_shape``: (height, width),
