@@ -16,7 +16,7 @@ LEVELS = [
     "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
     "tiles sources",
     "datasets.formats datasets.shapes utils run_folder sheets detection_files measures charts",
-    "advice backbones fused head targets nms focal darknet.local",
+    "advice backbones folding fused head targets nms focal darknet.local",
     "report networks losses postprocess pipeline datasets.checks family",
     "darknet.network darknet.recipe optimizers rpn",
     "yolov3 yolov1 retinanet darknet.from_keras",

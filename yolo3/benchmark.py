@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Workload:
         return named_family(self.model, self.num_classes, None if self.model in WITHOUT_ANCHORS else anchors)
 
 
-def take_turns(calls: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
+def take_turns(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
     """Return the seconds of each of ``turns`` calls, all of them once a turn, after turns that do not count."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(BURN_IN + turns):
