@@ -11,8 +11,9 @@ import cv2
 import pytest
 
 from yolo3.cli.train import build_parser, config_from, main
-from yolo3.config import AugmentSettings, TrainConfig
+from yolo3.config import MODELS, WITHOUT_ANCHORS, AugmentSettings, TrainConfig
 from yolo3.loss_options import LossOptions
+from yolo3.preparation import choose_family
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
@@ -133,6 +134,14 @@ def test_the_embedded_set_has_settings_of_its_own_that_options_override(anchors,
     assert (config.input_size, config.epochs, config.augment.mosaic) == (size, epochs, 0.0)
     config = config_from({"anchors": anchors, "epochs": 3, "input_size": [64, 64], "mosaic": 0.25})
     assert (config.input_size, config.epochs, config.augment.mosaic) == ((64, 64), 3, 0.25)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_model_has_settings_for_the_embedded_set_that_it_can_train_with(model):
+    given = {"model": model} | ({} if model in WITHOUT_ANCHORS else {"anchors": TINY if "tiny" in model else FULL})
+    config = config_from(given)
+    assert choose_family(config, 3).name == model
+    assert config.epochs < TrainConfig(anchors="a.txt").epochs
 
 
 def test_paths_become_absolute_so_that_a_run_is_resumed_from_anywhere(tmp_path, monkeypatch):

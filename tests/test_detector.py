@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from test_yolov3 import FINE_FIRST
 
+from yolo3.darknet.cfg import parse_cfg
 from yolo3.detector import Detector, load_detector
 from yolo3.draw import write_image
+from yolo3.families import family_of_cfg
 from yolo3.saving import save_model
 
 METADATA = {
@@ -148,9 +151,7 @@ def test_a_model_without_metadata_needs_names_and_anchors():
         Detector(cell_network())
     with pytest.raises(ValueError, match="cell_network: carries no anchors"):
         Detector(cell_network(), class_names=["red", "green", "any"])
-    detector = Detector(
-        cell_network(), class_names="abc", anchors=[[32, 32]], anchor_mask=[[0]], input_shape=(64, 64)
-    )
+    detector = Detector(cell_network(), class_names="abc", anchors=[[32, 32]], anchor_mask=[[0]], input_shape=(64, 64))
     assert detector.resize == "letterbox" and len(detector(picture())) == 2
 
 
@@ -186,3 +187,29 @@ def test_files_that_disagree_with_the_weights_are_named(tmp_path):
         with pytest.raises(ValueError) as error:
             load_detector(weights, None, anchors)
         assert message in str(error.value)
+
+
+def test_a_file_s_normalisation_is_folded_and_a_model_s_own_weights_count(tmp_path):
+    family = family_of_cfg(parse_cfg(FINE_FIRST))
+    network = family.build_network()
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        draw = rng.uniform if isinstance(layer, keras.layers.BatchNormalization) else rng.normal
+        layer.set_weights([draw(0.1, 0.3, weight.shape) for weight in layer.get_weights()])
+    metadata = {**family.metadata(), "class_names": ["a", "b"], "input_shape": [32, 64], "resize": "stretch"}
+    save_model(network, tmp_path / "model.h5", metadata)
+    every_box = {"score_threshold": 0.0, "iou_threshold": 1.0}
+    from_file, of_model = Detector(tmp_path / "model.h5", **every_box), Detector(network, metadata, **every_box)
+    image = rng.integers(0, 255, (32, 64, 3), np.uint8)
+    found, expected = from_file(image), of_model(image)
+    assert len(expected.scores) == 160 and np.ptp(expected.scores) > 0.1
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in from_file._network.layers)
+    assert from_file.model.count_params() == network.count_params()
+    network.set_weights([0.5 * weight for weight in network.get_weights()])
+    assert not np.allclose(of_model(image).scores, expected.scores)
+
+
+def test_boxes_overlap_as_much_as_their_family_says():
+    assert Detector(cell_network(), METADATA).iou_threshold == 0.45
+    assert Detector(cell_network(), METADATA, iou_threshold=0.3).iou_threshold == 0.3

@@ -18,6 +18,7 @@ from yolo3.darknet.network import load_weights
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.annotation import bundled_class_names, read_class_names
 from yolo3.families import family_from_metadata, family_of_cfg
+from yolo3.folding import fold_batch_norm
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
 from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
@@ -38,25 +39,29 @@ class Detector:
     unless an argument says otherwise: ``resize`` ("letterbox" or "stretch"), ``input_shape`` (height, width,
     multiples of 32), ``class_names``, ``anchors`` [.., 2] (w, h) in pixels of the network input,
     ``anchor_mask``. Scores have to be above ``score_threshold``; of boxes of one class that overlap by more
-    than ``iou_threshold`` the best is kept, ``nms`` and ``nms_overlap`` say how (:mod:`yolo3.nms`);
+    than ``iou_threshold`` (by default the family's, .45) the best is kept, ``nms`` and ``nms_overlap`` say how
+    (:mod:`yolo3.nms`);
     ``max_boxes`` a picture, over all classes. ``batch_size``: pictures that the network sees at once. Its graph
-    is made at the first call: make one detector and keep it; weights that change count from the next call.
+    is made at the first call: make one detector and keep it. Weights of a ``keras.Model`` that change count from the
+    next call; those of a file are folded (:mod:`yolo3.folding`), so that ``model`` is what the file holds and no more.
     ``family``: what the outputs mean (:mod:`yolo3.family`). Raises ``ValueError`` in one line where parts do
     not fit.
     """
 
     def __init__(
         self, weights_or_model, metadata: dict | None = None, *, score_threshold: float = 0.3,
-        iou_threshold: float = 0.45, max_boxes: int = 300, resize: str | None = None,
+        iou_threshold: float | None = None, max_boxes: int = 300, resize: str | None = None,
         input_shape: Sequence[int] | None = None, class_names: Sequence[str] | None = None, anchors=None,
         anchor_mask: Sequence[Sequence[int]] | None = None, batch_size: int = 8, nms: str = "greedy",
         nms_overlap: str = "iou",
     ):  # fmt: skip
         if isinstance(weights_or_model, keras.Model):
             self.model, self.source = weights_or_model, weights_or_model.name
+            self._network = self.model
         else:
             self.source = os.fspath(weights_or_model)
             self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
+            self._network = fold_batch_norm(self.model)
             if stored is None and anchors is not None and anchor_mask is None:
                 anchor_mask = undescribed_mask(self.source, len(anchors))
             metadata = stored if metadata is None else metadata
@@ -69,7 +74,8 @@ class Detector:
         self.class_names = list(metadata["class_names"])
         self.input_shape = self._fitting_input_shape(_first_given(input_shape, metadata.get("input_shape")))
         self.resize = _first_given(resize, metadata.get("resize"), "letterbox")
-        self.score_threshold, self.iou_threshold = float(score_threshold), float(iou_threshold)
+        self.score_threshold = float(score_threshold)
+        self.iou_threshold = float(_first_given(iou_threshold, self.family.iou_threshold))
         self.max_boxes, self.batch_size = int(max_boxes), int(batch_size)
         self.nms, self.nms_overlap = nms, nms_overlap
         self._check_settings()
@@ -101,9 +107,7 @@ class Detector:
         """
         readable = _readable(self._load_ahead(pictures), on_error)
         while batch := list(itertools.islice(readable, self.batch_size)):
-            boxes, scores, class_ids, counts = self._detect_batch(
-                np.stack([resized for _, _, resized in batch])
-            )
+            boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
             for (index, image, _), *row, count in zip(batch, boxes, scores, class_ids, counts, strict=True):
                 yield index, image, self._in_pixels(image, *(array[:count] for array in row))
 
@@ -118,9 +122,7 @@ class Detector:
             _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE), self.family.stride
         )
         if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
-            raise ValueError(
-                f"{self.source}: takes pictures of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}"
-            )
+            raise ValueError(f"{self.source}: takes pictures of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}")
         return shape
 
     def _check_settings(self) -> None:
@@ -137,7 +139,7 @@ class Detector:
 
     def _network_and_selection(self, images):
         """Return the selected boxes of pictures uint8 [B, h, w, 3], in pixels of the network input."""
-        outputs = self.model(ops.cast(images, "float32") / 255, training=False)
+        outputs = self._network(ops.cast(images, "float32") / 255, training=False)
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         boxes, scores = self.family.decode(outputs, self.input_shape)
         return non_max_suppression(
@@ -215,20 +217,19 @@ def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, optio
     if len(names) != family.num_classes:
         raise ValueError(f"{classes_path}: expected {family.num_classes} names as {cfg_path} says, got {len(names)}")
     metadata = {**family.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
-    return Detector(network, metadata, **options)
+    detector = Detector(network, metadata, **options)
+    detector._network = fold_batch_norm(network)
+    return detector
 
 
 def _check_class_names(weights, stored, path, given) -> None:
     if stored is None or list(stored) == list(given):
         return
     if len(stored) != len(given):
-        raise ValueError(
-            f"{path} names {len(given)} classes, but {weights} has {len(stored)}; leave {path} out"
-        )
+        raise ValueError(f"{path} names {len(given)} classes, but {weights} has {len(stored)}; leave {path} out")
     number = next(i for i, (a, b) in enumerate(zip(stored, given, strict=True)) if a != b)
     raise ValueError(
-        f"{path} calls class {number} {given[number]!r}, but {weights} calls it {stored[number]!r}; "
-        f"leave {path} out"
+        f"{path} calls class {number} {given[number]!r}, but {weights} calls it {stored[number]!r}; leave {path} out"
     )
 
 
@@ -236,9 +237,7 @@ def _check_anchors(weights, stored, path, given) -> None:
     if stored is None:
         return
     if len(stored) != len(given):
-        raise ValueError(
-            f"{path} holds {len(given)} anchors, but {weights} has {len(stored)}; leave {path} out"
-        )
+        raise ValueError(f"{path} holds {len(given)} anchors, but {weights} has {len(stored)}; leave {path} out")
     wrong = np.flatnonzero(~np.isclose(stored, given, rtol=1e-4).all(-1))
     if wrong.size:
         number = wrong[0]

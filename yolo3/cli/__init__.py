@@ -189,8 +189,9 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
         help="scores have to be above it, 0 to 1 (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--iou-threshold", type=fraction, default=0.45, metavar="T",
-        help="of boxes of one class that overlap by more than it the best is kept (default: %(default)s)",
+        "--iou-threshold", type=fraction, metavar="T",
+        help="of boxes of one class that overlap by more than it the best is kept (default: the network's, 0.45; "
+        "of rpn 0.7)",
     )  # fmt: skip
     parser.add_argument(
         "--nms", choices=_NMS_METHODS, default=_NMS_METHODS[0],

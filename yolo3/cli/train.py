@@ -36,11 +36,23 @@ _SHOWN_WARNINGS = 20
 # rendered pictures need little variation, and mosaic would cut shapes: a cut circle is no circle.
 _SHORT = {"mosaic": 0.0, "jitter": 0.1, "zoom": (0.9, 1.1), "hue": 0.05}
 _SHORT_FULL = {**_SHORT, "input_size": (128, 128), "epochs": 7, "evaluate_every": 4, "ema": 0.0}
+# A cell of YOLOv1 shares no weights with the others: it has to see many objects of its own, moved about by mosaics.
+_LONG_YOLOV1 = {
+    "input_size": (256, 256), "epochs": 80, "evaluate_every": 8, "batch_size": 16, "learning_rate": 2e-4, "hue": 0.05,
+    "freeze_epochs": 0, "model_options": (("grid_size", 4),),
+}  # fmt: skip
 EMBEDDED = {
     "yolov3": _SHORT_FULL,
     "yolov3-spp": _SHORT_FULL,
     "yolov3-tiny": {**_SHORT, "input_size": (192, 192), "epochs": 12, "evaluate_every": 3},
-}
+    "yolov1": _LONG_YOLOV1,
+    "yolov1-tiny": _LONG_YOLOV1,
+    "retinanet": {
+        **_SHORT_FULL, "epochs": 12, "evaluate_every": 3,
+        "model_options": (("depth", 2), ("width", 128), ("anchor_scale", 2.0)),
+    },
+    "rpn": {**_SHORT_FULL, "model_options": (("scales", (1.0, 1.5, 2.5, 4.0)),)},
+}  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
