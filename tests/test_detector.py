@@ -1,5 +1,7 @@
 """The detector, with a network whose answers are known: each cell of 32 pixels says if it is red or green."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
@@ -213,3 +215,18 @@ def test_a_file_s_normalisation_is_folded_and_a_model_s_own_weights_count(tmp_pa
 def test_boxes_overlap_as_much_as_their_family_says():
     assert Detector(cell_network(), METADATA).iou_threshold == 0.45
     assert Detector(cell_network(), METADATA, iou_threshold=0.3).iou_threshold == 0.3
+
+
+def test_detections_that_are_left_in_the_middle_wait_for_no_thread(monkeypatch):
+    ended = []
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def note(pool, wait=True, **options):
+        ended.append(wait)
+        shutdown(pool, wait, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", note)
+    found = Detector(cell_network(), METADATA, batch_size=1).detect_each([picture()] * 9)
+    next(found)
+    found.close()  # what the garbage collection does, in whatever thread it happens to run
+    assert ended == [False]

@@ -1,5 +1,6 @@
 """``Detector``: a network with all that is needed to use it; pictures in, detections in their pixels out."""
 
+import contextlib
 import itertools
 import os
 from collections import deque
@@ -105,11 +106,12 @@ class Detector:
 
         With ``on_error`` a picture that cannot be read is given to it, with the reason, and left out.
         """
-        readable = _readable(self._load_ahead(pictures), on_error)
-        while batch := list(itertools.islice(readable, self.batch_size)):
-            boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
-            for (index, image, _), *row, count in zip(batch, boxes, scores, class_ids, counts, strict=True):
-                yield index, image, self._in_pixels(image, *(array[:count] for array in row))
+        with contextlib.closing(self._load_ahead(pictures)) as loaded:
+            readable = _readable(loaded, on_error)
+            while batch := list(itertools.islice(readable, self.batch_size)):
+                boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
+                for (index, image, _), *row, count in zip(batch, boxes, scores, class_ids, counts, strict=True):
+                    yield index, image, self._in_pixels(image, *(array[:count] for array in row))
 
     @property
     def anchors(self) -> np.ndarray | None:
@@ -148,18 +150,22 @@ class Detector:
         )  # fmt: skip
 
     def _load_ahead(self, pictures: Iterable[Picture]) -> Iterator[tuple[int, Picture, Future]]:
-        """Yield (index, picture, future of :meth:`_load`); the next two batches are being read meanwhile."""
+        """Yield (index, picture, future of :meth:`_load`); the next two batches are being read meanwhile.
+
+        The end waits for no thread: a generator that is left alone ends within some garbage collection, and there a
+        thread that waits for another one may wait for ever.
+        """
         waiting: deque = deque()
-        with ThreadPoolExecutor(_READERS) as pool:
-            try:
-                for index, picture in enumerate(pictures):
-                    waiting.append((index, picture, pool.submit(self._load, picture)))
-                    if len(waiting) > 2 * self.batch_size:
-                        yield waiting.popleft()
-                while waiting:
+        pool = ThreadPoolExecutor(_READERS)
+        try:
+            for index, picture in enumerate(pictures):
+                waiting.append((index, picture, pool.submit(self._load, picture)))
+                if len(waiting) > 2 * self.batch_size:
                     yield waiting.popleft()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _load(self, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
         """Return the picture and its copy in the network's size."""

@@ -225,14 +225,20 @@ def _box_keys(annotation: Annotation) -> list[tuple[float, ...]]:
 def check_pictures(
     paths: Sequence[str], workers: int = 2, progress: Progress | None = None
 ) -> Iterator[PictureCheck]:
-    """Decode each picture once, in their order."""
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
+    """Decode each picture once, in their order.
+
+    The end waits for no thread, as in :meth:`yolo3.detector.Detector.detect_each`.
+    """
+    pool = ThreadPoolExecutor(max(workers, 1))
+    try:
         for start in range(0, len(paths), _READ_AHEAD):
             chunk = paths[start : start + _READ_AHEAD]
             for done, result in enumerate(pool.map(check_picture, chunk), start + 1):
                 if progress is not None:
                     progress(done, len(paths))
                 yield result
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def check_picture(path: str) -> PictureCheck:
