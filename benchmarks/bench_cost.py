@@ -1,0 +1,78 @@
+"""What targets, loss and a whole step cost as objects, batches and pictures grow: time, and peak memory.
+
+    python benchmarks/bench_cost.py loss      # 1, 20, 100, 300 objects a picture, batches of 1, 8, 64
+    python benchmarks/bench_cost.py step      # peak memory of a training step by batch and input size
+
+Each case runs in a process of its own, so that its peak is its own; what the process needs before the first call is
+told apart. Times are medians.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+
+LOSS_CASES = [(batch, objects) for batch in (1, 8, 64) for objects in (1, 20, 100, 300)]
+STEP_CASES = [(batch, side) for side in (320, 416, 608) for batch in (1, 8, 16)]
+
+
+def peak_mb() -> float:
+    """Return the largest amount of memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(part: str, model: str, batch_size: int, number: int) -> dict:
+    """Return seconds and memory of one case: ``number`` is that of objects, or the side of the input."""
+    import numpy as np
+    import tensorflow as tf
+
+    from yolo3.benchmark import Workload, loss_alone, take_turns
+    from yolo3.config import TrainConfig
+    from yolo3.trainer import Trainer
+
+    side = 416 if part == "loss" else number
+    objects = number if part == "loss" else 20
+    work = Workload(model, batch_size=batch_size, input_size=(side, side))
+    config = TrainConfig(anchors="default", input_size=work.input_size)
+    trainer = Trainer(config, work.family(), 1000)
+    rng = np.random.default_rng(0)
+    boxes = rng.random((batch_size, objects, 5), np.float32)
+    boxes[..., 2:4] = 0.02 + 0.2 * boxes[..., 2:4]
+    boxes[..., 4] = rng.integers(0, work.num_classes, boxes.shape[:2])
+    boxes = tf.constant(boxes)
+    images = tf.zeros((batch_size, side, side, 3))
+    if part == "loss":
+        call = loss_alone(trainer, work, images, boxes)
+    else:
+        call = lambda: float(trainer.train_step(images, boxes, 1e-6)["xy"])  # noqa: E731
+    before = peak_mb()
+    seconds = take_turns({"case": call}, 5)["case"]
+    return {"milliseconds": 1000 * statistics.median(seconds), "before_mb": before, "peak_mb": peak_mb()}
+
+
+def main(argv=None) -> int:
+    """Run all cases of a part and print their table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("loss", "step"))
+    parser.add_argument("--model", default="yolov3-tiny", choices=("yolov3", "yolov3-tiny"))
+    parser.add_argument("--case", type=int, nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    if arguments.case:
+        print(json.dumps(measure(arguments.part, arguments.model, *arguments.case)))
+        return 0
+    second = "objects" if arguments.part == "loss" else "input"
+    print(f"| batch | {second} | ms | peak MB | more than before MB |\n|---|---|---|---|---|")
+    for case in LOSS_CASES if arguments.part == "loss" else STEP_CASES:
+        command = [sys.executable, __file__, arguments.part, "--model", arguments.model, "--case", *map(str, case)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        result = json.loads(done.stdout.splitlines()[-1])
+        more = result["peak_mb"] - result["before_mb"]
+        figures = f"{result['milliseconds']:.1f} | {result['peak_mb']:.0f} | {more:.0f}"
+        print(f"| {case[0]} | {case[1]} | {figures} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
