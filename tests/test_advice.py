@@ -80,6 +80,11 @@ SPEAKING = {
     "ap_stands_at_zero": (
         {"AP50": np.full(20, 0.004)}, ["0.004", "20 epochs", "180.0", "23.0"], {"AP50": np.full(20, 0.02)},
     ),
+    "hardly_anything_found": (
+        {"AP50": np.full(20, 0.05), "val_loss": np.linspace(122, 100, 20)},
+        ["0.050 in 20 epochs", "110.4 in epoch 11", "100.0 now", "--weights"],
+        {"AP50": np.full(20, 0.11), "val_loss": np.linspace(122, 100, 20)},
+    ),
     "class_part_stands": (
         {"val_class": np.linspace(26, 25, 20)}, ["epoch 5", "23.0 to 10.0", "25.8 to 25.0", "class names"],
         {"val_class": np.linspace(26, 22, 20)},
@@ -121,6 +126,31 @@ def test_a_rule_speaks_and_quotes_its_numbers_and_is_silent_nearby(name):
     assert rule_says(getattr(advice, name), rows_of(**silent)) is None
 
 
+# name of a rule, and columns that lack just one of the things that make it speak
+QUIET = [
+    ("loss_stands", {"loss": [180, *[168] * 19], "AP50": np.zeros(20)}),  # the loss has fallen by a fifteenth
+    ("boxes_do_not_fit", {"val_wh": np.full(20, 20.0), "val_objectness": np.linspace(60, 40, 20)}),  # by a third alone
+    ("ap_stands_at_zero", {"AP50": np.full(20, 0.004), "loss": np.linspace(180, 100, 20)}),  # it has not halved
+    ("class_part_stands", {"val_class": np.full(20, 26.0), "val_objectness": [60] * 4 + [38, *[30] * 15]}),
+    ("best_is_past", {"AP50": np.zeros(20)}),
+    ("class_is_weak", {"AP50_plate": np.full(20, 0.1), "AP50_cell": np.full(20, 0.39)}),  # the others are not learnt
+    ("class_is_weak", {"AP50_plate": np.full(20, 0.19), "AP50_cell": np.full(20, 0.42)}),  # less than .25 below
+    ("still_climbing", {"AP": [*np.linspace(0.1, 0.5, 19), 0.49]}),  # the last is not about the best
+]
+
+
+@pytest.mark.parametrize(("name", "columns"), QUIET)
+def test_a_rule_is_silent_where_one_thing_lacks(name, columns):
+    assert rule_says(getattr(advice, name), rows_of(**columns)) is None
+
+
+def test_sentences_quote_the_last_epochs():
+    ap = [*np.full(19, 0.004), 0.006]
+    assert "AP50 is 0.006 after 20" in rule_says(advice.ap_stands_at_zero, rows_of(AP50=ap))
+    classes = [*np.linspace(26, 25, 19), 27]
+    assert "went from 25.8 to 27.0" in rule_says(advice.class_part_stands, rows_of(val_class=classes))
+
+
 def test_the_most_important_comes_first():
     both = rows_of(**SPEAKING["waits_for_data"][0], **SPEAKING["class_part_stands"][0])
     assert [sentence.split()[0] for sentence in run_advice(both)] == ["Objects", "Training"]
@@ -128,7 +158,8 @@ def test_the_most_important_comes_first():
 
 def test_a_weak_class_is_told_how_many_objects_it_has():
     rows = rows_of(AP50_plate=np.full(20, 0.2))
-    few, enough = (run_advice(rows, {"plate": count, "cell": 300})[0] for count in (20, 280))
+    few, some, enough = (run_advice(rows, {"plate": count, "cell": 300})[0] for count in (20, 150, 280))
+    assert "does not lack" in some
     assert "It has 20 objects to train on, the others 300 (median): annotate more of it." in few
     assert "does not lack examples (280 objects" in enough
 
@@ -150,6 +181,21 @@ def test_what_is_learnt_by_heart_is_told_though_the_validation_loss_only_stands(
     assert rule_says(advice.overfits, rows_of(**heart | {"val_loss": np.geomspace(122, 20, 20)})) is None
 
 
+def test_a_validation_loss_that_rises_little_or_late_or_with_the_training_loss_is_no_learning_by_heart():
+    stands = {"AP": np.full(20, 0.4)}
+    for rising in ([*COLUMNS["val_loss"][:10], *np.linspace(26, 28.5, 10)], [*COLUMNS["val_loss"][:17], 22, 26, 27]):
+        assert rule_says(advice.overfits, rows_of(val_loss=rising, **stands)) is None
+    both = {"val_loss": RISING, "loss": [*COLUMNS["loss"][:10], *[54] * 10]}
+    assert rule_says(advice.overfits, rows_of(**both, **stands)) is None
+
+
+def test_learning_by_heart_is_no_matter_while_ap_gains():
+    # since the least loss in epoch 9, or since half of the run
+    for gaining in (np.full(20, 0.4), np.append(np.full(19, 0.4), 0.42), [*[0.3] * 8, *[0.4] * 12]):
+        sentence = rule_says(advice.overfits, rows_of(val_loss=RISING, AP=gaining))
+        assert (sentence is None) == (gaining[-1] > 0.41)
+
+
 def test_a_rate_that_is_far_too_low_is_told_so():
     still = {"loss": np.full(20, 180.0), "AP50": np.zeros(20), "learning_rate": np.full(20, 1e-7)}
     assert "a higher one" in run_advice(rows_of(**still))[0]
@@ -160,8 +206,43 @@ def test_anchors_that_do_not_fit_explain_what_is_not_found_and_not_told_apart():
     assert len(run_advice(rows_of(**lost))) == 1
 
 
+def test_what_finds_hardly_anything_is_told_to_go_on_while_the_loss_falls():
+    little = {"AP50": np.full(20, 0.05)}
+    assert "validation loss stands" in rule_says(advice.hardly_anything_found, rows_of(val_loss=RISING, **little))
+    assert "still falls, so more --epochs" in rule_says(advice.hardly_anything_found, rows_of(**little))
+    empty = np.full(20, np.nan)
+    assert "training loss stands: 53.0 in epoch 11, 52.0" in rule_says(
+        advice.hardly_anything_found, rows_of(val_loss=empty, **little, loss=[*COLUMNS["loss"][:11], *[52] * 9])
+    )
+    assert rule_says(advice.hardly_anything_found, rows_of(**little, epochs=9)) is None
+    assert rule_says(advice.hardly_anything_found, rows_of(AP50=empty)) is None
+
+
+@pytest.mark.parametrize("name", ["loss_stands", "loss_jumps", "boxes_do_not_fit", "ap_stands_at_zero"])
+def test_where_another_rule_says_why_hardly_anything_is_found_it_speaks_alone(name):
+    columns = {"AP50": np.full(20, 0.004)} | SPEAKING[name][0]
+    assert rule_says(getattr(advice, name), rows_of(**columns))
+    assert rule_says(advice.hardly_anything_found, rows_of(**columns)) is None
+
+
+def test_a_weak_class_that_catches_up_is_given_time():
+    # the others are at .750; from .1 to .16 in two evaluations is a rise, to .14 it is none
+    for last, silent in ((0.16, True), (0.14, False)):
+        rows = rows_of(AP50_plate=[*[0.0] * 17, 0.1, 0.12, last])
+        assert (rule_says(advice.class_is_weak, rows) is None) == silent
+
+
+def test_long_lists_are_cut_and_say_so():
+    assert advice.some_of(["a", "b"]) == "a, b" and advice.some_of(list("abcde")) == "a, b, c, d, e"
+    assert advice.some_of(list("abcdefg")) == "a, b, c, d, e and 2 more" and advice.some_of([]) == ""
+    columns = COLUMNS | {f"AP50_{index}": np.full(20, np.nan) for index in range(6)}
+    assert "6 of 8 classes ('0', '1', '2', '3', '4' and 1 more)" in run_advice(rows_of(columns))[0]
+
+
 def test_a_class_part_that_was_small_from_the_start_is_no_mistake():
-    assert rule_says(advice.class_part_stands, rows_of(val_class=np.full(20, 1.0))) is None
+    # three tenths of the objectness part, which ends at 10
+    assert rule_says(advice.class_part_stands, rows_of(val_class=np.full(20, 2.9))) is None
+    assert rule_says(advice.class_part_stands, rows_of(val_class=np.full(20, 3.1)))
 
 
 def test_parts_of_other_losses_are_passed_over():
@@ -195,7 +276,8 @@ def advice_on(*parts, names=NAMES):
 
 
 HITS = pictures(30)
-DOGS = pictures(30, [(square(0), 1)], [(*square(0), 0.9, 1)])
+DOG = [(square(0), 1)]
+DOGS = pictures(30, DOG, [(*square(0), 0.9, 1)])
 
 
 def test_a_good_evaluation_is_told_to_be_one():
@@ -205,17 +287,29 @@ def test_a_good_evaluation_is_told_to_be_one():
 @pytest.mark.parametrize(
     ("parts", "quoted"),
     [
-        ([pictures(3, [])], ["no annotated objects", "3 detections"]),
+        ([pictures(3, []), pictures(3, [], [(*square(0), 0.1, 0)])], ["no annotated objects", "all 3 detections"]),
+        (
+            [HITS, pictures(10, [], [(*square(0), 0.5, 1)]), pictures(90, [], [(*square(0), 0.5, 0)])],
+            ["10 of 100 false", "'dog' (10)"],
+        ),
+        ([pictures(20), pictures(20, [], [(*square(0), 0.4, 0)])], ["--score-threshold 0.899"]),
+        ([HITS, pictures(10, DOG, [])], ["'dog' has an AP50 of 0.000 on 10 objects"]),
         ([pictures(12, found=[(*square(0), 0.2, 0)])], ["score of 0.3 or more", "0.200"]),
         ([pictures(12, found=[])], ["no detection at all"]),
-        ([HITS, DOGS, pictures(30, [], [(*square(0), 0.4, 0)])], ["F1 is 0.800", "1.000", "--score-threshold 0.89"]),
+        ([HITS, DOGS, pictures(30, [], [(*square(0), 0.4, 0)])], ["F1 is 0.800", "1.000", "--score-threshold 0.899"]),
         ([HITS, DOGS, pictures(12, found=[])], ["12 of 12 errors", "'missed'"]),
         ([HITS, DOGS, pictures(3, [], [(*square(0), 0.85, 0)] * 2)], ["6 detections", "0.8 or more", "6 of them in 3"]),
+        (
+            [HITS, *[pictures(1, [], [(*square(0), 0.85, 0)] * count) for count in (1, 4, 2, 3)]],
+            ["10 detections", "9 of them in 3"],
+        ),
         ([HITS, DOGS, pictures(6, [(square(0), 1)])], ["6 of 36 'dog'", "'cat'"]),
+        # of 100 cats 9 are taken for dogs, of 35 dogs 5 for cats: the rarer case is the worse one
+        ([pictures(91), pictures(9, found=[(*square(0), 0.9, 1)]), DOGS, pictures(5, DOG)], ["5 of 35 'dog'", "'cat'"]),
         ([HITS, DOGS, pictures(100, [(square(0), 1)], [])], ["'dog' has an AP50 of 0.2", "130 objects", "1.000"]),
         (
-            [HITS, DOGS, pictures(12, [(square(0, 20), 0)], [])],
-            ["0 of 12 are found", "larger ones 60 of 60", "--input-size"],
+            [HITS, DOGS, pictures(12, [(square(0, 20), 0)], []), pictures(7, found=[])],
+            ["0 of 12 are found", "larger ones 60 of 67", "--input-size"],
         ),
         # 40 x 40 against 40 x 28: IoU .7, a hit at .5 and none at .75
         ([pictures(30, found=[(0, 0, 40, 28, 0.9, 0)])], ["AP50 is 1.000", "AP75 0.000"]),
@@ -230,6 +324,12 @@ def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
     ("parts", "unsaid"),
     [
         ([HITS, DOGS, pictures(9, found=[])], "errors are of the kind"),
+        ([pictures(240), pictures(12, found=[])], "errors are of the kind"),  # of 252 objects, fewer than a twentieth
+        ([pictures(19), pictures(19, [], [(*square(0), 0.4, 0)])], "--score-threshold 0"),  # 20 objects are enough
+        ([HITS, pictures(9, DOG, [])], "has an AP50"),  # ten objects are enough
+        ([HITS, pictures(9, [], [(*square(0), 0.5, 1)])], "nowhere annotated"),
+        ([HITS, pictures(10, [], [(*square(0), 0.5, 1)]), pictures(91, [], [(*square(0), 0.5, 0)])], "nowhere"),
+        ([pictures(12, [], [(*square(0), 0.5, 1)])], "nowhere annotated"),  # nothing is annotated at all
         ([HITS, DOGS, pictures(2, [], [(*square(0), 0.85, 0)] * 2)], "0.8 or more"),
         ([HITS, DOGS, pictures(3, [], [(*square(0), 0.7, 0)] * 4)], "0.8 or more"),
         ([HITS, DOGS, pictures(4, [(square(0), 1)])], "are taken for"),
@@ -241,6 +341,11 @@ def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
 )  # fmt: skip
 def test_an_evaluation_is_told_nothing_of_what_is_all_right(parts, unsaid):
     assert not any(unsaid in sentence for sentence in advice_on(*parts)), advice_on(*parts)
+
+
+def test_classes_without_annotations_come_most_frequent_first():
+    lone = [pictures(count, [], [(*square(0), 0.5, class_id)]) for class_id, count in ((1, 4), (2, 9), (3, 1))]
+    assert any("'c' (9), 'b' (4), 'd' (1)" in sentence for sentence in advice_on(HITS, *lone, names=tuple("abcd")))
 
 
 def test_each_kind_of_error_has_a_remedy():

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from test_detector import METADATA, cell_network, picture
 from test_report import Page
 
 from yolo3.cli import main
-from yolo3.cli.evaluate import format_table
+from yolo3.cli.evaluate import format_line, format_table
 from yolo3.datasets.annotation import Box, Dataset, build_annotation
 from yolo3.datasets.formats import write_dataset
 from yolo3.draw import write_image
@@ -56,7 +57,8 @@ def test_a_report_json_and_detections_are_written_and_agree(weights, folder, cap
     assert main(["evaluate", "--weights", weights, "--data", "train.txt", *files]) == 0
     # four detections that are sure of themselves: two hits on red, one on green; the fourth is green on a red truth
     said = capsys.readouterr().out
-    assert "at a score of 0.3: precision 0.750, recall 0.750, F1 0.750" in said and "report: out/r.html" in said
+    assert "at a score of 0.3: precision 0.750, recall 0.750, F1 0.750; best F1 0.750 at" in said
+    assert "report: out/r.html" in said
     figures, page = json.loads(Path("out/ap.json").read_text()), Page(Path("out/r.html").read_text())
     assert page.figures["AP"] == figures["AP"] and page.figures["AP50"] == figures["AP50"]
     at_score = figures["at_score"]
@@ -65,7 +67,7 @@ def test_a_report_json_and_detections_are_written_and_agree(weights, folder, cap
     assert len(json.loads(Path("out/found.json").read_text())) == 4
     for words in ("/m.h5 on ", "train.txt (keras-yolo3)", "64 x 64 pixels", "stretch", "above 0.001", "SHA-256"):
         assert words in page.text, words
-    assert [image["alt"] for image in page.of("img")] == ["2.png: 1 hits; 1 wrong class"]
+    assert [image["alt"] for image in page.of("img")] == ["2.png: 1 hit; 1 wrong class"]
     assert str(folder.parent) not in Path("out/r.html").read_text()  # where files lie is private
 
 
@@ -122,17 +124,39 @@ def test_classes_without_truths_are_rows_while_they_are_few():
 def test_files_that_would_be_spoilt_are_refused_before_anything_is_read(folder, capsys):
     Path("m.h5").write_text("no network")  # the files are looked at first, or this would be the message
     argv = ["--weights", "m.h5", "--data", "train.txt"]
-    assert "r.pdf: expected a name that ends in .html" in fails([*argv, "--report", "r.pdf"], capsys)
+    assert "r.pdf: expected a name that ends in .html for --report" in fails([*argv, "--report", "r.pdf"], capsys)
+    assert "/dev/null: expected a name that ends in .json for --json" in fails([*argv, "--json", "/dev/null"], capsys)
+    assert "l.txt: expected a name that ends in .json" in fails([*argv, "--save-detections", "l.txt"], capsys)
+    Path("data.json").write_text("no data")
     own = "expected a file of its own to write"
-    assert f"./train.txt: {own}" in fails([*argv, "--json", "./train.txt"], capsys)
-    assert f"m.h5: {own}" in fails([*argv, "--save-detections", "m.h5"], capsys)
-    assert f"a.html: {own}" in fails([*argv, "--json", "a.html", "--report", "a.html"], capsys)
+    data = ["--weights", "m.h5", "--data", "data.json"]
+    assert f"./data.json: {own}" in fails([*data, "--json", "./data.json"], capsys)
+    assert f"data.json: {own}" in fails([*data, "--save-detections", "data.json"], capsys)
+    assert f"a.json: {own}" in fails([*argv, "--json", "a.json", "--save-detections", "./a.json"], capsys)
     Path("r.html").mkdir()
     assert "r.html: expected a file to write, got a folder" in fails([*argv, "--report", "r.html"], capsys)
     assert "expected a folder at" in fails([*argv, "--report", "train.txt/r.html"], capsys)
     assert "nowhere.txt: No such file" in fails(["--weights", "m.h5", "--data", "nowhere.txt"], capsys)
     assert "none.h5: No such file" in fails(["--weights", "none.h5", "--data", "train.txt"], capsys)
     assert Path("m.h5").read_text() == "no network"
+
+
+def test_a_place_that_takes_no_files_is_told_of_before_the_work(folder, capsys, monkeypatch):
+    def refuse(dir):
+        raise OSError(30, "Read-only file system", dir)
+
+    Path("m.h5").write_text("no network")
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    error = fails(["--weights", "m.h5", "--data", "train.txt", "--json", "a.json"], capsys)
+    assert f"a.json: expected a folder that can be written to, got {folder} (Read-only" in error
+
+
+def test_annotations_in_the_data_folder_are_not_written_over(weights, folder, capsys):
+    write_dataset(dataset(folder), "data", "coco")
+    (truth,) = Path("data").rglob("*.json")
+    before = truth.read_bytes()
+    error = fails(["--weights", weights, "--data", "data", "--json", f"./{truth}"], capsys)
+    assert "got one that holds the annotations" in error and truth.read_bytes() == before
 
 
 def test_mistakes_in_data_end_in_one_line(weights, folder, capsys):
@@ -143,3 +167,43 @@ def test_mistakes_in_data_end_in_one_line(weights, folder, capsys):
     assert "an empty folder" in fails([*argv, "empty"], capsys)
     Path("empty.txt").write_text("")
     assert "empty.txt" in fails([*argv, "empty.txt", "--format", "keras-yolo3"], capsys)
+
+
+def test_classes_that_the_network_does_not_know_are_told_in_one_line(weights, folder, capsys):
+    Path("classes.txt").write_text("red\nblue\n")  # names the ids of train.txt
+    argv = ["--weights", weights, "--data", "train.txt"]
+    error = fails(argv, capsys)
+    assert f"train.txt: expected classes that {weights} knows (red, green, any), got 'blue'; " in error
+    assert "--skip-bad" in error
+    assert main(["evaluate", *argv, "--skip-bad"]) == 0
+    assert "left out: 1 unknown-class" in capsys.readouterr().err
+
+
+def test_pictures_without_objects_are_no_data_to_evaluate_on(weights, folder, capsys):
+    Path("train.txt").write_text("1.png\n2.png\n")
+    argv = ["--weights", weights, "--data", "train.txt", "--format", "keras-yolo3"]
+    error = fails([*argv, "--report", "r.html"], capsys)
+    assert "train.txt: expected annotated objects in 2 pictures, got none; `yolo3 detect`" in error
+    assert not Path("r.html").exists()
+
+
+def test_an_interrupted_evaluation_leaves_old_files_as_they_are(weights, folder, capsys, monkeypatch):
+    def interrupt(detector, annotations, progress):
+        progress(1, 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("yolo3.evaluation.detect_annotations", interrupt)
+    files = {"--report": "r.html", "--json": "a.json", "--save-detections": "d.json"}
+    for name in files.values():
+        Path(name).write_text("before")
+    argv = ["--weights", weights, "--data", "train.txt", *[word for option in files.items() for word in option]]
+    assert main(["evaluate", *argv]) == 130
+    assert capsys.readouterr().err.endswith("yolo3 evaluate: interrupted\n")
+    assert {Path(name).read_text() for name in files.values()} == {"before"}
+    assert {path.suffix for path in folder.iterdir()} == {".png", ".txt", ".html", ".json"}
+
+
+def test_the_line_says_when_nothing_is_hit():
+    figures = {"score": 0.3, "precision": 0.0, "recall": 0.0, "F1": 0.0, "best_F1": float("nan")}
+    line = format_line(figures | {"best_score": float("nan")})
+    assert line == "at a score of 0.3: precision 0.000, recall 0.000, F1 0.000; no hit at any score"

@@ -10,7 +10,14 @@ from test_detector import METADATA, cell_network, picture
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.detector import Detector
 from yolo3.draw import write_image
-from yolo3.evaluation import SCORE_THRESHOLD, coco_ids, detect_annotations, evaluate, write_coco_detections
+from yolo3.evaluation import (
+    SCORE_THRESHOLD,
+    check_objects,
+    coco_ids,
+    detect_annotations,
+    evaluate,
+    write_coco_detections,
+)
 
 RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells that the network sees as red
 
@@ -64,6 +71,16 @@ def test_classes_that_are_not_the_networks_are_refused(detector, tmp_path):
     wrong = [annotate(tmp_path, "a.png", [Box(RED[0].xyxy, 3)], source="train.txt:7")]
     with pytest.raises(ValueError, match="train.txt:7: .*got 3"):
         evaluate(detector, wrong)
+
+
+def test_objects_that_do_not_count_are_none(tmp_path):
+    aside = [Box(RED[0].xyxy, 0, difficult=True), Box(RED[1].xyxy, 0, crowd=True)]
+    path = str(tmp_path / "a.png")
+    check_objects([build_annotation(path, [*aside, RED[0]], "t", (64, 128))], "cells")
+    with pytest.raises(ValueError, match="cells: .* in 1 pictures, got none but 2 difficult ones and crowds"):
+        check_objects([build_annotation(path, aside, "t", (64, 128))], "cells")
+    with pytest.raises(ValueError, match="cells: .* got none; "):
+        check_objects([build_annotation(path, [], "t", (64, 128))], "cells")
 
 
 def test_results_for_coco_number_pictures_by_their_names(detector, tmp_path):

@@ -8,6 +8,8 @@ from test_metrics import found_of, random_pictures, truth_of
 
 from yolo3.measures import (
     KINDS,
+    at_thresholds,
+    best_point,
     confusions,
     found_by_size,
     found_truths,
@@ -15,7 +17,7 @@ from yolo3.measures import (
     picture_costs,
     picture_errors,
 )
-from yolo3.metrics import Detections, match_detections
+from yolo3.metrics import Detections, evaluate_detections, match_detections, precision_recall
 
 NAMES = ("a", "b", "c", "d")
 BOX, OTHER = (10, 10, 50, 50), (100, 10, 140, 50)
@@ -52,12 +54,24 @@ def test_hits_at_the_threshold_are_those_of_matching_only_what_scores_enough(ran
         np.testing.assert_array_equal(found_truths(matches, found, 0.4), expected)
 
 
+def test_a_detection_with_just_the_score_of_the_threshold_counts():
+    # .3 as float32 is a little more than .3, .7 a little less
+    for score in (0.3, 0.7):
+        found = [found_of((*BOX, score, 0), (*OTHER, score, 1))]
+        measures = measure([truth_of([BOX])], found, NAMES, score_threshold=score)
+        assert measures.num_hits[0] == measures.found.sum() == measures.kinds.counts["hit"] == 1
+        assert measures.num_false[1] == measures.kinds.counts["background"] == measures.confusion[-1, 1] == 1
+        np.testing.assert_allclose(picture_costs(measures, found), [score])
+        assert (measures.fixed.overall_precision, measures.fixed.overall_recall) == (0.5, 1)
+
+
 def test_costs_are_misses_and_the_scores_of_false_detections():
-    truths = [truth_of([BOX, OTHER]), truth_of([BOX], difficult=[True]), truth_of([])]
+    lost = (200, 10, 240, 50)
+    truths = [truth_of([BOX, OTHER, lost]), truth_of([BOX], difficult=[True]), truth_of([])]
     found = [found_of((*BOX, 0.9, 0), (*BOX, 0.5, 1), (*OTHER, 0.2, 0)), found_of((*BOX, 0.9, 0)), found_of()]
-    # the second truth is found with .2, which is not enough: 1; the box of class 1 is false: .5
+    # the second truth is found with .2, which is not enough, the third not at all: 2; the box of class 1 is false: .5
     costs = picture_costs(measure(truths, found, NAMES), found)
-    np.testing.assert_allclose(costs, [1.5, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(costs, [2.5, 0, 0], atol=1e-6)
 
 
 def test_errors_of_a_picture_come_with_their_numbers():
@@ -69,6 +83,7 @@ def test_errors_of_a_picture_come_with_their_numbers():
         (*OTHER, 0.8, 2),  # on one of class 1
         (300, 10, 340, 26, 0.7, 0),  # IoU 16/40
         (400, 400, 440, 440, 0.6, 3),
+        (200, 42, 240, 82, 0.55, 1),  # on 8/72 of what is missed, of another class
         (400, 10, 440, 50, 0.1, 3),  # does not score enough
     )
     errors = picture_errors(measure([truth], [found], NAMES), 0, truth, found)
@@ -78,6 +93,7 @@ def test_errors_of_a_picture_come_with_their_numbers():
         ("wrong_class", 2, 0.8, 1, 1.0),
         ("badly_placed", 0, 0.7, 0, 0.4),
         ("background", 3, 0.6, -1, 0.0),
+        ("background", 1, 0.55, 2, 0.111),
         ("duplicate", 0, 0.5, 0, 0.85),
     ]
     np.testing.assert_array_equal(errors[0].box, missed)
@@ -102,10 +118,10 @@ def test_sizes_have_cocos_limits():
 
 
 def test_confusions_come_most_frequent_first():
-    truth = truth_of([BOX, OTHER], [0, 1])
-    found = [found_of((*BOX, 0.9, 2), (*OTHER, 0.9, 0))] * 2 + [found_of((*OTHER, 0.9, 0))]
+    truth = truth_of([BOX, OTHER], [3, 1])
+    found = [found_of((*BOX, 0.9, 0), (*OTHER, 0.9, 3))] * 2 + [found_of((*OTHER, 0.9, 3))]
     measures = measure([truth] * 3, found, NAMES)
-    assert confusions(measures) == [(1, 0, 3), (0, 2, 2)]
+    assert confusions(measures) == [(1, 3, 3), (3, 0, 2)]
 
 
 def test_the_best_threshold_has_the_largest_f1():
@@ -115,6 +131,24 @@ def test_the_best_threshold_has_the_largest_f1():
     assert measures.best == pytest.approx((0.7, 2 / 3, 1, 0.8))
     assert all(math.isnan(value) for value in measure([truth], [found_of()], NAMES).best)
     assert all(math.isnan(value) for value in measure([truth_of([])], [found_of((*BOX, 0.9, 0))], NAMES).best)
+
+
+def test_a_threshold_keeps_all_detections_of_one_score_or_none():
+    # a hit and a false one of .9, a hit of .5, of 2 objects. From .9 on: 1/2, 1/2, 1/2; from .5 on: 2/3, 1, 4/5.
+    # The hit of .9 alone would have F1 2/3, but no threshold keeps it alone.
+    curve = precision_recall([True, False, True], [0.9, 0.9, 0.5], 2)
+    np.testing.assert_allclose(at_thresholds(curve), [[0.9, 0.5], [0.5, 2 / 3], [0.5, 1], [0.5, 0.8]])
+    equal = precision_recall([True, True, False, False, False], [0.9] * 5, 4)
+    assert best_point(equal) == pytest.approx((0.9, 2 / 5, 2 / 4, 4 / 9))
+    assert at_thresholds(precision_recall([], [], 2)).shape == (4, 0)
+
+
+def test_figures_at_each_threshold_are_those_of_an_evaluation_at_it(random):
+    truths, detections, measures = random
+    for score, precision, recall, f1 in at_thresholds(measures.fixed.overall).T[::25]:
+        fixed = evaluate_detections(truths, detections, NAMES, 0.5, "coco", score)
+        assert (fixed.overall_precision, fixed.overall_recall) == pytest.approx((precision, recall))
+        assert fixed.overall_f1 == pytest.approx(f1)
 
 
 def test_the_iou_of_hits_leaves_false_detections_out():

@@ -4,14 +4,17 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from test_metrics import found_of, random_pictures
+from test_metrics import found_of, random_pictures, truth_of
 
+from yolo3.charts import shade
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.draw import write_image
 from yolo3.measures import measure
@@ -91,6 +94,115 @@ def test_figures_by_hand_have_all_their_digits(two):
     assert [figures[kind] for kind in kinds] == [1, 0, 0, 0, 1]
 
 
+def cells(html, kind=""):
+    """The texts of the cells of the first table of this kind, row by row."""
+    table = html.split(f'<table class="{kind}">')[1].split("</table>")[0]
+    rows = [re.split("<t[hd][^>]*>", row)[1:] for row in table.split("<tr>")[1:]]
+    return [[unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in row] for row in rows]
+
+
+def test_the_class_table_by_hand(two):
+    # cat: precision 1/2, recall 1, F1 2/3, best without the false one of .8; dog: nothing said, nothing found
+    head, dog, cat = cells(report(*two))
+    assert head == "class|objects|AP50|AP|precision|recall|F1|found|not found|false|best score".split("|")
+    assert dog == ["dog", "1", "0.000", "0.000", "–", "0.000", "0.000", "0", "1", "0", "–"]
+    assert cat == ["cat", "1", "1.000", "1.000", "0.500", "1.000", "0.667", "1", "0", "1", "0.900"]
+
+
+def test_the_confusion_table_by_hand(tmp_path):
+    # a cat found; a cat taken for a dog; a dog with a dog and a cat on it; a dog badly placed; a cat on nothing
+    boxes = [(0, 0, 20, 20), (30, 0, 50, 20), (60, 0, 80, 20), (90, 0, 110, 20)]
+    truths = [annotate(tmp_path, "a.png", boxes, [0, 0, 1, 1])]
+    found = found_of(
+        (*boxes[0], 0.9, 0), (*boxes[1], 0.9, 1), (*boxes[2], 0.9, 0), (*boxes[2], 0.8, 1), (90, 0, 110, 6, 0.9, 1),
+        (120, 50, 140, 70, 0.9, 0),
+    )  # fmt: skip
+    html = report(truths, [found])
+    assert cells(html, "matrix") == [
+        ["", "cat", "dog", "(not found)"],
+        ["cat", "1", "1", "0"],
+        ["dog", "0", "1", "1"],
+        ["(no object)", "2", "1", ""],
+    ]
+    counts = {row[0]: row[1] for row in cells(html, "errors")[1:]}
+    assert counts == {"missed": "0", "wrong class": "2", "badly placed": "1", "duplicate": "0", "background": "1"}
+
+
+def test_curves_of_many_classes_name_the_best_and_the_worst():
+    # class k has 12 objects of which k are found, without a false one: AP50 rises with k
+    boxes = [[(10 * x, 10 * k, 10 * x + 8, 10 * k + 8) for x in range(12)] for k in range(12)]
+    truth = truth_of([box for row in boxes for box in row], [k for k in range(12) for _ in range(12)])
+    found = found_of(*[(*box, 0.9, k) for k in range(12) for box in boxes[k][:k]])
+    html = report([truth], [found], [f"c{k}" for k in range(12)], most_pictures=0)
+    names = re.findall("</i>(c[0-9]+) [0-9.]+</li>", html.split('<ul class="legend">')[1].split("</ul>")[0])
+    assert names == ["c11", "c10", "c9", "c8", "c7", "c4", "c3", "c2", "c1", "c0"]
+    assert "</i>2 more</li>" in html and "from 0.000 (c0) to " in html
+    curve = re.findall(r'points="([^"]+)"><title>c6 ', html)[0].split()
+    (left, top), (right, same), (end, bottom) = [tuple(map(float, curve[place].split(","))) for place in (0, -2, -1)]
+    assert top == same < bottom and left < right == end  # precision 1 up to the last recall, where it falls to 0
+
+
+def test_classes_in_the_tables_are_those_of_objects_and_of_detections(tmp_path):
+    truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)], [1])]
+    html = report(truths, [found_of((100, 20, 140, 60, 0.8, 3))], [f"class {index}" for index in range(5)])
+    assert [row[0] for row in cells(html, "matrix")] == ["", "class 1", "class 3", "(no object)"]
+    assert [row[0] for row in cells(html)[1:]] == ["class 1", "class 3"]
+    assert "Neither annotated nor detected: class 0, class 2, class 4." in Page(html).text
+
+
+def test_cells_are_the_darker_the_larger_their_share_of_the_row(tmp_path):
+    boxes = [(10 * x, 0, 10 * x + 8, 8) for x in range(10)]
+    truths = [annotate(tmp_path, "a.png", boxes)]
+    html = report(truths, [found_of(*[(*box, 0.9, 0) for box in boxes[:9]])])
+    assert f'background: {shade(0.9, True)}">9<' in html and f'background: {shade(0.1, False)}">1<' in html
+
+
+def test_sizes_are_marked_and_those_beyond_the_last_bar_are_told():
+    truth = truth_of([(0, 0, 20, 20), (0, 0, 1500, 1500)])
+    html = report([truth], [NOTHING], most_pictures=0)
+    assert ">medium from 32</text>" in html and ">large from 96</text>" in html
+    assert "Those above 1024 are in the last bar." in html and "768 to 1024: 0 found, 1 not found" in html
+
+
+def test_the_most_frequent_of_many_confusions_are_told(tmp_path):
+    names = [f"class {index}" for index in range(13)]
+    boxes = [(10 * index, 0, 10 * index + 8, 8) for index in range(13)]
+    truths = [annotate(tmp_path, "a.png", boxes, list(range(13)))] * 2
+    found = [found_of((*boxes[4], 0.9, 7)), found_of((*boxes[4], 0.9, 7), (*boxes[2], 0.9, 3))]
+    html = report(truths, found, names)
+    assert cells(html, "taken")[1:] == [["class 4", "class 7", "2", "100%"], ["class 2", "class 3", "1", "50%"]]
+
+
+def test_curves_over_the_score_hold_what_the_figures_say(two):
+    # the threshold .3 keeps both detections: precision 1/2, recall 1/2, as do all up to .8; up to .9 one: 1 and 1/2
+    chart = report(*two).split("<svg")[2].split("</svg>")[0]
+    lines = re.findall(r'points="([^"]+)"><title>(\w+)', chart)
+    assert [name for _, name in lines] == ["precision", "recall", "F1"]
+    precision, recall, _ = [[tuple(map(float, point.split(","))) for point in points.split()] for points, _ in lines]
+    assert {y for _, y in recall} == {precision[-1][1]}  # 1/2 throughout
+    assert [y < precision[-1][1] for _, y in precision] == [True, True, False, False]
+    assert precision[1][0] == precision[2][0]  # it falls at .8, not on the way from .9
+
+
+def test_charts_count_every_object_and_every_detection_of_a_tenth_or_more(tmp_path):
+    # small, medium and large; the large one is not found
+    boxes = [(0, 0, 10, 10), (20, 0, 60, 40), (60, 0, 160, 100)]
+    truths = [annotate(tmp_path, "a.png", boxes)]
+    found = found_of((*boxes[0], 0.95, 0), (*boxes[1], 0.42, 0), (0, 60, 20, 80, 0.44, 0), (0, 60, 20, 80, 0.05, 0))
+    html = report(truths, [found], ("cat",))
+    scores, sizes = (
+        [title for title in re.findall("<title>([^<]* to [^<]*)</title>", chart) if re.search("[1-9] [hfn]", title)]
+        for chart in html.split("<svg")[3:5]
+    )
+    assert scores == ["0.4 to 0.45: 1 hits, 1 false", "0.95 to 1: 1 hits, 0 false"]
+    assert sizes == [
+        "8 to 16: 1 found, 0 not found", "32 to 48: 1 found, 0 not found", "96 to 128: 0 found, 1 not found",
+    ]  # fmt: skip
+    assert "Below 0.1, not drawn: 0 hits and 1 false ones" in html
+    assert "small 1 of 1" in html and "medium 1 of 1" in html and "large 0 of 1" in html
+    assert "last bar" not in html
+
+
 def coco_by_file(folder, truths, detections, num_classes):
     """AP and AP50 of pycocotools from files, as anybody would get them."""
     from pycocotools.coco import COCO
@@ -145,7 +257,7 @@ def test_the_page_says_what_was_evaluated_and_how(two):
 
 def test_every_picture_and_chart_has_words_for_those_who_cannot_see_it(two):
     page = Page(report(*two))
-    assert [image["alt"] for image in page.of("img")] == ["b.png: 0 hits; 1 missed", "a.png: 1 hits; 1 background"]
+    assert [image["alt"] for image in page.of("img")] == ["b.png: 0 hits; 1 missed", "a.png: 1 hit; 1 background"]
     charts = [chart for chart in page.of("svg") if "chart" in chart.get("class", "")]
     assert len(charts) == 4 and all(chart["role"] == "img" and len(chart["aria-label"]) > 20 for chart in charts)
 
@@ -237,6 +349,15 @@ def test_boxes_lie_where_they_are_in_the_picture(two):
         for attributes in page.of("rect") if attributes.get("class") in ("hit", "missed", "background")
     }  # fmt: skip
     assert boxes == {"hit": [10, 10, 40, 40], "missed": [60, 60, 30, 50], "background": [100, 20, 40, 40]}
+    assert len([rect for rect in page.of("rect") if rect.get("class") == "object"]) == 1  # a missed one is drawn once
+
+
+def test_numbers_of_errors_stand_inside_the_picture(tmp_path):
+    corners = [(0, 0, 20, 20), (145, 5, 160, 20), (5, 108, 25, 120), (60, 40, 80, 60)]
+    truths = [annotate(tmp_path, "a.png", corners)]
+    discs = [[float(disc[side]) for side in ("cx", "cy", "r")] for disc in Page(report(truths, [NOTHING])).of("circle")]
+    assert all(r <= x <= 160 - r and r <= y <= 120 - r for x, y, r in discs) and discs[3][:2] == [60, 40]
+    assert [x < 80 for x, _, _ in discs] == [True, False, True, True]
 
 
 def test_the_page_stays_small_however_large_the_pictures_are(tmp_path):

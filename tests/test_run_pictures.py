@@ -55,10 +55,11 @@ def test_without_tensorboard_there_are_the_files_alone(prepared, found, measures
 
 
 def test_the_page_says_what_was_trained(prepared, found, measures, tmp_path):
-    config = TrainConfig(anchors="a.txt", epochs=17, optimizer="sgd")
+    config = TrainConfig(anchors="a.txt", epochs=17, optimizer="sgd", batch_size=4, accumulate=3)
     write_run_report(RunFolder(tmp_path / "run-3"), config, prepared, measures, found, "float32")
     page = (tmp_path / "run-3" / "report.html").read_text()
-    assert "Training run run-3" in page and "17 epochs" in page and "sgd" in page and "some network" in page
+    for words in ("Training run run-3", "17 epochs", "sgd, learning rate 0.001, cosine", "some network", "<dd>12</dd>"):
+        assert words in page, words
 
 
 def test_objects_are_counted_by_class(prepared):

@@ -26,7 +26,7 @@ REMEDIES = {
         "--score-threshold finds more of them, at the price of false detections.",
     ),
     "wrong_class": (
-        "an object found where one is, but named otherwise",
+        "an object is found, but named otherwise",
         "Look at the confusions: annotate these classes more carefully and alike, add pictures of both, or merge them.",
     ),
     "badly_placed": (
@@ -38,11 +38,23 @@ REMEDIES = {
         "A lower --iou-threshold suppresses more of them; check the data for objects annotated twice.",
     ),
     "background": (
-        "a detection where nothing is annotated",
+        "a detection where nothing is annotated that it could mean",
         "Look whether an annotation is missing there. Else add pictures without objects that show what is mistaken, or "
         "use a higher --score-threshold.",
     ),
 }
+
+
+def name_of(kind: str) -> str:
+    """Return a kind of error in words: "wrong class"."""
+    return kind.replace("_", " ")
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, and how many more there are: "a, b and 3 more"."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
 
 # ------------------------------------------------------------------------------------------------ a run
 
@@ -106,12 +118,17 @@ def loss_stands(log: Log) -> str | None:
     _, found = log.known("AP50")
     if len(log.columns["epoch"]) < ENOUGH_EPOCHS or not last > 0.95 * first or found.max(initial=0) > 0.1:
         return None
-    rate = f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
     other = "a higher one" if len(rates) and rates.max() < 1e-5 else "a tenth of it"
     return (
-        f"The training loss does not fall: {first:.1f} in the first epoch, {last:.1f} in epoch {log.epoch}{rate}. Try "
-        f"{other} (--learning-rate), and look at the sheet of `--check-only`: it shows what the network is taught."
+        f"The training loss does not fall: {first:.1f} in the first epoch, {last:.1f} in epoch {log.epoch}"
+        f"{_at_rate(log)}. Try {other} (--learning-rate), and look at the sheet of `--check-only`: it shows what the "
+        "network is taught."
     )
+
+
+def _at_rate(log: Log) -> str:
+    _, rates = log.known("learning_rate")
+    return f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
 
 
 def loss_jumps(log: Log) -> str | None:
@@ -123,11 +140,9 @@ def loss_jumps(log: Log) -> str | None:
     worst = int((values[1:] / before).argmax())
     if not values[worst + 1] > 2 * before[worst]:
         return None
-    _, rates = log.known("learning_rate")
-    rate = f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
     return (
         f"The training loss jumps: it had been {before[worst]:.1f} and was {values[worst + 1]:.1f} in epoch "
-        f"{int(epochs[worst + 1])}{rate}. Try a tenth of that --learning-rate, or --clip-norm 10."
+        f"{int(epochs[worst + 1])}{_at_rate(log)}. Try a tenth of that --learning-rate, or --clip-norm 10."
     )
 
 
@@ -159,6 +174,25 @@ def ap_stands_at_zero(log: Log) -> str | None:
         f"AP50 is {found[-1]:.3f} after {log.epoch} epochs although the training loss fell from {first:.1f} to "
         f"{last:.1f}. Are the validation pictures of the same kind and annotated alike, with the same class names in "
         "the same order? predictions.png shows both."
+    )
+
+
+def hardly_anything_found(log: Log) -> str | None:
+    """After ten epochs AP50 has not reached a tenth, and no rule before says why."""
+    epochs, found = log.known("AP50")
+    if not len(found) or epochs[-1] < 10 or found.max() >= 0.1:
+        return None
+    if any(rule(log) for rule in (loss_stands, loss_jumps, boxes_do_not_fit, ap_stands_at_zero)):
+        return None
+    name, what = ("val_loss", "validation") if len(log.known("val_loss")[1]) else ("loss", "training")
+    past, losses = log.known(name)
+    half = len(losses) // 2
+    told = f"Hardly anything is found: AP50 reached {found.max():.3f} in {log.epoch} epochs. "
+    if losses[-1] < 0.9 * losses[half]:
+        return f"{told}The loss still falls, so more --epochs may be all that is needed."
+    return (
+        f"{told}The {what} loss stands: {losses[half]:.1f} in epoch {int(past[half])}, {losses[-1]:.1f} now. Random "
+        "weights want many pictures and epochs: begin with trained ones (--weights), or try another --learning-rate."
     )
 
 
@@ -234,7 +268,7 @@ def best_is_past(log: Log) -> str | None:
 def class_is_weak(log: Log) -> str | None:
     """The AP50 of one class is less than half of the median of the others, and a quarter of a point below it.
 
-    Not before the others are learnt: which class comes first says nothing.
+    Not before the others are learnt, nor while it catches up: which class comes first says nothing.
     """
     last = {name.removeprefix("AP50_"): log.ends(name)[1] for name in log.columns if name.startswith("AP50_")}
     known = {name: value for name, value in last.items() if not math.isnan(value)}
@@ -242,7 +276,8 @@ def class_is_weak(log: Log) -> str | None:
         return None
     weakest = min(known, key=lambda name: known[name])
     others = float(np.median([value for name, value in known.items() if name != weakest]))
-    if others < 0.4 or not _much_lower(known[weakest], others):
+    catches_up = known[weakest] > log.known(f"AP50_{weakest}")[1][-3:][0] + 0.05
+    if others < 0.4 or not _much_lower(known[weakest], others) or catches_up:
         return None
     low = f"'{weakest}' has an AP50 of {known[weakest]:.3f}, the other classes {others:.3f}"
     return low + _on_objects(weakest, log.objects)
@@ -265,11 +300,10 @@ def _on_objects(name: str, objects: Mapping[str, int]) -> str:
 def class_is_not_validated(log: Log) -> str | None:
     """A class has no AP in any epoch, others do: there is no object of it in the validation pictures."""
     names = [name for name in log.columns if name.startswith("AP50_")]
-    empty = [name.removeprefix("AP50_") for name in names if not len(log.known(name)[0])]
+    empty = [f"'{name.removeprefix('AP50_')}'" for name in names if not len(log.known(name)[0])]
     if not empty or not len(log.known("AP50")[0]):
         return None
-    shown = ", ".join(f"'{name}'" for name in empty[:5]) + (", ..." if len(empty) > 5 else "")
-    counts = f"{len(empty)} of {len(names)} classes ({shown})"
+    counts = f"{len(empty)} of {len(names)} classes ({some_of(empty)})"
     return f"There is no object of {counts} in the validation pictures: AP says nothing of them."
 
 
@@ -293,7 +327,7 @@ def still_climbing(log: Log) -> str | None:
         return None
     return (
         f"AP still rises: {values[before]:.3f} in epoch {int(epochs[before])}, {values[-1]:.3f} in epoch "
-        f"{int(epochs[-1])}. More --epochs will give more."
+        f"{int(epochs[-1])}. More --epochs may well give more."
     )
 
 
@@ -302,6 +336,7 @@ RUN_RULES: tuple[Callable[[Log], str | None], ...] = (
     loss_jumps,
     boxes_do_not_fit,
     ap_stands_at_zero,
+    hardly_anything_found,
     class_part_stands,
     overfits,
     best_is_past,
@@ -341,7 +376,10 @@ def no_truths(measures: Measures) -> str | None:
     """There is nothing to be found."""
     if len(measures.found):
         return None
-    return f"The pictures hold no annotated objects: {int(measures.num_false.sum())} detections are counted as false."
+    return (
+        f"The pictures hold no annotated objects that count: all {int(measures.num_false.sum())} detections with a "
+        f"score of {measures.score_threshold:g} or more are false."
+    )
 
 
 def nothing_found(measures: Measures) -> str | None:
@@ -361,26 +399,34 @@ def threshold_is_off(measures: Measures) -> str | None:
     now = measures.fixed.overall_f1
     if len(measures.found) < 2 * FEW_OBJECTS or not best > now + 0.03:
         return None
-    score = math.floor(100 * score) / 100  # rounded up, it would lose the detection that it stands for
+    score = math.floor(1000 * score) / 1000  # rounded up, it would lose the detection that it stands for
     return (
-        f"At a score of {measures.score_threshold:g} F1 is {now:.3f}; at {score:.2f} it would be {best:.3f} (precision "
-        f"{precision:.3f}, recall {recall:.3f}): use --score-threshold {score:.2f} in `yolo3 detect`."
+        f"At a score of {measures.score_threshold:g} F1 is {now:.3f}; at {score:.3f} it would be {best:.3f} (precision "
+        f"{precision:.3f}, recall {recall:.3f}): use --score-threshold {score:.3f} in `yolo3 detect`."
     )
 
 
 def main_error(measures: Measures) -> str | None:
-    """The most frequent kind of error, where there are ten errors or more."""
+    """The most frequent kind of error, where there are ten errors or more, and one for each twenty objects."""
     counts = {kind: measures.kinds.counts[kind] for kind in REMEDIES}
     total, kind = sum(counts.values()), max(counts, key=lambda kind: counts[kind])
-    if total < 10:
+    if total < max(10, 0.05 * len(measures.found)):
         return None
     meaning, remedy = REMEDIES[kind]
     return f"{counts[kind]} of {total} errors are of the kind '{name_of(kind)}': {meaning}. {remedy}"
 
 
-def name_of(kind: str) -> str:
-    """Return a kind of error in words: "wrong class"."""
-    return kind.replace("_", " ")
+def classes_without_annotations(measures: Measures) -> str | None:
+    """Ten false detections or more, and a tenth of all, are of classes of which no object is annotated."""
+    lone = np.where(measures.fixed.num_truths == 0, measures.num_false, 0)
+    total, false = int(lone.sum()), int(measures.num_false.sum())
+    if not len(measures.found) or total < max(10, 0.1 * false):
+        return None
+    names = [f"'{measures.class_names[index]}' ({lone[index]})" for index in np.argsort(-lone) if lone[index]]
+    return (
+        f"{total} of {false} false detections are of classes that are nowhere annotated here: {some_of(names)}. Is "
+        "everything annotated that the network knows? If not, precision and F1 say little."
+    )
 
 
 def sure_of_nothing(measures: Measures) -> str | None:
@@ -398,8 +444,8 @@ def sure_of_nothing(measures: Measures) -> str | None:
 
 
 def one_class_for_another(measures: Measures) -> str | None:
-    """A tenth of the objects of a class, and five at least, are taken for one other class."""
-    for true_id, said_id, count in confusions(measures)[:1]:
+    """A tenth of the objects of a class, and five at least, are taken for one other class; the most frequent case."""
+    for true_id, said_id, count in confusions(measures):
         truths = int(measures.fixed.num_truths[true_id])
         if count >= 5 and count >= 0.1 * truths:
             true, said = measures.class_names[true_id], measures.class_names[said_id]
@@ -453,10 +499,7 @@ def few_truths(measures: Measures) -> str | None:
     """Classes with fewer objects than figures should rest on."""
     counts = measures.fixed.num_truths
     few = [f"'{name}' ({count})" for name, count in zip(measures.class_names, counts) if 0 < count < FEW_OBJECTS]
-    if not few:
-        return None
-    shown = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
-    return f"Figures that rest on fewer than ten objects say little: {shown}."
+    return f"Figures that rest on fewer than ten objects say little: {some_of(few)}." if few else None
 
 
 EVALUATION_RULES: tuple[Callable[[Measures], str | None], ...] = (
@@ -464,6 +507,7 @@ EVALUATION_RULES: tuple[Callable[[Measures], str | None], ...] = (
     nothing_found,
     threshold_is_off,
     main_error,
+    classes_without_annotations,
     sure_of_nothing,
     one_class_for_another,
     weak_class,

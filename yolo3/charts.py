@@ -29,8 +29,8 @@ svg.chart .dashed { stroke-dasharray: 6 3; }
 """
 
 _WIDTH, _HEIGHT = 480, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 42, 44  # room for the labels around the plot, in the chart's own units
-_COLUMNS = 150  # of a line: a plot 414 units wide shows no more
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 18, 42, 44  # room for the labels around the plot, in the chart's own units
+_COLUMNS = 150  # of a line: a plot 402 units wide shows no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def thinned(x: np.ndarray, y: np.ndarray, columns: int = _COLUMNS) -> tuple[np.n
     column = np.floor(x * columns)
     kept = []
     for stretch in np.split(np.arange(len(x)), np.flatnonzero(np.diff(column)) + 1):
-        kept += [stretch[0], stretch[y[stretch].argmin()], stretch[-1]]
+        kept += [stretch[0], stretch[y[stretch].argmin()], stretch[y[stretch].argmax()], stretch[-1]]
     chosen = np.unique(kept)
     return x[chosen], y[chosen]
 
@@ -84,12 +84,12 @@ def bar_chart(
     edges: Sequence[float] | np.ndarray,
     counts: Mapping[str, np.ndarray],
     x_label: str,
+    y_label: str,
     title: str,
-    colours: Sequence[str] = (GOOD, BAD),
     marks: Sequence[tuple[str, float]] = (),
     tick_every: int = 1,
 ) -> str:
-    """Return stacked bars, one for each bin. ``edges`` [N + 1]; ``counts``: name to int [N], the first at the bottom.
+    """Return stacked bars, one for each bin. ``edges`` [N + 1]; ``counts``: two names to int [N], the good one first.
 
     Bins are drawn equally wide, whatever their edges. ``marks``: (text, edge) of dashed uprights.
     ``tick_every``: every so manieth edge has its number.
@@ -97,20 +97,20 @@ def bar_chart(
     num_bins = len(edges) - 1
     ticks = nice_ticks(max(1, int(np.sum(list(counts.values()), axis=0).max(initial=0))))
     places = {index / num_bins: f"{edges[index]:g}" for index in range(0, num_bins + 1, tick_every)}
-    parts = [_grid(list(places), ticks, ticks[-1], "{:g}", x_label, "objects", list(places.values()))]
+    parts = [_grid(list(places), ticks, ticks[-1], "{:,}", x_label, y_label, list(places.values()))]
     for index in range(num_bins):
         here = {name: int(values[index]) for name, values in counts.items()}
-        parts.append(_bar(index, edges, here, ticks[-1], colours))
+        parts.append(_bar(index, edges, here, ticks[-1]))
     for level, (name, edge) in enumerate(marks):
         parts.append(_upright(name, np.interp(edge, edges, np.linspace(0, 1, num_bins + 1)), level))
     return _svg(parts, title)
 
 
-def _bar(index: int, edges, counts: dict[str, int], top: float, colours) -> str:
+def _bar(index: int, edges, counts: dict[str, int], top: float) -> str:
     said = ", ".join(f"{count} {name}" for name, count in counts.items())
     left, right = (_x(place / (len(edges) - 1)) for place in (index, index + 1))
     rectangles, total = [], 0
-    for count, colour in zip(counts.values(), colours):
+    for count, colour in zip(counts.values(), (GOOD, BAD)):
         high, low = _y(total + count, top), _y(total, top)
         if count:
             place = f'x="{left + 1:.1f}" y="{high:.1f}" width="{right - left - 2:.1f}" height="{low - high:.1f}"'

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -149,7 +149,7 @@ class Detector:
             overlap=self.nms_overlap,
         )  # fmt: skip
 
-    def _load_ahead(self, pictures: Iterable[Picture]) -> Iterator[tuple[int, Picture, Future]]:
+    def _load_ahead(self, pictures: Iterable[Picture]) -> Generator[tuple[int, Picture, Future], None, None]:
         """Yield (index, picture, future of :meth:`_load`); the next two batches are being read meanwhile.
 
         The end waits for no thread: a generator that is left alone ends within some garbage collection, and there a

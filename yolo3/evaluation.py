@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 
 from yolo3 import __version__
+from yolo3.advice import some_of
 from yolo3.datasets.annotation import Annotation, bad_id_message, replace_file
 from yolo3.datasets.coco import category_name, load_json, usable_categories
 from yolo3.detector import Detector
@@ -60,8 +61,8 @@ def check_classes(detector: Detector, annotations: Sequence[Annotation], class_n
     own = detector.class_names
     if class_names is not None and list(class_names) != own:
         raise ValueError(
-            f"{detector.source} knows {len(own)} classes ({_some(own)}), but the annotations have "
-            f"{len(class_names)} ({_some(class_names)}); both need the same names in the same order"
+            f"{detector.source} knows {len(own)} classes ({some_of(own)}), but the annotations have "
+            f"{len(class_names)} ({some_of(class_names)}); both need the same names in the same order"
         )
     for annotation in annotations:
         wrong = [
@@ -70,6 +71,18 @@ def check_classes(detector: Detector, annotations: Sequence[Annotation], class_n
         if wrong:
             message = bad_id_message(int(annotation.class_ids[wrong[0]]), own)
             raise ValueError(f"{annotation.where(wrong[0])}: {message}")
+
+
+def check_objects(annotations: Sequence[Annotation], path: str) -> None:
+    """Raise ``ValueError`` where no object counts, because average precision says nothing then."""
+    aside = sum(len(annotation.boxes) for annotation in annotations)
+    if any((~annotation.difficult & ~annotation.crowd).any() for annotation in annotations):
+        return
+    told = f"none but {aside} difficult ones and crowds, which do not count" if aside else "none"
+    raise ValueError(
+        f"{path}: expected annotated objects in {len(annotations)} pictures, got {told}; `yolo3 detect` shows what is "
+        "found in pictures without annotations"
+    )
 
 
 def describe(detector: Detector, weights: str, data: str, data_format: str, score_threshold: float) -> Subject:
@@ -83,7 +96,7 @@ def describe(detector: Detector, weights: str, data: str, data_format: str, scor
     facts = {
         "Weights": f"{name}, {os.path.getsize(weights) / 1e6:.1f} MB, SHA-256 {_checksum(weights)[:16]}",
         "Network": f"{detector.model.name}, {detector.model.count_params():,} parameters",
-        "Classes": f"{len(detector.class_names)}: {_some(detector.class_names)}",
+        "Classes": f"{len(detector.class_names)}: {some_of(detector.class_names)}",
         "Data": f"{data} ({data_format})",
         "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
     }
@@ -108,10 +121,6 @@ def _versions() -> str:
     modules = [importlib.import_module(name) for name in ("keras", keras.backend.backend(), "numpy")]
     versions = [f"{module.__name__} {module.__version__}" for module in modules]
     return ", ".join([f"yolo3 {__version__}", f"Python {platform.python_version()}", *versions])
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join([*names[:5], "..."] if len(names) > 5 else names)
 
 
 def write_coco_detections(

@@ -14,6 +14,7 @@ from yolo3.metrics import (
     ErrorKinds,
     Evaluation,
     Matches,
+    PrecisionRecall,
     coco_results,
     confusion_matrix,
     error_kinds,
@@ -64,13 +65,7 @@ class Measures:
     @property
     def best(self) -> tuple[float, float, float, float]:
         """The score with the largest F1 over all classes, and precision, recall and F1 there; NaN without any hit."""
-        curve = self.fixed.overall
-        if not self.hit.any():
-            return (float("nan"),) * 4
-        place = int(np.argmax(curve.f1))
-        columns = (curve.scores, curve.precision, curve.recall, curve.f1)
-        score, precision, recall, f1 = (float(values[place]) for values in columns)
-        return score, precision, recall, f1
+        return best_point(self.fixed.overall)
 
     def at_score(self) -> dict:
         """Return the figures at the threshold as plain numbers: ``score``, ``precision``, ``recall``, ``F1``, ..."""
@@ -145,6 +140,24 @@ def measure(
     )
 
 
+def at_thresholds(curve: PrecisionRecall) -> np.ndarray:
+    """Return float64 [4, S]: score, precision, recall and F1 where the detections with this score or more are kept.
+
+    Scores fall; each stands once, because of detections with the same score a threshold keeps all or none.
+    """
+    last_of_score = np.append(np.diff(curve.scores) != 0, True)[: len(curve.scores)]
+    return np.stack([curve.scores, curve.precision, curve.recall, curve.f1])[:, last_of_score]
+
+
+def best_point(curve: PrecisionRecall) -> tuple[float, float, float, float]:
+    """Return the score with the largest F1, and precision, recall and F1 there; NaN without any hit."""
+    points = at_thresholds(curve)
+    if not points[3].max(initial=0) > 0:
+        return (float("nan"),) * 4
+    score, precision, recall, f1 = (float(value) for value in points[:, points[3].argmax()])
+    return score, precision, recall, f1
+
+
 def _joined(arrays: list, dtype) -> np.ndarray:
     return np.concatenate(arrays).astype(dtype) if arrays else np.zeros(0, dtype)
 
@@ -191,8 +204,8 @@ def picture_errors(measures: Measures, index: int, truth, found: Detections) -> 
     same = found.class_ids[:, None] == np.asarray(truth.class_ids)[None]
     for row in wrong:
         kind = str(kinds[row])
-        about = same[row] if kind in ("duplicate", "badly_placed") else ~same[row] | (kind == "background")
-        near = np.append(np.where(about, overlap[row], 0.0), 0.0)  # the last entry: no truth at all
+        about = np.where(same[row], overlap[row], 0.0) if kind in ("duplicate", "badly_placed") else overlap[row]
+        near = np.append(about, 0.0)  # the last entry: no truth at all
         best = int(near.argmax())
         truth_id = int(truth.class_ids[best]) if near[best] > 0 else -1
         score, class_id = float(found.scores[row]), int(found.class_ids[row])

@@ -36,6 +36,8 @@ from yolo3.measures import (
     SIZES,
     Measures,
     PictureError,
+    at_thresholds,
+    best_point,
     confusions,
     found_by_size,
     picture_costs,
@@ -96,7 +98,7 @@ def build_report(
 ) -> str:
     """Return the page as :func:`write_report` writes it."""
     sections = [
-        _section("summary", "In short", _list(evaluation_advice(measures)), _headline(measures)),
+        _section("summary", "In short", _list(evaluation_advice(measures)), _headline(measures), _terms(measures)),
         _section("subject", "What was evaluated", _facts({**subject.facts, **_counts(measures)})),
         _section("classes", "Class by class", _class_table(measures)),
         _section("curves", "Precision and recall", _columns(_recall_chart(measures), _threshold_chart(measures))),
@@ -104,7 +106,7 @@ def build_report(
         _section("confusion", "What is taken for what", _confusion(measures)),
         _section("histograms", "Scores and sizes", _columns(_score_chart(measures), _size_chart(measures))),
         _section("pictures", "The worst pictures", _pictures(measures, truths, detections, most_pictures)),
-        _section("settings", "Settings", _facts(subject.settings), _definitions()),
+        _section("settings", "Settings", _facts(subject.settings)),
     ]
     title = escape(subject.title)
     return (
@@ -146,19 +148,21 @@ def _figure(chart: str, caption: str, legend: str = "") -> str:
     return f"<figure>{chart}{legend}<figcaption>{escape(caption)}</figcaption></figure>\n"
 
 
-def _legend(entries: Iterable[tuple[str, str, bool]]) -> str:
-    """Return a legend of (text, colour, dashed)."""
-    items = "".join(
-        f'<li><i style="border-top: 3px {"dashed" if dashed else "solid"} {colour}"></i>{escape(text)}</li>'
-        for text, colour, dashed in entries
-    )
-    return f'<ul class="legend">{items}</ul>'
+def _legend(entries: Iterable[tuple[str, str]]) -> str:
+    """Return a legend of (text, mark); marks are HTML of :func:`_stroke` and :func:`_dot`."""
+    return f'<ul class="legend">{"".join(f"<li>{mark}{escape(text)}</li>" for text, mark in entries)}</ul>'
 
 
-def _bar_legend(good: str, bad: str) -> str:
-    colours = ((good, GOOD), (bad, BAD))
-    items = (f'<li><i class="dot" style="background: {colour}"></i>{text}</li>' for text, colour in colours)
-    return f'<ul class="legend">{"".join(items)}</ul>'
+def _stroke(colour: str, dashed: bool = False) -> str:
+    return f'<i style="border-top: 3px {"dashed" if dashed else "solid"} {colour}"></i>'
+
+
+def _dot(colour: str) -> str:
+    return f'<i class="dot" style="background: {colour}"></i>'
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _value(number: float, name: str = "", digits: int = 3) -> str:
@@ -197,16 +201,15 @@ def _counts(measures: Measures) -> dict[str, str]:
 def _headline(measures: Measures) -> str:
     fixed, coco = measures.fixed, measures.coco
     score, precision, recall, best = measures.best
-    at = f"at a score of {measures.score_threshold:g}"
     cards = [
-        ("AP50", coco["AP50"], "average precision at an IoU of .5"),
-        ("AP", coco["AP"], "its mean over IoU .5 to .95"),
-        ("AP75", coco["AP75"], "at an IoU of .75"),
-        ("precision", fixed.overall_precision, f"{at}: hits among the detections"),
-        ("recall", fixed.overall_recall, f"{at}: objects that are found"),
-        ("F1", fixed.overall_f1, f"{at}: the harmonic mean of the two"),
+        ("AP50", coco["AP50"], "average precision at an IoU of .5, mean of the classes"),
+        ("AP", coco["AP"], "mean of the average precision at IoUs from .5 to .95"),
+        ("AP75", coco["AP75"], "average precision at an IoU of .75"),
+        ("precision", fixed.overall_precision, f"share of hits among the detections {_enough(measures)}"),
+        ("recall", fixed.overall_recall, "share of the objects that they find"),
+        ("F1", fixed.overall_f1, "harmonic mean of precision and recall"),
         ("best F1", best, _at_best(score, precision, recall)),
-        ("average IoU", fixed.average_iou, _average_iou(measures, at)),
+        ("average IoU", fixed.average_iou, _average_iou(measures)),
     ]
     items = "".join(
         f"<div><dt>{name}</dt><dd>{_value(value, name.replace(' ', '-'))}<small>{escape(text)}</small></dd></div>"
@@ -215,39 +218,53 @@ def _headline(measures: Measures) -> str:
     return f'<dl class="cards">{items}</dl>\n'
 
 
+def _enough(measures: Measures) -> str:
+    return f"with a score of {measures.score_threshold:g} or more"
+
+
 def _at_best(score: float, precision: float, recall: float) -> str:
     if math.isnan(score):
-        return "no score has one"
-    return f"at a score of {score:.3f}: precision {precision:.3f}, recall {recall:.3f}"
+        return "there is no hit at any score"
+    return f"from a score of {score:.3f} on: precision {precision:.3f}, recall {recall:.3f}"
 
 
-def _average_iou(measures: Measures, at: str) -> str:
-    text = f"{at}, Darknet's: false detections count as 0"
+def _average_iou(measures: Measures) -> str:
+    text = f"of the detections {_enough(measures)}, false ones as 0, as Darknet has it"
     return text if math.isnan(measures.hit_iou) else f"{text}; of the hits alone {measures.hit_iou:.3f}"
 
 
+def _terms(measures: Measures) -> str:
+    return _note(
+        "IoU, intersection over union: the area common to two boxes / the area that they cover together. A hit is the "
+        "best-scored detection of an object of its class with an IoU of "
+        f"{measures.iou_threshold:g} or more; any other detection is false. Difficult objects and crowds, and "
+        "detections on them, do not count. AP, AP50 and AP75 are COCO's, computed by pycocotools, of all detections "
+        "whatever their score."
+    )
+
+
 def _class_table(measures: Measures) -> str:
-    columns = ["class", "objects", "AP50", "AP", "precision", "recall", "F1", "found", "lost", "false", "best score"]
+    columns = ["class", "objects", "AP50", "AP", "precision", "recall", "F1", "found", "not found", "false"]
     shown, silent = _ranked_classes(measures)
     caption = (
-        "The lowest AP50 first. Precision to false: detections with a score of at least "
-        f"{measures.score_threshold:g}; lost are objects that are not found. Best score: the one with the largest F1."
+        f"The lowest AP50 first. The columns from precision to false are those of detections {_enough(measures)}: "
+        "found and not found count objects, false detections. Best score: the one from which on F1 is largest."
     )
-    table = _table(columns, (_class_row(measures, index) for index in shown), caption)
+    table = _table([*columns, "best score"], (_class_row(measures, index) for index in shown), caption)
     names = ", ".join(measures.class_names[index] for index in silent)
     return table + (_note(f"Neither annotated nor detected: {names}.") if silent else "")
 
 
 def _class_row(measures: Measures, index: int) -> list[str]:
     name, fixed = measures.class_names[index], measures.fixed
-    coco, curve = measures.coco["per_class"][name], fixed.curves[index]
+    coco = measures.coco["per_class"][name]
     return [
         escape(name),
         str(fixed.num_truths[index]),
         *(_value(coco[figure]) for figure in ("AP50", "AP")),
         *(_value(values[index]) for values in (fixed.precision, fixed.recall, fixed.f1)),
         *(str(counts[index]) for counts in (measures.num_hits, measures.num_lost, measures.num_false)),
-        _value(curve.best_threshold if curve.f1.max(initial=0) > 0 else math.nan),
+        _value(best_point(fixed.curves[index])[0]),
     ]
 
 
@@ -270,15 +287,15 @@ def _recall_chart(measures: Measures) -> str:
     half = _NAMED_CURVES // 2
     named = ranked if len(ranked) <= _NAMED_CURVES else ranked[:half] + ranked[-half:]
     lines = [_recall_line(measures, index, named) for index in known]
-    legend = [(line.name, line.colour, line.dashed) for line in (lines[known.index(index)] for index in named)]
+    legend = [(line.name, _stroke(line.colour, line.dashed)) for line in (lines[known.index(i)] for i in named)]
     if len(named) < len(known):
-        legend.append((f"the other {len(known) - len(named)} classes", PALE, False))
+        legend.append((f"{len(known) - len(named)} more", _stroke(PALE)))
     low, high = ranked[-1], ranked[0]
     title = (
-        f"Precision against recall of {len(known)} classes, AP50 from {measures.fixed.ap[low]:.3f} "
+        f"Precision against recall, class by class ({len(known)}): AP50 from {measures.fixed.ap[low]:.3f} "
         f"({measures.class_names[low]}) to {measures.fixed.ap[high]:.3f} ({measures.class_names[high]})"
     )
-    caption = f"Precision against recall at an IoU of {measures.iou_threshold:g}, class by class, with the AP."
+    caption = f"Precision against recall at an IoU of {measures.iou_threshold:g}, class by class, with the AP50."
     return _figure(line_chart(lines, "recall", "precision", title), caption, _legend(legend))
 
 
@@ -294,19 +311,26 @@ def _recall_line(measures: Measures, index: int, named: Sequence[int]) -> Line:
 
 
 def _threshold_chart(measures: Measures) -> str:
-    curve = measures.fixed.overall
-    if not len(curve.scores) or not len(measures.found):
+    scores, *values = at_thresholds(measures.fixed.overall)
+    if not len(scores) or not len(measures.found):
         return _note("There are no detections, or no objects: no curves over the score.")
-    values = {"precision": curve.precision, "recall": curve.recall, "F1": curve.f1}
-    lines = [Line(name, curve.scores, part, *colour_of(place)) for place, (name, part) in enumerate(values.items())]
-    marks, title = [_chosen(measures)], "Precision, recall and F1 over the score; there is no hit"
-    if measures.hit.any():
-        score, _, _, best = measures.best
-        marks.append((f"best F1 {score:.2f}", score))
+    names = ("precision", "recall", "F1")
+    lines = [
+        Line(name, *_steps(scores, part), *colour_of(place)) for place, (name, part) in enumerate(zip(names, values))
+    ]
+    marks, title = [_used(measures)], "Precision, recall and F1 over the score; there is no hit"
+    score, _, _, best = measures.best
+    if not math.isnan(score):
+        marks.append((f"best F1: {score:.2f}", score))
         title = f"Precision, recall and F1 over the score; F1 is largest, {best:.3f}, at {score:.3f}"
-    legend = _legend((line.name, line.colour, line.dashed) for line in lines)
+    legend = _legend((line.name, _stroke(line.colour, line.dashed)) for line in lines)
     caption = "All classes together, when only detections with this score or more are kept."
-    return _figure(line_chart(lines, "score threshold", "", title, marks), caption, legend)
+    return _figure(line_chart(lines, "score", "", title, marks), caption, legend)
+
+
+def _steps(scores: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the line of what holds at thresholds from a score down to the next one, as far as 0."""
+    return np.append(np.repeat(scores, 2)[1:], 0.0), np.repeat(values, 2)
 
 
 def _score_chart(measures: Measures) -> str:
@@ -317,20 +341,23 @@ def _score_chart(measures: Measures) -> str:
     }
     below = measures.scores < np.float32(0.1)
     caption = (
-        "Scores of the hits and of the false detections. Below 0.1, not drawn: "
+        "Scores of the hits and of the false detections, all classes together. Below 0.1, not drawn: "
         f"{int((below & measures.hit).sum()):,} hits and {int((below & ~measures.hit).sum()):,} false ones."
     )
     title = f"Histogram of scores: {int(counts['hits'].sum())} hits and {int(counts['false'].sum())} false from 0.1 on"
-    chart = bar_chart(edges, counts, "score", title, marks=[_chosen(measures)], tick_every=2)
-    return _figure(chart, caption, _bar_legend("hits", "false detections"))
+    marks = [mark for mark in [_used(measures)] if mark[1] >= edges[0]]
+    chart = bar_chart(edges, counts, "score", "detections", title, marks, tick_every=2)
+    return _figure(chart, caption, _legend([("hits", _dot(GOOD)), ("false", _dot(BAD))]))
 
 
-def _chosen(measures: Measures) -> tuple[str, float]:
-    return f"chosen {measures.score_threshold:g}", measures.score_threshold
+def _used(measures: Measures) -> tuple[str, float]:
+    return f"used: {measures.score_threshold:g}", measures.score_threshold
 
 
 def _size_chart(measures: Measures) -> str:
-    largest = max(measures.sides.max(initial=0), 128)  # so that COCO's limits, 32 and 96, are in the chart
+    if not len(measures.sides):
+        return _note("There are no objects: no sizes.")
+    largest = max(measures.sides.max(), 128)  # so that COCO's limits, 32 and 96, are in the chart
     edges = [*(side for side in _SIDES if side < largest), *[side for side in _SIDES if side >= largest][:1]]
     sides = np.minimum(measures.sides, edges[-1])
     counts = {
@@ -338,16 +365,19 @@ def _size_chart(measures: Measures) -> str:
         "not found": np.histogram(sides[~measures.found], edges)[0],
     }
     groups = found_by_size(measures)
-    told = "; ".join(_size_words(measures, name, *groups[name]) for name in SIZES)
-    caption = f"Sizes of the objects, root of the box's area in pixels of the picture. {told}."
-    marks = [("small | medium", 32), ("medium | large", 96)]
-    chart = bar_chart(edges, counts, "size in pixels", f"Histogram of sizes. {told}", marks=marks)
-    return _figure(chart, caption, _bar_legend("found", "not found"))
+    told = "; ".join(_size_words(measures, name, *groups[name]) for name in SIZES if groups[name][1])
+    caption = (
+        f"Sizes of the objects: root of the box's area in pixels of the picture. Found {_enough(measures)}: {told}."
+        + f" Those above {edges[-1]} are in the last bar." * bool(largest > edges[-1])
+    )
+    marks = [(f"{name} from {SIZES[name][0]}", SIZES[name][0]) for name in ("medium", "large")]
+    chart = bar_chart(edges, counts, "size in pixels", "objects", f"Histogram of sizes. {told}", marks)
+    return _figure(chart, caption, _legend([("found", _dot(GOOD)), ("not found", _dot(BAD))]))
 
 
 def _size_words(measures: Measures, name: str, found: int, count: int) -> str:
     ap = measures.coco[f"AP_{name}"]
-    return f"{name}: {found} of {count} found" + ("" if math.isnan(ap) else f", AP {ap:.3f}")
+    return f"{name} {found} of {count}" + ("" if math.isnan(ap) else f", AP {ap:.3f}")
 
 
 # ------------------------------------------------------------------------------------------------ errors
@@ -358,7 +388,7 @@ def _error_table(measures: Measures) -> str:
     total = sum(counts.values())
     rows = [
         [
-            f'<i class="dot" style="background: {_KIND_COLOURS[kind]}"></i>{name_of(kind)}',
+            f"{_dot(_KIND_COLOURS[kind])}{name_of(kind)}",
             f'<data id="{kind}" value="{counts[kind]}">{counts[kind]:,}</data>',
             _share(counts[kind], total),
             escape(meaning),
@@ -367,8 +397,10 @@ def _error_table(measures: Measures) -> str:
         for kind, (meaning, remedy) in ((kind, REMEDIES[kind]) for kind in KINDS)
     ]
     caption = (
-        f"{measures.kinds.counts['hit']:,} hits and {total:,} errors at a score of {measures.score_threshold:g} and an "
-        f"IoU of {measures.iou_threshold:g}. Each error has one kind, the first that fits."
+        f"{_counted(measures.kinds.counts['hit'], 'hit')} and {_counted(total, 'error')}, where detections "
+        f"{_enough(measures)} are kept, at an IoU of {measures.iou_threshold:g}. Each error has one kind. An object "
+        "with a wrong class or a badly placed box on it is not found, but not missed either. The kinds follow TIDE "
+        "(Bolya et al. 2020)."
     )
     return _table(["kind", "count", "share", "what it is", "what to do"], rows, caption, "errors")
 
@@ -381,7 +413,7 @@ def _share(count: int, total: int) -> str:
 
 def _confusion(measures: Measures) -> str:
     matrix = measures.confusion
-    active = np.flatnonzero(matrix[:-1].sum(1) + matrix[:, :-1].sum(0)[: len(matrix) - 1])
+    active = np.flatnonzero(matrix[:-1].sum(1) + matrix[:, :-1].sum(0))
     if not len(active):
         return _note("There are neither objects nor detections.")
     chosen = np.append(active, len(matrix) - 1)
@@ -390,19 +422,26 @@ def _confusion(measures: Measures) -> str:
     if len(active) <= _TABLE_CLASSES:
         return _confusion_table(part, names)
     title = f"Confusion matrix of {len(active)} classes: rows are true classes, columns detected ones"
-    caption = "Rows: the true class. Columns: the detected one. Darker: a larger share of the row. (nothing): none."
-    return _confusion_list(measures) + _scrolled(confusion_map(part, [*names, "(nothing)"], title), caption)
+    drawn = confusion_map(part, [*names, "(nothing)"], title)
+    return _confusion_list(measures) + _scrolled(drawn, _PAIRING.format(missed="(nothing)", false="(nothing)"))
+
+
+_PAIRING = (
+    "Rows: the true class. Columns: the detected one. Darker: a larger share of the row. An object and a detection "
+    "that overlap enough are paired once, those of one class first. Column {missed}: objects without a partner; row "
+    "{false}: detections without one, be they on nothing, badly placed or second ones."
+)
 
 
 def _confusion_table(matrix: np.ndarray, names: Sequence[str]) -> str:
     totals = np.maximum(matrix.sum(axis=1), 1)
     rows = []
-    for row, name in enumerate([*names, "(nothing there)"]):
+    for row, name in enumerate([*names, "(no object)"]):
         cells = "".join(_confusion_cell(matrix[row, column], totals[row], row, column) for column in range(len(matrix)))
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>\n')
     rows[-1] = rows[-1].replace("<td>0</td></tr>", "<td></td></tr>")  # nothing that is found as nothing
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [*names, "(missed)"])
-    caption = "Rows: the true class. Columns: the class that was detected. Darker: a larger share of the row."
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [*names, "(not found)"])
+    caption = _PAIRING.format(missed="(not found)", false="(no object)")
     body = f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>{''.join(rows)}</tbody>"
     return _scrolled(f'<table class="matrix">{body}</table>', caption)
 
@@ -418,8 +457,8 @@ def _confusion_list(measures: Measures, most: int = 10) -> str:
         return _note("No class is taken for another.")
     names, truths = [escape(name) for name in measures.class_names], measures.fixed.num_truths
     rows = [[names[true], names[said], str(n), _share(n, truths[true])] for true, said, n in pairs[:most]]
-    caption = f"The most frequent of {len(pairs)} confusions."
-    return _table(["objects of", "are taken for", "times", "of all"], rows, caption)
+    caption = f"The most frequent of {len(pairs)} confusions, with their share of the objects of the class."
+    return _table(["objects of", "are taken for", "times", "share"], rows, caption, "taken")
 
 
 # ---------------------------------------------------------------------------------------------- pictures
@@ -431,16 +470,16 @@ def _pictures(measures: Measures, truths, detections, most: int) -> str:
         return _note("No picture has errors.")
     worst = [int(index) for index in np.argsort(-costs, kind="stable")[:most] if costs[index] > 0]
     intro = (
-        f"{int((costs > 0).sum()):,} of {len(costs):,} pictures have errors. The worst {len(worst)} by cost: 1 for "
-        "each object that is not found, and the score of each false detection."
+        f"Pictures with errors: {int((costs > 0).sum()):,} of {len(costs):,}. Here are the {len(worst)} with the "
+        "highest cost: 1 for each object that is not found, and the score of each false detection."
     )
-    colours = [("truth", "#fff", True), ("hit", _HIT_COLOUR, False)]
-    colours += [(name_of(kind), _KIND_COLOURS[kind], kind == "missed") for kind in KINDS]
+    entries = [("object", _stroke("#fff", dashed=True)), ("hit", _stroke(_HIT_COLOUR))]
+    entries += [(name_of(kind), _stroke(_KIND_COLOURS[kind], kind == "missed")) for kind in KINDS]
     figures = [
         _picture(measures, index, float(costs[index]), truths[index], detections[index], place)
         for place, index in enumerate(worst, 1)
     ]
-    return _note(intro) + f'<div class="onphoto">{_legend(colours)}</div>\n' + _columns(*figures)
+    return _note(intro) + f'<div class="onphoto">{_legend(entries)}</div>\n' + _columns(*figures)
 
 
 def _picture(measures: Measures, index: int, cost: float, truth: Annotation, found: Detections, place: int) -> str:
@@ -451,12 +490,13 @@ def _picture(measures: Measures, index: int, cost: float, truth: Annotation, fou
     counts = [(name_of(kind), sum(error.kind == kind for error in errors)) for kind in KINDS]
     told = ", ".join(f"{count} {kind}" for kind, count in counts if count)
     lines = [f"<li>{escape(_error_words(error, measures.class_names))}</li>" for error in errors[:_ERRORS_LISTED]]
-    more = f"<p>and {len(errors) - _ERRORS_LISTED} more</p>" if len(errors) > _ERRORS_LISTED else ""
-    described = escape(f"{name}: {len(hits)} hits; {told}")
+    more = f"and {len(errors) - _ERRORS_LISTED} more, without numbers" if len(errors) > _ERRORS_LISTED else ""
+    told = f"{_counted(len(hits), 'hit')}; {told}"
+    described = escape(f"{name}: {told}")
     return (
         f'<figure class="picture"><div class="photo"><img src="{_data_uri(image)}" alt="{described}">'
-        f"{_overlay(image.shape[:2], truth.boxes, hits, errors)}</div>"
-        f"<figcaption><b>{place}. {escape(name)}</b><br>cost {cost:.2f}: {len(hits)} hits; {escape(told)}"
+        f"{_overlay(image.shape[:2], truth.boxes[~measures.kinds.missed[index]], hits, errors)}</div>"
+        f"<figcaption><b>{place}. {escape(name)}</b><br>cost {cost:.2f}: {escape(told)}"
         f"<ol>{''.join(lines)}</ol>{more}</figcaption></figure>\n"
     )
 
@@ -490,10 +530,10 @@ def _data_uri(image: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
 
 
-def _overlay(image_shape, truth_boxes, hits, errors: Sequence[PictureError]) -> str:
-    """Return the boxes as SVG that lies over the picture: truths dashed, hits, errors with the numbers of the list."""
+def _overlay(image_shape, objects, hits, errors: Sequence[PictureError]) -> str:
+    """Return the boxes as SVG that lies over the picture: objects dashed, hits, errors with the numbers of the list."""
     height, width = image_shape
-    parts = [_rectangle(box, "truth", "#fff") for box in truth_boxes]
+    parts = [_rectangle(box, "object", "#fff") for box in objects]
     parts += [_rectangle(box, "hit", _HIT_COLOUR) for box in hits]
     parts += [_rectangle(error.box, error.kind, _KIND_COLOURS[error.kind]) for error in errors]
     parts += [_badge(error, number, image_shape) for number, error in enumerate(errors[:_ERRORS_LISTED], 1)]
@@ -523,16 +563,6 @@ def _badge(error: PictureError, number: int, image_shape) -> str:
 
 # -------------------------------------------------------------------------------------------------- page
 
-
-def _definitions() -> str:
-    return _note(
-        "AP50, AP and AP75 are COCO's, computed by pycocotools, and use all detections, whatever their score. IoU: "
-        "area common to two boxes / area that they cover together. A hit is the best-scored detection of an object of "
-        "its class with an IoU at or above the threshold; any other detection is false, but those on difficult objects "
-        "and crowds, which do not count. The kinds of error follow TIDE (Bolya et al. 2020)."
-    )
-
-
 _STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -555,18 +585,27 @@ dl, dd, figure, ul, ol { margin: 0; padding: 0; }
 .facts dd { flex: 1 1 16em; overflow-wrap: anywhere; }
 .note, figcaption { color: #566070; font-size: .85rem; }
 .note { max-width: 60em; margin: 10px 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
+section > figure + figure { margin-top: 20px; }
+.scroll { overflow-x: auto; background:  /* a shadow on the side where more is to be scrolled to */
+  linear-gradient(#fff, #fff) left / 24px 100% no-repeat local,
+  linear-gradient(#fff, #fff) right / 24px 100% no-repeat local,
+  linear-gradient(to right, #0004, #0000) left / 14px 100% no-repeat scroll,
+  linear-gradient(to left, #0004, #0000) right / 14px 100% no-repeat scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 figcaption:has(+ .scroll) { padding-bottom: 6px; max-width: 60em; }
 th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid #eef0f3; }
 th, td { white-space: nowrap; vertical-align: top; }
 thead th { border-bottom: 1px solid #8a93a1; font-weight: 600; }
 th:first-child { text-align: left; }
-tbody th { font-weight: 600; max-width: 16em; overflow: hidden; text-overflow: ellipsis; }
+tbody th, .matrix thead th { font-weight: 600; white-space: normal; overflow-wrap: break-word; }
+tbody th { max-width: 16em; }
+.scroll table:not(.errors) { width: max-content; }
+.errors tbody th { white-space: nowrap; }
 .errors th:nth-child(n+4), .errors td:nth-child(n+4) { text-align: left; white-space: normal; min-width: 15em; }
 .matrix td, .matrix th { border: 1px solid #fff; }
-.matrix thead th { max-width: 9em; overflow: hidden; text-overflow: ellipsis; }
+.matrix thead th { max-width: 8em; vertical-align: bottom; }
 .matrix tbody td { min-width: 4em; background: #f5f6f8; }
+.taken th, .taken td:nth-child(2) { text-align: left; }
 .dot { display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: 8px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 24px; }
 .columns > * { min-width: 0; }
@@ -579,13 +618,23 @@ tbody th { font-weight: 600; max-width: 16em; overflow: hidden; text-overflow: e
 .photo img { width: 100%; height: auto; }
 .photo svg { position: absolute; inset: 0; width: 100%; height: 100%; }
 .photo rect { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
-.photo .truth { stroke-width: 1.5; stroke-dasharray: 4 3; }
+.photo .object { stroke-width: 1.5; stroke-dasharray: 4 3; filter: drop-shadow(0 0 1px #000); }
 .photo .missed { stroke-dasharray: 7 4; stroke-width: 3; }
 .photo text { fill: #fff; font-weight: 600; }
 .picture figcaption { padding-top: 6px; overflow-wrap: anywhere; }
 .picture b { color: #1f2733; }
 .picture ol { padding-left: 2em; columns: 2 15em; margin-top: 4px; }
+.picture li { break-inside: avoid; }
 footer { max-width: 1120px; margin: 24px auto; padding: 0 16px; color: #566070; font-size: .85rem; }
+@media (max-width: 640px) {
+  tbody th { max-width: 8em; }
+  .scroll table.matrix { width: auto; }
+  .scroll tbody th { position: sticky; left: 0; background: #fff; }
+  .errors thead { display: none; }
+  .errors tr { display: grid; grid-template-columns: 1fr auto auto; padding: 6px 0; border-bottom: 1px solid #eef0f3; }
+  .errors th, .errors td { border: 0; padding: 2px 6px; max-width: none; }
+  .errors th:nth-child(n+4), .errors td:nth-child(n+4) { grid-column: 1 / -1; min-width: 0; }
+}
 @media print {
   body { font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from yolo3 import run_folder
+from yolo3.advice import some_of
 from yolo3.config import TrainConfig
 from yolo3.draw import draw_confusion, draw_precision_recall, write_image
 from yolo3.images import read_image
@@ -58,14 +59,14 @@ def write_run_report(
     height, width = config.input_size
     facts = {
         "Network": prepared.family.name,
-        "Classes": f"{len(prepared.class_names)}: {', '.join(prepared.class_names[:8])}",
+        "Classes": f"{len(prepared.class_names)}: {some_of(prepared.class_names)}",
         "Trained on": f"{len(prepared.train)} pictures with {boxes} boxes, {config.epochs} epochs",
     }
     settings = {
         "Network input": f"{width} x {height} pixels (width x height)",
         "Resize": config.resize,
-        "Optimizer": f"{config.optimizer}, rate {config.learning_rate:g}, {config.schedule}",
-        "Batch": f"{config.batch_size} x {config.accumulate}",
+        "Optimizer": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}",
+        "Pictures a step": f"{config.batch_size * config.accumulate}",
         "Precision": precision,
         "Seed": str(config.seed),
     }

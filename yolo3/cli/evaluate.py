@@ -6,8 +6,10 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 
+from yolo3.advice import some_of
 from yolo3.cli import (
     add_detector_options,
     check_findings,
@@ -21,6 +23,7 @@ from yolo3.datasets.annotation import replace_file
 from yolo3.measures import SHOWN_SCORE
 
 _EMPTY_SHOWN = 5  # classes without truths that have a row of their own
+_ENDINGS = {"report": (".html", ".htm"), "json": (".json",), "save_detections": (".json",)}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,10 +44,14 @@ def build_parser() -> argparse.ArgumentParser:
         f"{SHOWN_SCORE}, as `yolo3 detect`, or --score-threshold where that is higher)",
     )  # fmt: skip
     parser.add_argument("--report", metavar="FILE.html", help="write a page with figures, curves, errors and pictures")
-    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON: AP50, AP, per_class, at_score")
     parser.add_argument(
-        "--save-detections", metavar="FILE", help="write the detections in COCO's results format"
+        "--json", metavar="FILE.json", help="write the figures as JSON: AP50, AP, per_class, at_score"
     )
+    parser.add_argument(
+        "--save-detections", metavar="FILE.json",
+        help="write the detections in COCO's results format; pictures have the ids of COCO annotations, else the "
+        "number that is their name, else their place from 1",
+    )  # fmt: skip
     return parser
 
 
@@ -65,14 +72,23 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from yolo3.datasets.formats import read_dataset
     from yolo3.detector import load_detector
-    from yolo3.evaluation import check_classes, describe, detect_annotations, write_coco_detections
+    from yolo3.evaluation import (
+        check_classes,
+        check_objects,
+        describe,
+        detect_annotations,
+        write_coco_detections,
+    )
     from yolo3.measures import measure
     from yolo3.report import write_report
 
     detector = load_detector(**detector_options(arguments))
     dataset = read_dataset(arguments.data, arguments.format, detector.class_names, arguments.list_name)
+    _check_sources(dataset, arguments)
+    _check_names(dataset, detector, arguments)
     dataset = _checked(dataset, detector, arguments)
     check_classes(detector, dataset.annotations, dataset.class_names)
+    check_objects(dataset.annotations, arguments.data)
     with _Bar() as bar:
         detections = detect_annotations(detector, dataset.annotations, bar.show)
     measures = measure(dataset.annotations, detections, detector.class_names, arguments.at_score)
@@ -90,20 +106,61 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _outputs(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the files that are to be written, by the options that name them."""
+    return {name: path for name in _ENDINGS if (path := getattr(arguments, name))}
+
+
 def _check_files(arguments: argparse.Namespace) -> None:
     """Raise ``ValueError`` or ``OSError`` now for files that would stop, or be spoilt by, what comes after the work."""
-    outputs = [path for path in (arguments.json, arguments.save_detections, arguments.report) if path]
     named = (arguments.weights, arguments.cfg, arguments.data, arguments.classes, arguments.anchors)
-    inputs = [path for path in named if path]
-    for path in inputs:
+    taken = [path for path in named if path]
+    for path in taken:
         os.stat(path)
-    check_outputs(*outputs)
-    if arguments.report and not arguments.report.lower().endswith((".html", ".htm")):
-        raise ValueError(f"{arguments.report}: expected a name that ends in .html for the report")
-    for index, path in enumerate(outputs):
-        same = [other for other in (*inputs, *outputs[:index]) if os.path.realpath(other) == os.path.realpath(path)]
-        if same:
+    for name, path in _outputs(arguments).items():
+        check_outputs(path)
+        _try_folder(path)
+        if not path.lower().endswith(_ENDINGS[name]):
+            option = name.replace("_", "-")
+            raise ValueError(f"{path}: expected a name that ends in {_ENDINGS[name][0]} for --{option}")
+        if os.path.realpath(path) in map(os.path.realpath, taken):
             raise ValueError(f"{path}: expected a file of its own to write, got one that another option names")
+        taken.append(path)
+
+
+def _try_folder(path: str) -> None:
+    """Raise ``ValueError`` where no file can be put beside this one: what permissions say is not all."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        return
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        message = f"{path}: expected a folder that can be written to, got {folder} ({error.strerror})"
+        raise ValueError(message) from error
+
+
+def _check_sources(dataset, arguments: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for an output that is a file of the data set."""
+    sources = {os.path.realpath(annotation.source) for annotation in dataset.annotations}
+    for path in _outputs(arguments).values():
+        if os.path.realpath(path) in sources:
+            raise ValueError(f"{path}: expected a file of its own to write, got one that holds the annotations")
+
+
+def _check_names(dataset, detector, arguments: argparse.Namespace) -> None:
+    """Raise ``ValueError`` for classes that the network does not know: once, where the reader tells of each box."""
+    from yolo3.datasets.formats import read_dataset
+
+    if arguments.skip_bad or all(finding.kind != "unknown-class" for finding in dataset.findings):
+        return
+    own = read_dataset(arguments.data, arguments.format, None, arguments.list_name).class_names
+    unknown = [f"'{name}'" for name in own if name not in detector.class_names]
+    if unknown:
+        raise ValueError(
+            f"{arguments.data}: expected classes that {arguments.weights} knows ({some_of(detector.class_names)}), got "
+            f"{some_of(unknown)}; name them alike, or leave what is unknown out with --skip-bad"
+        )
 
 
 def _checked(dataset, detector, arguments: argparse.Namespace):
@@ -168,6 +225,8 @@ def format_line(figures: dict) -> str:
     """Return the figures of :meth:`yolo3.measures.Measures.at_score` as a line."""
     parts = [f"{name} {_figure(figures[name])}" for name in ("precision", "recall", "F1")]
     best = f"best F1 {_figure(figures['best_F1'])} at a score of {_figure(figures['best_score'])}"
+    if math.isnan(figures["best_F1"]):
+        best = "no hit at any score"
     return f"at a score of {figures['score']:g}: {', '.join(parts)}; {best}"
 
 
