@@ -5,7 +5,7 @@ import pytest
 from test_metrics import found_of, truth_of
 
 from yolo3 import advice
-from yolo3.advice import evaluation_advice, run_advice
+from yolo3.advice import evaluation_advice, run_advice, run_warnings
 from yolo3.measures import measure
 
 EPOCHS = np.arange(1, 21)
@@ -353,3 +353,13 @@ def test_each_kind_of_error_has_a_remedy():
 
     assert tuple(advice.REMEDIES) == KINDS
     assert all(meaning and remedy.endswith(".") for meaning, remedy in advice.REMEDIES.values())
+
+
+def test_a_run_that_goes_on_is_told_of_what_is_wrong_and_not_of_what_the_end_decides():
+    climbing = [{"epoch": n + 1, "loss": 100.0 / (n + 1), "AP50": 0.1 * n, "AP": 0.05 * n} for n in range(9)]
+    assert any("still rises" in sentence for sentence in run_advice(climbing))
+    assert run_warnings(climbing) == {}
+    stands = [{"epoch": n + 1, "loss": 100.0, "AP50": 0.0} for n in range(4)]
+    assert list(run_warnings(stands)) == ["loss_stands"]
+    assert run_warnings(stands)["loss_stands"] in run_advice(stands)
+    assert run_warnings(stands[:2]) == {}

@@ -6,6 +6,7 @@ few steps is over before a graph would be built. test_cli_train.py runs compiled
 
 import csv
 import dataclasses
+import json
 import os
 
 import cv2
@@ -15,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from yolo3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
+from yolo3.cli.evaluate import main as evaluate
 from yolo3.config import MULTI_SCALES, AugmentSettings, TrainConfig
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.conversion import convert_to_darknet
@@ -548,3 +550,9 @@ def test_the_other_families_train_resume_and_detect_in_the_same_way(settings, tm
     assert dataclasses.asdict(detector.family) == dataclasses.asdict(prepare(config).family)
     assert len(detector(str(prepare(config).val[0].image_path)).boxes) > 0
     assert not (folder / "anchors.txt").exists()
+    told = tmp_path / "figures.json"
+    words = ["--weights", str(folder / "best.h5"), "--data", config.data, "--list", "val", "--json", str(told)]
+    assert evaluate(words) == 0
+    figures = json.loads(told.read_text())
+    for name in {"AP50", "AP", "recall"} & set(row):
+        assert figures[name] == pytest.approx(float(row[name]), abs=2e-3), name

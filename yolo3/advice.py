@@ -95,13 +95,27 @@ def run_advice(
     """
     if not rows:
         return []
+    log = _log_of(rows, objects, yolov3_parts)
+    said = [sentence for rule in RUN_RULES if (sentence := rule(log))]
+    return said or [_nothing_stands_out(log)]
+
+
+def run_warnings(
+    rows: Sequence[Mapping[str, Any]], objects: Mapping[str, int] | None = None, yolov3_parts: bool = True
+) -> dict[str, str]:
+    """Return what a run that goes on should be told: sentences of :func:`run_advice` by their rules, mostly none."""
+    if len(rows) < ENOUGH_EPOCHS:
+        return {}
+    log = _log_of(rows, objects, yolov3_parts)
+    return {rule.__name__: sentence for rule in WARNING_RULES if (sentence := rule(log))}
+
+
+def _log_of(rows, objects, yolov3_parts: bool) -> Log:
     passed_over = () if yolov3_parts else _YOLOV3_PARTS
     names = dict.fromkeys(name for row in rows for name in row if name.removeprefix("val_") not in passed_over)
     columns = {name: np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
     columns.setdefault("epoch", np.arange(1.0, len(rows) + 1))
-    log = Log(columns, objects or {})
-    said = [sentence for rule in RUN_RULES if (sentence := rule(log))]
-    return said or [_nothing_stands_out(log)]
+    return Log(columns, objects or {})
 
 
 def _number(value) -> float:
@@ -345,6 +359,7 @@ RUN_RULES: tuple[Callable[[Log], str | None], ...] = (
     still_climbing,
     waits_for_data,
 )
+WARNING_RULES = (loss_stands, loss_jumps, boxes_do_not_fit, ap_stands_at_zero, class_part_stands, waits_for_data)
 
 
 def _at(log: Log, name: str, epoch: float) -> float:

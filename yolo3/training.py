@@ -14,7 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3 import run_folder
-from yolo3.advice import ENOUGH_EPOCHS, run_advice
+from yolo3.advice import run_advice, run_warnings
 from yolo3.augment import Augmentation
 from yolo3.config import PATHS, TrainConfig
 from yolo3.darknet.cfg import read_cfg
@@ -123,7 +123,7 @@ class _Run:
         self.trainer = Trainer(config, prepared.family, self.total_steps)
         self.validator = Validator(self.trainer, prepared.val, prepared.class_names) if prepared.val else None
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=self.trainer.network)
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self._seconds_saving = 0.0
         self._last_saved = -math.inf
 
@@ -151,7 +151,7 @@ class _Run:
         self.callbacks.on_train_end()
         evaluated = [row for row in self.folder.rows if "AP50" in row]
         last_row = (evaluated or self.folder.rows or [{}])[-1]
-        return Result(self.folder, last_row, self.best_ap50, tuple(self._advice()))
+        return Result(self.folder, last_row, self.best_ap50, tuple(run_advice(*self._log())))
 
     def _begin(self) -> int:
         prepared = self.prepared
@@ -309,14 +309,14 @@ class _Run:
         if last:
             write_run_report(self.folder, self.config, self.prepared, measures, detections, self.trainer.precision)
             return  # the last words are all of them
-        first = self._advice()[0]
-        if len(self.folder.rows) >= ENOUGH_EPOCHS and first not in self._said and "Nothing stands out" not in first:
-            self.say(f"  {first}")
-        self._said.add(first)
+        for rule, sentence in run_warnings(*self._log()).items():
+            if rule not in self._warned:
+                self.say(f"  {sentence}")
+            self._warned.add(rule)
 
-    def _advice(self) -> list[str]:
-        is_yolov3 = isinstance(self.prepared.family, YoloV3)
-        return run_advice(self.folder.rows, objects_by_class(self.prepared), is_yolov3)
+    def _log(self) -> tuple:
+        """Return what :mod:`yolo3.advice` asks for."""
+        return self.folder.rows, objects_by_class(self.prepared), isinstance(self.prepared.family, YoloV3)
 
     def _finish_early(self, epoch: int, row: dict) -> None:
         """Write what an epoch without evaluation leaves for later ones to write."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -56,13 +58,8 @@ class Validator:
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
         if self.trainer.family.one_class:
-            row["recall"] = self._recall(detections)
+            row["recall"] = recall_of_best(self.annotations, detections)
         return row, detections, measures
-
-    def _recall(self, detections: list[Detections]) -> float:
-        """Return the share of objects that the best proposals of their pictures overlap by half."""
-        best = [found.boxes[:RECALL_PROPOSALS] for found in detections]  # best scores first
-        return proposal_recall([annotation.boxes for annotation in self.annotations], best)
 
     def _to_pictures(self, indices, boxes, scores, class_ids, counts):
         for place, index in enumerate(indices):
@@ -70,6 +67,12 @@ class Validator:
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             found = np.clip(found, 0, [shape[1], shape[0]] * 2)
             yield Detections(found, scores[place, :num], class_ids[place, :num])
+
+
+def recall_of_best(annotations: Sequence[Annotation], detections: Sequence[Detections]) -> float:
+    """Return the share of objects that one of the 100 best boxes of their picture overlaps by half or more."""
+    best = [found.boxes[:RECALL_PROPOSALS] for found in detections]  # best scores first
+    return proposal_recall([annotation.boxes for annotation in annotations], best)
 
 
 def loss_row(terms: dict, names, prefix: str = "") -> dict:

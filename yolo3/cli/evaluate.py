@@ -70,6 +70,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     _check_files(arguments)
     start_tensorflow()
 
+    from yolo3.datasets.annotation import in_one_class
     from yolo3.datasets.formats import read_dataset
     from yolo3.detector import load_detector
     from yolo3.evaluation import (
@@ -81,9 +82,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
     from yolo3.measures import measure
     from yolo3.report import write_report
+    from yolo3.validation import RECALL_PROPOSALS, recall_of_best
 
     detector = load_detector(**detector_options(arguments))
-    dataset = read_dataset(arguments.data, arguments.format, detector.class_names, arguments.list_name)
+    one_class = detector.family.one_class
+    names = None if one_class else detector.class_names
+    dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
+    if one_class:
+        dataset = in_one_class(dataset, one_class)
     _check_sources(dataset, arguments)
     _check_names(dataset, detector, arguments)
     dataset = _checked(dataset, detector, arguments)
@@ -94,10 +100,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     measures = measure(dataset.annotations, detections, detector.class_names, arguments.at_score)
     print(format_table(measures.coco))
     print(format_line(measures.at_score()))
+    results = measures.coco | {"at_score": measures.at_score()}
+    if one_class:
+        results["recall"] = recall_of_best(dataset.annotations, detections)
+        print(f"recall of the {RECALL_PROPOSALS} best boxes a picture: {results['recall']:.3f}")
     if arguments.save_detections:
         write_coco_detections(arguments.save_detections, dataset.annotations, detections, detector.class_names)
     if arguments.json:
-        results = measures.coco | {"at_score": measures.at_score()}
         replace_file(arguments.json, json.dumps(without_nan(results), indent=2) + "\n")
     if arguments.report:
         subject = describe(detector, arguments.weights, dataset.name, dataset.format, arguments.at_score)
