@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 from test_cli import fails_in_one_line
 from test_detector import METADATA, cell_network, picture
-from test_videos import new_video, write_video
+from test_videos import Screen, new_video, write_video
 
 from yolo3.cli import detect, main
+from yolo3.detection_files import Report
 from yolo3.draw import write_image
 from yolo3.images import read_image
 from yolo3.metrics import Detections
 from yolo3.saving import save_model
+from yolo3.sources import Shot, Source
 from yolo3.videos import read_frames
 
 
@@ -41,8 +44,8 @@ class RedDetector:
     """Finds what is red in a picture, score .9, and all of it, score .1; ``stop`` pictures later it is interrupted."""
 
     class_names = ["red", "all"]
-    iou_threshold = 0.45
-    max_boxes = 300
+    iou_threshold, max_boxes = 0.45, 300
+    input_shape, resize = (416, 608), "letterbox"
 
     def __init__(self, stop=None, **options):
         self.stop, self.options, self.seen = stop, options, []
@@ -117,16 +120,24 @@ def test_detect_writes_pictures_and_json(weights, folder, capsys):
 
 
 def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys):
-    assert (
-        main(["detect", "--weights", weights, "--resize", "letterbox", "--score-threshold", ".6", "red.png"])
-        == 0
-    )
+    assert main(["detect", "--weights", weights, "--resize", "letterbox", "--score-threshold", ".6", "red.png"]) == 0
     output = capsys.readouterr().out
     assert "red.png: nothing above 0.6" in output and "Nothing was found above 0.6" in output
     shown = [line.split() for line in output.splitlines() if line.startswith("  ")]
     assert [line[1] for line in shown[:2]] == ["red", "red"] and len(shown) <= 10
     assert all(float(line[0]) == pytest.approx(0.5, abs=0.01) for line in shown[:2])
     assert "--score-threshold 0.2" in output or "--score-threshold 0.3" in output
+
+
+def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
+    assert red("green.png", "--no-pictures")[0] == 0
+    output = capsys.readouterr().out
+    assert "--score-threshold 0.05" in output and "was given 416 x 608 pixels (letterbox); are these" in output
+    report = Report(["a"], 0.3, 300, "416 x 416 pixels (stretch)")
+    report.add(Shot(Source("picture", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.001], [0]))
+    *_, weak, advice = report.summary("")
+    assert weak == "  0.0010  a  a.png"
+    assert "sees nothing that it knows" in advice and "--score-threshold" not in advice
 
 
 def test_an_unreadable_picture_is_reported_and_the_others_are_done(weights, folder, capsys):
@@ -142,9 +153,7 @@ def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
     Path("empty").mkdir()
     assert "empty: expected pictures" in fails_in_one_line(["detect", "--weights", weights, "empty"], capsys)
     Path("page.h5").write_text("<html>")
-    assert "page.h5: expected a Keras file" in fails_in_one_line(
-        ["detect", "--weights", "page.h5", "red.png"], capsys
-    )
+    assert "page.h5: expected a Keras file" in fails_in_one_line(["detect", "--weights", "page.h5", "red.png"], capsys)
     Path("names.txt").write_text("red\ngreen\n")
     line = fails_in_one_line(["detect", "--weights", weights, "--classes", "names.txt", "red.png"], capsys)
     assert "names.txt names 2 classes" in line and f"{weights} has 3" in line
@@ -161,12 +170,37 @@ def test_every_format_is_written_in_one_run(red, folder, capsys):
     with open("f.csv", newline="") as file:
         assert [(row["image"], row["class_name"]) for row in csv.DictReader(file)] == [("red.png", "red")]
     assert [item["image_id"] for item in read_json("f.coco")] == [1]
-    assert Path("txt/red.txt").read_text().startswith("0 0.750000 ") and Path("txt/green.txt").read_text() == ""
+    assert Path("txt/red.txt").read_text() == "0 0.750000 0.500000 0.500000 1.000000\n"
+    assert Path("txt/green.txt").read_text() == ""
     np.testing.assert_array_less(150, read_image("crops/red/red_1.jpg")[..., 0])
     assert sorted(path.name for path in Path("detections").iterdir()) == ["green.png", "red.png"]
     output = capsys.readouterr().out
     assert "red.png: 1 red\ngreen.png: nothing above 0.3\n" in output
     assert "Pictures with boxes: detections; detections: out/f.json, f.csv, f.coco, txt, crops" in output
+
+
+def test_labels_may_carry_scores(red, folder):
+    assert red("red.png", "--yolo-txt", "txt", "--yolo-scores")[0] == 0
+    assert Path("txt/red.txt").read_text() == "0 0.750000 0.500000 0.500000 1.000000 0.900000\n"
+
+
+def test_labels_that_were_there_before_are_not_written_over(red, folder, capsys):
+    for label in ("red.txt", "labels/red.txt"):
+        Path(label).parent.mkdir(exist_ok=True)
+        Path(label).write_text("0 .5 .5 .1 .1\n")
+        argv = ["detect", "--weights", "m.h5", "red.png", "--yolo-txt", str(Path(label).parent)]
+        assert f"{label}: expected a new file, got the labels of red.png" in fails_in_one_line(argv, capsys)
+        assert red("green.png", "red.png", "--yolo-txt", "other")[0] == 0
+        Path(label).unlink()
+    assert red("red.png", "--yolo-txt", "other")[0] == 0  # an earlier run's detections are nobody's labels
+
+
+def test_how_many_were_not_read_and_how_many_are_full_is_said_at_the_end(red, folder, capsys):
+    Path("bad.jpg").write_bytes(b"no picture")
+    assert red("bad.jpg", "red.png", "green.png", "--max-boxes", "1")[0] == 1
+    output = capsys.readouterr().out
+    assert "\nCould not be read, see above: 1\n" in output
+    assert "\nPictures or frames with as many objects as --max-boxes allows (1): 1\n" in output
 
 
 def test_drawn_pictures_can_be_left_out(red, folder, capsys):
@@ -278,6 +312,14 @@ def test_what_a_camera_sees_is_not_kept_waiting_for_a_batch(red, folder, monkeyp
 # Windows over large pictures
 
 
+def test_windows_are_told_which_scores_are_strong(red, folder, monkeypatch):
+    write_image("large.png", picture(height=100, width=180))
+    told = []
+    monkeypatch.setattr(detect, "TiledDetector", lambda *options: told.append(options[1:]) or options[0])
+    red("large.png", "--tile", "100", "--score-threshold", "0.7", "--no-pictures")
+    assert told == [(100, 0.2, True, 0.7)]
+
+
 def test_windows_go_over_large_pictures_and_the_whole_is_looked_at_too(red, folder):
     image = picture(height=100, width=180)
     write_image("large.png", image)
@@ -292,35 +334,12 @@ def test_windows_go_over_large_pictures_and_the_whole_is_looked_at_too(red, fold
 # The window
 
 
-class Screen:
-    """Stands in for OpenCV's windows: gives ``keys`` one after the other, then none; it closes at the key 0."""
-
-    def __init__(self, monkeypatch, keys):
-        self.keys, self.shown, self.open = list(keys), [], True
-        monkeypatch.setattr(detect, "check_window", lambda: None)
-        for name in ("namedWindow", "imshow", "waitKey", "getWindowProperty"):
-            monkeypatch.setattr(detect.cv2, name, getattr(self, name))
-
-    def namedWindow(self, *_):
-        pass
-
-    def imshow(self, _, image):
-        self.shown.append(image)
-
-    def waitKey(self, _):
-        key = self.keys.pop(0) if self.keys else -1
-        self.open = self.open and key != 0
-        return -1 if key == 0 else key
-
-    def getWindowProperty(self, *_):
-        return 1.0 if self.open else 0.0
-
-
 def test_a_picture_is_shown_until_a_key_is_pressed(red, folder, monkeypatch):
     screen = Screen(monkeypatch, [-1, -1, ord(" "), ord("n")])
     assert red("red.png", "green.png", "--show")[0] == 0
     assert len(screen.shown) == 2 and screen.keys == []
-    np.testing.assert_array_equal(screen.shown[0][..., ::-1], read_image("detections/red.png"))
+    np.testing.assert_array_equal(screen.shown[0], read_image("detections/red.png"))
+    assert screen.closed == ["yolo3 detect"]
 
 
 @pytest.mark.parametrize("key", [27, ord("q"), 0])
@@ -333,16 +352,14 @@ def test_escape_q_and_closing_the_window_end_the_run_with_whole_files(red, folde
     assert len(list(read_frames("detections/clip.mp4"))) == 3
 
 
-def test_without_windows_show_says_what_to_install_before_any_work(folder, monkeypatch, capsys):
+def test_without_a_screen_show_says_so_before_any_work(folder, monkeypatch, capsys):
     monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
-    argv = ["detect", "--weights", "m.h5", "red.png", "--show"]
-    monkeypatch.setattr(detect.cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
-    assert "pip install opencv-python'" in fails_in_one_line(argv, capsys)
-    monkeypatch.setattr(detect.cv2, "getBuildInformation", lambda: "  GUI:                           QT5\n")
-    monkeypatch.setattr(detect.sys, "platform", "linux")
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert "--show: expected a screen" in fails_in_one_line(argv, capsys)
+    Screen(monkeypatch)
+    monkeypatch.setattr("yolo3.videos.sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    line = fails_in_one_line(["detect", "--weights", "m.h5", "red.png", "--show"], capsys)
+    assert "--show: expected a screen" in line
 
 
 # Mistakes
@@ -356,6 +373,7 @@ def test_without_windows_show_says_what_to_install_before_any_work(folder, monke
         (["a.jpg", "--tile", "64", "--overlap", "1.0"], "--overlap: expected a number from 0 to 0.9, got 1"),
         (["a.jpg", "--tiles-only"], "--tiles-only: expected --tile SIZE with it"),
         (["a.jpg", "--coco-images", "gt.json"], "--coco-images: expected --coco FILE with it"),
+        (["a.jpg", "--yolo-scores"], "--yolo-scores: expected --yolo-txt DIR with it"),
         (["a.jpg", "--every", "0"], "expected a whole number above 0"),
         (["--camera", "front"], "expected a whole number, 0 or above"),
     ],
@@ -378,6 +396,8 @@ def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys
         (["--yolo-txt", "green.png/txt"], "expected a folder at"),
         (["--crops", "."], ".: expected a folder for crops alone, got one that holds red.png"),
         (["--coco", "a.json", "--coco-images", "nowhere.json"], "nowhere.json: No such file"),
+        (["--json", "pipe"], "pipe: expected a file to write, got a device"),
+        ([""], "'': expected the name of a picture"),
         (["0"], "0: no such file; the camera with this number is --camera 0"),
         (["*.gif"], "*.gif: expected pictures"),
     ],
@@ -385,6 +405,8 @@ def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys
 def test_what_cannot_be_done_is_said_in_one_line_before_any_work(folder, monkeypatch, capsys, argv, message):
     monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
     Path("folder").mkdir()
+    if "pipe" in argv:
+        getattr(os, "mkfifo", lambda _: pytest.skip("no pipes here"))("pipe")
     before = sorted(folder.rglob("*"))
     assert message in fails_in_one_line(["detect", "--weights", "m.h5", "red.png", *argv], capsys)
     assert sorted(folder.rglob("*")) == before

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_videos import new_video
 
+from yolo3.datasets.yolo_txt import parse_label
 from yolo3.detection_files import (
     CocoFile,
     CropsFolder,
@@ -84,8 +85,18 @@ def test_yolo_txt_has_a_file_a_picture_also_for_nothing(tmp_path):
     assert (tmp_path / "sub" / "b.txt").read_text() == ""
     # 8..24 of 80 is .2 in the middle and .2 wide; 10..30 of 40 is .5 in the middle and .5 high
     assert (tmp_path / "a.txt").read_text() == (
-        "1 0.200000 0.500000 0.200000 0.500000 0.875000\n0 0.500000 0.500000 1.000000 1.000000 0.500000\n"
+        "1 0.200000 0.500000 0.200000 0.500000\n0 0.500000 0.500000 1.000000 1.000000\n"
     )
+
+
+def test_yolo_txt_reads_back_as_labels_unless_it_holds_scores(tmp_path):
+    write(YoloTxtFolder(tmp_path / "labels"), YoloTxtFolder(tmp_path / "scores", scores=True))
+    boxes, faults = parse_label((tmp_path / "labels" / "a.txt").read_text(), IMAGE.shape[:2])
+    assert not faults and [box.class_id for box in boxes] == [1, 0]
+    np.testing.assert_allclose([box.xyxy for box in boxes], FOUND.boxes, atol=1e-3)
+    text = (tmp_path / "scores" / "a.txt").read_text()
+    assert [line.split()[-1] for line in text.splitlines()] == ["0.875000", "0.500000"]
+    assert len(parse_label(text, IMAGE.shape[:2])[1]) == 2
 
 
 def test_crops_are_the_parts_of_the_picture_in_folders_by_class(tmp_path):
@@ -153,8 +164,17 @@ def test_coco_results_take_numbers_from_names_that_are_numbers(tmp_path):
     assert [item["image_id"] for item in coco_items(tmp_path, twice, shots=shots)] == [1, 1, 2, 2]
 
 
+def test_coco_results_have_cocos_own_ids_for_its_80_classes(tmp_path):
+    names = ["person", *map(str, range(78)), "toothbrush"]
+    found = Detections([[0, 0, 8, 8]] * 4, [0.5] * 4, [0, 10, 11, 79])
+    write(CocoFile(tmp_path / "found.json", names, [PICTURE]), shots=[(SHOTS[0][0], found)])
+    # fire hydrant, the eleventh, is 11; 12 is not used, so the stop sign is 13; toothbrush is 90
+    items = json.loads((tmp_path / "found.json").read_text())
+    assert [item["category_id"] for item in items] == [1, 11, 13, 90]
+
+
 def test_coco_results_take_ids_from_annotations(tmp_path):
-    path = coco_file(tmp_path / "gt.json", [(5, "other/a.png"), (7, "in/a.png"), (9, "b.png")])
+    path = coco_file(tmp_path / "gt.json", [(5, "other/a.png"), (6, "a.png"), (7, "in/a.png"), (9, "b.png")])
     ids = read_coco_ids(path, [PICTURE, EMPTY])
     items = coco_items(tmp_path, [PICTURE, EMPTY], ids, SHOTS[:2])
     assert [(item["image_id"], item["category_id"]) for item in items] == [(7, 20), (7, 10)]
@@ -169,6 +189,16 @@ def test_annotations_that_do_not_know_a_picture_or_a_class_are_refused(tmp_path)
     with pytest.raises(ValueError, match="gt.json: .*got none called žába/frog"):
         CocoFile(tmp_path / "found.json", NAMES, [PICTURE], read_coco_ids(path, [PICTURE]))
     assert [item.name for item in tmp_path.iterdir()] == ["gt.json"]
+
+
+def test_annotations_that_cannot_say_which_picture_is_which_are_refused(tmp_path):
+    path = coco_file(tmp_path / "gt.json", [(5, "train/a.png"), (7, "val/a.png")])
+    with pytest.raises(ValueError, match="expected one id for in/a.png, got several: train/a.png, val/a.png"):
+        read_coco_ids(path, [PICTURE])
+    for image in ({"id": 1}, 3, {"file_name": "a.png"}):
+        Path(path).write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
+        with pytest.raises(ValueError, match="gt.json: expected images with 'id' and 'file_name', got "):
+            read_coco_ids(path, [PICTURE])
 
 
 # Pictures and videos with boxes
@@ -233,6 +263,16 @@ def test_a_file_that_cannot_be_closed_takes_no_other_with_it(tmp_path):
     with pytest.raises(OSError, match="disk"):
         write(first, Broken(tmp_path / "broken.json", NAMES), last)
     assert files_below(tmp_path) == ["first.json"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    try:
+        (tmp_path / "a.json").symlink_to("real.json")
+    except OSError:
+        pytest.skip("no links here")
+    write(JsonFile(tmp_path / "a.json", NAMES), shots=[])
+    assert (tmp_path / "a.json").is_symlink() and json.loads((tmp_path / "real.json").read_text()) == []
 
 
 def test_files_of_nothing_are_files_too(tmp_path):

@@ -22,6 +22,14 @@ def changed(image, before):
     return (image != before).any(axis=2)
 
 
+def labels_of(size, boxes, names, scores=None):
+    """Where each label lies: (left, top, right, bottom), the best score first."""
+    ids = np.arange(len(boxes))
+    boxes, _, scores = draw._checked_boxes(boxes, ids, scores)
+    texts = draw._texts(ids, names, scores)
+    return [label.corners for label in draw._place_labels(size, boxes, texts, [(0, 0, 0)] * len(ids), scores)]
+
+
 def read_rgb(path):
     data = np.frombuffer(open(path, "rb").read(), np.uint8)
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -34,9 +42,7 @@ def test_colours_are_fixed_and_far_apart():
     first = [draw.class_colour(k) for k in range(12)]
     assert first == [draw.class_colour(k) for k in range(12)]
     lab = cv2.cvtColor(np.float32([first]) / 255, cv2.COLOR_RGB2LAB)[0]
-    assert (
-        min(np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)) > 30
-    )  # 2.3 is just noticeable
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)) > 30  # 2.3 is just noticeable
     assert len({draw.class_colour(k) for k in range(80)}) == 80
     assert all(0 <= channel <= 255 for k in range(80) for channel in draw.class_colour(k))
 
@@ -78,6 +84,12 @@ def test_a_thick_line_has_a_seam_of_ink_on_its_inner_side():
         np.testing.assert_array_equal(drawn[800, 1795:1800], drawn[800, 200:205][::-1])
 
 
+def test_a_thick_line_does_not_fill_a_small_box():
+    image = grey(1500, 2000)  # lines of 5
+    drawn = draw.draw_boxes(image, [[200, 300, 212, 312]], [0], [""])  # 11 // 4 is 2 on either side
+    assert changed(drawn, image)[306, 200:212].sum() == 4
+
+
 def test_inputs_stay_unchanged():
     image, boxes = grey(60, 80), np.array([[5.0, 5, 50, 50]])
     draw.draw_boxes(image, boxes, [0], NAMES, [0.5])
@@ -115,14 +127,27 @@ def test_a_label_lies_on_its_box_where_there_is_room_and_stays_inside_the_pictur
     assert bottom <= 100 and top >= 80 and left >= 100
     top, bottom, left, _ = label_of((200, 300), [100, 0, 200, 150])  # no room above: inside
     assert top < 12 and bottom < 30 and left >= 100
-    right = label_of((200, 300), [290, 100, 300, 150], "a long name")[3]
-    assert right >= 290
+    (label,) = labels_of((200, 300), [[290, 100, 300, 150]], ["a long name"])
+    assert label[2] == 300 and label[2] - label[0] == draw._text_mask("a long name", 10).shape[1]
+
+
+def test_a_label_lies_inside_a_large_box_but_not_on_a_small_object():
+    for bottom, inside in ((150, True), (20, False)):  # at the upper border: there is no room above
+        (label,) = labels_of((200, 300), [[100, 0, 200, bottom]], ["cat"])
+        assert (label[1] < bottom) == inside
+
+
+def test_where_labels_overlap_the_first_is_on_top():
+    canvas, mask = grey(20, 40), np.zeros((10, 20), np.float32)
+    draw._paint_labels(canvas, [draw._Label(0, 0, mask, (250, 0, 0)), draw._Label(15, 0, mask, (0, 0, 250))])
+    assert canvas[5, 17, 0] > 200 > canvas[5, 17, 2] and canvas[5, 25, 2] > 200
 
 
 def test_a_label_that_is_too_long_is_shortened_to_the_picture():
-    top, bottom, left, right = label_of((200, 100), [10, 100, 60, 150], "x" * 100)
-    assert (left, right) >= (0, 60) and right <= 99
-    assert bottom - top < 20
+    ((left, top, right, bottom),) = labels_of((200, 100), [[10, 100, 60, 150]], ["x" * 100])
+    assert 0 <= left and right <= 100 and 80 < right - left and bottom - top < 20
+    whole_letters = [draw._text_mask("x" * count + "…", 10).shape[1] for count in range(1, 20)]
+    assert right - left in whole_letters
 
 
 def test_labels_of_neighbours_do_not_cover_each_other():
@@ -135,14 +160,6 @@ def test_labels_of_neighbours_do_not_cover_each_other():
     mask[100:] = False  # the label of the best one, above its box
     assert mask.any()
     np.testing.assert_array_equal(both[mask], alone[mask])
-
-
-def labels_of(size, boxes, names, scores=None):
-    """Where each label lies: (left, top, right, bottom), the best score first."""
-    ids = np.arange(len(boxes))
-    boxes, _, scores = draw._checked_boxes(boxes, ids, scores)
-    texts = draw._texts(ids, names, scores)
-    return [label.corners for label in draw._place_labels(size, boxes, texts, [(0, 0, 0)] * len(ids), scores)]
 
 
 def overlapping(a, b):
@@ -168,7 +185,8 @@ def test_text_shrinks_in_steps_where_labels_would_cover_the_picture_but_stays_le
     assert draw.crowded_font_size((75, 100), ["some class 0.50"] * 50) == 10
 
 
-def test_a_label_leaves_its_score_out_where_only_the_name_has_room():
+def test_a_label_leaves_its_score_out_where_only_the_name_has_room(monkeypatch):
+    monkeypatch.setattr(draw, "_LABELS_PART", 2.0)  # no limit
     # One row of text, 90 wide: with the score a label takes more than half of it.
     name, full = (draw._text_mask(text, 10).shape[1] for text in ("birds", "birds 0.80"))
     assert 2 * full > 90 >= full + name
@@ -201,18 +219,34 @@ def test_letters_that_the_usual_font_lacks_come_from_another_one(monkeypatch):
     assert draw._text_mask(f"a{letter}", 20).max() > 0.5
 
 
-def test_where_there_is_no_room_the_best_label_stays_on_top():
-    image, boxes = grey(40, 60), [[0, 0, 60, 40]] * 6
-    crowded = draw.draw_boxes(
-        image, boxes, range(6), ["best"] + ["other"] * 5, [0.9, 0.5, 0.5, 0.5, 0.5, 0.5]
-    )
-    top = draw._place_labels(image.shape, np.array(boxes[:1]), [("best 0.90",)], [draw.class_colour(0)])[0]
-    height, width = top.mask.shape
-    colours = crowded[top.top : top.top + height, top.left : top.left + width].reshape(-1, 3).astype(int)
-    near = (
-        np.abs(colours - np.array(draw.class_colour(0))).sum(axis=1) < 120
-    )  # its plate, not that of another
-    assert near.mean() > 0.5
+def covered_part(labels, size):
+    return sum((right - left) * (bottom - top) for left, top, right, bottom in labels) / np.prod(size)
+
+
+def test_labels_leave_most_of_a_small_picture_to_be_seen():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 0.8, (16, 2)) * [120, 90]
+    boxes, scores = np.concatenate([corners, corners + 20], 1), np.linspace(0.9, 0.3, 16)
+    labels = labels_of((90, 120), boxes, ["cell"] * 16, scores)
+    name = draw._text_mask("cell", 10).shape
+    assert {(bottom - top, right - left) for left, top, right, bottom in labels} == {name}  # no scores
+    assert 5 <= len(labels) <= 0.3 * 90 * 120 / np.prod(name)
+    assert covered_part(labels_of((900, 1200), boxes * 10, ["cell"] * 16, scores), (900, 1200)) < 0.1
+    assert len(labels_of((900, 1200), boxes * 10, ["cell"] * 16, scores)) == 16
+
+
+def test_where_there_is_no_room_the_best_one_is_named_and_no_label_hides_another():
+    boxes, names = [[0, 0, 60, 40]] * 6, ["best"] + ["other"] * 5
+    for height in (15, 40):  # in the first even one label is more than there is room for
+        labels = labels_of((height, 60), boxes, names, [0.9, 0.5, 0.5, 0.5, 0.5, 0.5])
+        assert (labels[0][3] - labels[0][1], labels[0][2] - labels[0][0]) == draw._text_mask("best", 10).shape
+        assert len(labels) == 1 or covered_part(labels, (height, 60)) <= 0.3
+    same = labels_of((600, 600), [[300, 300, 320, 320]] * 40, ["some object"] * 40, np.linspace(0.9, 0.3, 40))
+    assert 5 < len(same) < 40
+    for first, second in itertools.combinations(same, 2):
+        width = min(first[2], second[2]) - max(first[0], second[0])
+        height = min(first[3], second[3]) - max(first[1], second[1])
+        assert min(width, height) <= 0 or width * height <= (second[2] - second[0]) * (second[3] - second[1]) / 4
 
 
 def test_text_is_anti_aliased():
@@ -233,6 +267,7 @@ def test_truth_is_dashed_and_labelled_only_where_it_is_missed():
     drawn = draw.draw_comparison(image, [hit, missed], [0, 0], [hit], [0], [0.9], ["cat"])
     edge = {tuple(pixel) for pixel in drawn[60:120, 110].tolist()}
     assert edge == {draw.WHITE, draw.TRUTH_COLOUR}
+    assert np.mean(draw.TRUTH_COLOUR) < 60  # where white cannot be seen it can
     below = changed(drawn, image)[121:]
     assert below[:, 110:].any()  # the label of the missed one
     assert not below[:, :100].any()
@@ -261,9 +296,7 @@ def test_a_contact_sheet_holds_every_picture_undistorted():
 
 def test_titles_stand_under_the_pictures():
     plain = draw.contact_sheet([grey(50, 50)], cell=100)
-    titled = draw.contact_sheet(
-        [grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"]
-    )
+    titled = draw.contact_sheet([grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"])
     assert titled.shape[1] == plain.shape[1] and titled.shape[0] > plain.shape[0]
     assert (titled[-20:] > 200).any()
     with pytest.raises(ValueError, match="expected 1 titles, got 2"):
@@ -275,8 +308,8 @@ def test_titles_stand_under_the_pictures():
 # ------------------------------------------------------------------------------------------------ curves
 
 
-def drawn_lines(monkeypatch, csv_text, tmp_path):
-    """The labelled lines of each panel, taken from the figure before it is written."""
+def drawn_panels(monkeypatch, csv_text, tmp_path):
+    """The panels, taken from the figure before it is written."""
     kept = {}
     save = draw._save_figure
 
@@ -288,9 +321,13 @@ def drawn_lines(monkeypatch, csv_text, tmp_path):
     (tmp_path / "log.csv").write_text(csv_text, encoding="utf-8")
     draw.draw_training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
     assert read_rgb(tmp_path / "curves.png").shape[1] > 1000
+    return kept["figure"].get_axes()
+
+
+def drawn_lines(*options):
+    """The labelled lines of each panel."""
     return [
-        {line.get_label(): np.array(line.get_xydata()) for line in axes.get_lines()}
-        for axes in kept["figure"].get_axes()
+        {line.get_label(): np.array(line.get_xydata()) for line in axes.get_lines()} for axes in drawn_panels(*options)
     ]
 
 
@@ -305,11 +342,25 @@ def test_training_curves_show_what_the_file_has_and_skip_empty_cells(monkeypatch
     assert rate["learning rate (right)"][:, 1].tolist() == [0.001, 0.001, 0.0005]
 
 
+@pytest.mark.parametrize(("first", "scale"), [(50, "linear"), (500, "log")])
+def test_a_loss_that_falls_far_is_drawn_by_its_logarithm(monkeypatch, tmp_path, first, scale):
+    assert drawn_panels(monkeypatch, f"epoch,loss\n1,{first}\n2,5\n", tmp_path)[0].get_yscale() == scale
+
+
 @pytest.mark.parametrize("text", ["", "epoch,loss\n", "epoch,loss\n1,\n", "loss\n3\n2\n"])
 def test_training_curves_of_a_run_that_has_hardly_begun(monkeypatch, tmp_path, text):
     loss = drawn_lines(monkeypatch, text, tmp_path)[0]
     expected = {"training": [[1, 3], [2, 2]]} if text.startswith("loss") else {}
     assert {name: line.tolist() for name, line in loss.items()} == expected
+
+
+def test_precision_recall_curves_have_the_colours_of_the_boxes(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(draw, "_save_figure", lambda figure, path: figures.append(figure))
+    curve = precision_recall([True], [0.9], 3)
+    draw.draw_precision_recall({"no truths": precision_recall([], [], 0), "second": curve}, tmp_path / "pr.png")
+    (line,) = figures[0].get_axes()[0].get_lines()
+    np.testing.assert_allclose(np.array(line.get_color()) * 255, draw.class_colour(1))
 
 
 def test_precision_recall_curves_leave_out_classes_without_truths(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_videos import Camera, write_video
 
-from yolo3.sources import count_shots, find_sources, read_shots, result_paths
+from yolo3.sources import count_shots, find_sources, look, read_shots, result_paths
 
 
 @pytest.fixture
@@ -84,6 +84,8 @@ def test_what_is_not_there_is_said(folder):
     ):
         with pytest.raises(ValueError, match=message):
             find_sources([argument])
+    with pytest.raises(ValueError, match="'': expected the name of a picture"):
+        find_sources([""])
     touch("0")
     assert [source.kind for source in find_sources(["0"])] == ["picture"]
 
@@ -95,6 +97,7 @@ def test_no_two_pictures_have_one_name_whatever_their_folder_suffix_and_case(fol
     touch("a/same.jpg", "b/same.jpg", "same.png", "c/SAME.jpg", "d/same_2.jpg")
     sources = find_sources(["a", "b/same.jpg", "same.png", "c", "d"])
     assert [source.name for source in sources] == ["same", "same_2", "same_3", "SAME_4", "same_2_2"]
+    assert [source.name for source in find_sources(["c", "a"])] == ["SAME", "same_2"]
 
 
 def test_a_video_shares_its_name_with_a_picture_but_with_no_folder(folder):
@@ -150,6 +153,25 @@ def test_a_video_that_cannot_be_read_is_reported_and_the_others_are_done(folder)
     assert errors[0][0] == "bad.mp4" and "bad.mp4: expected a video" in str(errors[0][1])
     with pytest.raises(ValueError, match="bad.mp4"):
         list(read_shots(sources))
+
+
+def test_what_is_found_comes_with_its_shot_though_some_pictures_are_unreadable(folder):
+    class Reader:
+        def detect_each(self, pictures, on_error):
+            taken = list(pictures)  # far ahead
+            for index, picture in enumerate(taken):
+                if "bad" in picture:
+                    on_error(picture, ValueError("bad"))
+                else:
+                    yield index, f"pixels of {picture}", f"found in {picture}"
+
+    touch("1.jpg", "bad2.jpg", "3.jpg", "bad4.jpg", "bad5.jpg", "6.jpg", "bad7.jpg")
+    errors = []
+    found = look(Reader(), read_shots(find_sources(["."])), lambda picture, _: errors.append(Path(picture).name))
+    assert [(shot.name, image, detections) for shot, image, detections in found] == [
+        (name, f"pixels of ./{name}.jpg", f"found in ./{name}.jpg") for name in "136"
+    ]
+    assert errors == ["bad2.jpg", "bad4.jpg", "bad5.jpg", "bad7.jpg"]
 
 
 def test_a_camera_is_opened_by_its_number(monkeypatch):

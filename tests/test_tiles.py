@@ -68,6 +68,7 @@ def test_windows_go_by_their_size_less_the_overlap_and_the_last_is_flush_with_th
         [0, 0, 100, 100], [80, 0, 180, 100], [100, 0, 200, 100],
     ]  # fmt: skip
     assert windows((100, 180), 100, 0.2, whole=False).tolist() == [[0, 0, 100, 100], [80, 0, 180, 100]]
+    assert windows((100, 160), 100, 0.8, whole=False)[:, 0].tolist() == [0, 20, 40, 60]
     assert windows((100, 200), 100, 0.0, whole=False).tolist() == [[0, 0, 100, 100], [100, 0, 200, 100]]
 
 
@@ -135,6 +136,24 @@ def test_a_chain_of_pieces_is_one_object():
     frames = windows((100, 260), 100, 0.2, whole=False)  # from 0, 80 and 160
     pieces = [seen((30, 10, 100, 50, 0.6, 0)), seen((0, 10, 100, 50, 0.9, 0)), seen((0, 10, 70, 50, 0.7, 0))]
     assert merge_windows(pieces, frames, (100, 260), 0.45).boxes.tolist() == [[30, 10, 230, 50]]
+
+
+def test_a_box_that_nearly_reaches_the_edge_of_its_window_is_cut():
+    # Of 100 pixels the margin is 1: a box to 99.5 is a piece, one to 98.5 is not, and has the better score.
+    for end, kept in ((99.5, [60, 10, 140, 50]), (98.5, [60, 10, 98.5, 50])):
+        found = merged(whole=[(60, 10, 140, 50, 0.5, 0)], left=[(60, 10, end, 50, 0.9, 0)])
+        assert found.boxes.tolist() == [kept]
+
+
+def test_whole_boxes_form_no_chain():
+    # Each agrees with the next, in the part that both windows show, but the first and the last do not.
+    frames = windows((100, 260), 100, 0.8, whole=False)[:3]  # from 0, 20 and 40
+    found = merge_windows(
+        [seen((50, 10, 70, 50, 0.9, 0)), seen((36, 10, 56, 50, 0.8, 0)), seen((22, 10, 42, 50, 0.7, 0))],
+        frames, (100, 260), 0.45,
+    )  # fmt: skip
+    # 50 to 70 and 56 to 76: IoU 14 / 26; 56 to 76 and 62 to 82: the same; 50 to 70 and 62 to 82: 8 / 32
+    assert found.boxes[:, 0].tolist() == [50, 62]
 
 
 def test_a_small_object_before_a_large_one_of_its_class_stays():
@@ -231,6 +250,43 @@ def test_the_most_boxes_count_for_the_picture():
     detector.max_boxes = 3
     ((_, _, found),) = TiledDetector(detector, 400).detect_each([canvas(1000, 1600, *SMALL)])
     assert len(found) == 3
+
+
+class Answers:
+    """A detector that gives these answers to the windows, one after the other."""
+
+    class_names, iou_threshold, max_boxes = ["a"], 0.45, 300
+
+    def __init__(self, *answers):
+        self.answers = answers
+
+    def detect_each(self, pictures, on_error=None):
+        for index, (image, found) in enumerate(zip(pictures, self.answers, strict=True)):
+            yield index, image, found
+
+
+@pytest.mark.parametrize(
+    ("weak", "together"),
+    [
+        ((2, 10, 20, 50, 0.2, 0), [82, 10, 100, 50]),  # whole in its window, so that it would stand for both
+        ((0, 10, 50, 50, 0.1, 0), [60, 10, 130, 50]),  # cut, so that both would be pieces of one
+    ],
+)
+def test_a_weak_box_takes_the_place_of_no_strong_one_and_lengthens_none(weak, together):
+    # Windows from 0 and 80; the strong box of the first is cut at its edge, 100.
+    answers = seen((60, 10, 100, 50, 0.9, 0)), seen(weak)
+    for strong, expected in ((0.3, [60, 10, 100, 50]), (0.0, together)):
+        detector = TiledDetector(Answers(*answers), 100, 0.2, False, strong)
+        ((_, _, found),) = detector.detect_each([canvas(100, 180)])
+        assert found.boxes[0].tolist() == expected, strong
+
+
+def test_of_the_weak_boxes_of_all_windows_the_fifty_best_are_kept():
+    apart = [(x, y, x + 1, y + 1, 0.001 * (x + y), 0) for y in range(2, 90, 4) for x in range(2, 70, 4)]
+    detector = TiledDetector(Answers(seen(*apart), seen((50, 20, 60, 30, 0.8, 0))), 100, 0.2, False, strong=0.5)
+    ((_, _, found),) = detector.detect_each([canvas(100, 180)])
+    assert len(apart) > 300 and 51 <= len(found) < 70  # a few have the score of the fiftieth
+    assert found.scores[0] == np.float32(0.8) and found.scores[1:].min() > 0.1
 
 
 def test_what_the_detector_says_of_itself_is_handed_on():

@@ -1,4 +1,4 @@
-"""What ``yolo3 detect`` leaves behind: JSON, COCO results, CSV, YOLO txt, crops, and pictures and videos with boxes.
+"""What ``yolo3 detect`` leaves behind: JSON, COCO results, CSV, YOLO txt, crops, pictures and videos with boxes, words.
 
 Writers have ``add(shot, image, found)`` for each picture as it is done, ``close()`` and ``discard()``; :func:`writing`
 calls them. A file is written beside its place and put there when it is whole.
@@ -9,8 +9,9 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -21,7 +22,7 @@ from yolo3.datasets.annotation import replace_file
 from yolo3.datasets.coco import category_name, load_json, usable_categories
 from yolo3.draw import draw_boxes, write_image
 from yolo3.metrics import Detections, coco_detections_json
-from yolo3.sources import Shot, Source, numbered
+from yolo3.sources import Shot, Source, numbered, result_paths
 from yolo3.videos import VideoFile
 
 
@@ -67,10 +68,13 @@ def _discard_all(writers: Sequence[Writer]) -> None:
 
 
 class _GrowingFile:
-    """A text file that is written beside its place, piece by piece; it begins with ``head``."""
+    """A text file that is written beside its place, piece by piece; it begins with ``head``.
+
+    A link stays a link: what it points to is replaced.
+    """
 
     def __init__(self, path: str | os.PathLike, head: str):
-        self.path, self.head = Path(path), head
+        self.path, self.head = Path(os.path.realpath(path)), head
         self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: TextIO | None = None
 
@@ -176,6 +180,8 @@ def _rows(found: Detections) -> Iterator[tuple[list[float], float, int]]:
 
 # COCO results
 
+_COCO_UNUSED = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's category ids, 1 to 90
+
 
 @dataclass(frozen=True)
 class CocoIds:
@@ -197,11 +203,13 @@ def read_coco_ids(path: str, sources: Sequence[Source]) -> CocoIds:
     """Return the ids that COCO annotations give to the pictures that are looked at.
 
     A picture is found by its file name; of several with that name it is the one whose folders fit too. Raises
-    ``ValueError`` where a picture has no id, and for a video.
+    ``ValueError`` where a picture has no id or may have several, and for a video.
     """
     content = load_json(path)
     by_name: dict[str, list[tuple[str, int]]] = {}
     for image in content["images"]:
+        if not isinstance(image, dict) or not {"id", "file_name"} <= image.keys():
+            raise ValueError(f"{path}: expected images with 'id' and 'file_name', got {json.dumps(image)[:80]}")
         name = str(image["file_name"]).replace("\\", "/")
         by_name.setdefault(name.rsplit("/", 1)[-1], []).append((name, image["id"]))
     categories = {category_name(item): item["id"] for item in usable_categories(content)}
@@ -213,22 +221,26 @@ def _image_id(path: str, by_name: Mapping[str, list[tuple[str, int]]], source: S
     if not fitting:
         raise ValueError(f"{path}: expected an id for each picture, got none for {source.path}")
     own = f"/{Path(source.path).as_posix()}"
-    exact = [image_id for name, image_id in fitting if own.endswith(f"/{name}")]
-    return exact[0] if exact else fitting[0][1]
+    exact = [(name, image_id) for name, image_id in fitting if own.endswith(f"/{name}")]
+    if not exact and len(fitting) > 1:
+        names = ", ".join(name for name, _ in fitting)
+        raise ValueError(f"{path}: expected one id for {source.path}, got several: {names}")
+    return max(exact or fitting, key=lambda pair: len(pair[0]))[1]
 
 
 class CocoFile(_OneFile):
     """COCO's results format: a list with an object a detection: image_id, category_id, bbox, score.
 
-    With ``ids`` they are those of a file of annotations. Without, class 0 is category 1, and a picture's id is the
-    number that is its name, where all names are different numbers, as COCO's own; else pictures and frames are
-    numbered from 1 in the order in which they were done, and each detection says its file_name, and frame, too.
+    With ``ids`` they are those of a file of annotations. Without, COCO's 80 classes have COCO's ids, of others class 0
+    is category 1, and a picture's id is the number that is its name, where all names are different numbers, as COCO's
+    own; else pictures and frames are numbered from 1 in the order in which they were done, and each detection says
+    its file_name, and frame, too.
     """
 
     def __init__(
         self, path: str | os.PathLike, class_names: Sequence[str], sources: Sequence[Source], ids: CocoIds | None = None
     ):
-        self._category_ids = None if ids is None else ids.category_ids(class_names)
+        self._category_ids = _coco_category_ids(class_names) if ids is None else ids.category_ids(class_names)
         self._image_ids = _numbers_in_names(sources) if ids is None else ids.images
         self._list, self._count = _JsonList(path), 0
         super().__init__(self._list)
@@ -241,6 +253,13 @@ class CocoFile(_OneFile):
             origin["file_name"] = shot.source.path
         for item in coco_detections_json([found], [image_id], self._category_ids):
             self._list.write(item | origin)
+
+
+def _coco_category_ids(class_names: Sequence[str]) -> list[int] | None:
+    """Return COCO's own ids for its 80 classes in their usual order, which end with 90; ``None`` for others."""
+    if len(class_names) != 80 or (class_names[0], class_names[-1]) != ("person", "toothbrush"):
+        return None
+    return [number for number in range(1, 91) if number not in _COCO_UNUSED]
 
 
 def _numbers_in_names(sources: Sequence[Source]) -> dict[str, int] | None:
@@ -266,19 +285,22 @@ class _ManyFiles:
 
 
 class YoloTxtFolder(_ManyFiles):
-    """A text file a picture, by its name: a line a detection, class, centre x and y, width, height, score.
+    """A text file a picture, by its name: a line a detection, class, centre x and y, width, height.
 
-    Coordinates are fractions of the picture. The file of a picture without detections is empty.
+    Coordinates are fractions of the picture: labels, as :mod:`yolo3.datasets.yolo_txt` reads them. With ``scores`` a
+    line has the score as its sixth number, and is no label. The file of a picture without detections is empty.
     """
 
-    def __init__(self, folder: str | os.PathLike):
-        self.folder = Path(folder)
+    def __init__(self, folder: str | os.PathLike, scores: bool = False):
+        self.folder, self.scores = Path(folder), scores
 
     def add(self, shot: Shot, image: np.ndarray, found: Detections) -> None:
-        relative = xyxy_to_cxcywh(found.boxes.astype(np.float64)) / np.tile(image.shape[1::-1], 2)
+        numbers = xyxy_to_cxcywh(found.boxes.astype(np.float64)) / np.tile(image.shape[1::-1], 2)
+        if self.scores:
+            numbers = np.concatenate([numbers, found.scores[:, None]], 1)
         lines = [
-            f"{class_id} {' '.join(f'{value:.6f}' for value in box)} {score:.6f}\n"
-            for box, score, class_id in zip(relative, found.scores, found.class_ids, strict=True)
+            f"{class_id} {' '.join(f'{number:.6f}' for number in row)}\n"
+            for class_id, row in zip(found.class_ids, numbers, strict=True)
         ]
         replace_file(self.folder / f"{shot.name}.txt", "".join(lines))
 
@@ -313,6 +335,21 @@ def folder_names(class_names: Sequence[str]) -> list[str]:
 # Pictures and videos with boxes
 
 
+_WRITTEN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # others are written as .png
+
+
+def drawn_paths(sources: Sequence[Source], output: str) -> dict[Source, Path]:
+    """Return where each picture or video with boxes goes: below ``output``, no two to one file, none to an input."""
+    return dict(zip(sources, result_paths(sources, output, [_drawn_suffix(source) for source in sources]), strict=True))
+
+
+def _drawn_suffix(source: Source) -> str:
+    if source.kind != "picture":
+        return ".mp4"
+    suffix = Path(source.path).suffix
+    return suffix if suffix.lower() in _WRITTEN_SUFFIXES else ".png"
+
+
 class DrawnFiles:
     """Each picture with its boxes at its path, each video or camera as one video.
 
@@ -345,3 +382,99 @@ class DrawnFiles:
         if self._video is not None:
             self._video.discard()
         self._video = None
+
+
+# In words
+
+
+_WEAK_SHOWN = 10
+_WORTH_A_LOOK = 0.02  # a score; networks that know nothing of a picture give it lower ones
+
+
+@dataclass
+class Report:
+    """What was found so far: a tally for each path, and the best scores that are not above the threshold.
+
+    ``network_input``: how the network sees a picture, in words.
+    """
+
+    class_names: Sequence[str]
+    score_threshold: float
+    max_boxes: int
+    network_input: str
+    tallies: dict[str, "Tally"] = field(default_factory=dict)
+    num_unreadable: int = 0
+    num_full: int = 0  # pictures with as many detections as there may be
+    _weak: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def add(self, shot: Shot, found: Detections) -> Detections:
+        """Note the detections of a picture and return those above the threshold."""
+        above = found.scores > self.score_threshold
+        strong = Detections(found.boxes[above], found.scores[above], found.class_ids[above])
+        self.num_full += len(strong) == self.max_boxes
+        self.tallies.setdefault(shot.source.path, Tally()).add(shot, [self.class_names[i] for i in strong.class_ids])
+        place = shot.source.path if shot.frame is None else f"{shot.source.path} frame {shot.frame}"
+        weak = zip(found.scores[~above].tolist(), found.class_ids[~above], strict=True)
+        self._weak += [(score, self.class_names[class_id], place) for score, class_id in weak]
+        self._weak = sorted(self._weak, reverse=True)[:_WEAK_SHOWN]
+        return strong
+
+    def print_summary(self, results: str) -> None:
+        for line in self.summary(results):
+            print(line)
+
+    def summary(self, results: str) -> list[str]:
+        """Return lines: what each source shows, where the results are, what to do when nothing was found."""
+        if not self.tallies:
+            return []
+        nothing = f"nothing above {self.score_threshold:g}"
+        lines = [f"{path}: {tally.in_words() or nothing}" for path, tally in self.tallies.items()]
+        lines += [results] if results else []
+        if self.num_unreadable:
+            lines.append(f"Could not be read, see above: {self.num_unreadable}")
+        if self.num_full:
+            allowed = f"as many objects as --max-boxes allows ({self.max_boxes})"
+            lines.append(f"Pictures or frames with {allowed}: {self.num_full}")
+        return lines if any(tally.objects for tally in self.tallies.values()) else lines + self._advice()
+
+    def _advice(self) -> list[str]:
+        if not self._weak:
+            return ["Nothing was found, at any score: are these the right weights?"]
+        best = self._weak[0][0]
+        first = (
+            f"To see them, lower the threshold: --score-threshold {_below(best):g}."
+            if best > _WORTH_A_LOOK
+            else "Scores as low as these mean that the network sees nothing that it knows."
+        )
+        return [
+            f"Nothing was found above {self.score_threshold:g}. The best scores under it:",
+            *(f"  {score:.4f}  {name}  {path}" for score, name, path in self._weak),
+            f"{first} If they are wrong: the network was given {self.network_input}; are these the --input-size and "
+            "the --resize of its training, and are the pictures like those that it was trained on?",
+        ]
+
+
+@dataclass
+class Tally:
+    """What a source shows."""
+
+    frames: int = 0  # 0 for a picture
+    objects: Counter = field(default_factory=Counter)
+    frames_with: Counter = field(default_factory=Counter)
+
+    def add(self, shot: Shot, names: Sequence[str]) -> None:
+        self.frames += shot.frame is not None
+        self.objects.update(names)
+        self.frames_with.update(set(names))
+
+    def in_words(self) -> str:
+        """Return "2 dog, 1 car" for a picture, "250 frames; dog in 120, car in 7" for a video."""
+        if not self.frames:
+            return ", ".join(f"{number} {name}" for name, number in self.objects.items())
+        counted = ", ".join(f"{name} in {number}" for name, number in self.frames_with.most_common())
+        return f"{self.frames} frames; {counted}" if counted else ""
+
+
+def _below(score: float) -> float:
+    """Return a round number somewhat below a score: .0731 gives .03."""
+    return float(f"{score / 2:.0e}") if score > 0 else 0.0

@@ -19,10 +19,11 @@ import numpy as np
 from yolo3 import boxes as geometry
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-TRUTH_COLOUR = (60, 230, 90)
+TRUTH_COLOUR = (0, 95, 45)  # dark: the other dashes are white
 SHEET_COLOUR = (32, 32, 36)
 _LEAST_TEXT = 10  # pixels; smaller letters cannot be read
 _CROWD_STEPS = (1.0, 0.75, 0.55, 0.4)  # parts of the usual text size
+_LABELS_PART = 0.3  # of a small picture, at most, under labels
 _GOLDEN_TURN = 0.618033988749895  # steps of the golden ratio spread hues evenly, however many are taken
 # (saturation, value) of the first six classes, the next six, ..., the best of 4,000 drawn at random:
 # of the first twelve colours the nearest two are 34 apart in CIELAB, of the first twenty 26.
@@ -81,8 +82,8 @@ def draw_boxes(
 
     ``boxes_xyxy`` [N, 4] pixels, ``class_ids`` [N], ``scores`` [N] 0..1 or None. ``colours``: (r, g, b) by
     class id, else those of :func:`class_colour`. Line width and text size follow the picture; labels stay
-    inside it and keep out of each other's way where there is room. Raises ``ValueError`` for arrays of
-    different lengths.
+    inside it and keep out of each other's way. Where there is no room for all, as on a small picture, scores are left
+    out, then the labels of the weakest. Raises ``ValueError`` for arrays of different lengths.
     """
     canvas = _canvas(image)
     boxes, ids, scores = _checked_boxes(boxes_xyxy, class_ids, scores)
@@ -95,7 +96,7 @@ def draw_boxes(
 def draw_comparison(
     image: np.ndarray, truth_boxes, truth_ids, boxes, ids, scores, class_names: Sequence[str]
 ) -> np.ndarray:
-    """Return a copy of the image with predictions in colour and the truth dashed in white and green.
+    """Return a copy of the image with predictions in colour and the truth dashed in white and dark green.
 
     Truth boxes [M, 4] with ``truth_ids`` [M] carry a label, black on white, only where no prediction of the
     same class covers them (IoU of at least .5): a white label is one to look at.
@@ -145,9 +146,7 @@ def _checked_boxes(boxes_xyxy, class_ids, scores):
     scores = None if scores is None else np.asarray(scores, np.float64).reshape(-1)
     lengths = [len(boxes), len(ids)] + ([] if scores is None else [len(scores)])
     if len(set(lengths)) > 1:
-        raise ValueError(
-            f"expected as many class ids and scores as boxes, got {', '.join(map(str, lengths))}"
-        )
+        raise ValueError(f"expected as many class ids and scores as boxes, got {', '.join(map(str, lengths))}")
     return boxes, ids, scores
 
 
@@ -320,25 +319,33 @@ class _Label:
 def _place_labels(image_shape, boxes, texts, paint, scores=None, taken=(), below=False) -> list[_Label]:
     """Return ``taken`` and a label for each box in the picture, the best score first to choose its place.
 
-    ``texts``: what each label may say, the fullest first; an empty one gives no label.
+    ``texts``: what each label may say, the fullest first; an empty one gives no label. Where the labels would cover
+    too much of the picture, they say least, and the weakest are left out, as is one that another would hide. The
+    first is always there.
     """
     labels = list(taken)
     corners = [_pixel_box(box, image_shape) for box in boxes]
     there = np.array([box for box in corners if box is not None]).reshape(-1, 4) + [0, 0, 1, 1]  # edges of pixels
     size = crowded_font_size(image_shape, [text[0] for text in texts])
+    room = _LABELS_PART * math.prod(image_shape[:2]) - sum(label.mask.size for label in labels)
+    if sum(math.prod(_text_size(text[0], size)) for text in texts) > room:
+        texts = [text[-1:] for text in texts]
     for index in _ranking(len(boxes), scores)[::-1]:
-        if corners[index] is not None and texts[index][0]:
-            masks = [_fitting_mask(text, size, image_shape[1], image_shape[0]) for text in texts[index]]
-            (left, top), mask = _best_place(corners[index], masks, image_shape, below, labels, there)
+        if corners[index] is None or not texts[index][0]:
+            continue
+        masks = [_fitting_mask(text, size, image_shape[1], image_shape[0]) for text in texts[index]]
+        hidden, (left, top), mask = _best_place(corners[index], masks, image_shape, below, labels, there)
+        if not labels or (mask.size <= room and hidden <= mask.size / 4):
             labels.append(_Label(left, top, mask, paint[index]))
+            room -= mask.size
     return labels
 
 
 def _best_place(corners, masks, image_shape, below: bool, labels: Sequence[_Label], boxes: np.ndarray) -> tuple:
-    """Return ((left, top), mask): the fullest text that has a place free of other labels, and that place.
+    """Return (hidden, (left, top), mask): the fullest text that has a place free of other labels, and that place.
 
     Of several such places it is the one that hides the fewest boxes, then the most usual one. Where there is none,
-    the place with the least of other labels.
+    the place with the least of other labels; ``hidden``: pixels under them.
     """
     taken = np.array([label.corners for label in labels]).reshape(-1, 4)
     fallbacks = []
@@ -346,12 +353,12 @@ def _best_place(corners, masks, image_shape, below: bool, labels: Sequence[_Labe
         places = _label_places(corners, mask.shape, image_shape, below)
         plates = np.array([(x, y, x + mask.shape[1], y + mask.shape[0]) for x, y in places])
         covered = geometry.intersection(plates[:, None], taken[None]).sum(1)
-        hidden = (geometry.coverage(boxes[None], plates[:, None]) > 0.5).sum(1)
-        best = int(np.lexsort((hidden, covered))[0])
+        behind = (geometry.coverage(boxes[None], plates[:, None]) > 0.5).sum(1)
+        best = int(np.lexsort((behind, covered))[0])
         if covered[best] == 0:
-            return places[best], mask
+            return 0, places[best], mask
         fallbacks.append((covered[best], places[best], mask))
-    return min(fallbacks, key=lambda fallback: fallback[0])[1:]
+    return min(fallbacks, key=lambda fallback: fallback[0])
 
 
 def _paint_labels(canvas: np.ndarray, labels: Sequence[_Label]) -> None:
@@ -359,9 +366,7 @@ def _paint_labels(canvas: np.ndarray, labels: Sequence[_Label]) -> None:
     for label in reversed(labels):
         height, width = label.mask.shape
         area = canvas[label.top : label.top + height, label.left : label.left + width]
-        plate = 0.15 * area + 0.85 * np.array(
-            label.colour, np.float32
-        )  # a hint of the picture shines through
+        plate = 0.15 * area + 0.85 * np.array(label.colour, np.float32)  # a hint of the picture shines through
         cover = label.mask[..., None]
         ink = np.array(text_colour(label.colour), np.float32)
         area[:] = np.round(plate * (1 - cover) + ink * cover).astype(np.uint8)
@@ -445,9 +450,8 @@ def _write_title(strip: np.ndarray, title: str, size: int) -> None:
 
 # ------------------------------------------------------------------------------------------------ curves
 
-# Parts of the loss in the order in which they are drawn; each also with "val_".
 _NUMBERED_CLASSES = 20  # beyond which the cells of a confusion matrix are too small for numbers
-_NOT_PARTS = ("epoch", "loss", "learning_rate", "images_per_second", "data_wait", "validation_seconds")
+_NOT_PARTS = ("epoch", "loss", "learning_rate", "images_per_second", "data_wait", "validation_seconds")  # of the loss
 _SCORE_COLUMNS = ("AP50", "AP", "val_AP50", "val_AP")
 
 
@@ -519,11 +523,7 @@ def _plot_pairs(axes, epochs, columns, names: Sequence[str], title: str) -> None
     values = []
     for index, name in enumerate(names):
         for column, style, width in ((name, "-", 1.6), (f"val_{name}", "--", 1.3)):
-            shown = (
-                column
-                if len(names) > 1
-                else column.replace("val_loss", "validation").replace("loss", "training")
-            )
+            shown = column if len(names) > 1 else column.replace("val_loss", "validation").replace("loss", "training")
             if column in columns and _plot(
                 axes, epochs, columns[column], shown, color=f"C{index}", linestyle=style, linewidth=width
             ):
@@ -543,9 +543,7 @@ def _plot_scores(axes, epochs, columns) -> None:
     if "learning_rate" in columns and np.isfinite(columns["learning_rate"]).any():
         right = axes.twinx()
         rate = columns["learning_rate"]
-        found |= _plot(
-            right, epochs, rate, "learning rate (right)", color="0.6", linewidth=1.0, linestyle=":"
-        )
+        found |= _plot(right, epochs, rate, "learning rate (right)", color="0.6", linewidth=1.0, linestyle=":")
         right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
         axes.plot([], [], color="0.6", linestyle=":", label="learning rate (right)")
     _finish_axes(axes, "average precision", found)
@@ -561,15 +559,13 @@ def _finish_axes(axes, title: str, has_lines: bool) -> None:
     if has_lines:
         axes.legend(fontsize=7, ncols=2, framealpha=0.6)  # ten lines leave little room
     else:
-        axes.text(
-            0.5, 0.5, "nothing recorded yet", ha="center", va="center", color="0.5", transform=axes.transAxes
-        )
+        axes.text(0.5, 0.5, "nothing recorded yet", ha="center", va="center", color="0.5", transform=axes.transAxes)
 
 
 def draw_precision_recall(curves: Mapping[str, Any], png_path: str | os.PathLike) -> None:
     """Draw precision against recall, one line for each class, and write a PNG.
 
-    ``curves``: class name to an object with ``precision`` [K], ``recall`` [K] and ``ap``
+    ``curves``: class name, in order of the class ids, to an object with ``precision`` [K], ``recall`` [K] and ``ap``
     (``yolo3.metrics.PrecisionRecall``). Classes without truths (recall NaN) are left out. Beyond ten classes
     only the overall look counts: the lines are thin, and the legend names the five best and the five worst.
     """
@@ -578,8 +574,9 @@ def draw_precision_recall(curves: Mapping[str, Any], png_path: str | os.PathLike
     named = ranked if len(ranked) <= 10 else ranked[:5] + ranked[-5:]
     figure = _figure((6.5, 5.5))
     axes = figure.subplots()
-    for index, name in enumerate(known):
-        _plot_curve(axes, known[name], name, index, in_legend=name in named)
+    for class_id, name in enumerate(curves):
+        if name in known:
+            _plot_curve(axes, known[name], name, class_id, in_legend=name in named)
     axes.set(xlim=(0, 1.0), ylim=(0, 1.02), ylabel="precision")
     _finish_axes(axes, "precision and recall", bool(known))
     axes.xaxis.set_major_locator(_tenths())
@@ -615,11 +612,11 @@ def _tenths():
     return MultipleLocator(0.1)
 
 
-def _plot_curve(axes, curve, name: str, index: int, in_legend: bool) -> None:
+def _plot_curve(axes, curve, name: str, class_id: int, in_legend: bool) -> None:
     """Plot a curve from recall 0 to the last recall reached, where it falls to the axis."""
     recall = np.concatenate([[0.0], curve.recall, curve.recall[-1:]])
     precision = np.concatenate([curve.precision[:1], curve.precision, [0.0]])[: len(recall)]
-    colour = tuple(channel / 255 for channel in class_colour(index))
+    colour = tuple(channel / 255 for channel in class_colour(class_id))
     label = f"{name}  AP {curve.ap:.3f}" if in_legend else None
     axes.plot(recall, precision, color=colour, linewidth=1.6 if in_legend else 0.7, label=label)
 
@@ -637,9 +634,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
 
     suffix = Path(path).suffix.lower()
     if suffix not in (".png", ".jpg", ".jpeg", ".bmp", ".webp"):
-        raise ValueError(
-            f"{path}: expected a name that ends in .png, .jpg, .jpeg, .bmp or .webp, got {suffix!r}"
-        )
+        raise ValueError(f"{path}: expected a name that ends in .png, .jpg, .jpeg, .bmp or .webp, got {suffix!r}")
     quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix in (".jpg", ".jpeg") else []
     done, data = cv2.imencode(suffix, cv2.cvtColor(_canvas(image), cv2.COLOR_RGB2BGR), quality)
     if not done:

@@ -3,14 +3,17 @@
 import glob
 import itertools
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
 from yolo3.datasets.annotation import has_suffix, walk_files
 from yolo3.images import IMAGE_SUFFIXES
+from yolo3.metrics import Detections
 from yolo3.videos import VIDEO_SUFFIXES, count_frames, read_frames
 
 _KNOWN_SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
@@ -89,6 +92,8 @@ def _files_of(argument: str, results: Sequence[Path]) -> list[tuple[str, str]]:
 
 
 def _check_exists(path: str) -> None:
+    if not path:
+        raise ValueError("'': expected the name of a picture, got an empty one")
     if path.isdecimal() and not os.path.lexists(path):
         raise ValueError(f"{path}: no such file; the camera with this number is --camera {path}")
     os.stat(path)  # says what is wrong with it
@@ -175,6 +180,27 @@ def read_shots(sources: Iterable[Source], every: int = 1, on_error: OnError | No
             if on_error is None:
                 raise
             on_error(source.path, error)
+
+
+def look(
+    detector: Any, shots: Iterable[Shot], on_error: OnError | None = None
+) -> Iterator[tuple[Shot, np.ndarray, Detections]]:
+    """Yield (shot, picture uint8 RGB [H, W, 3], detections) in order.
+
+    ``detector``: a :class:`yolo3.detector.Detector`, or what has its ``detect_each``. Pictures that cannot be read go
+    to ``on_error``.
+    """
+    waiting: deque[tuple[int, Shot]] = deque()
+
+    def pictures():
+        for index, shot in enumerate(shots):
+            waiting.append((index, shot))
+            yield shot.picture
+
+    for index, image, found in detector.detect_each(pictures(), on_error):
+        while waiting[0][0] < index:  # unreadable
+            waiting.popleft()
+        yield waiting.popleft()[1], image, found
 
 
 def _for_opencv(source: Source) -> str | int:

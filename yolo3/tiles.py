@@ -21,6 +21,7 @@ from yolo3.metrics import Detections
 
 SMALLEST_TILE = 32  # pixels: the stride of the coarsest scale
 OVERLAP = 0.2  # what is smaller than this part of a window is seen whole by one of them
+_WEAK_KEPT = 50
 _CUT_MARGIN = 0.01  # of the window's sides: a box that ends so near the edge counts as cut there
 
 Picture = str | os.PathLike | np.ndarray
@@ -33,12 +34,14 @@ class TiledDetector:
     window in pixels of the picture. ``overlap``: part of a window that its neighbour shows too, 0 to .9. With
     ``whole`` the picture is looked at as a whole as well, for objects that are longer than half a window: of what
     is shorter some window shows half the length at least, and finer. ``max_boxes`` counts for each window and for the
-    whole picture. Raises ``ValueError`` for a window or an overlap out of range.
+    whole picture. ``strong``: a score; what is above it is merged by itself, so that a weak box that lies whole in its
+    window takes the place of no strong one that is cut, and lengthens none; of the others the 50 best are kept.
+    Raises ``ValueError`` for a window or an overlap out of range.
     """
 
-    def __init__(self, detector: Any, tile: int, overlap: float = OVERLAP, whole: bool = True):
+    def __init__(self, detector: Any, tile: int, overlap: float = OVERLAP, whole: bool = True, strong: float = 0.0):
         check_tiling(tile, overlap)
-        self.detector, self.tile, self.overlap, self.whole = detector, tile, overlap, whole
+        self.detector, self.tile, self.overlap, self.whole, self.strong = detector, tile, overlap, whole, strong
         self.class_names = detector.class_names
 
     def detect_each(
@@ -75,14 +78,33 @@ class TiledDetector:
     def _merge(self, found: Sequence[Detections], frames: np.ndarray, image_shape) -> Detections:
         if self.whole and len(found) > 1:
             found = [_longer_than(self.tile / 2, found[0]), *found[1:]]
-        merged = merge_windows(found, frames, image_shape, self.detector.iou_threshold)
-        best = slice(self.detector.max_boxes)
-        return Detections(merged.boxes[best], merged.scores[best], merged.class_ids[best])
+        limit = self.detector.iou_threshold
+        merged = [merge_windows(parts, frames, image_shape, limit) for parts in _apart(found, self.strong)]
+        return _chosen(_joined(*merged), slice(self.detector.max_boxes))
+
+
+def _apart(found: Sequence[Detections], strong: float) -> tuple[list[Detections], list[Detections]]:
+    """Return what is above a score in each window, and the best of all the rest, there too."""
+    rest = [_chosen(part, part.scores <= strong) for part in found]
+    least = np.sort(_joined(*rest).scores)[-_WEAK_KEPT:].min(initial=np.inf)
+    above = [_chosen(part, part.scores > strong) for part in found]
+    return above, [_chosen(part, part.scores >= least) for part in rest]
 
 
 def _longer_than(length: float, found: Detections) -> Detections:
-    longer = (found.boxes[:, 2:] - found.boxes[:, :2]).max(-1) > length
-    return Detections(found.boxes[longer], found.scores[longer], found.class_ids[longer])
+    return _chosen(found, (found.boxes[:, 2:] - found.boxes[:, :2]).max(-1) > length)
+
+
+def _chosen(found: Detections, which) -> Detections:
+    return Detections(found.boxes[which], found.scores[which], found.class_ids[which])
+
+
+def _joined(*parts: Detections) -> Detections:
+    return Detections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.class_ids for part in parts]),
+    )
 
 
 def check_tiling(tile: int, overlap: float) -> None:
@@ -110,7 +132,8 @@ def windows(image_shape: Sequence[int], tile: int, overlap: float = OVERLAP, who
 def _starts(length: int, tile: int, overlap: float) -> list[int]:
     """Return where windows begin along a side of ``length`` pixels."""
     last = max(length - tile, 0)
-    return [*range(0, last, max(int(tile * (1 - overlap)), 1)), last]
+    step = int(round(tile * (1 - overlap), 6))  # 100 * (1 - .8) is a little less than 20
+    return [*range(0, last, max(step, 1)), last]
 
 
 def merge_windows(
@@ -122,10 +145,9 @@ def merge_windows(
     pixels of the picture. The rules are those at the top of this module.
     """
     origins = np.repeat(np.arange(len(found)), [len(part) for part in found])
-    parts = [part.boxes + np.tile(frame[:2], 2) for part, frame in zip(found, frames, strict=True)]
-    boxes = np.concatenate(parts).astype(np.float64)
-    scores = np.concatenate([part.scores for part in found])
-    class_ids = np.concatenate([part.class_ids for part in found])
+    joined = _joined(*found)
+    scores, class_ids = joined.scores, joined.class_ids
+    boxes = joined.boxes.astype(np.float64) + np.tile(frames[origins, :2], 2)
     cut = _is_cut(boxes, frames[origins], image_shape)
     order = np.lexsort((-scores, cut, class_ids))  # class by class, what is whole before what is cut
     kept: list[int] = []

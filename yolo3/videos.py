@@ -1,9 +1,10 @@
-"""Videos and cameras frame by frame, and videos written: what OpenCV leaves to those who use it."""
+"""Videos and cameras frame by frame, videos written, and a window: what OpenCV leaves to those who use it."""
 
 import contextlib
 import itertools
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 _USUAL_RATE = 25.0  # frames a second where a file or a camera does not say, or says what cannot be
 _HIGHEST_RATE = 240.0  # slow motion of a telephone; containers without a rate claim 1000 and more
+_ESCAPE = 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +143,7 @@ class VideoFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._size_wh = image.shape[1], image.shape[0]
         with _silence():
-            writer = cv2.VideoWriter(
-                str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, self._size_wh
-            )
+            writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, self._size_wh)
         if not writer.isOpened():
             self._part.unlink(missing_ok=True)
             raise ValueError(
@@ -174,3 +174,43 @@ class VideoFile:
 def _fitting_rate(rate: float) -> float:
     """Return a rate that players like, at least 1, with as many decimals as the 16 bits of MPEG-4's clock can hold."""
     return max(1.0, round(rate, 3 if rate < 65 else 2))
+
+
+def check_window() -> None:
+    """Raise ``OSError`` where OpenCV would fail at a window, or end the process."""
+    if re.search(r"GUI:\s+NONE", cv2.getBuildInformation()):
+        raise OSError(
+            "this OpenCV opens no windows; 'pip uninstall opencv-python-headless', then 'pip install opencv-python'"
+        )
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise OSError("expected a screen, got none (DISPLAY is not set)")
+
+
+class Window:
+    """A window that shows one picture after the other. Raises ``OSError`` where none can be opened."""
+
+    def __init__(self, title: str):
+        check_window()
+        self.title = title
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        except cv2.error as error:
+            raise OSError(f"OpenCV cannot open a window: {' '.join(str(error).split())}") from error
+
+    def show(self, image: np.ndarray, wait: bool = False) -> bool:
+        """Show a picture, uint8 RGB [H, W, 3]; with ``wait`` until a key is pressed.
+
+        Returns False when the user wants no more: Esc, q, or the window closed.
+        """
+        cv2.imshow(self.title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        key = cv2.waitKey(1)
+        while key < 0 and wait and self._is_open():
+            key = cv2.waitKey(50)
+        return key not in (_ESCAPE, ord("q")) and self._is_open()
+
+    def close(self) -> None:
+        with contextlib.suppress(cv2.error):  # closed by hand
+            cv2.destroyWindow(self.title)
+
+    def _is_open(self) -> bool:
+        return cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1

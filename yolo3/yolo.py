@@ -9,11 +9,9 @@ import dataclasses
 import itertools
 import logging
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from yolo3.boxes import swap_xy
@@ -21,7 +19,7 @@ from yolo3.detector import Detector, load_detector
 from yolo3.draw import class_colour, draw_boxes
 from yolo3.saving import read_metadata
 from yolo3.scales import STRIDES
-from yolo3.videos import Frame, VideoFile, read_frames
+from yolo3.videos import Frame, VideoFile, Window, read_frames
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +37,6 @@ _SHIPPED = {
 _OPTION_NAMES = {"model": "model_path", "anchors": "anchors_path", "classes": "classes_path"}
 _OTHER_OPTIONS = {"image", "input", "output"}
 _SIZES_KEPT = 8  # graphs for pictures of different sizes, of a few MB each
-_WINDOW = "result"
 
 
 class YOLO:
@@ -92,10 +89,8 @@ class YOLO:
 
     def generate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read the network as the attributes say; return boxes, scores and classes of no picture, all empty."""
-        size = tuple(self.model_image_size)
+        size = _checked_size(self.model_image_size)
         self._takes_own_size = size == (None, None)
-        if None in size and not self._takes_own_size:
-            raise ValueError(f"model_image_size: expected (height, width) or (None, None), got {size}")
         self._detector = self._load(None if self._takes_own_size or "model_image_size" not in self._given else size)
         self._detectors: dict[tuple[int, int], Detector] = {}
         if not self._takes_own_size:
@@ -145,12 +140,17 @@ class YOLO:
         pixels = _upright_pixels(image)
         found = self._detector_for(pixels.shape)(pixels)
         self.boxes, self.scores, self.classes = swap_xy(found.boxes), found.scores, found.class_ids
-        return _to_pil(
-            draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors)
-        )
+        return _to_pil(draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors))
 
     def close_session(self) -> None:
         """Do nothing: there is no session. keras-yolo3's scripts end with this call."""
+
+
+def _checked_size(size) -> tuple[int | None, ...]:
+    pair = tuple(size) if isinstance(size, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or (None in pair and pair != (None, None)):
+        raise ValueError(f"model_image_size: expected (height, width) or (None, None), got {size}")
+    return pair
 
 
 def _upright_pixels(image) -> np.ndarray:
@@ -181,8 +181,7 @@ def detect_video(yolo, video_path: str | os.PathLike | int, output_path: str | o
     _check_video_output(video_path, output_path)
     frames = _drawn_frames(yolo, video_path)
     if show if show is not None else not output_path:
-        _open_window()
-        frames = _shown(frames)
+        frames = _shown(frames, _open_window())
     if output_path:
         _write_video(frames, output_path)
     else:
@@ -228,25 +227,18 @@ def _write_video(frames: Iterator[Frame], path: str | os.PathLike) -> None:
         video.close()  # after an interruption too: a camera has no other end
 
 
-def _open_window() -> None:
-    """Open the window; raises ``OSError`` where that is impossible, before any work."""
-    reason = "detect_video: no window can be opened here (it needs a display, and opencv-python); give output_path"
-    if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-        raise OSError(reason)  # OpenCV would end the process
+def _open_window() -> Window:
     try:
-        cv2.namedWindow(_WINDOW, cv2.WINDOW_NORMAL)
-    except cv2.error:
-        raise OSError(reason) from None
+        return Window("result")
+    except OSError as error:
+        raise OSError(f"detect_video: {error}; or give output_path alone") from error
 
 
-def _shown(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Yield the frames, each once it is on the screen, until q is pressed."""
-    try:
+def _shown(frames: Iterator[Frame], window: Window) -> Iterator[Frame]:
+    """Yield the frames, each once it is on the screen, until the user wants no more."""
+    with contextlib.closing(window):
         for frame in frames:
-            cv2.imshow(_WINDOW, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+            goes_on = window.show(frame.image)
             yield frame
-            if cv2.waitKey(1) & 0xFF == ord("q"):
+            if not goes_on:
                 return
-    finally:
-        with contextlib.suppress(cv2.error):  # closed by hand
-            cv2.destroyWindow(_WINDOW)
