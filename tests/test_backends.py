@@ -108,6 +108,7 @@ def assert_close(one, other, name):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHERS)
 def test_figures_are_those_of_this_backend(backend, expected):
     if importlib.util.find_spec(backend) is None:

@@ -133,8 +133,10 @@ def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
     assert red("green.png", "--no-pictures")[0] == 0
     output = capsys.readouterr().out
     assert "--score-threshold 0.05" in output and "was given 416 x 608 pixels (letterbox); are these" in output
-    report = Report(["a"], 0.3, 300, "416 x 416 pixels (stretch)")
-    report.add(Shot(Source("picture", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.001], [0]))
+    report = Report(["a"], 0.125, 300, "416 x 416 pixels (stretch)")
+    strong = report.add(Shot(Source("picture", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.125], [0]))
+    assert len(strong) == 0  # scores have to be above
+    report._weak = [(0.001, "a", "a.png")]
     *_, weak, advice = report.summary("")
     assert weak == "  0.0010  a  a.png"
     assert "sees nothing that it knows" in advice and "--score-threshold" not in advice

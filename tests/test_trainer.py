@@ -60,6 +60,7 @@ def backbone(trainer):
 # Learning
 
 
+@pytest.mark.slow
 def test_steps_on_one_batch_lower_the_loss():
     trainer = make()
     losses = train(trainer, 25, rate=3e-3)
@@ -126,6 +127,7 @@ def test_accumulated_gradients_change_weights_at_each_third_step(eagerly):
     assert changed == [False, False, True, False, False, True]
 
 
+@pytest.mark.slow
 def test_three_accumulated_steps_on_one_batch_are_one_step(eagerly):
     # The gradient of the same batch three times, divided by three; statistics do not matter in training mode.
     one, three = make(optimizer="sgd"), make(optimizer="sgd", accumulate=3)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from yolo3 import training
 from yolo3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
 from yolo3.cli.evaluate import main as evaluate
 from yolo3.config import MULTI_SCALES, AugmentSettings, TrainConfig
@@ -41,6 +42,13 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Runs within a test draw nothing, which saves time; those of shared fixtures, which are made before, do."""
+    monkeypatch.setattr(training, "write_pictures", lambda *_: None)
+    monkeypatch.setattr(training, "write_run_report", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +248,7 @@ def test_a_run_that_is_over_is_resumed_without_a_step(whole, settings):
     assert result.last_row["epoch"] == 3 and result.best_ap50 == whole[1].best_ap50
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(settings, slim_tiny, eagerly, tmp_path):
     for name, seed in (("first", 1), ("other", 2)):  # the same seed gives the same: the test before
         run(one_batch(settings, seed=seed, val_split=0.0, train_list="train"), tmp_path / name)
@@ -454,6 +463,7 @@ def test_weights_of_darknet_without_their_cfg_are_refused(settings, slim_tiny, d
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_a_cfg_is_resumed_without_the_cfg_file(settings, eagerly, darknet, tmp_path):
     (tmp_path / "own.cfg").write_text(CFG)
     config = of_cfg(settings, darknet, cfg=str(tmp_path / "own.cfg"))

@@ -87,13 +87,14 @@ def test_a_picture_in_which_nothing_is_found_comes_back_as_it_is(yolo):
 
 
 def test_a_picture_may_be_looked_at_in_its_own_size_rounded_down(weights):
-    own = YOLO(model_path=weights, model_image_size=(None, None))
+    own = YOLO(model_path=weights, model_image_size=(None, None), score=0.4, iou=0.6)
     assert own.model_image_size == (None, None)
     # 70 x 100 becomes 64 x 96; the columns of cells are 100 / 3 wide: only the last is all red
     own.detect_image(Image.fromarray(picture(70, 100)))
     assert [[round(side) for side in box] for box in sorted(own.boxes.tolist())][-1] == [35, 67, 70, 100]
     assert own._detector_for((64, 96)) is own._detector_for((95, 127, 3))
-    assert own._detector_for((20, 200)).input_shape == (32, 192)
+    wide = own._detector_for((20, 200))
+    assert (wide.input_shape, wide.score_threshold, wide.iou_threshold) == ((32, 192), 0.4, 0.6)
     for number in range(1, 12):
         own._detector_for((32 * number, 32))
     assert len(own._detectors) == 8  # not one for each size that ever came
