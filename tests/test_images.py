@@ -142,3 +142,14 @@ def test_arguments_are_left_unchanged():
 
 def test_no_boxes_stay_no_boxes():
     assert images.boxes_to_network(np.zeros((0, 4)), (10, 20), (32, 32)).shape == (0, 4)
+
+
+def test_a_picture_with_more_pixels_than_opencv_takes_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise cv2.error("CV_IO_MAX_IMAGE_PIXELS")
+
+    path = tmp_path / "huge.png"
+    path.write_bytes(b"picture")
+    monkeypatch.setattr(cv2, "imdecode", refuse)
+    with pytest.raises(ValueError, match=r"huge.png: expected a picture of up to 2\^30 pixels"):
+        images.read_image(path)

@@ -454,6 +454,7 @@ def test_a_network_of_a_cfg_takes_what_fits_of_its_weights_learns_and_goes_back(
 def test_a_file_of_the_first_layers_fills_them(settings, eagerly, darknet, tmp_path):
     _, said = run(of_cfg(one_batch(settings), darknet, weights=str(darknet / "net.conv.2"), epochs=1), tmp_path / "run")
     assert any("weights for 4 of 5 layers; random in conv_2" in line for line in said)
+    assert any(line.startswith("net.cfg, ") and " parameters, " in line for line in said)
 
 
 def test_weights_of_darknet_without_their_cfg_are_refused(settings, slim_tiny, darknet, tmp_path):

@@ -18,7 +18,10 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     ``FileNotFoundError`` when it is absent and ``ValueError`` when it cannot be decoded.
     """
     raw = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    image = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
+    try:
+        image = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
+    except cv2.error as error:
+        raise ValueError(f"{path}: expected a picture of up to 2^30 pixels, which OpenCV decodes, got more") from error
     if image is None:
         raise ValueError(f"{path}: expected a picture that can be decoded, got {raw.size} bytes that cannot")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

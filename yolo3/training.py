@@ -198,8 +198,9 @@ class _Run:
         config, prepared = self.config, self.prepared
         height, width = config.input_size
         pictures = "pictures kept in memory" if store.pixels is not None else "pictures read from disk"
+        name = os.path.basename(config.cfg) if config.cfg else prepared.family.name
         self.say(
-            f"{prepared.family.name}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
+            f"{name}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
             f"classes, input {width}x{height}, {self.trainer.precision}; {config.epochs} epochs of "
             f"{self.steps_per_epoch} batches of {self.batch_size}; {pictures}."
         )

@@ -72,6 +72,8 @@ def check_outputs(*paths: str | os.PathLike | None) -> None:
             continue
         if os.path.isdir(path):
             raise ValueError(f"{path}: expected a file to write, got a folder")
+        if os.path.lexists(path) and not os.path.isfile(path):
+            raise ValueError(f"{path}: expected a file to write, got a device, a pipe or a broken link")
         folder = os.path.dirname(os.path.abspath(path))
         while not os.path.lexists(folder):
             folder = os.path.dirname(folder)
@@ -118,7 +120,7 @@ def _held_back_stderr():
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             notes.seek(0)
             os.write(own, notes.read())
             raise
