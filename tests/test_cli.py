@@ -90,6 +90,7 @@ def test_errors_become_one_line():
 # evaluate
 
 
+@pytest.mark.slow
 def test_evaluate_prints_a_table_and_writes_json(weights, folder, capsys):
     Path("train.txt").write_text("red.png 64,0,128,32,0 64,32,128,64,0\ngreen.png 64,0,128,32,1\n")
     files = ["--json", "ap.json", "--save-detections", "found.json"]

@@ -125,7 +125,7 @@ def test_files_that_would_be_spoilt_are_refused_before_anything_is_read(folder, 
     Path("m.h5").write_text("no network")  # the files are looked at first, or this would be the message
     argv = ["--weights", "m.h5", "--data", "train.txt"]
     assert "r.pdf: expected a name that ends in .html for --report" in fails([*argv, "--report", "r.pdf"], capsys)
-    assert "/dev/null: expected a name that ends in .json for --json" in fails([*argv, "--json", "/dev/null"], capsys)
+    assert "/dev/null: expected a file to write, got a device" in fails([*argv, "--json", "/dev/null"], capsys)
     assert "l.txt: expected a name that ends in .json" in fails([*argv, "--save-detections", "l.txt"], capsys)
     Path("data.json").write_text("no data")
     own = "expected a file of its own to write"

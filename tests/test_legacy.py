@@ -314,6 +314,7 @@ def test_without_lines_or_batch_there_is_no_generator(lines):
     assert next(legacy.data_generator_wrapper(lines, 1, *arguments))[0][0].shape == (1, 64, 96, 3)
 
 
+@pytest.mark.slow
 def test_a_model_fits_on_the_generator(lines):
     body = small_body(2)
     y_true = [Input(shape=(64 // stride, 96 // stride, 3, 7)) for stride in (32, 16)]

@@ -426,6 +426,7 @@ def test_half_precision_outputs_are_computed_in_float32(dtype):
     assert all(gradient.dtype == dtype and np.isfinite(gradient.numpy().astype("f")).all() for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_compiled_with_xla_and_with_unknown_shapes_it_is_the_same():
     outputs, y_true = random_case(anchors=TINY_ANCHORS, mask=TINY_MASK)
 

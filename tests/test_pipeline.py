@@ -124,6 +124,7 @@ def test_the_first_picture_of_each_example_is_that_of_the_order_and_a_mosaic_nam
     assert set(used) == {1, 4}
 
 
+@pytest.mark.slow
 def test_pictures_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches):
     store = open_pictures(annotations, 64, 0)
     assert store.pixels is None

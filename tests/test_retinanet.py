@@ -122,6 +122,7 @@ def test_every_score_starts_near_one_hundredth(network):
     np.testing.assert_allclose(scores, 0.01, rtol=0.6)
 
 
+@pytest.mark.slow
 def test_the_backbone_is_darknet_53(monkeypatch):
     monkeypatch.setattr(module, "Blocks", SlimBlocks)
     network = RetinaNet(1, depth=1, width=4).build_network()

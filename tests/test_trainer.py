@@ -117,6 +117,7 @@ def test_the_optimizer_is_the_one_asked_for(optimizer):
         assert built.momentum == 0.9 and built.nesterov
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_change_weights_at_each_third_step(eagerly):
     trainer = make(accumulate=3, ema=0.9)
     states = [learnt(trainer)]
@@ -137,6 +138,7 @@ def test_three_accumulated_steps_on_one_batch_are_one_step(eagerly):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_float16_scales_the_loss_and_not_what_is_shown(eagerly):
     scaled, plain = make(precision="float16"), make()
     assert isinstance(scaled.optimizer, keras.optimizers.LossScaleOptimizer)
@@ -195,6 +197,7 @@ def test_without_averages_the_plain_network_takes_the_current_weights(eagerly):
     assert same(trainer.plain.get_weights(), trainer.network.get_weights())
 
 
+@pytest.mark.slow
 def test_averages_with_loss_scaling_reach_the_plain_network(eagerly):
     trainer = make(precision="float16", ema=0.5)
     train(trainer, 3, rate=1e-2)
@@ -223,6 +226,7 @@ def test_objectness_starts_low():
 # Freezing and weights from elsewhere
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_stays_as_it_is_until_it_is_freed(eagerly):
     trainer = make(ema=0.9)
     trainer.set_frozen(True)
@@ -256,6 +260,7 @@ def test_a_trainer_that_takes_a_state_back_goes_on_as_the_first_did(eagerly, set
     assert same(other.state(), trainer.state())
 
 
+@pytest.mark.slow
 def test_the_state_of_another_network_is_refused():
     with pytest.raises(ValueError, match="state: expected that of the same network"):
         make().set_state(make(num_classes=4).state())

@@ -223,6 +223,7 @@ def test_a_run_says_what_it_does(whole):
 # Interrupted, repeated
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_gives_the_run_that_was_not_bit_for_bit(whole, settings, tmp_path):
     with pytest.raises(Interrupted):
         run(settings, tmp_path / "run", callbacks=[InterruptAt(1)])
@@ -280,6 +281,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_pictures_and_keeps_the
     assert len(rows_of(tmp_path / "run")) == 1
 
 
+@pytest.mark.slow
 def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, slim_tiny, eagerly, tmp_path):
     config = one_batch(settings, epochs=2)
     with pytest.raises(NotFiniteError, match="step 2 .weights."):
@@ -323,6 +325,7 @@ def test_a_batch_larger_than_the_set_holds_the_set_once(stopped):
     assert "1 batches of 12" in stopped[2][0]
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_taken_and_the_backbone_is_frozen_at_first(whole, settings, tmp_path):
     weights = os.path.join(whole[0], "best.h5")
     backbone = Backbone()
@@ -347,6 +350,7 @@ def test_weights_that_fit_nowhere_are_refused(settings, slim_tiny, eagerly, tmp_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_saves_float32_weights(settings, slim_tiny, eagerly, tmp_path):
     _, said = run(one_batch(settings, precision="bfloat16"), tmp_path / "run")
     assert "bfloat16" in said[0]
@@ -423,6 +427,7 @@ def of_cfg(settings, darknet, **changes):
     return dataclasses.replace(settings, **changes)
 
 
+@pytest.mark.slow
 def test_a_network_of_a_cfg_takes_what_fits_of_its_weights_learns_and_goes_back(settings, eagerly, darknet, tmp_path):
     config = of_cfg(settings, darknet, weights=str(darknet / "net.weights"))
     backbone = Kernels("conv_0")
@@ -477,6 +482,7 @@ def test_a_run_of_a_cfg_is_resumed_without_the_cfg_file(settings, eagerly, darkn
     assert same(state_of(tmp_path / "run"), state_of(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_the_recipe_of_a_cfg_makes_the_length_of_the_run_and_its_rates(settings, eagerly, darknet, tmp_path):
     options = recipe_of(read_cfg(darknet / "net.cfg"))
     names = {field.name for field in dataclasses.fields(AugmentSettings)}
