@@ -51,7 +51,7 @@ EMBEDDED = {
         **_SHORT_FULL, "epochs": 12, "evaluate_every": 3,
         "model_options": (("depth", 2), ("width", 128), ("anchor_scale", 2.0)),
     },
-    "rpn": {**_SHORT_FULL, "model_options": (("scales", (1.0, 1.5, 2.5, 4.0)),)},
+    "rpn": {**_SHORT_FULL, "epochs": 8, "model_options": (("scales", (1.0, 1.5, 2.5, 4.0)),)},
 }  # fmt: skip
 
 
