@@ -525,7 +525,7 @@ if {backend!r} == "jax":
     import jax
     run = jax.jit(run)
 terms, labels, _ = run([keras.ops.convert_to_tensor(o) for o in outputs], random_rows(2, 40, seed=9))
-print(json.dumps([[float(value) for value in terms.values()], np.asarray(labels).tolist()]))
+print(json.dumps([[float(terms[name]) for name in sorted(terms)], np.asarray(labels).tolist()]))
 """
 
 
@@ -543,5 +543,5 @@ def test_other_backends_give_the_same(backend):
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     other_terms, other_labels = json.loads(done.stdout.splitlines()[-1])
-    np.testing.assert_allclose([float(value) for value in terms.values()], other_terms, rtol=1e-5)
+    np.testing.assert_allclose([float(terms[name]) for name in sorted(terms)], other_terms, rtol=1e-5)
     np.testing.assert_array_equal(labels, other_labels)

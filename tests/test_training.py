@@ -44,6 +44,15 @@ def eagerly():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture
+def compiled():
+    """Graphs again, where tests before have asked for eager steps."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
     """Runs within a test draw nothing, which saves time; those of shared fixtures, which are made before, do."""
@@ -531,7 +540,7 @@ class Rates(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(settings, tmp_path):
+def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(settings, compiled, tmp_path):
     assert not tf.config.functions_run_eagerly()
     config = dataclasses.replace(settings, multi_scale=MULTI_SCALES, burn_in=2, augment=AugmentSettings())
     run(config, tmp_path / "whole")

@@ -91,7 +91,7 @@ def encode_deltas(boxes_xyxy, anchors_xyxy):
 
 def decode_deltas(deltas, anchors_xyxy):
     """Return corner boxes [..., 4] of deltas [..., 4]; t_w and t_h count up to ln 62.5. See :func:`encode_deltas`."""
-    anchors = geometry.xyxy_to_cxcywh(anchors_xyxy)
+    anchors = ops.convert_to_tensor(geometry.xyxy_to_cxcywh(anchors_xyxy))
     centres = anchors[..., :2] + deltas[..., :2] * anchors[..., 2:]
     sizes = anchors[..., 2:] * ops.exp(ops.minimum(deltas[..., 2:], MAX_LOG_SIZE))
     return geometry.cxcywh_to_xyxy(ops.concatenate([centres, sizes], -1))
