@@ -23,3 +23,28 @@ def slim_tiny():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "Blocks", SlimBlocks)
         yield
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """File of the network of test_detector, which finds red and green cells."""
+    from test_detector import METADATA, cell_network
+
+    from yolo3.saving import save_model
+
+    path = tmp_path_factory.mktemp("weights") / "m.h5"
+    save_model(cell_network(), path, METADATA)
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a red and a green picture in it."""
+    from test_detector import picture
+
+    from yolo3.draw import write_image
+
+    monkeypatch.chdir(tmp_path)
+    write_image("red.png", picture())
+    write_image("green.png", picture(colour=(0, 255, 0)))
+    return tmp_path

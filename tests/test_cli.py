@@ -6,27 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_detector import METADATA, cell_network, picture
 
 from yolo3.cli import COMMANDS, check_outputs, in_one_line, main
-from yolo3.draw import write_image
-from yolo3.saving import save_model
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "m.h5"
-    save_model(cell_network(), path, METADATA)
-    return str(path)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The current folder, with pictures in it."""
-    monkeypatch.chdir(tmp_path)
-    write_image("red.png", picture())
-    write_image("green.png", picture(colour=(0, 255, 0)))
-    return tmp_path
 
 
 def fails_in_one_line(argv, capsys):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from test_cli import fails_in_one_line
-from test_detector import METADATA, cell_network, picture
+from test_detector import picture
 from test_videos import Screen, new_video, write_video
 
 from yolo3.cli import detect, main
@@ -18,26 +18,8 @@ from yolo3.detection_files import Report
 from yolo3.draw import write_image
 from yolo3.images import read_image
 from yolo3.metrics import Detections
-from yolo3.saving import save_model
 from yolo3.sources import Shot, Source
 from yolo3.videos import read_frames
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A network that finds red and green cells."""
-    path = tmp_path_factory.mktemp("weights") / "m.h5"
-    save_model(cell_network(), path, METADATA)
-    return str(path)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The current folder, with pictures in it."""
-    monkeypatch.chdir(tmp_path)
-    write_image("red.png", picture())
-    write_image("green.png", picture(colour=(0, 255, 0)))
-    return tmp_path
 
 
 class RedDetector:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_detector import METADATA, cell_network, picture
+from test_detector import METADATA, picture
 from test_report import Page
 
 from yolo3.cli import main
@@ -16,16 +16,8 @@ from yolo3.cli.evaluate import format_line, format_table
 from yolo3.datasets.annotation import Box, Dataset, build_annotation
 from yolo3.datasets.formats import write_dataset
 from yolo3.draw import write_image
-from yolo3.saving import save_model
 
 RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells that the network sees as red
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "m.h5"
-    save_model(cell_network(), path, METADATA)
-    return str(path)
 
 
 @pytest.fixture

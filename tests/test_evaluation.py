@@ -11,20 +11,20 @@ from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.detector import Detector
 from yolo3.draw import write_image
 from yolo3.evaluation import (
-    SCORE_THRESHOLD,
     check_objects,
     coco_ids,
     detect_annotations,
     evaluate,
     write_coco_detections,
 )
+from yolo3.metrics import AP_SCORE_THRESHOLD
 
 RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells that the network sees as red
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return Detector(cell_network(), METADATA, score_threshold=SCORE_THRESHOLD)
+    return Detector(cell_network(), METADATA, score_threshold=AP_SCORE_THRESHOLD)
 
 
 def annotate(folder, name, boxes, source="train.txt:1", colour=(255, 0, 0)):

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from yolo3.loss_options import LossOptions
 from yolo3.measures import Measures, confusions, found_by_size
 
 FEW_OBJECTS = 10  # figures that rest on fewer say little
 ENOUGH_EPOCHS = 3  # before that a log says little
-_YOLOV3_PARTS = ("xy", "wh", "objectness", "no_object", "class")  # yolo3.losses.TERMS, which needs Keras
+_YOLOV3_PARTS = LossOptions().terms
 
 # What each kind of error is, and what helps against it.
 REMEDIES = {

@@ -19,9 +19,6 @@ from yolo3.detector import Detector
 from yolo3.metrics import Detections, coco_detections_json, coco_results
 from yolo3.report import Subject
 
-SCORE_THRESHOLD = (
-    0.001  # average precision wants the weak detections too: AlexeyAB/darknet src/detector.c has .001 as well
-)
 Progress = Callable[[int, int], None]
 
 
@@ -46,9 +43,9 @@ def evaluate(
     """Detect and compare: COCO's numbers, as :func:`yolo3.metrics.coco_results` returns them.
 
     Among them "AP50", "AP" and "per_class" {name: {"AP50", "AP", "num_truths"}}; NaN where there are no
-    truths. The detector should have a ``score_threshold`` of :data:`SCORE_THRESHOLD`. ``class_names``: those
-    of the annotations, which have to be the detector's. Raises ``ValueError`` when they are not, and for a
-    class id that names no class.
+    truths. The detector should have a ``score_threshold`` of :data:`yolo3.metrics.AP_SCORE_THRESHOLD`.
+    ``class_names``: those of the annotations, which have to be the detector's. Raises ``ValueError`` when they are not,
+    and for a class id that names no class.
     """
     check_classes(detector, annotations, class_names)
     return coco_results(

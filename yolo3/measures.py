@@ -10,6 +10,7 @@ import numpy as np
 
 from yolo3.boxes import area, pairwise_iou
 from yolo3.metrics import (
+    SHOWN_SCORE,
     Detections,
     ErrorKinds,
     Evaluation,
@@ -22,7 +23,6 @@ from yolo3.metrics import (
     match_detections,
 )
 
-SHOWN_SCORE = 0.3  # what `yolo3 detect` shows by default
 SIZES = {"small": (0, 32), "medium": (32, 96), "large": (96, np.inf)}  # sides in pixels: cocoeval.py's areas, rooted
 KINDS = ("missed", "wrong_class", "badly_placed", "duplicate", "background")  # as a report tells them
 

@@ -32,6 +32,9 @@ AP_METHODS = ("all_points", "11_points", "101_points")
 DIFFICULT_RULES = ("ignore", "after", "count", "drop")
 CROWD_RULES = ("ignore", "count", "drop")
 ERROR_KINDS = ("hit", "duplicate", "wrong_class", "badly_placed", "background")
+SHOWN_SCORE = 0.3  # of a detection that people are shown, unless they ask for others
+# Average precision wants the weak detections too: AlexeyAB/darknet's src/detector.c has about as low a threshold, .005.
+AP_SCORE_THRESHOLD = 0.001
 BADLY_PLACED_IOU = 0.1  # below it a detection counts as background: TIDE (Bolya et al. 2020), section 2.2
 
 

@@ -8,10 +8,8 @@ from yolo3 import boxes as geometry
 from yolo3.datasets.annotation import Annotation
 from yolo3.draw import class_colour, contact_sheet, draw_boxes, draw_comparison
 from yolo3.images import read_image
-from yolo3.metrics import Detections
+from yolo3.metrics import SHOWN_SCORE, Detections
 from yolo3.scales import STRIDES
-
-_SHOWN_SCORE = 0.3  # what `yolo3 detect` shows by default
 
 
 def draw_targets(images, targets, class_names: list[str], strides=STRIDES) -> np.ndarray:
@@ -57,7 +55,7 @@ def draw_predictions(
     pictures, titles = [], []
     for index in chosen:
         truth, found = annotations[index], detections[index]
-        shown = found.scores >= _SHOWN_SCORE
+        shown = found.scores >= SHOWN_SCORE
         image = read_image(truth.image_path)
         pictures.append(
             draw_comparison(

@@ -10,13 +10,12 @@ import tensorflow as tf
 from yolo3.datasets.annotation import Annotation
 from yolo3.images import boxes_to_image
 from yolo3.measures import Measures, measure
-from yolo3.metrics import Detections
+from yolo3.metrics import AP_SCORE_THRESHOLD, Detections
 from yolo3.nms import non_max_suppression
 from yolo3.pipeline import picture_shape, plain_batches
 from yolo3.rpn import proposal_recall
 from yolo3.trainer import Trainer
 
-SCORE_THRESHOLD = 0.001  # low, so that the whole precision-recall curve is seen
 RECALL_PROPOSALS = 100  # of which the recall is logged where classes are not told apart
 _MAX_BOXES = 300
 
@@ -37,7 +36,7 @@ class Validator:
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         boxes, scores = trainer.family.decode(outputs, self._input_shape)
-        return terms, non_max_suppression(boxes, scores, SCORE_THRESHOLD, trainer.family.iou_threshold, _MAX_BOXES)
+        return terms, non_max_suppression(boxes, scores, AP_SCORE_THRESHOLD, trainer.family.iou_threshold, _MAX_BOXES)
 
     def run(self) -> tuple[dict, list[Detections], Measures]:
         """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures.

@@ -173,6 +173,11 @@ def _number(kind, text: str, expected: str):
 
 def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
     """Add the options that ``detect`` and ``evaluate`` share."""
+    _add_network_options(parser)
+    _add_selection_options(parser, score_threshold)
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", required=True, metavar="FILE",
         help="the network: .h5, .keras or .weights.h5, or Darknet's .weights with --cfg",
@@ -186,6 +191,20 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
     parser.add_argument(
         "--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; only for weights without any"
     )
+    parser.add_argument(
+        "--resize", choices=("letterbox", "stretch"),
+        help="how pictures are brought to the network's size (default: as in training)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--input-size", type=side, nargs=2, metavar=("H", "W"),
+        help="height and width of the network input in pixels, multiples of 32 (default: as in training)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch-size", type=count, default=8, metavar="B", help="pictures at once (default: %(default)s)"
+    )
+
+
+def _add_selection_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
     parser.add_argument(
         "--score-threshold", type=fraction, default=score_threshold, metavar="S",
         help="scores have to be above it, 0 to 1 (default: %(default)s)",
@@ -211,17 +230,6 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
         default=300,
         metavar="N",
         help="detections a picture at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--resize", choices=("letterbox", "stretch"),
-        help="how pictures are brought to the network's size (default: as in training)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--input-size", type=side, nargs=2, metavar=("H", "W"),
-        help="height and width of the network input in pixels, multiples of 32 (default: as in training)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--batch-size", type=count, default=8, metavar="B", help="pictures at once (default: %(default)s)"
     )
 
 

@@ -37,12 +37,10 @@ from yolo3.detection_files import (
     writing,
 )
 from yolo3.draw import draw_boxes
-from yolo3.metrics import Detections
+from yolo3.metrics import SHOWN_SCORE, Detections
 from yolo3.sources import Shot, Source, count_shots, find_sources, look, read_shots
 from yolo3.tiles import OVERLAP, TiledDetector, check_tiling
 from yolo3.videos import Window, check_window
-
-SCORE_THRESHOLD = 0.3
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         "inputs", nargs="*", metavar="INPUT",
         help="a picture, a video, a folder (searched with all below) or a quoted pattern such as 'photos/**/*.jpg'",
     )  # fmt: skip
-    add_detector_options(parser, SCORE_THRESHOLD)
+    add_detector_options(parser, SHOWN_SCORE)
     _add_looking_options(parser.add_argument_group("how to look"))
     _add_result_options(parser.add_argument_group("results"))
     return parser

@@ -20,7 +20,7 @@ from yolo3.cli import (
     start_tensorflow,
 )
 from yolo3.datasets.annotation import replace_file
-from yolo3.measures import SHOWN_SCORE
+from yolo3.metrics import AP_SCORE_THRESHOLD, SHOWN_SCORE
 
 _EMPTY_SHOWN = 5  # classes without truths that have a row of their own
 _ENDINGS = {"report": (".html", ".htm"), "json": (".json",), "save_detections": (".json",)}
@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
     parser.add_argument("--format", help="format of the annotations (default: recognised)")
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
-    add_detector_options(parser, 0.001)
+    add_detector_options(parser, AP_SCORE_THRESHOLD)
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
     parser.add_argument(
         "--at-score", type=fraction, metavar="S",
