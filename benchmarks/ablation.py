@@ -1,10 +1,13 @@
-"""What each choice within the YOLOv3 loss does to average precision, all else equal.
+"""What each choice within the YOLOv3 loss, or of the precision of a step, does to average precision, all else equal.
 
     python benchmarks/ablation.py --data bccd --output runs/ablation \
         --options "--train-list trainval --val-list test --input-size 320 320 --epochs 15"
+    python benchmarks/ablation.py --of precision --seeds 0 1 --data bccd --output runs/precision \
+        --options "--train-list trainval --val-list test --input-size 320 320 --epochs 20"
 
 One run of the tiny network for each row and seed, one after the other, each with one choice that differs from the
-defaults. Rows that are in the output folder already are read, not run again. Prints a Markdown table.
+defaults. Rows that are in the output folder already are read, not run again. Prints a Markdown table of the means over
+the seeds, and each seed's AP50.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CHOICES = {
+LOSS = {
     "defaults (Darknet's loss)": "",
     "IoU": "--box-loss iou --box-scale 5",
     "GIoU": "--box-loss giou --box-scale 5",
@@ -28,16 +31,19 @@ CHOICES = {
     "smoothed labels, .1": "--label-smoothing 0.1",
     "several anchors, IoU above .4": "--iou-thresh 0.4",
 }
+PRECISION = {name: f"--precision {name}" for name in ("bfloat16", "float32")}
+CHOICES = {"loss": LOSS, "precision": PRECISION}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of", choices=CHOICES, default="loss", help="what differs between the rows")
     parser.add_argument("--data", required=True)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--options", default="", help="of `yolo3 train`, for all runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--rows", nargs="+", choices=CHOICES, default=list(CHOICES), metavar="ROW")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows, default all of them")
     return parser
 
 
@@ -66,13 +72,18 @@ def run(folder: Path, choice: str, arguments, seed: int) -> dict:
 def main(argv=None) -> int:
     """Run what is missing and print the table."""
     arguments = build_parser().parse_args(argv)
-    print(f"| choice | options | AP50 ({len(arguments.seeds)} seeds) | AP |\n|---|---|---|---|", flush=True)
-    for number, (name, choice) in enumerate(CHOICES.items()):
-        if name not in arguments.rows:
+    choices = CHOICES[arguments.of]
+    unknown = set(arguments.rows or ()) - set(choices)
+    if unknown:
+        raise SystemExit(f"--rows: expected some of {', '.join(choices)}; got {', '.join(sorted(unknown))}")
+    print("| choice | options | AP50 | AP | AP50 of each seed |\n|---|---|---|---|---|", flush=True)
+    for number, (name, choice) in enumerate(choices.items()):
+        if arguments.rows and name not in arguments.rows:
             continue
         rows = [run(arguments.output / f"{number}-seed-{seed}", choice, arguments, seed) for seed in arguments.seeds]
-        figures = [statistics.mean(float(row[key]) for row in rows) for key in ("AP50", "AP")]
-        print(f"| {name} | `{choice}` | {figures[0]:.3f} | {figures[1]:.3f} |", flush=True)
+        means = [statistics.mean(float(row[key]) for row in rows) for key in ("AP50", "AP")]
+        each = ", ".join(f"{float(row['AP50']):.3f}" for row in rows)
+        print(f"| {name} | `{choice}` | {means[0]:.3f} | {means[1]:.3f} | {each} |", flush=True)
     return 0
 
 
