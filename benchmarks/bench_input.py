@@ -78,13 +78,14 @@ def main(argv=None) -> int:
     cv2.setNumThreads(1)
     from yolo3.augment import Augmentation
     from yolo3.benchmark import rates, take_turns, write_photographs
-    from yolo3.pipeline import open_pictures, run_batches
+    from yolo3.picture_store import open_pictures
+    from yolo3.pipeline import run_batches
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         annotations = write_photographs(Path(folder))
         paths = [annotation.image_path for annotation in annotations]
-        store = open_pictures(annotations, SIDE, cache_bytes=0)
+        store = open_pictures(annotations, SIDE)
         policy, size = Augmentation(mosaic=arguments.mosaic), arguments.batch_size
         batches = run_batches(store, size, (SIDE, SIDE), policy, 0, range(_EPOCHS))
 

@@ -55,7 +55,7 @@ def test_the_augmentation_of_the_settings_is_that_of_the_pipeline():
         ({"optimizer": "adamw"}, "optimizer: expected one of adam, sgd, darknet, got 'adamw'"),
         ({"schedule": "linear"}, "schedule: expected one of cosine, steps, constant"),
         ({"precision": "float64"}, "precision: expected one of auto"),
-        ({"cache": "disk"}, "cache: expected one of auto, memory, none"),
+        ({"cache": "tape"}, "cache: expected one of auto, memory, disk, none"),
         ({"resize": "crop"}, "resize: expected one of letterbox, stretch"),
         ({"epochs": 0}, "epochs: expected at least 1, got 0"),
         ({"batch_size": 0}, "batch_size: expected at least 1"),

@@ -1,6 +1,7 @@
 """Batches: what an epoch holds, that it can be repeated, how pictures of all kinds are read, padding, plain batches."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -8,15 +9,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from yolo3 import picture_store, pipeline
 from yolo3.augment import Augmentation
 from yolo3.datasets.annotation import Annotation, Box, build_annotation
 from yolo3.datasets.formats import read_dataset
 from yolo3.images import boxes_to_network, read_image, resize_image
+from yolo3.picture_store import decode_jpeg, open_pictures
 from yolo3.pipeline import (
     batch_sizes_of_input,
-    decode_jpeg,
+    block_size,
     epoch_order,
-    open_pictures,
+    mosaic_partners,
     plain_batches,
     training_batches,
 )
@@ -91,7 +94,7 @@ def test_without_scales_all_batches_have_the_size_of_the_input():
 
 
 def test_batches_of_multi_scale_training_have_their_sizes(annotations):
-    store = open_pictures(annotations[:11], 64, 1 << 30)
+    store = open_pictures(annotations[:11], 64, "memory")
     by_epoch = [batch_sizes_of_input(11, (64, 64), (0.5, 1.5), 0, epoch) for epoch in range(20)]
     epoch, sizes = next((epoch, sizes) for epoch, sizes in enumerate(by_epoch) if len(np.unique(sizes)) == 2)
     shapes = [images.shape[1:3] for images, _, _ in batches_of(store, batch_size=1, epoch=epoch, scales=(0.5, 1.5))]
@@ -101,7 +104,7 @@ def test_batches_of_multi_scale_training_have_their_sizes(annotations):
 @pytest.fixture(scope="module")
 def mixed_batches(annotations):
     """One epoch with all of the augmentation, decoded from memory."""
-    return batches_of(open_pictures(annotations, 64, 1 << 30), Augmentation(), batch_size=5)
+    return batches_of(open_pictures(annotations, 64, "memory"), Augmentation(), batch_size=5)
 
 
 def test_batches_have_the_kinds_and_shapes_promised(mixed_batches):
@@ -124,16 +127,60 @@ def test_the_first_picture_of_each_example_is_that_of_the_order_and_a_mosaic_nam
     assert set(used) == {1, 4}
 
 
-@pytest.mark.slow
-def test_pictures_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches):
-    store = open_pictures(annotations, 64, 0)
-    assert store.pixels is None
+@pytest.mark.parametrize("cache", ["none", "disk"])
+def test_pictures_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
+    store = open_pictures(annotations, 64, cache, tmp_path / "raw")
+    assert store.kept == cache
     assert_same(batches_of(store, Augmentation(), batch_size=5), mixed_batches)
 
 
+def test_several_blocks_of_pictures_give_the_same_batches_as_pictures_in_memory(annotations, monkeypatch):
+    monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 pictures: three blocks of 4
+    policy = Augmentation(mosaic=0.7)
+    kept, decoded = (batches_of(open_pictures(annotations, 64, cache), policy) for cache in ("memory", "none"))
+    assert_same(decoded, kept)
+
+
+def test_blocks_hold_all_positions_and_are_about_as_large():
+    # 33 positions in blocks of at most 32: 17 and 16; 100: four of 25; 97: 25, 25, 25, 22
+    assert [block_size(positions) for positions in (1, 32, 33, 97, 100)] == [1, 32, 17, 25, 25]
+
+
+def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
+    order = epoch_order(70, 10, 0, 0)
+    places, indices = mosaic_partners(order, 24, 0, 0)  # blocks of 24, 24 and 22
+    np.testing.assert_array_equal(indices[:, 0], order)
+    for start in (0, 24, 48):
+        block = order[start : start + 24]
+        rows = slice(start, start + len(block))
+        np.testing.assert_array_equal(indices[rows], block[places[rows]])
+        drawn = [mosaic_partners(order, 24, 0, epoch)[0][rows, 1:] for epoch in range(20)]
+        assert {*np.ravel(drawn)} == {*range(len(block))}
+    assert not np.array_equal(mosaic_partners(order, 24, 0, 1)[0], places)
+
+
+def test_a_picture_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
+    store, asked = open_pictures(annotations, 64), []
+
+    def read(index):
+        with tf.control_dependencies([tf.numpy_function(lambda number: asked.append(int(number)), [index], [])]):
+            return store.read(index)
+
+    batches = batches_of(replace(store, read=read), Augmentation(mosaic=1.0))
+    assert all((indices >= 0).all() for _, _, indices in batches)
+    assert sorted(asked) == list(range(12))
+
+
+def test_a_disk_without_room_for_decoded_pictures_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(ValueError, match=r"raw: expected room for .* GB of decoded pictures, got 0\.0 GB; use --cache"):
+        open_pictures(annotations, 64, "disk", tmp_path / "raw")
+    assert not list((tmp_path / "raw").iterdir())
+
+
 def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):
-    store = open_pictures(annotations, 64, 1 << 30)
-    assert store.pixels is not None
+    store = open_pictures(annotations, 64, "memory")
+    assert store.kept == "memory"
     policy = Augmentation(mosaic=0.0)
     first = batches_of(store, policy, seed=3, epoch=1)
     assert_same(batches_of(store, policy, seed=3, epoch=1), first)
@@ -151,7 +198,7 @@ def test_boxes_are_padded_to_multiples_of_32_and_empty_pictures_have_none(tmp_pa
     boxes = [(x, 10, x + 20, 40, 1) for x in range(33)]
     several, none = annotated(path, *boxes), annotated(path)
     for batches in (
-        lambda part: batches_of(open_pictures(part, 64, 0), batch_size=len(part)),
+        lambda part: batches_of(open_pictures(part, 64), batch_size=len(part)),
         lambda part: [tuple(map(np.asarray, batch)) for batch in plain_batches(part, len(part), (64, 64), "letterbox")],
     ):
         (_, rows, indices), = batches([several, none])
@@ -166,7 +213,7 @@ def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_picture(tmp_pat
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
     item = annotated(path, (10, 10, 50, 50, 0, "crowd"), (50, 50, 120, 100, 2), (110, 10, 120, 20, 1))
-    (_, rows, _), = batches_of(open_pictures([item], 64, 0), batch_size=1)
+    (_, rows, _), = batches_of(open_pictures([item], 64), batch_size=1)
     (_, plain, _), = plain_batches([item], 1, (64, 64), "letterbox")
     for found in (rows[0], plain.numpy()[0]):
         # 50 to 100 of 100 pixels both ways; the third box has no area inside.
@@ -211,11 +258,11 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("budget", [0, 1 << 30], ids=["disk", "memory"])
-def test_pictures_of_all_kinds_are_read_upright_in_three_channels(tmp_path, budget):
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+def test_pictures_of_all_kinds_are_read_upright_in_three_channels(tmp_path, cache):
     for name, write in KINDS.items():
         write(tmp_path / name)
-    store = open_pictures([annotated(tmp_path / name, RECTANGLE) for name in KINDS], 640, budget)
+    store = open_pictures([annotated(tmp_path / name, RECTANGLE) for name in KINDS], 640, cache, tmp_path / "raw")
     dataset = tf.data.Dataset.range(len(KINDS)).map(store.loader())
     for name, (image, boxes) in zip(KINDS, dataset.as_numpy_iterator()):
         assert image.shape == (60, 80, 3) and image.dtype == np.uint8, name
@@ -231,7 +278,7 @@ def test_grey_pictures_have_their_channel_three_times(tmp_path, name):
     grey[10:30, 20:50] = 200
     path = str(tmp_path / name)
     cv2.imwrite(path, grey.astype(np.uint16) * 257 if name == "deep.png" else grey)
-    store = open_pictures([annotated(path, (20, 10, 50, 30, 0))], 64, 0)
+    store = open_pictures([annotated(path, (20, 10, 50, 30, 0))], 64)
     image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
     assert image.shape == (40, 60, 3)
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
@@ -257,7 +304,7 @@ def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(
     large[300:700, 620:940] = RED
     path = tmp_path / "large.jpg"
     Image.fromarray(large).save(path, quality=95)
-    store = open_pictures([annotated(path, (620, 300, 940, 700, 1))], 64, 0)
+    store = open_pictures([annotated(path, (620, 300, 940, 700, 1))], 64)
     image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
     assert image.shape == (101, 126, 3)  # an eighth, rounded up; 805 // 8 = 100 is above 1.5 x 64
     (images, boxes, _), = batches_of(store, replace(PLAIN, jitter=0.2, flip=0.5), batch_size=1, shape=(96, 96))

@@ -304,9 +304,12 @@ def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, s
 
 @pytest.fixture(scope="module")
 def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
-    """A run without validation, in batches larger than the set, stopped by a callback before any evaluation."""
+    """A run without validation, in batches larger than the set, stopped by a callback before any evaluation; decoded
+    pictures are kept on disk."""
     folder = tmp_path_factory.mktemp("runs") / "stopped"
-    config = one_batch(settings, batch_size=100, epochs=9, evaluate_every=9, val_split=0.0, train_list="train")
+    config = one_batch(
+        settings, batch_size=100, epochs=9, evaluate_every=9, val_split=0.0, train_list="train", cache="disk"
+    )
     stop = StopAfter(2)
     return str(folder), *run(config, folder, callbacks=[stop]), stop
 
@@ -328,6 +331,10 @@ def test_a_run_without_validation_writes_weights_and_no_predictions(stopped):
     folder, result, _, _ = stopped
     assert np.isnan(result.best_ap50) and "AP50" not in result.last_row
     assert "predictions.png" not in os.listdir(folder)
+
+
+def test_pictures_that_a_run_kept_on_disk_are_gone_after_it(stopped):
+    assert "decoded pictures kept on disk" in stopped[2][0] and "decoded" not in os.listdir(stopped[0])
 
 
 def test_a_batch_larger_than_the_set_holds_the_set_once(stopped):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from yolo3.detector import Detector
 from yolo3.draw import write_image
 from yolo3.families import named_family
 from yolo3.family import Family
-from yolo3.pipeline import open_pictures, run_batches, spare_memory
+from yolo3.picture_store import open_pictures
+from yolo3.pipeline import run_batches
 from yolo3.trainer import Trainer
 
 BURN_IN = 3  # calls that compile, fill caches and do not count
@@ -135,21 +137,21 @@ def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], 
 
 
 def benchmark_input(
-    annotations: Sequence[Annotation], work: Workload, cache: bool = False, workers: int = 0, policy=None
+    annotations: Sequence[Annotation], work: Workload, cache: str = "none", workers: int = 0, policy=None
 ) -> dict:
-    """Time batches from files on disk (or decoded pictures in memory, ``cache``) to augmented pixels.
+    """Time batches from files on disk, or from decoded pictures that ``cache`` keeps, to augmented pixels.
 
-    Returns :func:`rates` of eight batches at a time, which are prepared ahead, and ``cached``: whether the pictures did
-    fit into memory.
+    Returns :func:`rates` of eight batches at a time, which are prepared ahead, and ``cached``: whether decoded pictures
+    were kept.
     """
     policy = policy or Augmentation()
-    store = open_pictures(list(annotations), max(work.input_size), spare_memory() if cache else 0)
-    epochs = range(10**9)
-    batches: Iterator = iter(
-        run_batches(store, work.batch_size, work.input_size, policy, 0, epochs, workers=workers or None)
-    )
-    seconds = take_turns({"input": lambda: [next(batches)[0].shape for _ in range(_AT_ONCE)]}, work.steps)
-    return rates(seconds["input"], _AT_ONCE * work.batch_size) | {"cached": store.pixels is not None}
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_pictures(list(annotations), max(work.input_size), cache, folder)
+        batches: Iterator = iter(
+            run_batches(store, work.batch_size, work.input_size, policy, 0, range(10**9), workers=workers or None)
+        )
+        seconds = take_turns({"input": lambda: [next(batches)[0].shape for _ in range(_AT_ONCE)]}, work.steps)
+    return rates(seconds["input"], _AT_ONCE * work.batch_size) | {"cached": store.kept != "none"}
 
 
 def write_photographs(folder: Path, count: int = _PHOTOGRAPHS) -> list[Annotation]:

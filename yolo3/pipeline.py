@@ -6,147 +6,17 @@ repeated and resumed. Pictures are sent as they are seen, boxes as numbers; targ
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import logging
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
 from yolo3.augment import Augmentation, augment, distort_colours
-from yolo3.datasets.annotation import Annotation, image_size
-from yolo3.images import boxes_to_network, least_side, read_image, reduce_image, resize_image
-
-logger = logging.getLogger(__name__)
+from yolo3.datasets.annotation import Annotation
+from yolo3.images import boxes_to_network, read_image, resize_image
+from yolo3.picture_store import PictureStore, picture_at, picture_shape, relative_boxes
 
 _BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
-picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
-
+_BLOCK = 32  # pictures at most, of which mosaics are made
 _SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
-
-
-@dataclass(frozen=True)
-class PictureStore:
-    """The pictures of a data set and their boxes, for use inside ``tf.data``.
-
-    ``pixels``: the decoded pictures end to end (uint8), or None when they are decoded each time.
-    """
-
-    paths: list[str]
-    plain: np.ndarray  # bool [N]: an upright JPEG that TensorFlow decodes as OpenCV does
-    boxes: np.ndarray  # float32 [M, 5]: relative corners and class id, picture after picture
-    first_box: np.ndarray  # int64 [N + 1]
-    least_side: int  # pixels below which a JPEG is not reduced while it is decoded
-    pixels: tf.Tensor | None = None
-    shapes: np.ndarray | None = None
-    first_pixel: np.ndarray | None = None
-
-    def loader(self):
-        """Return a graph function from an index to (uint8 picture [h, w, 3], boxes [n, 5])."""
-        boxes, first_box = tf.constant(self.boxes), tf.constant(self.first_box)
-        read = self._cached_reader() if self.pixels is not None else self._file_reader()
-
-        def load(index):
-            return read(index), boxes[first_box[index] : first_box[index + 1]]
-
-        return load
-
-    def _file_reader(self):
-        paths, plain, least_side = tf.constant(self.paths), tf.constant(self.plain), self.least_side
-
-        def read(index):
-            image = tf.cond(
-                plain[index],
-                lambda: decode_jpeg(paths[index], least_side),
-                lambda: _decode_any(paths[index], least_side),
-            )
-            return tf.ensure_shape(image, [None, None, 3])
-
-        return read
-
-    def _cached_reader(self):
-        pixels, shapes, first = self.pixels, tf.constant(self.shapes), tf.constant(self.first_pixel)
-
-        def read(index):
-            return tf.reshape(pixels[first[index] : first[index + 1]], shapes[index])
-
-        return read
-
-
-def decode_jpeg(path, least_side: int):
-    """Return the picture uint8 [h, w, 3], at 1/2, 1/4 or 1/8 if its smaller side keeps ``least_side`` pixels."""
-    content = tf.io.read_file(path)
-    side = tf.reduce_min(tf.image.extract_jpeg_shape(content)[:2])
-    choice = sum(tf.cast(side // ratio >= least_side, tf.int32) for ratio in (2, 4, 8))
-    branches = [lambda r=ratio: tf.image.decode_jpeg(content, channels=3, ratio=r) for ratio in (1, 2, 4, 8)]
-    return tf.switch_case(choice, branches)
-
-
-def _decode_any(path, least_side: int):
-    return tf.numpy_function(lambda name: reduce_image(read_image(name.decode()), least_side), [path], tf.uint8)
-
-
-def _is_plain_jpeg(path: str) -> bool:
-    """Whether TensorFlow decodes the file as OpenCV does: a JPEG of one or three channels that is not turned."""
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    return head.startswith(b"\xff\xd8") and b"Exif\x00\x00" not in head and b"Adobe\x00" not in head
-
-
-def _relative_boxes(annotation: Annotation) -> np.ndarray:
-    """Return the boxes to train on as float32 [N, 5]: corners relative to the picture, clipped to it, and class id."""
-    height, width = picture_shape(annotation.image_path)
-    keep = ~annotation.crowd
-    corners = annotation.boxes[keep] / np.array([width, height, width, height], np.float32)
-    corners = np.clip(corners, 0, 1)
-    rows = np.concatenate([corners, annotation.class_ids[keep, None]], 1).astype(np.float32)
-    return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
-
-
-def open_pictures(annotations: list[Annotation], largest_side: int, cache_bytes: int) -> PictureStore:
-    """Prepare pictures for an input of up to ``largest_side`` pixels; decode them into ``cache_bytes`` if they fit."""
-    boxes = [_relative_boxes(annotation) for annotation in annotations]
-    paths = [annotation.image_path for annotation in annotations]
-    store = PictureStore(
-        paths=paths,
-        plain=np.array([_is_plain_jpeg(path) for path in paths]),
-        boxes=np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32),
-        first_box=np.cumsum([0, *map(len, boxes)]).astype(np.int64),
-        least_side=least_side((largest_side,)),
-    )
-    needed = sum(3 * int(np.prod(picture_shape(path))) for path in paths)
-    return _decode_all(store) if needed <= cache_bytes else store
-
-
-def _decode_all(store: PictureStore) -> PictureStore:
-    read = store._file_reader()
-    pictures = tf.data.Dataset.range(len(store.paths)).map(read, num_parallel_calls=tf.data.AUTOTUNE)
-    decoded = list(pictures.as_numpy_iterator())
-    shapes = np.array([picture.shape for picture in decoded], np.int32)
-    first = np.cumsum([0, *(picture.size for picture in decoded)]).astype(np.int64)
-    pixels = np.empty(first[-1], np.uint8)
-    for index in range(len(decoded)):  # released one by one, so that they never are in memory three times
-        pixels[first[index] : first[index + 1]] = decoded[index].reshape(-1)
-        decoded[index] = None
-    with tf.device("CPU:0"):
-        return dataclasses.replace(store, pixels=tf.constant(pixels), shapes=shapes, first_pixel=first)
-
-
-def spare_memory() -> int:
-    """Return the bytes that a cache may take: a quarter of what is free now, since it is copied once as it is made."""
-    try:
-        with open("/proc/meminfo") as file:
-            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        free = 4 << 30
-    try:
-        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        free = min(free, max(limit - used, 0))  # of a container
-    except (OSError, ValueError):
-        pass
-    return free // 4
 
 
 def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
@@ -197,34 +67,99 @@ def run_batches(
     are padding. ``indices``: int64 [B, 4], the pictures in each example, -1 for none. ``scales``: factors of the input
     size in multi-scale training. ``plain_from``: the epoch from which on there is no mosaic.
     """
-    load, count = store.loader(), len(store.paths)
+    count = store.count
+    block = block_size(-(-count // batch_size) * batch_size)
 
     def plan(epoch):
-        """Everything that is drawn for an epoch outside the pictures: (indices, size, seed, mosaic) by example."""
+        """What is drawn for an epoch outside the pictures: (indices, places, size, seed, mosaic) by example."""
         order = epoch_order(count, batch_size, seed, epoch)
-        others = np.random.default_rng([seed, epoch, 2]).integers(0, count, (len(order), 3))
+        places, indices = mosaic_partners(order, block, seed, epoch)
         sizes = batch_sizes_of_input(len(order) // batch_size, input_shape, scales, seed, epoch)
         seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
         mosaic = np.full(len(order), policy.mosaic if epoch < plain_from else 0.0, np.float32)
-        return np.concatenate([order[:, None], others], 1), np.repeat(sizes, batch_size, 0), seeds, mosaic
+        return indices, places, np.repeat(sizes, batch_size, 0), seeds, mosaic
 
-    def examples_of(epoch):
-        columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.float32, tf.int64, tf.float32])
-        shapes = ([None, 4], [None, 2], [None, 2], [None])
+    def planned(epoch):
+        columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.int64, tf.float32, tf.int64, tf.float32])
+        shapes = ([None, 4], [None, 4], [None, 2], [None, 2], [None])
         return tf.data.Dataset.from_tensor_slices(tuple(map(tf.ensure_shape, columns, shapes)))
-
-    def example(indices, size, picture_seed, mosaic):
-        image, boxes, colours, used = augment(load, indices, tf.unstack(size), picture_seed, policy, mosaic)
-        return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
 
     def batch(images, boxes, colours, indices):
         return distort_colours(images, colours), _pad_rows(boxes), indices
 
-    plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
-    dataset = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(plain(examples_of))
-    dataset = dataset.map(plain(example), num_parallel_calls=workers or tf.data.AUTOTUNE)
+    parallel = {"num_parallel_calls": workers or tf.data.AUTOTUNE}
+    if policy.mosaic and store.kept == "none":
+        examples = _examples_of_blocks(store, planned, block, policy, parallel)
+    else:
+        examples = _examples(store, planned, policy, parallel)
+    dataset = examples(tf.data.Dataset.range(epochs.start, epochs.stop))
     dataset = dataset.padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
-    return dataset.map(plain(batch), num_parallel_calls=2).prefetch(2)
+    return dataset.map(_plain(batch), num_parallel_calls=2).prefetch(2)
+
+
+_plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
+
+
+def block_size(positions: int) -> int:
+    """Return how many neighbours in an epoch's order share their pictures for mosaics: all blocks about as large."""
+    return -(-positions // -(-positions // _BLOCK))
+
+
+def mosaic_partners(order: np.ndarray, block: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (places, indices), int64 [N, 4]: of each picture in the order and of three that complete a mosaic.
+
+    Partners are drawn from the same block of the epoch's order, so that a picture is decoded once for all of its
+    mosaics. ``places`` are within the block, ``indices`` within the data set.
+    """
+    positions = np.arange(len(order))
+    starts = positions // block * block
+    sizes = np.minimum(block, len(order) - starts)
+    drawn = np.random.default_rng([seed, epoch, 2]).random((len(order), 3))
+    others = (drawn * sizes[:, None]).astype(np.int64)
+    places = np.concatenate([(positions - starts)[:, None], others], 1)
+    return places, order[starts[:, None] + places]
+
+
+def _example(load, places, indices, size, seed, mosaic, policy):
+    image, boxes, colours, used = augment(load, places, tf.unstack(size), seed, policy, mosaic)
+    return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
+
+
+def _examples(store: PictureStore, planned, policy, parallel):
+    """Return a function from a data set of epochs to one of examples, each of which reads what it needs."""
+    load = store.loader()
+
+    def example(indices, _, size, seed, mosaic):
+        return _example(load, indices, indices, size, seed, mosaic, policy)
+
+    return lambda epochs: epochs.flat_map(_plain(planned)).map(_plain(example), **parallel)
+
+
+def _examples_of_blocks(store: PictureStore, planned, block: int, policy, parallel):
+    """Return what :func:`_examples` does, with each picture decoded once for all mosaics of its block."""
+    boxes_of = store.boxes_reader()
+
+    def decoded(indices, *others):
+        image = store.read(indices[0])
+        return tf.reshape(image, [-1]), tf.shape(image), indices, *others
+
+    def blocks(epoch):
+        return planned(epoch).map(_plain(decoded), **parallel).ragged_batch(block).prefetch(1)
+
+    def spread(pixels, shapes, *columns):
+        """All of a block, and one example's place in it, as often as it has examples."""
+        count = tf.shape(shapes, tf.int64)[0]
+        whole = (pixels.flat_values, pixels.row_splits, shapes, *columns)
+        return tf.data.Dataset.range(count).map(_plain(lambda place: (*whole, place)))
+
+    def example(pixels, first, shapes, indices, places, sizes, seeds, mosaic, place):
+        def load(other):
+            return picture_at(pixels, first, shapes, other), boxes_of(indices[other, 0])
+
+        of_one = (column[place] for column in (places, indices, sizes, seeds, mosaic))
+        return _example(load, *of_one, policy)
+
+    return lambda epochs: epochs.flat_map(_plain(blocks)).flat_map(_plain(spread)).map(_plain(example), **parallel)
 
 
 def _pad_rows(boxes):
@@ -259,7 +194,7 @@ def plain_batches(annotations: list[Annotation], batch_size: int, input_shape, r
 
 def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
     """Return float32 [N, 5]: (x, y, w, h) relative to the letterboxed or stretched input, and class id."""
-    rows = _relative_boxes(annotation)
+    rows = relative_boxes(annotation)
     height, width = picture_shape(annotation.image_path)
     corners = boxes_to_network(rows[:, :4] * [width, height, width, height], (height, width), input_shape, resize)
     corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)

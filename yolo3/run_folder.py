@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ CFG = "network.cfg"  # where the network is that of a cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
 STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
+DECODED = "decoded"  # pictures in pixels, for the time of the run
 
 
 class RunFolder:
@@ -51,9 +53,14 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Remove temporary files that a killed run left behind."""
+        self.remove_decoded()
         for pattern in (f".{STATE}.*", ".best.*.h5", ".last.*.h5"):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
+
+    def remove_decoded(self) -> None:
+        """Remove decoded pictures, which serve one run."""
+        shutil.rmtree(self.file(DECODED), ignore_errors=True)
 
     def log(self, row: dict) -> None:
         """Add an epoch to the log; columns that it lacks stay empty."""

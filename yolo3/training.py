@@ -23,7 +23,8 @@ from yolo3.draw import draw_training_curves, write_image
 from yolo3.legacy import load_weights_by_name
 from yolo3.measures import Measures
 from yolo3.metrics import Detections
-from yolo3.pipeline import open_pictures, run_batches, spare_memory, training_batches
+from yolo3.picture_store import open_pictures
+from yolo3.pipeline import run_batches, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
 from yolo3.run_pictures import objects_by_class, write_pictures, write_run_report
@@ -35,6 +36,9 @@ from yolo3.validation import RECALL_PROPOSALS, Validator, loss_row
 from yolo3.yolov3 import YoloV3
 
 _EVALUATIONS = 20  # in a run, where evaluate_every is not said
+_PICTURES = {
+    "memory": "pictures kept in memory", "disk": "decoded pictures kept on disk", "none": "pictures read from disk",
+}  # fmt: skip
 _SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
 
 
@@ -76,6 +80,8 @@ def train(
         raise ValueError(f"out of memory; lower --batch-size or --input-size ({_first_line(error)})") from error
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"TensorFlow cannot compute this: {_first_line(error)}") from error
+    finally:
+        folder.remove_decoded()
 
 
 def fit_length(config: TrainConfig, num_pictures: int) -> TrainConfig:
@@ -191,13 +197,13 @@ class _Run:
         return max(self.config.epochs // 10, 1) if self.taken and self.config.epochs > 1 else 0
 
     def _open_store(self):
-        budget = {"auto": spare_memory(), "memory": 1 << 62, "none": 0}[self.config.cache]
-        return open_pictures(self.prepared.train, max(self.config.input_size), budget)
+        folder = self.folder.file(run_folder.DECODED)
+        return open_pictures(self.prepared.train, max(self.config.input_size), self.config.cache, folder)
 
     def _describe(self, store) -> None:
         config, prepared = self.config, self.prepared
         height, width = config.input_size
-        pictures = "pictures kept in memory" if store.pixels is not None else "pictures read from disk"
+        pictures = _PICTURES[store.kept]
         name = os.path.basename(config.cfg) if config.cfg else prepared.family.name
         self.say(
             f"{name}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
@@ -387,7 +393,7 @@ def _policy(config: TrainConfig) -> Augmentation:
 
 def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, pictures: int = 12) -> None:
     """Draw training examples with the targets that the network is given for them."""
-    store = open_pictures(prepared.train, max(config.input_size), 0)
+    store = open_pictures(prepared.train, max(config.input_size))
     count = min(pictures, len(prepared.train))
     images, boxes, _ = next(iter(training_batches(store, count, config.input_size, _policy(config), config.seed, 0)))
     family = prepared.family

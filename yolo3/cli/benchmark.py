@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yolo3.cli import count, from_zero, run_command, side, start_tensorflow
-from yolo3.config import MODELS, PRECISIONS
+from yolo3.config import CACHES, MODELS, PRECISIONS
 
 PARTS = ("step", "input", "inference")
 
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the step (default: as in training)")
     parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
     parser.add_argument("--data", help="annotations whose pictures the input reads (default: 64 made of 640 x 480)")
-    parser.add_argument("--cache", choices=("memory", "none"), default="none", help="of the input (default: none)")
+    parser.add_argument("--cache", choices=CACHES, default="none", help="of the input, as in training (default: none)")
     parser.add_argument("--workers", type=from_zero, default=0, help="threads of the input (default: as many as help)")
     parser.add_argument("--weights", metavar="FILE", help="network to detect with (default: --model, random weights)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -88,14 +88,14 @@ def _time_input(work, arguments: argparse.Namespace) -> dict:
     from yolo3.benchmark import benchmark_input, write_photographs
     from yolo3.datasets.formats import read_dataset
 
-    cache = arguments.cache == "memory"
+    options = {"cache": arguments.cache, "workers": arguments.workers}
     if arguments.data:
         annotations = read_dataset(arguments.data).annotations
         if not annotations:
             raise ValueError(f"{arguments.data}: expected annotated pictures, got none")
-        return benchmark_input(annotations, work, cache, arguments.workers)
+        return benchmark_input(annotations, work, **options)
     with tempfile.TemporaryDirectory() as folder:
-        return benchmark_input(write_photographs(Path(folder)), work, cache, arguments.workers)
+        return benchmark_input(write_photographs(Path(folder)), work, **options)
 
 
 def _in_words(part: str, result: dict) -> str:
@@ -104,7 +104,7 @@ def _in_words(part: str, result: dict) -> str:
         line += f"  {result['precision']}, targets and loss {result['loss_share']:.0%} of it; "
         line += f"a large matrix product: {result['matrix_gflops']:.0f} GFLOP/s"
     elif part == "input":
-        line += "  pictures in memory" if result["cached"] else "  pictures read from disk"
+        line += "  decoded pictures kept" if result["cached"] else "  pictures decoded each time"
     else:
         sizes = result["by_batch_size"].items()
         line += "  " + ", ".join(f"{rate['images_per_second']:.1f} in batches of {size}" for size, rate in sizes)

@@ -82,7 +82,10 @@ def _add_data_options(group) -> None:
     group.add_argument("--val", metavar="PATH", help="annotations to validate on, a data set of their own")
     group.add_argument("--val-split", type=fraction, help="share of the pictures to validate on (default: 0.1)")
     group.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
-    group.add_argument("--cache", choices=CACHES, help="keep decoded pictures in memory (default: auto, if they fit)")
+    group.add_argument(
+        "--cache", choices=CACHES,
+        help="where decoded pictures are kept, on disk in the run's folder (default: auto, in memory if they fit)",
+    )  # fmt: skip
     group.add_argument("--workers", type=from_zero, help="threads that prepare pictures (default: 0, as many as help)")
 
 

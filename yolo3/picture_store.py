@@ -1,0 +1,181 @@
+"""The pictures of a data set as the input pipeline reads them: files decoded each time, or pixels that are kept."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from yolo3.datasets.annotation import Annotation, image_size
+from yolo3.images import least_side, read_image, reduce_image
+
+picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
+
+
+@dataclass(frozen=True)
+class PictureStore:
+    """The pictures of a data set and their boxes, for use inside ``tf.data``.
+
+    ``read``: graph function from an index to the picture, uint8 [h, w, 3]. ``kept``: where decoded pictures are kept,
+    "memory" or "disk"; "none" where each call of ``read`` decodes.
+    """
+
+    count: int
+    boxes: np.ndarray  # float32 [M, 5]: relative corners and class id, picture after picture
+    first_box: np.ndarray  # int64 [N + 1]
+    read: Callable
+    kept: str = "none"
+
+    def boxes_reader(self):
+        """Return a graph function from an index to the boxes of a picture, float32 [n, 5]."""
+        boxes, first_box = tf.constant(self.boxes), tf.constant(self.first_box)
+        return lambda index: boxes[first_box[index] : first_box[index + 1]]
+
+    def loader(self):
+        """Return a graph function from an index to (uint8 picture [h, w, 3], boxes [n, 5])."""
+        boxes_of = self.boxes_reader()
+        return lambda index: (self.read(index), boxes_of(index))
+
+
+def open_pictures(
+    annotations: list[Annotation], largest_side: int, cache: str = "none", folder: str | os.PathLike | None = None
+) -> PictureStore:
+    """Prepare pictures for an input of up to ``largest_side`` pixels.
+
+    ``cache``: where decoded pictures are kept, "memory", "disk" (as files in ``folder``, which is made and which the
+    caller removes), "none", or "auto": in memory if there is enough. Raises ``ValueError`` for a disk that is too full.
+    """
+    boxes = [relative_boxes(annotation) for annotation in annotations]
+    paths = [annotation.image_path for annotation in annotations]
+    read, kept = _file_reader(paths, least_side((largest_side,))), "none"
+    if cache == "memory" or (cache == "auto" and _bytes_at_most(paths) <= spare_memory()):
+        read, kept = _in_memory(_decoded(read, len(paths))), "memory"
+    elif cache == "disk":
+        read, kept = _on_disk(read, paths, Path(folder or ".")), "disk"
+    rows = np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32)
+    return PictureStore(len(paths), rows, np.cumsum([0, *map(len, boxes)]).astype(np.int64), read, kept)
+
+
+def relative_boxes(annotation: Annotation) -> np.ndarray:
+    """Return the boxes to train on as float32 [N, 5]: corners relative to the picture, clipped to it, and class id."""
+    height, width = picture_shape(annotation.image_path)
+    keep = ~annotation.crowd
+    corners = annotation.boxes[keep] / np.array([width, height, width, height], np.float32)
+    corners = np.clip(corners, 0, 1)
+    rows = np.concatenate([corners, annotation.class_ids[keep, None]], 1).astype(np.float32)
+    return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+
+
+def picture_at(pixels, first, shapes, index):
+    """Return one picture, uint8 [h, w, 3], of ``pixels`` that lie end to end.
+
+    ``pixels``: uint8 [P]. ``first``: int64 [N + 1], where each picture starts. ``shapes``: int32 [N, 3].
+    """
+    return tf.ensure_shape(tf.reshape(pixels[first[index] : first[index + 1]], shapes[index]), [None, None, 3])
+
+
+# Files
+
+
+def _file_reader(paths: list[str], smallest: int):
+    """Return a reader that decodes; ``smallest``: pixels below which no picture is reduced meanwhile."""
+    names, plain = tf.constant(paths), tf.constant([_is_plain_jpeg(path) for path in paths])
+
+    def read(index):
+        image = tf.cond(
+            plain[index],
+            lambda: decode_jpeg(names[index], smallest),
+            lambda: _decode_any(names[index], smallest),
+        )
+        return tf.ensure_shape(image, [None, None, 3])
+
+    return read
+
+
+def decode_jpeg(path, least_side: int):
+    """Return the picture uint8 [h, w, 3], at 1/2, 1/4 or 1/8 if its smaller side keeps ``least_side`` pixels."""
+    content = tf.io.read_file(path)
+    side = tf.reduce_min(tf.image.extract_jpeg_shape(content)[:2])
+    choice = sum(tf.cast(side // ratio >= least_side, tf.int32) for ratio in (2, 4, 8))
+    branches = [lambda r=ratio: tf.image.decode_jpeg(content, channels=3, ratio=r) for ratio in (1, 2, 4, 8)]
+    return tf.switch_case(choice, branches)
+
+
+def _decode_any(path, least_side: int):
+    return tf.numpy_function(lambda name: reduce_image(read_image(name.decode()), least_side), [path], tf.uint8)
+
+
+def _is_plain_jpeg(path: str) -> bool:
+    """Whether TensorFlow decodes the file as OpenCV does: a JPEG of one or three channels that is not turned."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    return head.startswith(b"\xff\xd8") and b"Exif\x00\x00" not in head and b"Adobe\x00" not in head
+
+
+# Pixels that are kept
+
+
+def _decoded(read, count: int):
+    """Return an iterator over all pictures, decoded on all cores."""
+    dataset = tf.data.Dataset.range(count).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.as_numpy_iterator()
+
+
+def _in_memory(pictures):
+    decoded = list(pictures)
+    shapes = np.array([picture.shape for picture in decoded], np.int32)
+    first = np.cumsum([0, *(picture.size for picture in decoded)]).astype(np.int64)
+    pixels = np.empty(first[-1], np.uint8)
+    for index in range(len(decoded)):  # released one by one, so that they never are in memory three times
+        pixels[first[index] : first[index + 1]] = decoded[index].reshape(-1)
+        decoded[index] = None
+    with tf.device("CPU:0"):
+        kept, first, shapes = (tf.constant(array) for array in (pixels, first, shapes))
+    return lambda index: picture_at(kept, first, shapes, index)
+
+
+def _on_disk(read, paths: list[str], folder: Path):
+    """Write the pixels of each picture into a file of its own; return their reader, which needs no Python."""
+    folder.mkdir(parents=True, exist_ok=True)
+    needed, free = _bytes_at_most(paths), shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(
+            f"{folder}: expected room for {needed / 1e9:.1f} GB of decoded pictures, got {free / 1e9:.1f} GB; "
+            "use --cache none, or --output on another disk"
+        )
+    names, shapes = [str(folder / f"{index}.raw") for index in range(len(paths))], []
+    for name, picture in zip(names, _decoded(read, len(paths)), strict=True):
+        picture.tofile(name)
+        shapes.append(picture.shape)
+    files, sizes = tf.constant(names), tf.constant(shapes)
+
+    def read_raw(index):
+        return tf.reshape(tf.io.decode_raw(tf.io.read_file(files[index]), tf.uint8), sizes[index])
+
+    return lambda index: tf.ensure_shape(read_raw(index), [None, None, 3])
+
+
+def _bytes_at_most(paths: list[str]) -> int:
+    """Return the bytes of all pictures, decoded in full."""
+    return sum(3 * int(np.prod(picture_shape(path))) for path in paths)
+
+
+def spare_memory() -> int:
+    """Return the bytes that a cache may take: a quarter of what is free now, since it is copied once as it is made."""
+    try:
+        with open("/proc/meminfo") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        free = 4 << 30
+    try:
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        free = min(free, max(limit - used, 0))  # of a container
+    except (OSError, ValueError):
+        pass
+    return free // 4
