@@ -20,9 +20,8 @@ import tensorflow as tf
 
 from yolo3.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
 from yolo3.config import TrainConfig
-from yolo3.trainer import Trainer, dtype_policy
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+from yolo3.precision import POLICIES, dtype_policy
+from yolo3.trainer import Trainer
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -140,6 +140,7 @@ def test_an_unreadable_picture_is_named_or_left_out(tmp_path):
         ({"input_shape": (60, 64)}, "multiples of 32, got 60 64"),
         ({"resize": "crop"}, "letterbox, stretch, got 'crop'"),
         ({"score_threshold": 1.5}, "score_threshold: expected a number from 0 to 1"),
+        ({"precision": "float16"}, "precision: expected one of auto, float32, bfloat16, got 'float16'"),
         ({"batch_size": 0}, "batch_size: expected at least 1"),
     ],
 )
@@ -210,6 +211,22 @@ def test_a_file_s_normalisation_is_folded_and_a_model_s_own_weights_count(tmp_pa
     assert from_file.model.count_params() == network.count_params()
     network.set_weights([0.5 * weight for weight in network.get_weights()])
     assert not np.allclose(of_model(image).scores, expected.scores)
+
+
+@pytest.mark.parametrize("kind", ["file", "model"])
+def test_detections_in_half_precision_are_nearly_the_same(kind, tmp_path):
+    network = family_of_cfg(parse_cfg(FINE_FIRST)).build_network()
+    metadata = {**family_of_cfg(parse_cfg(FINE_FIRST)).metadata(), "class_names": ["a", "b"], "input_shape": [32, 64]}
+    rng = np.random.default_rng(0)
+    network.set_weights([rng.uniform(0.1, 0.3, weight.shape) for weight in network.get_weights()])
+    save_model(network, tmp_path / "model.h5", metadata)
+    source = (tmp_path / "model.h5",) if kind == "file" else (network, metadata)
+    every_box = {"score_threshold": 0.0, "iou_threshold": 1.0}
+    image = rng.integers(0, 255, (32, 64, 3), np.uint8)
+    exact, half = (Detector(*source, **every_box, precision=name)(image) for name in ("float32", "bfloat16"))
+    assert half.boxes.dtype == half.scores.dtype == np.float32 and len(half.scores) == len(exact.scores) == 160
+    assert 0 < np.abs(np.sort(half.scores) - np.sort(exact.scores)).max() < 0.02
+    assert Detector(*source, precision="auto").precision in ("float32", "bfloat16")
 
 
 def test_boxes_overlap_as_much_as_their_family_says():

@@ -11,12 +11,12 @@ ROOT = Path(__file__).parents[1]
 
 # Level by level; a module may import those of the levels before its own. Packages without code are left out.
 LEVELS = [
-    "boxes images scales schedules loss_options darknet.cfg",
+    "boxes images scales schedules loss_options precision darknet.cfg",
     "datasets.annotation metrics draw videos config darknet.layers",
     "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
     "tiles sources",
     "datasets.formats datasets.shapes utils run_folder sheets detection_files measures charts",
-    "advice backbones folding fused head targets nms focal darknet.local",
+    "advice backbones rewriting fused head targets nms focal darknet.local",
     "report networks losses postprocess picture_store datasets.checks family",
     "darknet.network darknet.recipe optimizers rpn pipeline",
     "yolov3 yolov1 retinanet darknet.from_keras",

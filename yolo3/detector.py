@@ -19,13 +19,15 @@ from yolo3.darknet.network import load_weights
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.annotation import bundled_class_names, read_class_names
 from yolo3.families import family_from_metadata, family_of_cfg
-from yolo3.folding import fold_batch_norm
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
 from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
+from yolo3.precision import POLICIES, choose_precision
+from yolo3.rewriting import fold_batch_norm
 from yolo3.saving import is_keras_file, load_network, read_metadata, undescribed_mask
 from yolo3.scales import check_input_shape
 
+PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
 _READERS = 4  # threads that decode pictures while the network computes
 
@@ -44,7 +46,9 @@ class Detector:
     (:mod:`yolo3.nms`);
     ``max_boxes`` a picture, over all classes. ``batch_size``: pictures that the network sees at once. Its graph
     is made at the first call: make one detector and keep it. Weights of a ``keras.Model`` that change count from the
-    next call; those of a file are folded (:mod:`yolo3.folding`), so that ``model`` is what the file holds and no more.
+    next call; those of a file are folded (:mod:`yolo3.rewriting`): ``model`` is what the file holds and no more.
+    ``precision``: "float32", "bfloat16", which is faster where the machine multiplies in it and moves scores by about a
+    hundredth, or "auto", the second where it is the faster one; a ``keras.Model`` is copied for another than float32.
     ``family``: what the outputs mean (:mod:`yolo3.family`). Raises ``ValueError`` in one line where parts do
     not fit.
     """
@@ -54,15 +58,13 @@ class Detector:
         iou_threshold: float | None = None, max_boxes: int = 300, resize: str | None = None,
         input_shape: Sequence[int] | None = None, class_names: Sequence[str] | None = None, anchors=None,
         anchor_mask: Sequence[Sequence[int]] | None = None, batch_size: int = 8, nms: str = "greedy",
-        nms_overlap: str = "iou",
+        nms_overlap: str = "iou", precision: str = "float32",
     ):  # fmt: skip
         if isinstance(weights_or_model, keras.Model):
             self.model, self.source = weights_or_model, weights_or_model.name
-            self._network = self.model
         else:
             self.source = os.fspath(weights_or_model)
             self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
-            self._network = fold_batch_norm(self.model)
             if stored is None and anchors is not None and anchor_mask is None:
                 anchor_mask = undescribed_mask(self.source, len(anchors))
             metadata = stored if metadata is None else metadata
@@ -78,12 +80,16 @@ class Detector:
         self.score_threshold = float(score_threshold)
         self.iou_threshold = float(_first_given(iou_threshold, self.family.iou_threshold))
         self.max_boxes, self.batch_size = int(max_boxes), int(batch_size)
-        self.nms, self.nms_overlap = nms, nms_overlap
+        self.nms, self.nms_overlap, self.precision = nms, nms_overlap, precision
         self._check_settings()
+        self.precision = choose_precision(precision)
         try:
             self.family.check_outputs([tuple(output.shape) for output in self.model.outputs])
         except ValueError as error:
             raise ValueError(f"{self.source}: {error}") from error
+        self._network = self.model
+        if self.precision != "float32" or not isinstance(weights_or_model, keras.Model):
+            self._fold()
         self._detect_batch = _compiled(self._network_and_selection, self.input_shape)
 
     def __call__(self, pictures: Picture | Sequence[Picture]) -> Detections | list[Detections]:
@@ -128,7 +134,7 @@ class Detector:
         return shape
 
     def _check_settings(self) -> None:
-        choices = {"resize": RESIZE_MODES, "nms": METHODS, "nms_overlap": OVERLAPS}
+        choices = {"resize": RESIZE_MODES, "nms": METHODS, "nms_overlap": OVERLAPS, "precision": PRECISIONS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
@@ -139,10 +145,14 @@ class Detector:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
 
+    def _fold(self) -> None:
+        """Detect with a copy of the network that has fewer passes; the weights are those of now."""
+        self._network = fold_batch_norm(self.model, POLICIES[self.precision])
+
     def _network_and_selection(self, images):
         """Return the selected boxes of pictures uint8 [B, h, w, 3], in pixels of the network input."""
         outputs = self._network(ops.cast(images, "float32") / 255, training=False)
-        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        outputs = [ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
         boxes, scores = self.family.decode(outputs, self.input_shape)
         return non_max_suppression(
             boxes, scores, self.score_threshold, self.iou_threshold, self.max_boxes, method=self.nms,
@@ -224,7 +234,7 @@ def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, optio
         raise ValueError(f"{classes_path}: expected {family.num_classes} names as {cfg_path} says, got {len(names)}")
     metadata = {**family.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
     detector = Detector(network, metadata, **options)
-    detector._network = fold_batch_norm(network)
+    detector._fold()
     return detector
 
 

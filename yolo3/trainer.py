@@ -6,7 +6,8 @@ is made of stock layers in float32; it validates, and is what is saved.
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import math
 from typing import Any
 
 import keras
@@ -18,39 +19,8 @@ from yolo3.config import TrainConfig
 from yolo3.family import Family
 from yolo3.fused import FusedBatchNormalization
 from yolo3.optimizers import DarknetSGD
-
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-
-
-def choose_precision(precision: str) -> str:
-    """Return the precision to compute in; ``auto`` is bfloat16 where the GPU or the processor multiplies in it."""
-    if precision != "auto":
-        return precision
-    return "bfloat16" if _computes_in_bfloat16() else "float32"
-
-
-def _computes_in_bfloat16() -> bool:
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-        return capability >= (8, 0)
-    try:
-        with open("/proc/cpuinfo") as file:
-            flags = next((line for line in file if line.startswith("flags")), "").split()
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-@contextlib.contextmanager
-def dtype_policy(name: str):
-    """Build layers under a Keras dtype policy; the former one comes back afterwards."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
+from yolo3.precision import POLICIES, choose_precision, dtype_policy
+from yolo3.rewriting import pool_before_activation
 
 
 def default_ema(total_steps: int) -> float:
@@ -87,6 +57,29 @@ def build_optimizer(config: TrainConfig, total_steps: int):
     return optimizer
 
 
+def compiled_terms(terms_of):
+    """Return ``terms_of`` (outputs, input shape, boxes), compiled by XLA, with the same gradients.
+
+    The outputs go in as one tensor, so that one gradient comes back. TensorFlow's pass for oneDNN makes one kernel of
+    the gradients of a convolution's filter and of its bias, and takes for a pair what gets its input from the same node
+    of the graph, whichever of its outputs it is. The compiled gradient is one node: with a gradient for each of the
+    network's outputs, biases would be given those of another scale.
+    """
+
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def of_joined(joined, shapes, input_shape, boxes):
+        parts = tf.split(joined, [math.prod(shape[1:]) for shape in shapes], 1)
+        outputs = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        return terms_of(outputs, input_shape, boxes)
+
+    def of_outputs(outputs, input_shape, boxes):
+        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        joined = tf.concat([tf.reshape(output, (output.shape[0], -1)) for output in outputs], 1)
+        return of_joined(joined, tuple(tuple(output.shape) for output in outputs), tuple(input_shape), boxes)
+
+    return of_outputs
+
+
 class Trainer:
     """The two networks, the optimizer and the compiled step of a run.
 
@@ -101,8 +94,8 @@ class Trainer:
         with self.strategy.scope():
             with dtype_policy("float32"):
                 self.plain = family.build_network(shape)
-            with dtype_policy(_POLICIES[self.precision]):
-                self.network = family.build_network(shape, FusedBatchNormalization)
+            with dtype_policy(POLICIES[self.precision]):
+                self.network = pool_before_activation(family.build_network(shape, FusedBatchNormalization))
             self.optimizer = build_optimizer(config, steps)
             self._learnt = list(self.network.trainable_variables)
             self.optimizer.build(self._learnt)
@@ -122,7 +115,7 @@ class Trainer:
         self._update, self.terms_of = self._apply, self.batch_terms
         if on_processor:
             self._update = tf.function(self._apply, jit_compile=True, autograph=False)
-            self.terms_of = tf.function(self.batch_terms, jit_compile=True, autograph=False)
+            self.terms_of = compiled_terms(self.batch_terms)
         self._step = tf.function(self._distributed_step, autograph=False)
         self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None, autograph=False)
 

@@ -27,7 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--input-size", type=side, nargs=2, default=(416, 416), metavar=("H", "W"), help="pixels (default: 416 416)"
     )
     parser.add_argument("--num-classes", type=count, default=80, metavar="C", help="default: %(default)s")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the step (default: as in training)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="default: as training and detection have it"
+    )
     parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
     parser.add_argument("--data", help="annotations whose pictures the input reads (default: 64 made of 640 x 480)")
     parser.add_argument("--cache", choices=CACHES, default="none", help="of the input, as in training (default: none)")
@@ -75,13 +77,14 @@ def _time(part: str, work, arguments: argparse.Namespace) -> dict:
         return _time_input(work, arguments)
     from yolo3.detector import load_detector
 
-    options = {"batch_size": work.batch_size}
+    precision = "bfloat16" if work.precision == "bfloat16" else "float32"
+    options = {"batch_size": work.batch_size, "precision": precision}
     if arguments.weights:
         detector = load_detector(arguments.weights, **options)
     else:
         detector = benchmark.random_detector(work, **options)
     by_size = benchmark.benchmark_inference(detector, sorted({1, work.batch_size}), work.steps)
-    return by_size[str(work.batch_size)] | {"by_batch_size": by_size}
+    return by_size[str(work.batch_size)] | {"precision": precision, "by_batch_size": by_size}
 
 
 def _time_input(work, arguments: argparse.Namespace) -> dict:
@@ -107,7 +110,8 @@ def _in_words(part: str, result: dict) -> str:
         line += "  decoded pictures kept" if result["cached"] else "  pictures decoded each time"
     else:
         sizes = result["by_batch_size"].items()
-        line += "  " + ", ".join(f"{rate['images_per_second']:.1f} in batches of {size}" for size, rate in sizes)
+        rates = ", ".join(f"{rate['images_per_second']:.1f} in batches of {size}" for size, rate in sizes)
+        line += f"  {result['precision']}, {rates}"
     return line
 
 

@@ -1,7 +1,8 @@
-"""Batch normalisation folded into the convolutions before it: the same network for detection, with fewer passes.
+"""The same network with fewer passes over its features.
 
-With the scale s = gamma / sqrt(variance + epsilon) of each channel, a convolution K, b followed by normalisation is the
-convolution K s, (b - mean) s + beta.
+For detection batch normalisation is folded into the convolutions before it: with the scale s = gamma / sqrt(variance +
+epsilon) of each channel, a convolution K, b followed by normalisation is the convolution K s, (b - mean) s + beta. For
+training the largest of several values is taken before the activation, which keeps their order.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from keras import layers
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
 
-def fold_batch_norm(network: keras.Model) -> keras.Model:
+def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Model:
     """Return a copy of a functional network in which convolutions do the work of the normalisation that follows them.
+
+    ``policy``: the dtype policy of the copy's layers, by default those of the network's.
 
     Normalisation that follows anything else, or a convolution whose output is used elsewhere too, stays. The copy has
     weights of its own: what the network learns later is not in it. Its outputs differ by rounding.
@@ -26,6 +29,8 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
         if layer.name in norms:
             return layers.Identity(name=layer.name)
         config = layer.get_config()
+        if policy is not None:
+            config |= {"dtype": policy}
         if layer.name in folded:
             config |= {"use_bias": True}
         return layer.__class__.from_config(config)
@@ -42,16 +47,50 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
     return result
 
 
+def pool_before_activation(network: keras.Model) -> keras.Model:
+    """Return a functional network of the same layers, in which max pooling comes before the leaky ReLU it has read.
+
+    Pooling commutes with a function that keeps the order, so the outputs are the same; the activation and its gradient
+    then work on the pooled features alone. An activation that something else reads too stays where it is.
+    """
+    late = {}  # name of a pooling layer: the activation that moves behind it
+    for layer in network.layers:
+        if isinstance(layer, layers.LeakyReLU):
+            reader = _only_reader(layer, network)
+            if isinstance(reader, layers.MaxPooling2D):
+                late[reader.name] = layer
+    if not late:
+        return network
+    moved = {layer.name for layer in late.values()}
+
+    def call(layer, *args, **kwargs):
+        if layer.name in moved:
+            return args[0]
+        outputs = layer(*args, **kwargs)
+        return late[layer.name](outputs) if layer.name in late else outputs
+
+    return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
+
+
+def _only_reader(layer, network):
+    """Return the layer that is all that reads the one output of a layer, None where there is no such layer."""
+    try:
+        result = layer.output
+    except AttributeError:  # none, or several
+        return None
+    if any(output is result for output in network.outputs):
+        return None
+    readers = [other for other in network.layers if any(part is result for part in _inputs_of(other))]
+    return readers[0] if len(readers) == 1 else None
+
+
 def _norm_after(layer, network):
     """Return the normalisation that is all that reads a linear convolution, or None."""
     if type(layer) not in _CONVOLUTIONS or layer.activation is not keras.activations.linear:
         return None
-    if any(output is layer.output for output in network.outputs):
+    norm = _only_reader(layer, network)
+    if not isinstance(norm, layers.BatchNormalization):
         return None
-    readers = [other for other in network.layers if any(part is layer.output for part in _inputs_of(other))]
-    if len(readers) != 1 or not isinstance(readers[0], layers.BatchNormalization):
-        return None
-    norm = readers[0]
     axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
     return norm if axis in (-1, len(layer.output.shape) - 1) else None
 

@@ -1,4 +1,4 @@
-"""Folding: the same outputs without normalisation, and what must not be folded."""
+"""Rewriting: the same outputs with fewer passes, and what must stay as it is."""
 
 import keras
 import numpy as np
@@ -7,7 +7,8 @@ from keras import layers
 
 from yolo3.darknet.cfg import parse_cfg
 from yolo3.darknet.network import build_network
-from yolo3.folding import fold_batch_norm
+from yolo3.networks import tiny_yolo_body
+from yolo3.rewriting import fold_batch_norm, pool_before_activation
 
 CFG = """[net]
 width=64
@@ -80,6 +81,14 @@ def test_plain_grouped_and_depthwise_convolutions_take_their_normalisation_in():
     assert_same(network, folded, (64, 64, 3))
 
 
+def test_the_copy_can_compute_in_half_precision():
+    network = shaken(build_network(parse_cfg(CFG)))
+    folded = fold_batch_norm(network, "mixed_bfloat16")
+    expected, found = outputs_of(network, (64, 64, 3)), np.float32(outputs_of(folded, (64, 64, 3)))
+    assert folded.outputs[0].dtype == "bfloat16" and network.outputs[0].dtype == "float32"
+    assert 0 < np.abs(found - expected).max() < 0.02 * np.abs(expected).max()  # 8 bits, in four layers
+
+
 def test_the_network_itself_is_left_as_it_was():
     network = shaken(build_network(parse_cfg(CFG)))
     before = [weight.copy() for weight in network.get_weights()]
@@ -118,3 +127,49 @@ def test_normalisation_without_scale_or_shift_is_folded_too(scale, center):
     folded = fold_batch_norm(network)
     assert norms_of(folded) == []
     assert_same(network, folded, (8, 8, 3))
+
+
+def kinds_of(network):
+    return [type(layer).__name__ for layer in network.layers]
+
+
+def test_pooling_comes_before_the_leaky_relu_that_it_alone_reads():
+    inputs = keras.Input((9, 8, 3))
+    x = layers.LeakyReLU(negative_slope=0.1, name="moved")(layers.Conv2D(4, 3, name="conv")(inputs))
+    x = layers.MaxPooling2D(2, 2, "same")(x)
+    x = kept = layers.LeakyReLU(negative_slope=0.1, name="kept")(layers.Conv2D(4, 1)(x))
+    x = layers.Add()([layers.MaxPooling2D(2, 1, "same")(x), kept])
+    network = keras.Model(inputs, x, name="own")
+    rewritten = pool_before_activation(network)
+    assert kinds_of(network)[1:4] == ["Conv2D", "LeakyReLU", "MaxPooling2D"]
+    assert kinds_of(rewritten) == [
+        "InputLayer", "Conv2D", "MaxPooling2D", "LeakyReLU", "Conv2D", "LeakyReLU", "MaxPooling2D", "Add",
+    ]  # fmt: skip
+    assert rewritten.name == "own" and rewritten.get_layer("conv") is network.get_layer("conv")
+    assert [weight.path for weight in rewritten.weights] == [weight.path for weight in network.weights]
+    np.testing.assert_array_equal(outputs_of(rewritten, (9, 8, 3)), outputs_of(network, (9, 8, 3)))
+
+
+def test_pooling_stays_behind_an_output_and_other_activations():
+    inputs = keras.Input((8, 8, 3))
+    output = layers.LeakyReLU(negative_slope=0.1)(inputs)
+    x = layers.MaxPooling2D(2)(output)
+    x = layers.MaxPooling2D(2)(layers.Activation(lambda x: -x)(x))
+    network = keras.Model(inputs, [output, x])
+    assert pool_before_activation(network) is network
+
+
+def test_a_network_with_pooling_has_the_same_gradients_either_way():
+    import tensorflow as tf
+
+    network = tiny_yolo_body(keras.Input((64, 64, 3)), 3, 2)
+    rewritten = pool_before_activation(network)
+    assert kinds_of(rewritten)[3:5] == ["MaxPooling2D", "LeakyReLU"]
+    images = tf.constant(np.random.default_rng(0).random((2, 64, 64, 3), np.float32))
+    gradients = []
+    for model in (network, rewritten):
+        with tf.GradientTape() as tape:
+            loss = sum(tf.reduce_sum(output**2) for output in model(images, training=True))
+        gradients.append(tape.gradient(loss, [variable.value for variable in network.trainable_variables]))
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
