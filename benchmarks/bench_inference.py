@@ -10,6 +10,7 @@ and the cfg of yolov3 or yolov3-tiny with 80 classes.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import tempfile
@@ -59,11 +60,15 @@ def torch_calls(tiny: bool, pictures: np.ndarray) -> dict:
     from torch_yolov3 import Full, Tiny
 
     calls = {}
-    for name, layout in (("PyTorch", torch.contiguous_format), ("PyTorch, channels_last", torch.channels_last)):
+    for name, layout, half in (
+        ("PyTorch", torch.contiguous_format, False),
+        ("PyTorch, channels_last", torch.channels_last, False),
+        ("PyTorch, channels_last, bfloat16", torch.channels_last, True),
+    ):
         network = (Tiny if tiny else Full)(255).eval().to(memory_format=layout)
 
-        def call(network=network, layout=layout):
-            with torch.inference_mode():
+        def call(network=network, layout=layout, half=half):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
                 images = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(memory_format=layout).float() / 255
                 return network(images)
 
@@ -83,11 +88,13 @@ def main(argv=None) -> int:
         for batch_size in arguments.batch_sizes:
             rng = np.random.default_rng(0)
             pictures = rng.integers(0, 255, (batch_size, side, side, 3), np.uint8)
-            detector = load_detector(
-                weights, cfg_path=arguments.cfg, input_shape=(side, side), batch_size=batch_size, score_threshold=0.3
-            )
+            options = {"input_shape": (side, side), "batch_size": batch_size}
+            detectors = {
+                name: load_detector(weights, cfg_path=arguments.cfg, precision=name, **options)
+                for name in ("float32", "bfloat16")
+            }
             calls = {
-                "yolo3 (boxes)": lambda: detector(pictures),  # noqa: B023
+                **{f"yolo3 {name} (boxes)": functools.partial(each, pictures) for name, each in detectors.items()},
                 **opencv_calls(arguments.cfg, weights, pictures),
                 **torch_calls("tiny" in Path(arguments.cfg).stem, pictures),
             }
@@ -95,7 +102,7 @@ def main(argv=None) -> int:
             results[batch_size] = {name: rates(values, batch_size) for name, values in seconds.items()}
             for name, result in results[batch_size].items():
                 line = "{images_per_second:8.2f} img/s ({min:.2f} to {max:.2f})".format(**result)
-                print(f"batch {batch_size:<4}{name:<26}{line}", flush=True)
+                print(f"batch {batch_size:<4}{name:<34}{line}", flush=True)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=2) + "\n")
     return 0

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Level by level; a module may import those of the levels before its own. Packages without code are left out.
 LEVELS = [
-    "boxes images scales schedules loss_options precision darknet.cfg",
+    "boxes images scales schedules loss_options devices darknet.cfg",
     "datasets.annotation metrics draw videos config darknet.layers",
     "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
     "tiles sources",

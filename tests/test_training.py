@@ -305,13 +305,15 @@ def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, s
 @pytest.fixture(scope="module")
 def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
     """A run without validation, in batches larger than the set, stopped by a callback before any evaluation; decoded
-    pictures are kept on disk."""
+    pictures are kept on disk, batches are copied ahead to a device."""
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     config = one_batch(
         settings, batch_size=100, epochs=9, evaluate_every=9, val_split=0.0, train_list="train", cache="disk"
     )
     stop = StopAfter(2)
-    return str(folder), *run(config, folder, callbacks=[stop]), stop
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "accelerator", lambda: "/CPU:0")
+        return str(folder), *run(config, folder, callbacks=[stop]), stop
 
 
 def test_a_callback_stops_the_run_and_what_was_learnt_is_kept(stopped):

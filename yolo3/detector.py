@@ -18,11 +18,11 @@ from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.network import load_weights
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.annotation import bundled_class_names, read_class_names
+from yolo3.devices import POLICIES, choose_precision
 from yolo3.families import family_from_metadata, family_of_cfg
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
 from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
-from yolo3.precision import POLICIES, choose_precision
 from yolo3.rewriting import fold_batch_norm
 from yolo3.saving import is_keras_file, load_network, read_metadata, undescribed_mask
 from yolo3.scales import check_input_shape

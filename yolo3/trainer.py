@@ -16,10 +16,10 @@ import tensorflow as tf
 
 from yolo3.backbones import BN_MOMENTUM
 from yolo3.config import TrainConfig
+from yolo3.devices import POLICIES, accelerator, choose_precision, dtype_policy
 from yolo3.family import Family
 from yolo3.fused import FusedBatchNormalization
 from yolo3.optimizers import DarknetSGD
-from yolo3.precision import POLICIES, choose_precision, dtype_policy
 from yolo3.rewriting import pool_before_activation
 
 
@@ -111,7 +111,7 @@ class Trainer:
             self.network.get_layer(name).trainable = not frozen
         # XLA makes one pass over the weights of an update, and a few over the outputs in targets and loss, where
         # TensorFlow's own kernels make a hundred. Replicas have to meet in the update, which XLA cannot compile.
-        on_processor = not tf.config.list_physical_devices("GPU") and self.strategy.num_replicas_in_sync == 1
+        on_processor = accelerator() is None and self.strategy.num_replicas_in_sync == 1
         self._update, self.terms_of = self._apply, self.batch_terms
         if on_processor:
             self._update = tf.function(self._apply, jit_compile=True, autograph=False)

@@ -19,6 +19,7 @@ from yolo3.augment import Augmentation
 from yolo3.config import PATHS, TrainConfig
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.network import load_weights
+from yolo3.devices import accelerator
 from yolo3.draw import draw_training_curves, write_image
 from yolo3.legacy import load_weights_by_name
 from yolo3.measures import Measures
@@ -217,12 +218,14 @@ class _Run:
         """Return the batches from an epoch to the end of the run; its last part goes without mosaic."""
         config = self.config
         plain_from = config.epochs * (1 - config.augment.plain_share)
-        return iter(
-            run_batches(
-                store, self.batch_size, config.input_size, _policy(config), config.seed, range(first, config.epochs),
-                config.multi_scale, config.workers or None, plain_from,
-            )
+        batches = run_batches(
+            store, self.batch_size, config.input_size, _policy(config), config.seed, range(first, config.epochs),
+            config.multi_scale, config.workers or None, plain_from,
         )  # fmt: skip
+        device = accelerator()
+        if device and self.trainer.strategy.num_replicas_in_sync == 1:  # the next batches are copied during a step
+            batches = batches.apply(tf.data.experimental.prefetch_to_device(device))
+        return iter(batches)
 
     def _run_epoch(self, batches: Iterator, epoch: int) -> dict:
         """Learn from every picture once; return the row for the log."""

@@ -1,9 +1,12 @@
-"""Precision: the one asked for, and policies that end."""
+"""Precision: the one asked for, and policies that end; no GPU where there is none."""
+
+from types import SimpleNamespace
 
 import keras
 import pytest
+import tensorflow as tf
 
-from yolo3.precision import choose_precision, dtype_policy
+from yolo3.devices import accelerator, choose_precision, dtype_policy
 
 
 def test_precision_is_the_one_asked_for_or_one_that_the_machine_has():
@@ -17,3 +20,10 @@ def test_a_dtype_policy_ends_with_its_block():
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         raise RuntimeError
     assert keras.config.dtype_policy().name == before
+
+
+def test_the_accelerator_is_the_first_gpu_or_none(monkeypatch):
+    gpus = tf.config.list_logical_devices("GPU")
+    assert accelerator() == (gpus[0].name if gpus else None)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [SimpleNamespace(name=f"/device:{kind}:0")] * 2)
+    assert accelerator() == "/device:GPU:0"

@@ -1,4 +1,4 @@
-"""In which numbers a network computes: float32, or half precision where the machine multiplies in it."""
+"""What a network computes on, and in which numbers: float32, or half precision where the machine multiplies in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import contextlib
 import keras
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def accelerator() -> str | None:
+    """Return the name of the first GPU, None without one."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    return gpus[0].name if gpus else None
 
 
 def choose_precision(precision: str) -> str:
