@@ -80,7 +80,8 @@ def main(argv=None) -> int:
     for number, (name, choice) in enumerate(choices.items()):
         if arguments.rows and name not in arguments.rows:
             continue
-        rows = [run(arguments.output / f"{number}-seed-{seed}", choice, arguments, seed) for seed in arguments.seeds]
+        folders = [arguments.output / f"{arguments.of}-{number}-seed-{seed}" for seed in arguments.seeds]
+        rows = [run(folder, choice, arguments, seed) for folder, seed in zip(folders, arguments.seeds)]
         means = [statistics.mean(float(row[key]) for row in rows) for key in ("AP50", "AP")]
         each = ", ".join(f"{float(row['AP50']):.3f}" for row in rows)
         print(f"| {name} | `{choice}` | {means[0]:.3f} | {means[1]:.3f} | {each} |", flush=True)

@@ -226,7 +226,15 @@ def test_detections_in_half_precision_are_nearly_the_same(kind, tmp_path):
     exact, half = (Detector(*source, **every_box, precision=name)(image) for name in ("float32", "bfloat16"))
     assert half.boxes.dtype == half.scores.dtype == np.float32 and len(half.scores) == len(exact.scores) == 160
     assert 0 < np.abs(np.sort(half.scores) - np.sort(exact.scores)).max() < 0.02
-    assert Detector(*source, precision="auto").precision in ("float32", "bfloat16")
+
+
+def test_a_network_that_cannot_be_rewritten_detects_as_it_is(tmp_path):
+    network = keras.Sequential([keras.Input((None, None, 3)), *cell_network().layers[1:]])
+    save_model(network, tmp_path / "m.keras", METADATA)
+    detector = Detector(tmp_path / "m.keras")
+    assert sorted_boxes(detector(picture())) == [[64, 0, 128, 32], [64, 32, 128, 64]]
+    with pytest.raises(ValueError, match="m.keras: expected a functional network, got a Sequential"):
+        Detector(tmp_path / "m.keras", precision="bfloat16")
 
 
 def test_boxes_overlap_as_much_as_their_family_says():

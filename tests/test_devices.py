@@ -1,5 +1,6 @@
 """Precision: the one asked for, and policies that end; no GPU where there is none."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -11,7 +12,16 @@ from yolo3.devices import accelerator, choose_precision, dtype_policy
 
 def test_precision_is_the_one_asked_for_or_one_that_the_machine_has():
     assert [choose_precision(name) for name in ("float32", "bfloat16", "float16")] == ["float32", "bfloat16", "float16"]
-    assert choose_precision("auto") in ("float32", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    "flags, expected", [("fma avx512f avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("fma avx2", "float32")]
+)
+def test_auto_is_half_precision_where_the_processor_multiplies_in_it(flags, expected, monkeypatch, tmp_path):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr("builtins.open", lambda path: (tmp_path / Path(path).name).open())
+    assert choose_precision("auto") == expected
 
 
 def test_a_dtype_policy_ends_with_its_block():

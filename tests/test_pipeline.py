@@ -1,5 +1,6 @@
 """Batches: what an epoch holds, that it can be repeated, how pictures of all kinds are read, padding, plain batches."""
 
+import errno
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from yolo3.augment import Augmentation
 from yolo3.datasets.annotation import Annotation, Box, build_annotation
 from yolo3.datasets.formats import read_dataset
 from yolo3.images import boxes_to_network, read_image, resize_image
-from yolo3.picture_store import decode_jpeg, open_pictures
+from yolo3.picture_store import decode_jpeg, open_pictures, pixel_bytes
 from yolo3.pipeline import (
     batch_sizes_of_input,
     block_size,
@@ -146,6 +147,35 @@ def test_blocks_hold_all_positions_and_are_about_as_large():
     assert [block_size(positions) for positions in (1, 32, 33, 97, 100)] == [1, 32, 17, 25, 25]
 
 
+def test_blocks_of_large_pictures_hold_fewer():
+    # 128 MiB: 14 pictures of 9 MB, so 32 positions make three blocks, of 11; at least four pictures, however large
+    assert block_size(32, 9_000_000) == 11
+    assert block_size(32, 10**9) == 4
+
+
+def test_room_is_asked_for_the_pictures_as_they_will_be_kept(tmp_path):
+    cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((900, 1003, 3), np.uint8))
+    items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
+    assert pixel_bytes([items[0].image_path], 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
+    store = open_pictures(items, 64, "disk", tmp_path / "raw")
+    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.picture_bytes == 3 * 113 * 126
+
+
+@pytest.mark.parametrize("cache, folder", [("Disk", "raw"), ("disk", None), ("disk", "")])
+def test_unknown_caches_and_a_disk_without_a_folder_are_refused(annotations, cache, folder):
+    with pytest.raises(ValueError, match="cache: expected one of auto, memory, disk, none"):
+        open_pictures(annotations, 64, cache, folder)
+
+
+def test_a_disk_that_fills_up_is_named(annotations, tmp_path, monkeypatch):
+    def full(path, pixels):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(picture_store.Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left on device.*0.raw"):
+        open_pictures(annotations, 64, "disk", tmp_path / "raw")
+
+
 def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
     order = epoch_order(70, 10, 0, 0)
     places, indices = mosaic_partners(order, 24, 0, 0)  # blocks of 24, 24 and 22
@@ -173,9 +203,9 @@ def test_a_picture_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
 
 def test_a_disk_without_room_for_decoded_pictures_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
     monkeypatch.setattr(picture_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(ValueError, match=r"raw: expected room for .* GB of decoded pictures, got 0\.0 GB; use --cache"):
+    with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded pictures, got 0 MB; keep"):
         open_pictures(annotations, 64, "disk", tmp_path / "raw")
-    assert not list((tmp_path / "raw").iterdir())
+    assert not (tmp_path / "raw").exists()
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):

@@ -129,6 +129,79 @@ def test_normalisation_without_scale_or_shift_is_folded_too(scale, center):
     assert_same(network, folded, (8, 8, 3))
 
 
+def norm():
+    return layers.BatchNormalization()
+
+
+def leaky():
+    return layers.LeakyReLU(negative_slope=0.1)
+
+
+def shared_readers(inputs):
+    """Pooling after an activation, where a convolution that is used twice reads the first of them."""
+    conv = layers.Conv2D(3, 1)
+    x = leaky()(conv(inputs))
+    return layers.Add()([layers.MaxPooling2D(2)(x), layers.MaxPooling2D(2)(leaky()(conv(x)))])
+
+
+def shared_activation(inputs):
+    act = leaky()
+    return layers.MaxPooling2D(2)(act(layers.Conv2D(3, 1)(act(inputs))))
+
+
+def shared_pooling(inputs):
+    pool = layers.MaxPooling2D(2, 1, "same")
+    return layers.Add()([pool(leaky()(layers.Conv2D(3, 1)(inputs))), pool(layers.Conv2D(3, 1)(inputs))])
+
+
+def shared_convolution(inputs):
+    conv = layers.Conv2D(3, 1)
+    return layers.Add()([norm()(conv(inputs)), conv(leaky()(inputs))])
+
+
+def shared_norm(inputs):
+    both = norm()
+    return layers.Add()([both(layers.Conv2D(3, 1)(inputs)), both(leaky()(inputs))])
+
+
+@pytest.mark.parametrize(
+    "build", [shared_readers, shared_activation, shared_pooling, shared_convolution, shared_norm]
+)
+def test_layers_that_are_used_more_than_once_stay_as_they_are(build):
+    inputs = keras.Input((8, 8, 3))
+    network = shaken(keras.Model(inputs, build(inputs)))
+    rng = np.random.default_rng(2)
+    network.set_weights([rng.uniform(-2, 2, w.shape) if w.ndim == 4 else w for w in network.get_weights()])
+    assert_same(network, pool_before_activation(network), (8, 8, 3))
+    assert_same(network, fold_batch_norm(network), (8, 8, 3))
+    assert_same(network, fold_batch_norm(pool_before_activation(network)), (8, 8, 3))
+
+
+def test_a_convolution_that_is_an_output_is_not_folded_after_pooling_has_moved_either():
+    inputs = keras.Input((8, 8, 3))
+    conv = layers.Conv2D(3, 1)(inputs)
+    x = layers.MaxPooling2D(2)(leaky()(norm()(conv)))
+    network = shaken(keras.Model(inputs, [x, conv]))
+    both = [model(np.ones((1, 8, 8, 3))) for model in (network, fold_batch_norm(pool_before_activation(network)))]
+    for one, other in zip(*both, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_operations_have_no_policy_and_models_within_a_network_no_other_than_their_own():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(3, 1)(inputs * 2.0 - 1.0)
+    folded = fold_batch_norm(keras.Model(inputs, x), "mixed_bfloat16")
+    assert folded.outputs[0].dtype == "bfloat16"
+    inner = keras.Input((8, 8, 3))
+    nested = keras.Model(inputs, keras.Model(inner, layers.Conv2D(3, 1)(inner))(inputs))
+    with pytest.raises(ValueError, match="without models within it, to compute in mixed_bfloat16"):
+        fold_batch_norm(nested, "mixed_bfloat16")
+    sequential = keras.Sequential([inner, layers.Conv2D(3, 1)])
+    with pytest.raises(ValueError, match="expected a functional network, got a Sequential"):
+        fold_batch_norm(sequential)
+    assert pool_before_activation(sequential) is sequential
+
+
 def kinds_of(network):
     return [type(layer).__name__ for layer in network.layers]
 

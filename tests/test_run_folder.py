@@ -136,3 +136,17 @@ def test_the_settings_are_readable_json(tmp_path):
     folder = RunFolder(tmp_path)
     folder.start(CONFIG, ["cat"], DEFAULT_TINY_ANCHORS, [])
     assert json.loads(folder.file(run_folder.SETTINGS).read_text())["input_size"] == [320, 256]
+
+
+def test_what_a_killed_run_left_behind_goes_and_a_users_files_stay(tmp_path):
+    folder = RunFolder(tmp_path)
+    mine = [tmp_path / "decoded" / "mine.txt", tmp_path / "notes.h5"]
+    names = (".decoded.123/0.raw", ".state.npz.123", ".best.123.h5")
+    left = [*(tmp_path / name for name in names), folder.decoded / "1.raw"]
+    for path in (*mine, *left):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    folder.remove_decoded()
+    assert not folder.decoded.exists() and left[0].exists()
+    folder.remove_leftovers()
+    assert all(path.exists() for path in mine) and sorted(os.listdir(tmp_path)) == ["decoded", "notes.h5"]

@@ -41,7 +41,7 @@ _ENOUGH = 1.2  # the input has to be so much faster than the step to keep out of
 
 @dataclass(frozen=True)
 class Workload:
-    """What is timed. ``precision``: of the training step, "auto" as in training."""
+    """What is timed. ``precision``: of the training step, "auto" as in training; a detector has its own."""
 
     model: str = "yolov3-tiny"
     num_classes: int = 80

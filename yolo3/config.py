@@ -16,6 +16,7 @@ MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp", "yolov1", "yolov1-tiny", "retin
 WITHOUT_ANCHORS = ("yolov1", "yolov1-tiny", "retinanet", "rpn")  # those that read no file of anchors
 OPTIMIZERS = ("adam", "sgd", "darknet")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+DETECTION_PRECISIONS = ("auto", "float32", "bfloat16")
 CACHES = ("auto", "memory", "disk", "none")
 PLACEMENTS = ("fit", "crop")
 MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46

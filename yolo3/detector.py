@@ -14,6 +14,7 @@ from keras import ops
 
 from yolo3.anchors import read_anchors
 from yolo3.boxes import area, clip
+from yolo3.config import DETECTION_PRECISIONS
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.network import load_weights
 from yolo3.darknet.recipe import settings_of
@@ -23,11 +24,10 @@ from yolo3.families import family_from_metadata, family_of_cfg
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
 from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
-from yolo3.rewriting import fold_batch_norm
+from yolo3.rewriting import fold_batch_norm, is_functional
 from yolo3.saving import is_keras_file, load_network, read_metadata, undescribed_mask
 from yolo3.scales import check_input_shape
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
 _READERS = 4  # threads that decode pictures while the network computes
 
@@ -47,8 +47,9 @@ class Detector:
     ``max_boxes`` a picture, over all classes. ``batch_size``: pictures that the network sees at once. Its graph
     is made at the first call: make one detector and keep it. Weights of a ``keras.Model`` that change count from the
     next call; those of a file are folded (:mod:`yolo3.rewriting`): ``model`` is what the file holds and no more.
-    ``precision``: "float32", "bfloat16", which is faster where the machine multiplies in it and moves scores by about a
-    hundredth, or "auto", the second where it is the faster one; a ``keras.Model`` is copied for another than float32.
+    ``precision``: "float32", in which networks are made; "bfloat16", faster where the machine multiplies in it, which
+    moves scores by about a hundredth; or "auto", the second where TensorFlow's kernels multiply in it here. A
+    ``keras.Model`` is copied for another than float32.
     ``family``: what the outputs mean (:mod:`yolo3.family`). Raises ``ValueError`` in one line where parts do
     not fit.
     """
@@ -88,7 +89,8 @@ class Detector:
         except ValueError as error:
             raise ValueError(f"{self.source}: {error}") from error
         self._network = self.model
-        if self.precision != "float32" or not isinstance(weights_or_model, keras.Model):
+        from_file = not isinstance(weights_or_model, keras.Model)
+        if self.precision != "float32" or (from_file and is_functional(self.model)):
             self._fold()
         self._detect_batch = _compiled(self._network_and_selection, self.input_shape)
 
@@ -134,7 +136,7 @@ class Detector:
         return shape
 
     def _check_settings(self) -> None:
-        choices = {"resize": RESIZE_MODES, "nms": METHODS, "nms_overlap": OVERLAPS, "precision": PRECISIONS}
+        choices = {"resize": RESIZE_MODES, "nms": METHODS, "nms_overlap": OVERLAPS, "precision": DETECTION_PRECISIONS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
@@ -147,7 +149,11 @@ class Detector:
 
     def _fold(self) -> None:
         """Detect with a copy of the network that has fewer passes; the weights are those of now."""
-        self._network = fold_batch_norm(self.model, POLICIES[self.precision])
+        policy = None if self.precision == "float32" else POLICIES[self.precision]
+        try:
+            self._network = fold_batch_norm(self.model, policy)
+        except ValueError as error:
+            raise ValueError(f"{self.source}: {error}") from error
 
     def _network_and_selection(self, images):
         """Return the selected boxes of pictures uint8 [B, h, w, 3], in pixels of the network input."""
@@ -234,7 +240,8 @@ def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, optio
         raise ValueError(f"{classes_path}: expected {family.num_classes} names as {cfg_path} says, got {len(names)}")
     metadata = {**family.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
     detector = Detector(network, metadata, **options)
-    detector._fold()
+    if detector._network is network:
+        detector._fold()
     return detector
 
 

@@ -66,16 +66,22 @@ def least_side(input_shape) -> int:
     return int(1.5 * max(input_shape))
 
 
+def reduced_shape(image_shape, least_side: int) -> tuple[int, int]:
+    """Return (height, width) of a picture at 1, 1/2, 1/4 or 1/8, the least whose smaller side keeps ``least_side``."""
+    height, width = image_shape[:2]
+    factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(height, width) // factor >= least_side)
+    return -(-height // factor), -(-width // factor)
+
+
 def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
-    """Return a large picture at 1/2, 1/4 or 1/8, by averaging, if its smaller side keeps ``least_side`` pixels.
+    """Return a large picture in its :func:`reduced_shape`, by averaging.
 
     So pictures of ordinary size are resized as Darknet does, straight from their pixels, and large ones do not alias.
     """
-    factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(image.shape[:2]) // factor >= least_side)
-    if factor == 1:
+    height, width = reduced_shape(image.shape, least_side)
+    if (height, width) == image.shape[:2]:
         return image
-    size = (-(-image.shape[1] // factor), -(-image.shape[0] // factor))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _sample(image: np.ndarray, height: int, width: int) -> np.ndarray:

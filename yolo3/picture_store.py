@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
+from yolo3.config import CACHES
 from yolo3.datasets.annotation import Annotation, image_size
-from yolo3.images import least_side, read_image, reduce_image
+from yolo3.images import least_side, read_image, reduce_image, reduced_shape
 
 picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
 
@@ -22,14 +24,15 @@ picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are rea
 class PictureStore:
     """The pictures of a data set and their boxes, for use inside ``tf.data``.
 
-    ``read``: graph function from an index to the picture, uint8 [h, w, 3]. ``kept``: where decoded pictures are kept,
-    "memory" or "disk"; "none" where each call of ``read`` decodes.
+    ``read``: graph function from an index to the picture, uint8 [h, w, 3]. ``picture_bytes``: of an average picture.
+    ``kept``: where decoded pictures are kept, "memory" or "disk"; "none" where each call of ``read`` decodes.
     """
 
     count: int
     boxes: np.ndarray  # float32 [M, 5]: relative corners and class id, picture after picture
     first_box: np.ndarray  # int64 [N + 1]
     read: Callable
+    picture_bytes: int
     kept: str = "none"
 
     def boxes_reader(self):
@@ -44,22 +47,45 @@ class PictureStore:
 
 
 def open_pictures(
-    annotations: list[Annotation], largest_side: int, cache: str = "none", folder: str | os.PathLike | None = None
-) -> PictureStore:
+    annotations: list[Annotation], largest_side: int, cache: str = "none", folder: str | os.PathLike | None = None,
+    show_progress: bool = False,
+) -> PictureStore:  # fmt: skip
     """Prepare pictures for an input of up to ``largest_side`` pixels.
 
     ``cache``: where decoded pictures are kept, "memory", "disk" (as files in ``folder``, which is made and which the
-    caller removes), "none", or "auto": in memory if there is enough. Raises ``ValueError`` for a disk that is too full.
+    caller removes), "none", or "auto": in memory if there is enough. Raises ``ValueError`` for another word, and as
+    :func:`check_room` does.
     """
+    if cache not in CACHES or (cache == "disk" and not folder):
+        raise ValueError(f"cache: expected one of {', '.join(CACHES)}, disk with a folder, got {cache!r}, {folder}")
     boxes = [relative_boxes(annotation) for annotation in annotations]
     paths = [annotation.image_path for annotation in annotations]
-    read, kept = _file_reader(paths, least_side((largest_side,))), "none"
-    if cache == "memory" or (cache == "auto" and _bytes_at_most(paths) <= spare_memory()):
-        read, kept = _in_memory(_decoded(read, len(paths))), "memory"
-    elif cache == "disk":
-        read, kept = _on_disk(read, paths, Path(folder or ".")), "disk"
+    read, kept, needed = _file_reader(paths, least_side((largest_side,))), "none", pixel_bytes(paths, largest_side)
+    if cache == "memory" or (cache == "auto" and needed <= spare_memory()):
+        read, kept = _in_memory(_decoded(read, len(paths), show_progress)), "memory"
+    elif folder and cache == "disk":
+        check_room(paths, largest_side, folder)
+        read, kept = _on_disk(_decoded(read, len(paths), show_progress), Path(folder)), "disk"
     rows = np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32)
-    return PictureStore(len(paths), rows, np.cumsum([0, *map(len, boxes)]).astype(np.int64), read, kept)
+    first_box = np.cumsum([0, *map(len, boxes)]).astype(np.int64)
+    return PictureStore(len(paths), rows, first_box, read, needed // max(len(paths), 1), kept)
+
+
+def pixel_bytes(paths: list[str], largest_side: int) -> int:
+    """Return the bytes of decoded pictures for an input of up to ``largest_side`` pixels."""
+    smallest = least_side((largest_side,))
+    return sum(3 * int(np.prod(reduced_shape(picture_shape(path), smallest))) for path in paths)
+
+
+def check_room(paths: list[str], largest_side: int, folder: str | os.PathLike) -> None:
+    """Raise ``ValueError`` if the disk of a folder, which need not be there yet, cannot hold the decoded pictures."""
+    place = next(parent for parent in (Path(folder).absolute(), *Path(folder).absolute().parents) if parent.exists())
+    needed, free = pixel_bytes(paths, largest_side), shutil.disk_usage(place).free
+    if needed > free:
+        raise ValueError(
+            f"{folder}: expected room for {needed / 1e6:,.0f} MB of decoded pictures, got {free / 1e6:,.0f} MB; "
+            "keep them elsewhere, or do not keep them (--cache none)"
+        )
 
 
 def relative_boxes(annotation: Annotation) -> np.ndarray:
@@ -70,14 +96,6 @@ def relative_boxes(annotation: Annotation) -> np.ndarray:
     corners = np.clip(corners, 0, 1)
     rows = np.concatenate([corners, annotation.class_ids[keep, None]], 1).astype(np.float32)
     return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
-
-
-def picture_at(pixels, first, shapes, index):
-    """Return one picture, uint8 [h, w, 3], of ``pixels`` that lie end to end.
-
-    ``pixels``: uint8 [P]. ``first``: int64 [N + 1], where each picture starts. ``shapes``: int32 [N, 3].
-    """
-    return tf.ensure_shape(tf.reshape(pixels[first[index] : first[index + 1]], shapes[index]), [None, None, 3])
 
 
 # Files
@@ -121,10 +139,13 @@ def _is_plain_jpeg(path: str) -> bool:
 # Pixels that are kept
 
 
-def _decoded(read, count: int):
+def _decoded(read, count: int, show_progress: bool):
     """Return an iterator over all pictures, decoded on all cores."""
     dataset = tf.data.Dataset.range(count).map(read, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.as_numpy_iterator()
+    disable = None if show_progress else True  # None: where it is no terminal
+    return tqdm(
+        dataset.as_numpy_iterator(), "decoding", count, unit="picture", leave=False, disable=disable, dynamic_ncols=True
+    )
 
 
 def _in_memory(pictures):
@@ -137,33 +158,31 @@ def _in_memory(pictures):
         decoded[index] = None
     with tf.device("CPU:0"):
         kept, first, shapes = (tf.constant(array) for array in (pixels, first, shapes))
-    return lambda index: picture_at(kept, first, shapes, index)
+
+    def read(index):
+        return tf.ensure_shape(tf.reshape(kept[first[index] : first[index + 1]], shapes[index]), [None, None, 3])
+
+    return read
 
 
-def _on_disk(read, paths: list[str], folder: Path):
+def _on_disk(pictures, folder: Path):
     """Write the pixels of each picture into a file of its own; return their reader, which needs no Python."""
     folder.mkdir(parents=True, exist_ok=True)
-    needed, free = _bytes_at_most(paths), shutil.disk_usage(folder).free
-    if needed > free:
-        raise ValueError(
-            f"{folder}: expected room for {needed / 1e9:.1f} GB of decoded pictures, got {free / 1e9:.1f} GB; "
-            "use --cache none, or --output on another disk"
-        )
-    names, shapes = [str(folder / f"{index}.raw") for index in range(len(paths))], []
-    for name, picture in zip(names, _decoded(read, len(paths)), strict=True):
-        picture.tofile(name)
+    names, shapes = [], []
+    for index, picture in enumerate(pictures):
+        names.append(str(folder / f"{index}.raw"))
         shapes.append(picture.shape)
+        try:
+            Path(names[-1]).write_bytes(picture)
+        except OSError as error:  # of a disk that is full Python does not say which file
+            raise OSError(error.errno, error.strerror, names[-1]) from error
     files, sizes = tf.constant(names), tf.constant(shapes)
 
-    def read_raw(index):
-        return tf.reshape(tf.io.decode_raw(tf.io.read_file(files[index]), tf.uint8), sizes[index])
+    def read(index):
+        pixels = tf.io.decode_raw(tf.io.read_file(files[index]), tf.uint8)
+        return tf.ensure_shape(tf.reshape(pixels, sizes[index]), [None, None, 3])
 
-    return lambda index: tf.ensure_shape(read_raw(index), [None, None, 3])
-
-
-def _bytes_at_most(paths: list[str]) -> int:
-    """Return the bytes of all pictures, decoded in full."""
-    return sum(3 * int(np.prod(picture_shape(path))) for path in paths)
+    return read
 
 
 def spare_memory() -> int:

@@ -12,10 +12,12 @@ import tensorflow as tf
 from yolo3.augment import Augmentation, augment, distort_colours
 from yolo3.datasets.annotation import Annotation
 from yolo3.images import boxes_to_network, read_image, resize_image
-from yolo3.picture_store import PictureStore, picture_at, picture_shape, relative_boxes
+from yolo3.picture_store import PictureStore, picture_shape, relative_boxes
 
 _BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
 _BLOCK = 32  # pictures at most, of which mosaics are made
+_BLOCK_BYTES = 128 << 20  # of their pixels, about
+_PICTURE = (-1, -1, 3)
 _SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 
 
@@ -68,7 +70,7 @@ def run_batches(
     size in multi-scale training. ``plain_from``: the epoch from which on there is no mosaic.
     """
     count = store.count
-    block = block_size(-(-count // batch_size) * batch_size)
+    block = block_size(-(-count // batch_size) * batch_size, store.picture_bytes)
 
     def plan(epoch):
         """What is drawn for an epoch outside the pictures: (indices, places, size, seed, mosaic) by example."""
@@ -100,16 +102,17 @@ def run_batches(
 _plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
 
 
-def block_size(positions: int) -> int:
+def block_size(positions: int, picture_bytes: int = 0) -> int:
     """Return how many neighbours in an epoch's order share their pictures for mosaics: all blocks about as large."""
-    return -(-positions // -(-positions // _BLOCK))
+    at_most = min(_BLOCK, max(_BLOCK_BYTES // max(picture_bytes, 1), 4))
+    return -(-positions // -(-positions // at_most))
 
 
 def mosaic_partners(order: np.ndarray, block: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (places, indices), int64 [N, 4]: of each picture in the order and of three that complete a mosaic.
 
-    Partners are drawn from the same block of the epoch's order, so that a picture is decoded once for all of its
-    mosaics. ``places`` are within the block, ``indices`` within the data set.
+    Partners are drawn from the same block of the epoch's order, so that one decoding serves all mosaics with a picture.
+    ``places`` are within the block, ``indices`` within the data set.
     """
     positions = np.arange(len(order))
     starts = positions // block * block
@@ -136,25 +139,30 @@ def _examples(store: PictureStore, planned, policy, parallel):
 
 
 def _examples_of_blocks(store: PictureStore, planned, block: int, policy, parallel):
-    """Return what :func:`_examples` does, with each picture decoded once for all mosaics of its block."""
+    """Return what :func:`_examples` does, with each picture decoded once for all mosaics of its block.
+
+    Pictures go through as lists of one tensor, which are handed on without a copy.
+    """
     boxes_of = store.boxes_reader()
 
     def decoded(indices, *others):
-        image = store.read(indices[0])
-        return tf.reshape(image, [-1]), tf.shape(image), indices, *others
+        nothing = tf.raw_ops.EmptyTensorList(element_shape=_PICTURE, max_num_elements=1, element_dtype=tf.uint8)
+        return tf.raw_ops.TensorListPushBack(input_handle=nothing, tensor=store.read(indices[0])), indices, *others
 
     def blocks(epoch):
-        return planned(epoch).map(_plain(decoded), **parallel).ragged_batch(block).prefetch(1)
+        return planned(epoch).map(_plain(decoded), **parallel).batch(block)
 
-    def spread(pixels, shapes, *columns):
+    def spread(*whole):
         """All of a block, and one example's place in it, as often as it has examples."""
-        count = tf.shape(shapes, tf.int64)[0]
-        whole = (pixels.flat_values, pixels.row_splits, shapes, *columns)
+        count = tf.shape(whole[0], tf.int64)[0]
         return tf.data.Dataset.range(count).map(_plain(lambda place: (*whole, place)))
 
-    def example(pixels, first, shapes, indices, places, sizes, seeds, mosaic, place):
+    def example(pictures, indices, places, sizes, seeds, mosaic, place):
         def load(other):
-            return picture_at(pixels, first, shapes, other), boxes_of(indices[other, 0])
+            picture = tf.raw_ops.TensorListGetItem(
+                input_handle=pictures[other], index=0, element_shape=_PICTURE, element_dtype=tf.uint8
+            )
+            return tf.ensure_shape(picture, [None, None, 3]), boxes_of(indices[other, 0])
 
         of_one = (column[place] for column in (places, indices, sizes, seeds, mosaic))
         return _example(load, *of_one, policy)

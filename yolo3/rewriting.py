@@ -17,11 +17,16 @@ _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Model:
     """Return a copy of a functional network in which convolutions do the work of the normalisation that follows them.
 
-    ``policy``: the dtype policy of the copy's layers, by default those of the network's.
+    ``policy``: the dtype policy of the copy's layers, by default those of the network's. Raises ``ValueError`` for a
+    network that is no functional one, and with a policy for models within it.
 
     Normalisation that follows anything else, or a convolution whose output is used elsewhere too, stays. The copy has
     weights of its own: what the network learns later is not in it. Its outputs differ by rounding.
     """
+    if not is_functional(network):
+        raise ValueError(f"expected a functional network, got a {type(network).__name__}")
+    if policy is not None and any(isinstance(layer, keras.Model) for layer in network.layers):
+        raise ValueError(f"expected a network without models within it, to compute in {policy}")
     folded = {layer.name: norm for layer in network.layers if (norm := _norm_after(layer, network)) is not None}
     norms = {norm.name for norm in folded.values()}
 
@@ -29,7 +34,7 @@ def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Mo
         if layer.name in norms:
             return layers.Identity(name=layer.name)
         config = layer.get_config()
-        if policy is not None:
+        if policy is not None and "dtype" in config:  # operations such as keras.ops.add have none
             config |= {"dtype": policy}
         if layer.name in folded:
             config |= {"use_bias": True}
@@ -51,8 +56,11 @@ def pool_before_activation(network: keras.Model) -> keras.Model:
     """Return a functional network of the same layers, in which max pooling comes before the leaky ReLU it has read.
 
     Pooling commutes with a function that keeps the order, so the outputs are the same; the activation and its gradient
-    then work on the pooled features alone. An activation that something else reads too stays where it is.
+    then work on the pooled features alone. An activation that something else reads too stays where it is. ``input`` and
+    ``output`` of the layers stay those of the network that was given.
     """
+    if not is_functional(network):
+        return network
     late = {}  # name of a pooling layer: the activation that moves behind it
     for layer in network.layers:
         if isinstance(layer, layers.LeakyReLU):
@@ -72,16 +80,24 @@ def pool_before_activation(network: keras.Model) -> keras.Model:
     return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
 
 
+def is_functional(network: keras.Model) -> bool:
+    """Return whether a network is a graph of layers that can be looked at."""
+    return hasattr(network, "_nodes_by_depth")
+
+
 def _only_reader(layer, network):
-    """Return the layer that is all that reads the one output of a layer, None where there is no such layer."""
-    try:
-        result = layer.output
-    except AttributeError:  # none, or several
+    """Return the layer that is all that reads the one output of a layer; None unless both are used once."""
+    nodes = [node for group in network._nodes_by_depth.values() for node in group]
+    calls = [node for node in nodes if node.operation is layer]
+    if len(calls) != 1 or len(calls[0].output_tensors) != 1:
         return None
+    (result,) = calls[0].output_tensors
     if any(output is result for output in network.outputs):
         return None
-    readers = [other for other in network.layers if any(part is result for part in _inputs_of(other))]
-    return readers[0] if len(readers) == 1 else None
+    readers = [node.operation for node in nodes if any(part is result for part in node.input_tensors)]
+    if len(readers) != 1 or sum(node.operation is readers[0] for node in nodes) != 1:
+        return None
+    return readers[0]
 
 
 def _norm_after(layer, network):
@@ -93,14 +109,6 @@ def _norm_after(layer, network):
         return None
     axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
     return norm if axis in (-1, len(layer.output.shape) - 1) else None
-
-
-def _inputs_of(layer) -> list:
-    try:
-        inputs = layer.input
-    except AttributeError:  # it has none, or several of them because it is shared
-        return []
-    return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
 
 def _folded_weights(convolution, norm) -> list[np.ndarray]:

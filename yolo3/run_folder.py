@@ -24,7 +24,6 @@ CFG = "network.cfg"  # where the network is that of a cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
 STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
-DECODED = "decoded"  # pictures in pixels, for the time of the run
 
 
 class RunFolder:
@@ -52,15 +51,21 @@ class RunFolder:
         replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
 
     def remove_leftovers(self) -> None:
-        """Remove temporary files that a killed run left behind."""
-        self.remove_decoded()
+        """Remove temporary files and decoded pictures that a killed run left behind."""
+        for folder in self.path.glob(".decoded.*"):
+            shutil.rmtree(folder, ignore_errors=True)
         for pattern in (f".{STATE}.*", ".best.*.h5", ".last.*.h5"):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
+    @property
+    def decoded(self) -> Path:
+        """Path of a folder for decoded pictures, which serve one run."""
+        return self.file(f".decoded.{os.getpid()}")
+
     def remove_decoded(self) -> None:
-        """Remove decoded pictures, which serve one run."""
-        shutil.rmtree(self.file(DECODED), ignore_errors=True)
+        """Remove the decoded pictures of this run."""
+        shutil.rmtree(self.decoded, ignore_errors=True)
 
     def log(self, row: dict) -> None:
         """Add an epoch to the log; columns that it lacks stay empty."""

@@ -60,6 +60,8 @@ def build_optimizer(config: TrainConfig, total_steps: int):
 def compiled_terms(terms_of):
     """Return ``terms_of`` (outputs, input shape, boxes), compiled by XLA, with the same gradients.
 
+    The shapes of the outputs have to be known, the batch included, and their types to be one.
+
     The outputs go in as one tensor, so that one gradient comes back. TensorFlow's pass for oneDNN makes one kernel of
     the gradients of a convolution's filter and of its bias, and takes for a pair what gets its input from the same node
     of the graph, whichever of its outputs it is. The compiled gradient is one node: with a gradient for each of the

@@ -24,7 +24,7 @@ from yolo3.draw import draw_training_curves, write_image
 from yolo3.legacy import load_weights_by_name
 from yolo3.measures import Measures
 from yolo3.metrics import Detections
-from yolo3.picture_store import open_pictures
+from yolo3.picture_store import check_room, open_pictures
 from yolo3.pipeline import run_batches, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
@@ -38,7 +38,7 @@ from yolo3.yolov3 import YoloV3
 
 _EVALUATIONS = 20  # in a run, where evaluate_every is not said
 _PICTURES = {
-    "memory": "pictures kept in memory", "disk": "decoded pictures kept on disk", "none": "pictures read from disk",
+    "memory": "pictures kept in memory", "disk": "decoded pictures kept on disk", "none": "pictures decoded each time",
 }  # fmt: skip
 _SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
 
@@ -71,7 +71,8 @@ def train(
     """Train a network and return how it ended; everything else is in the run's folder.
 
     ``prepared``: as :func:`yolo3.preparation.prepare` returns it for ``config``. ``resume``: go on from the state in
-    ``folder``. ``callbacks``: Keras callbacks, called once an epoch and once a batch with the network that trains.
+    ``folder``. ``callbacks``: Keras callbacks, called once an epoch and once a batch with the network that trains; its
+    layers are to be asked for weights, not for outputs (:func:`yolo3.rewriting.pool_before_activation`).
     Raises :class:`NotFiniteError`.
     """
     run = _Run(config, prepared, folder, list(callbacks), say, show_progress)
@@ -79,7 +80,7 @@ def train(
         return run.go(resume)
     except tf.errors.ResourceExhaustedError as error:
         raise ValueError(f"out of memory; lower --batch-size or --input-size ({_first_line(error)})") from error
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         raise ValueError(f"TensorFlow cannot compute this: {_first_line(error)}") from error
     finally:
         folder.remove_decoded()
@@ -137,6 +138,9 @@ class _Run:
     # The course of a run
 
     def go(self, resume: bool) -> Result:
+        if self.config.cache == "disk":  # before the folder holds a run
+            paths = [item.image_path for item in self.prepared.train]
+            check_room(paths, max(self.config.input_size), self.folder.path)
         first = self._resume() if resume else self._begin()
         frozen_epochs = self._frozen_epochs()
         store = self._open_store()
@@ -198,8 +202,8 @@ class _Run:
         return max(self.config.epochs // 10, 1) if self.taken and self.config.epochs > 1 else 0
 
     def _open_store(self):
-        folder = self.folder.file(run_folder.DECODED)
-        return open_pictures(self.prepared.train, max(self.config.input_size), self.config.cache, folder)
+        largest, cache = max(self.config.input_size), self.config.cache
+        return open_pictures(self.prepared.train, largest, cache, self.folder.decoded, self.show_progress)
 
     def _describe(self, store) -> None:
         config, prepared = self.config, self.prepared

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from yolo3 import __version__
+from yolo3.config import DETECTION_PRECISIONS
 
 COMMANDS = {
     "train": ("yolo3.cli.train", "train a network on annotated pictures"),
@@ -21,7 +22,6 @@ COMMANDS = {
 
 _FINDINGS_SHOWN = 20
 _NMS_METHODS = ("greedy", "soft", "diou")  # those of yolo3.nms, which needs Keras
-_PRECISIONS = ("auto", "float32", "bfloat16")  # those of yolo3.detector, for the same reason
 _NMS_OVERLAPS = ("iou", "ios")
 
 
@@ -204,7 +204,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=count, default=8, metavar="B", help="pictures at once (default: %(default)s)"
     )
     parser.add_argument(
-        "--precision", choices=_PRECISIONS, default="float32",
+        "--precision", choices=DETECTION_PRECISIONS, default="float32",
         help="to compute in; bfloat16 is faster where the machine multiplies in it, which auto finds out "
         "(default: %(default)s)",
     )  # fmt: skip

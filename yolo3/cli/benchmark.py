@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--num-classes", type=count, default=80, metavar="C", help="default: %(default)s")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="default: as training and detection have it"
+        "--precision", choices=PRECISIONS, help="default: auto for the step, float32 for detection"
     )
     parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
     parser.add_argument("--data", help="annotations whose pictures the input reads (default: 64 made of 640 x 480)")
@@ -53,9 +53,11 @@ def _benchmark(arguments: argparse.Namespace) -> int:
 
     work = Workload(
         arguments.model, arguments.num_classes, tuple(arguments.input_size), arguments.batch_size,
-        arguments.precision, arguments.steps,
+        arguments.precision or "auto", arguments.steps,
     )  # fmt: skip
     parts = [arguments.part] if arguments.part else PARTS
+    if arguments.precision == "float16" and "inference" in parts:
+        raise ValueError("--precision float16: expected `step` or `input` beside it, for detection has none")
     results = {}
     for part in parts:
         results[part] = _time(part, work, arguments)
@@ -77,14 +79,13 @@ def _time(part: str, work, arguments: argparse.Namespace) -> dict:
         return _time_input(work, arguments)
     from yolo3.detector import load_detector
 
-    precision = "bfloat16" if work.precision == "bfloat16" else "float32"
-    options = {"batch_size": work.batch_size, "precision": precision}
+    options = {"batch_size": work.batch_size, "precision": arguments.precision or "float32"}
     if arguments.weights:
         detector = load_detector(arguments.weights, **options)
     else:
         detector = benchmark.random_detector(work, **options)
     by_size = benchmark.benchmark_inference(detector, sorted({1, work.batch_size}), work.steps)
-    return by_size[str(work.batch_size)] | {"precision": precision, "by_batch_size": by_size}
+    return by_size[str(work.batch_size)] | {"precision": detector.precision, "by_batch_size": by_size}
 
 
 def _time_input(work, arguments: argparse.Namespace) -> dict:

@@ -84,7 +84,8 @@ def _add_data_options(group) -> None:
     group.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
     group.add_argument(
         "--cache", choices=CACHES,
-        help="where decoded pictures are kept, on disk in the run's folder (default: auto, in memory if they fit)",
+        help="keep decoded pictures in memory, on disk (in the run's folder, as long as it runs) or not at all "
+        "(default: auto, in memory if they fit)",
     )  # fmt: skip
     group.add_argument("--workers", type=from_zero, help="threads that prepare pictures (default: 0, as many as help)")
 
