@@ -4,8 +4,8 @@
     python benchmarks/bench_input.py --cores 2 --mosaic 1
 
 The loop is what most trainers do, one thread with all of OpenCV's speed: decode, one warp for placement, flip and
-jitter, HSV by tables, to float; four of them for a mosaic. Ours decodes a picture once for all mosaics of its block. Both
-take turns; medians with the smallest and largest. `--cores N` binds the process to N cores.
+jitter, HSV by tables, to float; four of them for a mosaic. Ours decodes a picture once for all mosaics of its block.
+Both take turns; medians with the smallest and largest. `--cores N` binds the process to N cores.
 """
 
 import argparse

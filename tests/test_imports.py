@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Level by level; a module may import those of the levels before its own. Packages without code are left out.
 LEVELS = [
-    "boxes images scales schedules loss_options devices darknet.cfg",
+    "boxes images files scales schedules loss_options devices darknet.cfg",
     "datasets.annotation metrics draw videos config darknet.layers",
     "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
     "tiles sources",
@@ -32,7 +32,7 @@ LEVELS = [
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 
 WITHOUT_TENSORFLOW = (
-    "boxes images scales schedules anchors metrics draw config run_folder saving utils cli "
+    "boxes images files scales schedules anchors metrics draw config run_folder saving utils cli "
     "videos sources tiles detection_files "
     "datasets.annotation datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt datasets.formats "
     "datasets.shapes darknet.cfg darknet.layers darknet.weights measures charts advice report"

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from yolo3.config import CACHES
 from yolo3.datasets.annotation import Annotation, image_size
+from yolo3.files import naming
 from yolo3.images import least_side, read_image, reduce_image, reduced_shape
 
 picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
@@ -172,10 +173,8 @@ def _on_disk(pictures, folder: Path):
     for index, picture in enumerate(pictures):
         names.append(str(folder / f"{index}.raw"))
         shapes.append(picture.shape)
-        try:
+        with naming(names[-1]):
             Path(names[-1]).write_bytes(picture)
-        except OSError as error:  # of a disk that is full Python does not say which file
-            raise OSError(error.errno, error.strerror, names[-1]) from error
     files, sizes = tf.constant(names), tf.constant(shapes)
 
     def read(index):

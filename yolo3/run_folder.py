@@ -18,6 +18,7 @@ from yolo3.config import TrainConfig, format_config, parse_config
 from yolo3.darknet.cfg import Cfg, cfg_bytes
 from yolo3.darknet.weights import atomic_path
 from yolo3.datasets.annotation import replace_file, write_class_names
+from yolo3.files import naming
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
 CFG = "network.cfg"  # where the network is that of a cfg
@@ -82,7 +83,7 @@ class RunFolder:
         progress = {**progress, "rows": self.rows}
         temporary = self.file(f".{STATE}.{os.getpid()}")
         try:
-            with open(temporary, "wb") as file:
+            with naming(self.file(STATE)), open(temporary, "wb") as file:
                 named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
                 np.savez(file, progress=np.array(json.dumps(progress)), **named)
             os.replace(temporary, self.file(STATE))

@@ -25,6 +25,7 @@ names.
 import contextlib
 import json
 import logging
+import math
 import os
 import re
 import zipfile
@@ -34,6 +35,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from yolo3.files import reserve
 from yolo3.scales import OFFICIAL_TINY_MASK, AnchorMask
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,8 @@ def save_model(model, path: str | os.PathLike, metadata: dict) -> None:
 
     ``model``: a ``keras.Model`` of stock layers. ``path`` ends in ``.h5`` or ``.keras`` (the whole model), or
     ``.weights.h5`` (weights alone). ``metadata``: see the module; NumPy arrays in it become lists. The folder
-    is made if it is missing. Inverse: :func:`load_network`. Raises ``ValueError`` for other suffixes.
+    is made if it is missing. Inverse: :func:`load_network`. Raises ``ValueError`` for other suffixes, ``OSError`` where
+    there is no room.
     """
     path = Path(path)
     suffix = _suffix_of(path)
@@ -61,12 +64,18 @@ def save_model(model, path: str | os.PathLike, metadata: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name.removesuffix(suffix)}.{os.getpid()}{suffix}")
     try:
+        reserve(temporary, file_bytes(model))
         with _without_format_advice():
             model.save_weights(temporary) if suffix == ".weights.h5" else model.save(temporary)
         _write_metadata(temporary, text)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_bytes(model) -> int:
+    """Return the bytes that a file of a network needs at least, about: its weights, and 4 KiB for each of them."""
+    return sum(4 * math.prod(weight.shape) + 4096 for weight in model.weights)
 
 
 def _suffix_of(path: Path) -> str:

@@ -28,6 +28,7 @@ import numpy as np
 
 from yolo3.darknet.cfg import Cfg
 from yolo3.darknet.layers import Layer, class_count, floats_per_class, resolve_layers
+from yolo3.files import naming
 
 FLOAT = np.dtype("<f4")
 Arrays = Mapping[str, np.ndarray]
@@ -176,7 +177,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from yolo3.files import naming
 from yolo3.images import IMAGE_SUFFIXES, read_image
 
 logger = logging.getLogger(__name__)
@@ -374,7 +375,7 @@ def replace_file(path: str | os.PathLike, text: str) -> None:
     os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with naming(path), os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)

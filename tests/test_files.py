@@ -1,0 +1,63 @@
+"""Files on full disks: which one is named, and nothing is left."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from yolo3.files import naming, reserve
+from yolo3.saving import save_model
+
+
+def test_an_error_without_a_name_is_given_the_files_and_others_pass():
+    with pytest.raises(OSError, match="No space left on device: 'a.txt'") as error, naming("a.txt"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert error.value.errno == errno.ENOSPC
+    with pytest.raises(FileNotFoundError, match="'b.txt'"), naming("a.txt"):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "b.txt")
+    with pytest.raises(OSError, match="^words alone$"), naming("a.txt"):
+        raise OSError("words alone")
+
+
+def test_room_is_taken(tmp_path):
+    reserve(tmp_path / "a", 5000)
+    assert (tmp_path / "a").stat().st_size == 5000
+    reserve(tmp_path / "a", 10)
+    assert (tmp_path / "a").stat().st_size == 10
+
+
+def test_a_network_that_finds_no_room_is_no_file_and_leaves_the_former_one(tmp_path, monkeypatch):
+    def full(handle, start, size):
+        assert size > 4 * 3 * 1000
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1000)])
+    (tmp_path / "m.h5").write_text("former")
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*m\..*h5"):
+        save_model(model, tmp_path / "m.h5", {})
+    assert os.listdir(tmp_path) == ["m.h5"] and (tmp_path / "m.h5").read_text() == "former"
+
+
+PROGRAM = """
+import resource, sys
+import keras
+from yolo3.saving import save_model
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(100_000)])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_model(model, sys.argv[1], {})
+except OSError as error:
+    print(error.strerror, error.filename)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["m.h5", "m.keras", "m.weights.h5"])
+def test_a_process_that_may_not_write_so_much_goes_on(tmp_path, name):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("File too large") and not os.listdir(tmp_path)
