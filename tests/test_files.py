@@ -37,7 +37,7 @@ def test_a_network_that_finds_no_room_is_no_file_and_leaves_the_former_one(tmp_p
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1000)])
     (tmp_path / "m.h5").write_text("former")
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*m\..*h5"):
+    with pytest.raises(OSError, match=r"No space left on device: .*/m\.h5'"):
         save_model(model, tmp_path / "m.h5", {})
     assert os.listdir(tmp_path) == ["m.h5"] and (tmp_path / "m.h5").read_text() == "former"
 

@@ -20,6 +20,6 @@ def reserve(path: str | os.PathLike, size: int) -> None:
 
     HDF5 ends the whole process where the disk is full while it writes.
     """
-    with naming(path), open(path, "wb") as file:
+    with open(path, "wb") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, max(size, 1))

@@ -35,7 +35,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from yolo3.files import reserve
+from yolo3.files import naming, reserve
 from yolo3.scales import OFFICIAL_TINY_MASK, AnchorMask
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ def save_model(model, path: str | os.PathLike, metadata: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name.removesuffix(suffix)}.{os.getpid()}{suffix}")
     try:
-        reserve(temporary, file_bytes(model))
+        with naming(path):
+            reserve(temporary, file_bytes(model))
         with _without_format_advice():
             model.save_weights(temporary) if suffix == ".weights.h5" else model.save(temporary)
         _write_metadata(temporary, text)
