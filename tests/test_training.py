@@ -313,7 +313,12 @@ def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
     )
     stop = StopAfter(2)
     with pytest.MonkeyPatch.context() as patch:
+        copied_to, copy_ahead = [], tf.data.experimental.prefetch_to_device
         patch.setattr(training, "accelerator", lambda: "/CPU:0")
+        patch.setattr(
+            tf.data.experimental, "prefetch_to_device", lambda device: copied_to.append(device) or copy_ahead(device)
+        )
+        stop.copied_to = copied_to
         return str(folder), *run(config, folder, callbacks=[stop]), stop
 
 
@@ -334,6 +339,10 @@ def test_a_run_without_validation_writes_weights_and_no_predictions(stopped):
     folder, result, _, _ = stopped
     assert np.isnan(result.best_ap50) and "AP50" not in result.last_row
     assert "predictions.png" not in os.listdir(folder)
+
+
+def test_batches_are_copied_ahead_to_an_accelerator(stopped):
+    assert stopped[3].copied_to == ["/CPU:0"]
 
 
 def test_pictures_that_a_run_kept_on_disk_are_gone_after_it(stopped):
