@@ -66,6 +66,11 @@ def test_a_missing_file_is_told_before_anything_is_timed(capsys):
     assert capsys.readouterr().err == "yolo3 benchmark: no/such.txt: No such file or directory\n"
 
 
+def test_detection_in_float16_is_refused_before_anything_is_timed(capsys):
+    assert main(["--precision", "float16"]) == 1
+    assert "--precision float16: expected `step` or `input`" in capsys.readouterr().err
+
+
 def test_parts_are_named():
     assert build_parser().parse_args(["input"]).part == "input"
     with pytest.raises(SystemExit):
@@ -78,8 +83,10 @@ def test_each_part_prints_one_json_object(model, capsys):
     size = ["--model", model, "--input-size", "64", "64", "--batch-size", "2", "--num-classes", "3", "--steps", "2"]
     keys = {"images_per_second", "min", "max", "steps"}
     for part, own in (
-        ("step", {"precision", "loss_share", "matrix_gflops"}), ("input", {"cached"}), ("inference", {"by_batch_size"}),
-    ):  # fmt: skip
+        ("step", {"precision", "loss_share", "matrix_gflops"}),
+        ("input", {"cached"}),
+        ("inference", {"precision", "by_batch_size"}),
+    ):
         assert main([part, *size, "--json"]) == 0
         result = json.loads(capsys.readouterr().out)
         assert set(result) == keys | own
