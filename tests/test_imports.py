@@ -87,6 +87,11 @@ def test_geometry_codec_targets_loss_and_selection_stay_apart():
     assert imports_of(MODULES["losses"]) == {"boxes", "head", "scales", "focal", "loss_options"}
 
 
+def test_the_help_of_yolo3_itself_needs_no_numpy():
+    program = "import sys; import yolo3.cli; yolo3.cli.build_parser(); sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
 def test_what_needs_no_tensorflow_starts_without_it():
     present = [f"yolo3.{name}" for name in WITHOUT_TENSORFLOW if name in MODULES]
     script = (

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from yolo3 import __version__
-from yolo3.config import DETECTION_PRECISIONS
 
 COMMANDS = {
     "train": ("yolo3.cli.train", "train a network on annotated pictures"),
@@ -179,6 +178,8 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    from yolo3.config import DETECTION_PRECISIONS  # here, so that `yolo3 --help` needs no NumPy
+
     parser.add_argument(
         "--weights", required=True, metavar="FILE",
         help="the network: .h5, .keras or .weights.h5, or Darknet's .weights with --cfg",
