@@ -128,13 +128,14 @@ def test_the_first_picture_of_each_example_is_that_of_the_order_and_a_mosaic_nam
     assert set(used) == {1, 4}
 
 
-@pytest.mark.parametrize("cache", ["none", "disk"])
+@pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "disk"])
 def test_pictures_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
     store = open_pictures(annotations, 64, cache, tmp_path / "raw")
     assert store.kept == cache
     assert_same(batches_of(store, Augmentation(), batch_size=5), mixed_batches)
 
 
+@pytest.mark.slow
 def test_several_blocks_of_pictures_give_the_same_batches_as_pictures_in_memory(annotations, monkeypatch):
     monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 pictures: three blocks of 4
     policy = Augmentation(mosaic=0.7)
