@@ -63,7 +63,7 @@ def test_networks_are_made_of_stock_layers(tiny):
 @pytest.mark.parametrize(
     "build, convolutions, numbers, trainable",
     [
-        (yolo_body, 75, 62_001_757, 61_949_149),
+        pytest.param(yolo_body, 75, 62_001_757, 61_949_149, marks=pytest.mark.slow),
         pytest.param(spp_yolo_body, 76, 63_052_381, 62_998_749, marks=pytest.mark.slow),
     ],
 )

@@ -204,6 +204,7 @@ def test_the_plain_network_takes_the_averages_and_the_other_keeps_its_weights(ea
     assert same(*statistics)
 
 
+@pytest.mark.slow
 def test_without_averages_the_plain_network_takes_the_current_weights(eagerly):
     for trainer in (make(ema=0.0), make(ema=0.9)):
         trainer.update_plain()  # before the first step there is no average either

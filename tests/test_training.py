@@ -206,6 +206,7 @@ def test_the_weights_say_what_they_are(whole, settings):
     assert metadata["training"]["epoch"] == 3
 
 
+@pytest.mark.slow
 def test_the_weights_open_with_keras_alone_and_are_the_averages(whole):
     model = keras.models.load_model(os.path.join(whole[0], "last.h5"), compile=False)
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
@@ -269,6 +270,7 @@ def test_another_seed_gives_other_weights(settings, slim_tiny, eagerly, tmp_path
 # What is not finite
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_with_the_pictures_and_keeps_the_last_good_files(
     settings, slim_tiny, eagerly, tmp_path
 ):
