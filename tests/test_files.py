@@ -8,7 +8,7 @@ import sys
 import keras
 import pytest
 
-from yolo3.files import naming, reserve
+from yolo3.files import atomic_path, naming
 from yolo3.saving import save_model
 
 
@@ -22,11 +22,13 @@ def test_an_error_without_a_name_is_given_the_files_and_others_pass():
         raise OSError("words alone")
 
 
-def test_room_is_taken(tmp_path):
-    reserve(tmp_path / "a", 5000)
-    assert (tmp_path / "a").stat().st_size == 5000
-    reserve(tmp_path / "a", 10)
-    assert (tmp_path / "a").stat().st_size == 10
+def test_a_file_has_its_ending_while_it_is_written_and_the_room_it_asked_for(tmp_path):
+    with atomic_path(tmp_path / "new" / "m.weights.h5", 5000) as temporary:
+        assert temporary.name.startswith(".m.") and temporary.name.endswith(".weights.h5")
+        assert temporary.stat().st_size == 5000
+        temporary.write_text("all")
+    assert (tmp_path / "new" / "m.weights.h5").read_text() == "all"
+    assert os.listdir(tmp_path / "new") == ["m.weights.h5"]
 
 
 def test_a_network_that_finds_no_room_is_no_file_and_leaves_the_former_one(tmp_path, monkeypatch):

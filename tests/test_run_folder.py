@@ -141,7 +141,7 @@ def test_the_settings_are_readable_json(tmp_path):
 def test_what_a_killed_run_left_behind_goes_and_a_users_files_stay(tmp_path):
     folder = RunFolder(tmp_path)
     mine = [tmp_path / "decoded" / "mine.txt", tmp_path / "notes.h5"]
-    names = (".decoded.123/0.raw", ".state.npz.123", ".best.123.h5")
+    names = (".decoded.123/0.raw", ".state.123.npz", ".best.123.h5")
     left = [*(tmp_path / name for name in names), folder.decoded / "1.raw"]
     for path in (*mine, *left):
         path.parent.mkdir(exist_ok=True)

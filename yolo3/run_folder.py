@@ -16,9 +16,8 @@ import numpy as np
 from yolo3.anchors import write_anchors
 from yolo3.config import TrainConfig, format_config, parse_config
 from yolo3.darknet.cfg import Cfg, cfg_bytes
-from yolo3.darknet.weights import atomic_path
 from yolo3.datasets.annotation import replace_file, write_class_names
-from yolo3.files import naming
+from yolo3.files import atomic_path
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
 CFG = "network.cfg"  # where the network is that of a cfg
@@ -55,7 +54,7 @@ class RunFolder:
         """Remove temporary files and decoded pictures that a killed run left behind."""
         for folder in self.path.glob(".decoded.*"):
             shutil.rmtree(folder, ignore_errors=True)
-        for pattern in (f".{STATE}.*", ".best.*.h5", ".last.*.h5"):
+        for pattern in (".state.*.npz", ".best.*.h5", ".last.*.h5"):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
@@ -81,14 +80,9 @@ class RunFolder:
     def save_state(self, arrays: list[np.ndarray], progress: dict) -> None:
         """Write everything that resuming needs, in one step. ``progress``: plain numbers, kept beside the log."""
         progress = {**progress, "rows": self.rows}
-        temporary = self.file(f".{STATE}.{os.getpid()}")
-        try:
-            with naming(self.file(STATE)), open(temporary, "wb") as file:
-                named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
-                np.savez(file, progress=np.array(json.dumps(progress)), **named)
-            os.replace(temporary, self.file(STATE))
-        finally:
-            temporary.unlink(missing_ok=True)
+        with atomic_path(self.file(STATE)) as temporary, open(temporary, "wb") as file:
+            named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
+            np.savez(file, progress=np.array(json.dumps(progress)), **named)
 
     def has_state(self) -> bool:
         """Return whether an epoch was finished and written down."""

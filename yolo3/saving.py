@@ -35,7 +35,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from yolo3.files import naming, reserve
+from yolo3.files import atomic_path
 from yolo3.scales import OFFICIAL_TINY_MASK, AnchorMask
 
 logger = logging.getLogger(__name__)
@@ -61,17 +61,10 @@ def save_model(model, path: str | os.PathLike, metadata: dict) -> None:
     path = Path(path)
     suffix = _suffix_of(path)
     text = json.dumps(metadata, default=_plain)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name.removesuffix(suffix)}.{os.getpid()}{suffix}")
-    try:
-        with naming(path):
-            reserve(temporary, file_bytes(model))
+    with atomic_path(path, file_bytes(model)) as temporary:
         with _without_format_advice():
             model.save_weights(temporary) if suffix == ".weights.h5" else model.save(temporary)
         _write_metadata(temporary, text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def file_bytes(model) -> int:

@@ -21,9 +21,9 @@ from yolo3.darknet.from_keras import DarknetModel, Heads, cfg_from_model
 from yolo3.darknet.layers import class_count, joined_anchors, resolve_layers, with_classes, yolo_heads
 from yolo3.darknet.network import Filled, build_network, load_weights, save_weights
 from yolo3.darknet.recipe import resize_of
-from yolo3.darknet.weights import DEFAULT_HEADER, Header, atomic_path, write_weights
+from yolo3.darknet.weights import DEFAULT_HEADER, Header, write_weights
 from yolo3.datasets.annotation import bundled_class_names
-from yolo3.files import reserve
+from yolo3.files import atomic_path
 from yolo3.saving import ATTRIBUTE, SUFFIXES, file_bytes, load_network, read_metadata, save_model
 from yolo3.scales import check_anchor_mask
 
@@ -170,13 +170,7 @@ def save_plain_weights(model: keras.Model, path: str | os.PathLike[str], metadat
     """Write weights alone as Keras 2 stored them in `.h5`: what `model.load_weights(path)` reads,
     `by_name=True` included.
     """
-    with atomic_path(path) as temporary:
-        reserve(temporary, file_bytes(model))
-        _write_plain_weights(model, temporary, metadata)
-
-
-def _write_plain_weights(model: keras.Model, path: Path, metadata: dict[str, Any]) -> None:
-    with h5py.File(path, "w") as file:
+    with atomic_path(path, file_bytes(model)) as temporary, h5py.File(temporary, "w") as file:
         file.attrs[ATTRIBUTE] = json.dumps(metadata)
         file.attrs["backend"] = keras.backend.backend()
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +27,7 @@ import numpy as np
 
 from yolo3.darknet.cfg import Cfg
 from yolo3.darknet.layers import Layer, class_count, floats_per_class, resolve_layers
-from yolo3.files import naming
+from yolo3.files import atomic_path
 
 FLOAT = np.dtype("<f4")
 Arrays = Mapping[str, np.ndarray]
@@ -166,22 +165,6 @@ def write_weights(
         for layer, arrays in layers:
             _write_arrays(file, layer, arrays, header)
         return file.tell()
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A name to write a file under, which becomes `path` when all is written, and is removed when anything
-    fails.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with naming(path):
-            yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _convolutional_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
