@@ -146,7 +146,12 @@ def shared_readers(inputs):
 
 def shared_activation(inputs):
     act = leaky()
-    return layers.MaxPooling2D(2)(act(layers.Conv2D(3, 1)(act(inputs))))
+    return layers.MaxPooling2D(2)(act(layers.Conv2D(3, 1)(act(layers.Conv2D(3, 1)(inputs)))))
+
+
+def shared_activation_pooled_first(inputs):
+    act = leaky()
+    return act(layers.Conv2D(3, 1)(layers.MaxPooling2D(2)(act(layers.Conv2D(3, 1)(inputs)))))
 
 
 def shared_pooling(inputs):
@@ -159,13 +164,22 @@ def shared_convolution(inputs):
     return layers.Add()([norm()(conv(inputs)), conv(leaky()(inputs))])
 
 
+def shared_convolution_normalised_last(inputs):
+    conv = layers.Conv2D(3, 1)
+    return norm()(conv(leaky()(conv(inputs))))
+
+
 def shared_norm(inputs):
     both = norm()
     return layers.Add()([both(layers.Conv2D(3, 1)(inputs)), both(leaky()(inputs))])
 
 
 @pytest.mark.parametrize(
-    "build", [shared_readers, shared_activation, shared_pooling, shared_convolution, shared_norm]
+    "build",
+    [
+        shared_readers, shared_activation, shared_activation_pooled_first, shared_pooling, shared_convolution,
+        shared_convolution_normalised_last, shared_norm,
+    ],
 )
 def test_layers_that_are_used_more_than_once_stay_as_they_are(build):
     inputs = keras.Input((8, 8, 3))
