@@ -1,6 +1,6 @@
-"""What targets, loss and a whole step cost as objects, batches and pictures grow: time, and peak memory; and starting.
+"""What targets, loss and a whole step cost as objects, batches and images grow: time, and peak memory; and starting.
 
-    python benchmarks/bench_cost.py loss      # 1, 20, 100, 300 objects a picture, batches of 1, 8, 64
+    python benchmarks/bench_cost.py loss      # 1, 20, 100, 300 objects an image, batches of 1, 8, 64
     python benchmarks/bench_cost.py step      # peak memory of a training step by batch and input size
     python benchmarks/bench_cost.py start     # seconds until each command has printed its help
 
@@ -41,7 +41,7 @@ def measure(part: str, model: str, batch_size: int, number: int) -> dict:
     objects = number if part == "loss" else 20
     work = Workload(model, batch_size=batch_size, input_size=(side, side))
     config = TrainConfig(anchors="default", input_size=work.input_size)
-    trainer = Trainer(config, work.family(), 1000)
+    trainer = Trainer(config, work.architecture(), 1000)
     rng = np.random.default_rng(0)
     boxes = rng.random((batch_size, objects, 5), np.float32)
     boxes[..., 2:4] = 0.02 + 0.2 * boxes[..., 2:4]

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_inference.py --cfg yolov3-tiny.cfg --batch-sizes 1 8
 
-Random weights, written in Darknet's format, so that OpenCV reads the same network. Ours is the whole detector: pictures
+Random weights, written in Darknet's format, so that OpenCV reads the same network. Ours is the whole detector: images
 in memory to boxes in pixels, suppression included; OpenCV decodes within its last layers but does not suppress; PyTorch
 gives raw outputs alone. All take turns; medians with the smallest and largest. OpenCV's row needs OpenCV 4 (5 reads no
 cfg files any more: `pip install 'opencv-python-headless<5'`), PyTorch's rows need `pip install torch`
@@ -19,11 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolo3.architectures import architecture_of_cfg
 from yolo3.benchmark import rates, take_turns
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.network import save_weights
 from yolo3.detector import load_detector
-from yolo3.families import family_of_cfg
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,22 +37,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def opencv_calls(cfg: str, weights: str, pictures: np.ndarray) -> dict:
+def opencv_calls(cfg: str, weights: str, photos: np.ndarray) -> dict:
     """Return the call of OpenCV's network, none where this OpenCV does not read cfg files."""
     if not hasattr(cv2.dnn, "readNetFromDarknet"):
         return {}
     network = cv2.dnn.readNetFromDarknet(cfg, weights)
     names = network.getUnconnectedOutLayersNames()
-    size = (pictures.shape[2], pictures.shape[1])
+    size = (photos.shape[2], photos.shape[1])
 
     def call():
-        network.setInput(cv2.dnn.blobFromImages(list(pictures), 1 / 255, size, swapRB=True))
+        network.setInput(cv2.dnn.blobFromImages(list(photos), 1 / 255, size, swapRB=True))
         return network.forward(names)
 
     return {"OpenCV DNN (decoded)": call}
 
 
-def torch_calls(tiny: bool, pictures: np.ndarray) -> dict:
+def torch_calls(tiny: bool, photos: np.ndarray) -> dict:
     """Return the calls of PyTorch, none where it is not installed."""
     if importlib.util.find_spec("torch") is None:
         return {}
@@ -69,7 +69,7 @@ def torch_calls(tiny: bool, pictures: np.ndarray) -> dict:
 
         def call(network=network, layout=layout, half=half):
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-                images = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(memory_format=layout).float() / 255
+                images = torch.from_numpy(photos).permute(0, 3, 1, 2).to(memory_format=layout).float() / 255
                 return network(images)
 
         calls[name] = call
@@ -84,19 +84,19 @@ def main(argv=None) -> int:
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "random.weights")
-        save_weights(family_of_cfg(cfg).build_network((None, None, 3)), cfg, weights)
+        save_weights(architecture_of_cfg(cfg).build_network((None, None, 3)), cfg, weights)
         for batch_size in arguments.batch_sizes:
             rng = np.random.default_rng(0)
-            pictures = rng.integers(0, 255, (batch_size, side, side, 3), np.uint8)
+            photos = rng.integers(0, 255, (batch_size, side, side, 3), np.uint8)
             options = {"input_shape": (side, side), "batch_size": batch_size}
             detectors = {
                 name: load_detector(weights, cfg_path=arguments.cfg, precision=name, **options)
                 for name in ("float32", "bfloat16")
             }
             calls = {
-                **{f"yolo3 {name} (boxes)": functools.partial(each, pictures) for name, each in detectors.items()},
-                **opencv_calls(arguments.cfg, weights, pictures),
-                **torch_calls("tiny" in Path(arguments.cfg).stem, pictures),
+                **{f"yolo3 {name} (boxes)": functools.partial(each, photos) for name, each in detectors.items()},
+                **opencv_calls(arguments.cfg, weights, photos),
+                **torch_calls("tiny" in Path(arguments.cfg).stem, photos),
             }
             seconds = take_turns(calls, arguments.steps)
             results[batch_size] = {name: rates(values, batch_size) for name, values in seconds.items()}

@@ -4,7 +4,7 @@
     python benchmarks/bench_input.py --cores 2 --mosaic 1
 
 The loop is what most trainers do, one thread with all of OpenCV's speed: decode, one warp for placement, flip and
-jitter, HSV by tables, to float; four of them for a mosaic. Ours decodes a picture once for all mosaics of its block.
+jitter, HSV by tables, to float; four of them for a mosaic. Ours decodes an image once for all mosaics of its block.
 Both take turns; medians with the smallest and largest. `--cores N` binds the process to N cores.
 """
 
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def warped(path: str, side: tuple[int, int], rng) -> np.ndarray:
-    """Return a picture placed at random on a canvas (height, width), mirrored or not."""
+    """Return an image placed at random on a canvas (height, width), mirrored or not."""
     image = cv2.imread(path)
     height, width = image.shape[:2]
     scale = min(side[0] / height, side[1] / width) * rng.uniform(0.8, 1.2)
@@ -47,7 +47,7 @@ def warped(path: str, side: tuple[int, int], rng) -> np.ndarray:
 
 
 def coloured(image: np.ndarray, rng) -> np.ndarray:
-    """Return a picture with hue, saturation and value changed by tables."""
+    """Return an image with hue, saturation and value changed by tables."""
     hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
     steps = np.arange(256)
     tables = ((steps + rng.uniform(-18, 18)) % 180, steps * rng.uniform(0.67, 1.5), steps * rng.uniform(0.67, 1.5))
@@ -78,14 +78,14 @@ def main(argv=None) -> int:
     cv2.setNumThreads(1)
     from yolo3.augment import Augmentation
     from yolo3.benchmark import rates, take_turns, write_photographs
-    from yolo3.picture_store import open_pictures
+    from yolo3.image_store import open_images
     from yolo3.pipeline import run_batches
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         annotations = write_photographs(Path(folder))
         paths = [annotation.image_path for annotation in annotations]
-        store = open_pictures(annotations, SIDE)
+        store = open_images(annotations, SIDE)
         policy, size = Augmentation(mosaic=arguments.mosaic), arguments.batch_size
         batches = run_batches(store, size, (SIDE, SIDE), policy, 0, range(_EPOCHS))
 

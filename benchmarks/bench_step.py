@@ -2,7 +2,7 @@
 
     python benchmarks/bench_step.py --model yolov3-tiny --batch-size 8 --input-size 416 416 --num-classes 80
 
-Forward, loss, backward and update on synthetic pictures of 20 boxes each. Also the convolutions alone (forward, and the
+Forward, loss, backward and update on synthetic images of 20 boxes each. Also the convolutions alone (forward, and the
 gradients of inputs and weights, from given tensors) and a large matrix product, which say what the machine can do. All
 take turns, so that a machine that changes speed slows all of them; medians with the smallest and largest, as a table
 and, with --json FILE, as JSON. PyTorch's rows need `pip install torch`.
@@ -39,17 +39,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def our_step(work: Workload, precision: str, images, boxes):
     """Return a call of the training step as `yolo3 train` makes it, averaged weights included."""
-    family = work.family()
+    architecture = work.architecture()
     config = TrainConfig(anchors="default", model=work.model, input_size=work.input_size, precision=precision)
-    trainer = Trainer(config, family, steps=1000)
+    trainer = Trainer(config, architecture, steps=1000)
     return lambda: float(trainer.train_step(images, boxes, 1e-6)["xy"])
 
 
 def stock_step(work: Workload, precision: str, images, boxes):
     """Return a call of the step that Keras' own layers and optimizer make with the same network and loss."""
-    family = work.family()
+    architecture = work.architecture()
     with dtype_policy(POLICIES[precision]):
-        network = family.build_network((*work.input_size, 3))
+        network = architecture.build_network((*work.input_size, 3))
     optimizer = keras.optimizers.Adam(1e-6)
     optimizer.build(network.trainable_variables)
 
@@ -57,9 +57,9 @@ def stock_step(work: Workload, precision: str, images, boxes):
     def step():
         with tf.GradientTape() as tape:
             outputs = network(images, training=True)
-            targets = family.build_targets(boxes, work.input_size)
-            terms = family.loss_terms(outputs, targets, work.input_size)
-            loss = sum(terms[name] for name in family.terms)
+            targets = architecture.build_targets(boxes, work.input_size)
+            terms = architecture.loss_terms(outputs, targets, work.input_size)
+            loss = sum(terms[name] for name in architecture.terms)
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         return loss
@@ -69,7 +69,7 @@ def stock_step(work: Workload, precision: str, images, boxes):
 
 def convolutions_alone(work: Workload, precision: str):
     """Return (call, GFLOP of a call): every convolution of the network with both gradients, nothing else."""
-    network = work.family().build_network((*work.input_size, 3))
+    network = work.architecture().build_network((*work.input_size, 3))
     layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     cases, flop = [], 0
     for number, layer in enumerate(layers):
@@ -92,7 +92,7 @@ def convolutions_alone(work: Workload, precision: str):
                     padding=options["padding"],
                 ),
             ]  # fmt: skip
-            if not is_first:  # the pictures need no gradient
+            if not is_first:  # the images need no gradient
                 parts.append(
                     tf.raw_ops.Conv2DBackpropInput(
                         input_sizes=x.shape, filter=kernel, out_backprop=dy, strides=options["strides"],
@@ -112,7 +112,7 @@ def torch_steps(work: Workload, images, boxes) -> dict:
     import torch
     from torch_yolov3 import build_step
 
-    pictures = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
+    photos = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
     rows = torch.from_numpy(boxes.numpy())
     shape = (work.model, work.batch_size, work.input_size, work.num_classes)
     kinds = {
@@ -122,7 +122,7 @@ def torch_steps(work: Workload, images, boxes) -> dict:
         "PyTorch bfloat16, channels_last": (True, True),
     }
     steps = {name: build_step(*shape, *kind) for name, kind in kinds.items()}
-    return {name: lambda step=step: step(pictures, rows) for name, step in steps.items()}
+    return {name: lambda step=step: step(photos, rows) for name, step in steps.items()}
 
 
 def main(argv=None) -> int:

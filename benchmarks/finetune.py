@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", required=True, type=Path)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--options", default="", help="further options of train.py, as one text")
-    parser.add_argument("--picture", type=Path, help="where the curves are drawn (default: OUTPUT/finetune.png)")
+    parser.add_argument("--image", type=Path, help="where the curves are drawn (default: OUTPUT/finetune.png)")
     return parser
 
 
@@ -55,7 +55,7 @@ def draw(curves: dict[str, list[float]], path: Path) -> None:
     axes = figure.subplots()
     for (name, values), marker in zip(curves.items(), "o^s", strict=True):
         axes.plot(range(1, len(values) + 1), values, marker=marker, markersize=4, label=f"{name}: {values[-1]:.3f}")
-    axes.set(xlabel="epoch", ylabel="AP50 on pictures not trained on", ylim=(0, 1))
+    axes.set(xlabel="epoch", ylabel="AP50 on images not trained on", ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path)
@@ -69,7 +69,7 @@ def main() -> int:
     words = {"whole": "whole network, trained on COCO", "backbone": "backbone alone", "random": "random weights"}
     rows = {name: read_rows(arguments.output / name) for name in starts}
     curves = {words[name]: [float(row["AP50"]) for row in rows[name]] for name in starts}
-    draw(curves, arguments.picture or arguments.output / "finetune.png")
+    draw(curves, arguments.image or arguments.output / "finetune.png")
     last = {name: {key: float(rows[name][-1][key]) for key in ("AP50", "AP")} for name in starts}
     print(json.dumps({"epochs": arguments.epochs, **last}, indent=2))
     return 0

@@ -108,7 +108,7 @@ def targets_of(boxes, model: str, input_size, num_classes: int):
 
 
 def loss_of(outputs, targets):
-    """Return cross-entropy of centres, objectness and classes and squared error of sizes, a mean over the pictures."""
+    """Return cross-entropy of centres, objectness and classes and squared error of sizes, a mean over the images."""
     total = 0.0
     for raw, target in zip(outputs, targets):
         batch, _, height, width = raw.shape

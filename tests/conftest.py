@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shapes_set(tmp_path_factory):
-    """Folder of a small set of rendered shapes (Pascal VOC): 12 pictures in the list train, 4 in val, 96 x 96."""
+    """Folder of a small set of rendered shapes (Pascal VOC): 12 images in the list train, 4 in val, 96 x 96."""
     from yolo3.datasets.shapes import write_shapes
 
     return write_shapes(tmp_path_factory.mktemp("shapes") / "set", num_train=12, num_val=4, image_size=96, seed=3)
@@ -39,12 +39,12 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The current folder, with a red and a green picture in it."""
-    from test_detector import picture
+    """The current folder, with a red and a green image in it."""
+    from test_detector import image
 
     from yolo3.draw import write_image
 
     monkeypatch.chdir(tmp_path)
-    write_image("red.png", picture())
-    write_image("green.png", picture(colour=(0, 255, 0)))
+    write_image("red.png", image())
+    write_image("green.png", image(colour=(0, 255, 0)))
     return tmp_path

@@ -133,7 +133,7 @@ QUIET = [
     ("ap_stands_at_zero", {"AP50": np.full(20, 0.004), "loss": np.linspace(180, 100, 20)}),  # it has not halved
     ("class_part_stands", {"val_class": np.full(20, 26.0), "val_objectness": [60] * 4 + [38, *[30] * 15]}),
     ("best_is_past", {"AP50": np.zeros(20)}),
-    ("class_is_weak", {"AP50_plate": np.full(20, 0.1), "AP50_cell": np.full(20, 0.39)}),  # the others are not learnt
+    ("class_is_weak", {"AP50_plate": np.full(20, 0.1), "AP50_cell": np.full(20, 0.39)}),  # the others are not learned
     ("class_is_weak", {"AP50_plate": np.full(20, 0.19), "AP50_cell": np.full(20, 0.42)}),  # less than .25 below
     ("still_climbing", {"AP": [*np.linspace(0.1, 0.5, 19), 0.49]}),  # the last is not about the best
 ]
@@ -174,7 +174,7 @@ def test_epochs_without_validation_count_for_nothing():
     assert "epoch 10" in rule_says(advice.overfits, rows_of(val_loss=rising, AP=np.full(20, 0.4)))
 
 
-def test_what_is_learnt_by_heart_is_told_though_the_validation_loss_only_stands():
+def test_what_is_learned_by_heart_is_told_though_the_validation_loss_only_stands():
     # 180 to 9 is a twentieth, 122 to 100 five sixths; AP stands
     heart = {"loss": np.geomspace(180, 9, 20), "val_loss": np.linspace(122, 100, 20), "AP": np.full(20, 0.1)}
     assert "180.0 to 9.0" in rule_says(advice.overfits, rows_of(**heart))
@@ -263,21 +263,21 @@ def square(x, side=40, y=0):
 CAT, HIT = (square(0), 0), (*square(0), 0.9, 0)
 
 
-def pictures(count, truths=(CAT,), found=(HIT,)):
-    """``count`` equal pictures with these truths (box, class id) and detections (x, y, x, y, score, class id)."""
+def images(count, truths=(CAT,), found=(HIT,)):
+    """``count`` equal images with these truths (box, class id) and detections (x, y, x, y, score, class id)."""
     truth = truth_of([box for box, _ in truths], [class_id for _, class_id in truths])
     return [truth] * count, [found_of(*found)] * count
 
 
 def advice_on(*parts, names=NAMES):
-    """Advice on pictures joined from several `pictures`."""
+    """Advice on images joined from several `images`."""
     truths, found = ([item for part in parts for item in part[side]] for side in (0, 1))
     return evaluation_advice(measure(truths, found, names))
 
 
-HITS = pictures(30)
+HITS = images(30)
 DOG = [(square(0), 1)]
-DOGS = pictures(30, DOG, [(*square(0), 0.9, 1)])
+DOGS = images(30, DOG, [(*square(0), 0.9, 1)])
 
 
 def test_a_good_evaluation_is_told_to_be_one():
@@ -287,33 +287,33 @@ def test_a_good_evaluation_is_told_to_be_one():
 @pytest.mark.parametrize(
     ("parts", "quoted"),
     [
-        ([pictures(3, []), pictures(3, [], [(*square(0), 0.1, 0)])], ["no annotated objects", "all 3 detections"]),
+        ([images(3, []), images(3, [], [(*square(0), 0.1, 0)])], ["no annotated objects", "all 3 detections"]),
         (
-            [HITS, pictures(10, [], [(*square(0), 0.5, 1)]), pictures(90, [], [(*square(0), 0.5, 0)])],
+            [HITS, images(10, [], [(*square(0), 0.5, 1)]), images(90, [], [(*square(0), 0.5, 0)])],
             ["10 of 100 false", "'dog' (10)"],
         ),
-        ([pictures(20), pictures(20, [], [(*square(0), 0.4, 0)])], ["--score-threshold 0.899"]),
-        ([HITS, pictures(10, DOG, [])], ["'dog' has an AP50 of 0.000 on 10 objects"]),
-        ([pictures(12, found=[(*square(0), 0.2, 0)])], ["score of 0.3 or more", "0.200"]),
-        ([pictures(12, found=[])], ["no detection at all"]),
-        ([HITS, DOGS, pictures(30, [], [(*square(0), 0.4, 0)])], ["F1 is 0.800", "1.000", "--score-threshold 0.899"]),
-        ([HITS, DOGS, pictures(12, found=[])], ["12 of 12 errors", "'missed'"]),
-        ([HITS, DOGS, pictures(3, [], [(*square(0), 0.85, 0)] * 2)], ["6 detections", "0.8 or more", "6 of them in 3"]),
+        ([images(20), images(20, [], [(*square(0), 0.4, 0)])], ["--score-threshold 0.899"]),
+        ([HITS, images(10, DOG, [])], ["'dog' has an AP50 of 0.000 on 10 objects"]),
+        ([images(12, found=[(*square(0), 0.2, 0)])], ["score of 0.3 or more", "0.200"]),
+        ([images(12, found=[])], ["no detection at all"]),
+        ([HITS, DOGS, images(30, [], [(*square(0), 0.4, 0)])], ["F1 is 0.800", "1.000", "--score-threshold 0.899"]),
+        ([HITS, DOGS, images(12, found=[])], ["12 of 12 errors", "'missed'"]),
+        ([HITS, DOGS, images(3, [], [(*square(0), 0.85, 0)] * 2)], ["6 detections", "0.8 or more", "6 of them in 3"]),
         (
-            [HITS, *[pictures(1, [], [(*square(0), 0.85, 0)] * count) for count in (1, 4, 2, 3)]],
+            [HITS, *[images(1, [], [(*square(0), 0.85, 0)] * count) for count in (1, 4, 2, 3)]],
             ["10 detections", "9 of them in 3"],
         ),
-        ([HITS, DOGS, pictures(6, [(square(0), 1)])], ["6 of 36 'dog'", "'cat'"]),
+        ([HITS, DOGS, images(6, [(square(0), 1)])], ["6 of 36 'dog'", "'cat'"]),
         # of 100 cats 9 are taken for dogs, of 35 dogs 5 for cats: the rarer case is the worse one
-        ([pictures(91), pictures(9, found=[(*square(0), 0.9, 1)]), DOGS, pictures(5, DOG)], ["5 of 35 'dog'", "'cat'"]),
-        ([HITS, DOGS, pictures(100, [(square(0), 1)], [])], ["'dog' has an AP50 of 0.2", "130 objects", "1.000"]),
+        ([images(91), images(9, found=[(*square(0), 0.9, 1)]), DOGS, images(5, DOG)], ["5 of 35 'dog'", "'cat'"]),
+        ([HITS, DOGS, images(100, [(square(0), 1)], [])], ["'dog' has an AP50 of 0.2", "130 objects", "1.000"]),
         (
-            [HITS, DOGS, pictures(12, [(square(0, 20), 0)], []), pictures(7, found=[])],
+            [HITS, DOGS, images(12, [(square(0, 20), 0)], []), images(7, found=[])],
             ["0 of 12 are found", "larger ones 60 of 67", "--input-size"],
         ),
         # 40 x 40 against 40 x 28: IoU .7, a hit at .5 and none at .75
-        ([pictures(30, found=[(0, 0, 40, 28, 0.9, 0)])], ["AP50 is 1.000", "AP75 0.000"]),
-        ([HITS, pictures(4, [(square(0), 1)], [(*square(0), 0.9, 1)])], ["fewer than ten", "'dog' (4)"]),
+        ([images(30, found=[(0, 0, 40, 28, 0.9, 0)])], ["AP50 is 1.000", "AP75 0.000"]),
+        ([HITS, images(4, [(square(0), 1)], [(*square(0), 0.9, 1)])], ["fewer than ten", "'dog' (4)"]),
     ],
 )  # fmt: skip
 def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
@@ -323,20 +323,20 @@ def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
 @pytest.mark.parametrize(
     ("parts", "unsaid"),
     [
-        ([HITS, DOGS, pictures(9, found=[])], "errors are of the kind"),
-        ([pictures(240), pictures(12, found=[])], "errors are of the kind"),  # of 252 objects, fewer than a twentieth
-        ([pictures(19), pictures(19, [], [(*square(0), 0.4, 0)])], "--score-threshold 0"),  # 20 objects are enough
-        ([HITS, pictures(9, DOG, [])], "has an AP50"),  # ten objects are enough
-        ([HITS, pictures(9, [], [(*square(0), 0.5, 1)])], "nowhere annotated"),
-        ([HITS, pictures(10, [], [(*square(0), 0.5, 1)]), pictures(91, [], [(*square(0), 0.5, 0)])], "nowhere"),
-        ([pictures(12, [], [(*square(0), 0.5, 1)])], "nowhere annotated"),  # nothing is annotated at all
-        ([HITS, DOGS, pictures(2, [], [(*square(0), 0.85, 0)] * 2)], "0.8 or more"),
-        ([HITS, DOGS, pictures(3, [], [(*square(0), 0.7, 0)] * 4)], "0.8 or more"),
-        ([HITS, DOGS, pictures(4, [(square(0), 1)])], "are taken for"),
-        ([HITS, DOGS, pictures(9, [(square(0, 20), 0)], [])], "Small objects"),
-        ([pictures(30, found=[(0, 0, 40, 38, 0.9, 0)])], "lie loosely"),
-        ([HITS, pictures(10, [(square(0), 1)], [(*square(0), 0.9, 1)])], "fewer than ten"),
-        ([HITS, DOGS, pictures(30, [(square(0), 1)], [])], "has an AP50"),
+        ([HITS, DOGS, images(9, found=[])], "errors are of the kind"),
+        ([images(240), images(12, found=[])], "errors are of the kind"),  # of 252 objects, fewer than a twentieth
+        ([images(19), images(19, [], [(*square(0), 0.4, 0)])], "--score-threshold 0"),  # 20 objects are enough
+        ([HITS, images(9, DOG, [])], "has an AP50"),  # ten objects are enough
+        ([HITS, images(9, [], [(*square(0), 0.5, 1)])], "nowhere annotated"),
+        ([HITS, images(10, [], [(*square(0), 0.5, 1)]), images(91, [], [(*square(0), 0.5, 0)])], "nowhere"),
+        ([images(12, [], [(*square(0), 0.5, 1)])], "nowhere annotated"),  # nothing is annotated at all
+        ([HITS, DOGS, images(2, [], [(*square(0), 0.85, 0)] * 2)], "0.8 or more"),
+        ([HITS, DOGS, images(3, [], [(*square(0), 0.7, 0)] * 4)], "0.8 or more"),
+        ([HITS, DOGS, images(4, [(square(0), 1)])], "are taken for"),
+        ([HITS, DOGS, images(9, [(square(0, 20), 0)], [])], "Small objects"),
+        ([images(30, found=[(0, 0, 40, 38, 0.9, 0)])], "lie loosely"),
+        ([HITS, images(10, [(square(0), 1)], [(*square(0), 0.9, 1)])], "fewer than ten"),
+        ([HITS, DOGS, images(30, [(square(0), 1)], [])], "has an AP50"),
     ],
 )  # fmt: skip
 def test_an_evaluation_is_told_nothing_of_what_is_all_right(parts, unsaid):
@@ -344,7 +344,7 @@ def test_an_evaluation_is_told_nothing_of_what_is_all_right(parts, unsaid):
 
 
 def test_classes_without_annotations_come_most_frequent_first():
-    lone = [pictures(count, [], [(*square(0), 0.5, class_id)]) for class_id, count in ((1, 4), (2, 9), (3, 1))]
+    lone = [images(count, [], [(*square(0), 0.5, class_id)]) for class_id, count in ((1, 4), (2, 9), (3, 1))]
     assert any("'c' (9), 'b' (4), 'd' (1)" in sentence for sentence in advice_on(HITS, *lone, names=tuple("abcd")))
 
 

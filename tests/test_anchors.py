@@ -210,11 +210,11 @@ def test_advice_is_given_in_words(new, old, words):
 
 @pytest.fixture
 def lines_file(tmp_path):
-    """Text lines: pictures of 200 x 100 (w x h) with boxes of about 20 x 10, 40 x 40 and 100 x 60 pixels."""
+    """Text lines: images of 200 x 100 (w x h) with boxes of about 20 x 10, 40 x 40 and 100 x 60 pixels."""
     rng = np.random.default_rng(0)
     lines = []
-    for picture in range(6):
-        path = tmp_path / f"{picture}.png"
+    for image in range(6):
+        path = tmp_path / f"{image}.png"
         cv2.imwrite(str(path), np.zeros((100, 200, 3), np.uint8))
         boxes = [
             (w * k, h * k) for w, h in ((20, 10), (40, 40), (100, 60)) for k in rng.uniform(0.97, 1.03, 4)

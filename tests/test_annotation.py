@@ -1,4 +1,4 @@
-"""Records, class names, pictures in a folder, sizes from headers."""
+"""Records, class names, images in a folder, sizes from headers."""
 
 import struct
 import zlib
@@ -11,7 +11,7 @@ from yolo3.datasets import annotation as ann
 from yolo3.images import read_image
 
 
-def write_picture(path, height=20, width=30):
+def write_image(path, height=20, width=30):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), image)
@@ -33,17 +33,17 @@ def annotations(count):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".webp", ".tif"])
-def test_the_size_is_that_of_the_decoded_picture(tmp_path, suffix):
+def test_the_size_is_that_of_the_decoded_image(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
-    write_picture(path, 21, 34)
+    write_image(path, 21, 34)
     assert ann.image_size(str(path)) == (21, 34) == read_image(path).shape[:2]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_size_as_it_turns_the_picture(tmp_path, orientation, order):
+def test_exif_turns_the_size_as_it_turns_the_image(tmp_path, orientation, order):
     path = tmp_path / "a.jpg"
-    write_picture(path, 20, 30)
+    write_image(path, 20, 30)
     with_exif(path, orientation, order)
     # Orientations 5 to 8 are quarter turns: 30 rows of 20 pixels.
     assert ann.image_size(str(path)) == ((30, 20) if orientation >= 5 else (20, 30))
@@ -53,7 +53,7 @@ def test_exif_turns_the_size_as_it_turns_the_picture(tmp_path, orientation, orde
 @pytest.mark.parametrize("before_pixels", [True, False])
 def test_exif_turns_the_size_of_a_png_too(tmp_path, before_pixels):
     path = tmp_path / "a.png"
-    write_picture(path, 20, 30)
+    write_image(path, 20, 30)
     content = path.read_bytes()
     tiff = b"II*\0" + struct.pack("<IH", 8, 1) + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + b"\0" * 4
     chunk = struct.pack(">I", len(tiff)) + b"eXIf" + tiff + struct.pack(">I", zlib.crc32(b"eXIf" + tiff))
@@ -62,7 +62,7 @@ def test_exif_turns_the_size_of_a_png_too(tmp_path, before_pixels):
     assert ann.image_size(str(path)) == (30, 20) == read_image(path).shape[:2]
 
 
-def test_progressive_grey_and_four_channel_pictures_have_a_size(tmp_path):
+def test_progressive_grey_and_four_channel_images_have_a_size(tmp_path):
     image = np.zeros((9, 7), np.uint8)
     cv2.imwrite(str(tmp_path / "p.jpg"), image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 7, 4), np.uint8))
@@ -70,13 +70,13 @@ def test_progressive_grey_and_four_channel_pictures_have_a_size(tmp_path):
 
 
 def test_the_size_comes_from_the_content_not_from_the_suffix(tmp_path):
-    write_picture(tmp_path / "a.png", 11, 12)
+    write_image(tmp_path / "a.png", 11, 12)
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
     assert ann.image_size(str(tmp_path / "a.jpg")) == (11, 12)
 
 
-def test_the_size_of_what_is_no_picture_is_an_error(tmp_path):
-    for content in (b"", b"no picture", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"):
+def test_the_size_of_what_is_no_image_is_an_error(tmp_path):
+    for content in (b"", b"no image", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"):
         (tmp_path / "a.jpg").write_bytes(content)
         with pytest.raises(ValueError, match="a.jpg"):
             ann.image_size(str(tmp_path / "a.jpg"))
@@ -161,7 +161,7 @@ def test_one_pixel_beyond_the_border_is_rounding_and_more_is_not():
     np.testing.assert_array_equal(boxes, before)
 
 
-def test_a_box_is_named_by_its_line_and_a_picture_by_its_source():
+def test_a_box_is_named_by_its_line_and_a_image_by_its_source():
     boxes = [ann.Box((0, 0, 1, 1), 0, line=4), ann.Box((1, 1, 2, 2), 1, line=9)]
     item = ann.build_annotation("a.jpg", boxes, "a.xml")
     assert (item.where(1), item.where()) == ("a.xml:9", "a.xml")
@@ -176,28 +176,28 @@ def test_an_annotation_without_boxes_has_arrays_of_the_right_form():
     assert item.class_ids.dtype == np.int32 and item.difficult.dtype == item.crowd.dtype == bool
 
 
-def test_pictures_are_found_in_any_case_and_the_nearest_is_taken(tmp_path):
-    near = write_picture(tmp_path / "train" / "A.JPG")
-    far = write_picture(tmp_path / "test" / "a.jpg")
-    index = ann.PictureIndex(str(tmp_path))
+def test_images_are_found_in_any_case_and_the_nearest_is_taken(tmp_path):
+    near = write_image(tmp_path / "train" / "A.JPG")
+    far = write_image(tmp_path / "test" / "a.jpg")
+    index = ann.ImageIndex(str(tmp_path))
     assert index.find("a.jpg", str(tmp_path / "train" / "a.xml")) == near
     assert index.find_stem("a", str(tmp_path / "test" / "a.xml")) == far
     assert index.find_unique("a.jpg") is None and index.find("b.jpg", str(tmp_path / "x")) is None
     assert not index.ambiguous
 
 
-def test_pictures_that_fit_equally_well_are_reported(tmp_path):
-    write_picture(tmp_path / "one" / "a.jpg")
-    write_picture(tmp_path / "two" / "a.jpg")
-    index = ann.PictureIndex(str(tmp_path))
+def test_images_that_fit_equally_well_are_reported(tmp_path):
+    write_image(tmp_path / "one" / "a.jpg")
+    write_image(tmp_path / "two" / "a.jpg")
+    index = ann.ImageIndex(str(tmp_path))
     index.find("a.jpg", str(tmp_path / "xml" / "a.xml"))
     (finding,) = ann.ambiguity_findings(index, "folder")
     assert finding.kind == "ambiguous-image" and finding.severity == "warning"
 
 
 def test_hidden_files_and_rings_of_links_are_passed_over(tmp_path):
-    write_picture(tmp_path / "a.jpg")
-    write_picture(tmp_path / ".cache" / "b.jpg")
+    write_image(tmp_path / "a.jpg")
+    write_image(tmp_path / ".cache" / "b.jpg")
     (tmp_path / "._a.jpg").write_bytes(b"x")
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "__MACOSX" / "c.jpg").write_bytes(b"x")
@@ -206,11 +206,11 @@ def test_hidden_files_and_rings_of_links_are_passed_over(tmp_path):
 
 
 def test_listed_paths_are_found_where_the_data_lies_now(tmp_path, monkeypatch):
-    picture = write_picture(tmp_path / "data" / "obj" / "a b.jpg")
+    image = write_image(tmp_path / "data" / "obj" / "a b.jpg")
     monkeypatch.chdir("/")
     paths = ann.ListedPaths(str(tmp_path / "data" / "train.txt"))
-    for entry in ("obj/a b.jpg", "data/obj/a b.jpg", picture, "obj\\a b.jpg", "/somewhere/else/a b.jpg"):
-        assert paths.find(entry) == picture, entry
+    for entry in ("obj/a b.jpg", "data/obj/a b.jpg", image, "obj\\a b.jpg", "/somewhere/else/a b.jpg"):
+        assert paths.find(entry) == image, entry
     assert paths.find("obj/c.jpg") is None
 
 
@@ -221,18 +221,18 @@ def test_folders_divide_files_below_what_they_share():
     assert ann.group_by_folder([*files, "/d/ann/4.xml"], "/d") == {}
 
 
-def test_a_copied_picture_never_replaces_another(tmp_path):
+def test_a_copied_image_never_replaces_another(tmp_path):
     first, second = tmp_path / "x" / "a.jpg", tmp_path / "y" / "a.png"
-    write_picture(first)
-    write_picture(second, 5, 5)
+    write_image(first)
+    write_image(second, 5, 5)
     folder = str(tmp_path / "out")
     taken = set()
-    assert ann.copy_picture(str(first), folder, taken).endswith("out/a.jpg")
-    assert ann.copy_picture(str(second), folder, taken).endswith("out/a_2.png")
-    assert ann.copy_picture(str(first), folder, taken).endswith("out/a_3.jpg")
+    assert ann.copy_image(str(first), folder, taken).endswith("out/a.jpg")
+    assert ann.copy_image(str(second), folder, taken).endswith("out/a_2.png")
+    assert ann.copy_image(str(first), folder, taken).endswith("out/a_3.jpg")
     assert taken == {f"{folder}/a.jpg", f"{folder}/a_2.png", f"{folder}/a_3.jpg"}
     # Written again, nothing is copied a second time.
-    assert ann.copy_picture(str(first), folder, set()).endswith("out/a.jpg")
+    assert ann.copy_image(str(first), folder, set()).endswith("out/a.jpg")
 
 
 def test_crowd_regions_left_out_are_counted_in_the_log(caplog):
@@ -276,12 +276,12 @@ def test_the_head_of_what_is_no_text_is_empty(tmp_path):
     (tmp_path / "a.txt").write_bytes("one\ntwo\n".encode("utf-16"))
     # A mark of two bytes, three characters of two, and half a one.
     assert ann.text_head(str(tmp_path / "a.txt"), 9) == "one"
-    write_picture(tmp_path / "a.png")
+    write_image(tmp_path / "a.png")
     assert ann.text_head(str(tmp_path / "a.png"), 4096) == ""
 
 
 def test_class_names_that_are_no_text_are_refused(tmp_path):
-    path = write_picture(tmp_path / "names.png")
+    path = write_image(tmp_path / "names.png")
     with pytest.raises(ValueError, match="names.png: expected one class name a line, got bytes that are no text"):
         ann.read_class_names(path)
 

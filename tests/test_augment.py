@@ -1,4 +1,4 @@
-"""Augmentation: where a picture is laid, that its boxes go with it, what is kept of them, seeds and colours."""
+"""Augmentation: where an image is laid, that its boxes go with it, what is kept of them, seeds and colours."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def transform_of(units, image_shape, canvas_shape, region, policy=OFF, zoom=(1.0
 
 
 def lies_or_fills(low, size, start, extent):
-    """Whether a picture's side lies in the region's, or covers it whole."""
+    """Whether an image's side lies in the region's, or covers it whole."""
     inside = low >= start - 1e-3 and low + size <= start + extent + 1e-3
     return inside or (low <= start + 1e-3 and low + size >= start + extent - 1e-3)
 
@@ -30,7 +30,7 @@ def lies_or_fills(low, size, start, extent):
 # Placing
 
 
-def test_a_wide_picture_fills_the_width_and_its_offset_places_it_in_the_height():
+def test_a_wide_image_fills_the_width_and_its_offset_places_it_in_the_height():
     # 100 x 50 on 64 x 64: 64 wide, 32 high, scale .64; 32 rows are free: half of them above.
     whole = (0.0, 0.0, 64.0, 64.0)
     units = [0.5, 0.5, 0.5, 0.9, 0.5, 1.0]
@@ -38,7 +38,7 @@ def test_a_wide_picture_fills_the_width_and_its_offset_places_it_in_the_height()
     np.testing.assert_allclose(transform_of(units, (100.0, 50.0), (64.0, 64.0), whole)[2:], [28.8, 0], atol=1e-5)
 
 
-def test_a_mirrored_picture_starts_at_its_right_end():
+def test_a_mirrored_image_starts_at_its_right_end():
     units = [0.5, 0.5, 0.5, 0.5, 0.5, 0.4]
     values = transform_of(units, (50.0, 100.0), (64.0, 64.0), (0.0, 0.0, 64.0, 64.0), replace(OFF, flip=0.5))
     np.testing.assert_allclose(values, [-0.64, 0.64, 64, 16], atol=1e-5)
@@ -59,7 +59,7 @@ def test_zoom_is_a_factor_of_the_size_that_fits():
     np.testing.assert_allclose([low[0] * 50, high[0] * 50], [32, 128], rtol=1e-5)
 
 
-def test_a_picture_lies_within_its_region_or_fills_it():
+def test_a_image_lies_within_its_region_or_fills_it():
     rng = np.random.default_rng(0)
     policy = replace(OFF, jitter=0.3, flip=0.5)
     for _ in range(50):
@@ -85,7 +85,7 @@ def test_cropping_moves_each_edge_by_its_own_number_and_fills_the_canvas():
     np.testing.assert_allclose(mirrored, [-0.5, 2, 50, 20], atol=1e-4)  # it begins at its right end: 100 x .5
 
 
-def test_a_letterboxed_crop_keeps_the_aspect_of_the_picture():
+def test_a_letterboxed_crop_keeps_the_aspect_of_the_image():
     # Nothing moves: 100 x 50 on 64 x 64 are seen with 25 rows more above and below.
     policy = replace(OFF, placement="crop")
     values = transform_of([0.5] * 5 + [1.0], (50.0, 100.0), (64.0, 64.0), (0.0, 0.0, 64.0, 64.0), policy)
@@ -101,8 +101,8 @@ def test_a_mosaic_is_fitted_whatever_the_placement():
 # Pixels and boxes
 
 
-def picture(index, shape, box):
-    """A picture of one colour with a filled rectangle (corners in pixels) in the colour of its index."""
+def photo(index, shape, box):
+    """An image of one colour with a filled rectangle (corners in pixels) in the colour of its index."""
     image = np.full((*shape, 3), BACKGROUND, np.uint8)
     x_min, y_min, x_max, y_max = box
     image[y_min:y_max, x_min:x_max] = COLOURS[index]
@@ -110,16 +110,16 @@ def picture(index, shape, box):
     return image, np.array([[x_min / width, y_min / height, x_max / width, y_max / height, index]], np.float32)
 
 
-PICTURES = [
-    picture(0, (80, 120), (30, 20, 90, 60)),
-    picture(1, (100, 60), (10, 30, 50, 80)),
-    picture(2, (64, 64), (20, 20, 50, 50)),
-    picture(3, (50, 150), (30, 5, 110, 45)),
+IMAGES = [
+    photo(0, (80, 120), (30, 20, 90, 60)),
+    photo(1, (100, 60), (10, 30, 50, 80)),
+    photo(2, (64, 64), (20, 20, 50, 50)),
+    photo(3, (50, 150), (30, 5, 110, 45)),
 ]
 
 
 def load(index):
-    branches = [lambda part=part: (tf.constant(part[0]), tf.constant(part[1])) for part in PICTURES]
+    branches = [lambda part=part: (tf.constant(part[0]), tf.constant(part[1])) for part in IMAGES]
     image, boxes = tf.switch_case(tf.cast(index, tf.int32), branches)
     return tf.ensure_shape(image, [None, None, 3]), tf.ensure_shape(boxes, [None, 5])
 
@@ -190,7 +190,7 @@ def test_boxes_of_mosaics_land_where_their_pixels_do_and_a_share_of_the_canvases
     assert set(parts) == {1, 4} and 13 <= parts.count(4) <= 37
 
 
-def test_a_share_of_the_pictures_is_mirrored():
+def test_a_share_of_the_images_is_mirrored():
     def first_column(image):
         return int(np.argmax((np.abs(image - COLOURS[3] / 255).max(-1) < 0.25).any(0)))
 
@@ -235,9 +235,9 @@ def test_a_mirrored_box_has_its_corners_in_order():
     np.testing.assert_allclose(moved.numpy(), [[40, 20, 80, 40]])
 
 
-def test_a_picture_without_boxes_gives_none():
+def test_a_image_without_boxes_gives_none():
     def empty(_):
-        return tf.constant(PICTURES[0][0]), tf.zeros([0, 5])
+        return tf.constant(IMAGES[0][0]), tf.zeros([0, 5])
 
     for mosaic in (0.0, 1.0):
         _, boxes, _, _ = augment(empty, tf.range(4), (64.0, 64.0), tf.constant([1, 2]), replace(OFF, mosaic=mosaic))
@@ -255,13 +255,13 @@ def test_whole_pixels_are_less_than_one_from_what_was_asked_for(seed):
     top, left, bottom, right = seen.numpy()
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
     assert shown.numpy()[0] >= 0 and shown.numpy()[1] >= 32 and shown.numpy()[2] <= 96 and shown.numpy()[3] <= 96
-    ends = np.array([[left, top], [right, bottom]], float)  # of what is seen, in the picture that is mirrored or not
+    ends = np.array([[left, top], [right, bottom]], float)  # of what is seen, in the image that is mirrored or not
     if asked[0] < 0:
         ends[:, 0] = width - ends[:, 0]
     on_canvas = ends * made.numpy()[:2] + made.numpy()[2:]
     np.testing.assert_allclose(on_canvas, shown.numpy()[[[1, 0], [3, 2]]], atol=1e-3)
     wanted = ends * asked.numpy()[:2] + asked.numpy()[2:]
-    pixel = np.maximum(np.abs(asked.numpy()[:2]), 1)  # of the picture or of the canvas, the larger one
+    pixel = np.maximum(np.abs(asked.numpy()[:2]), 1)  # of the image or of the canvas, the larger one
     assert (np.abs(on_canvas - wanted) <= 0.5 * pixel + 0.51).all()
 
 
@@ -277,7 +277,7 @@ def test_the_same_seed_gives_the_same_example_and_another_seed_another():
 
 
 def coloured(image, units, policy):
-    """A picture 0..1 with the colours that five numbers in 0..1 draw."""
+    """An image 0..1 with the colours that five numbers in 0..1 draw."""
     shifts = draw_colours(tf.constant(units, tf.float32), policy)
     return distort_colours(image[None] * 255, shifts[None])[0]
 
@@ -323,7 +323,7 @@ def test_colours_are_those_of_hsv():
 
 
 @pytest.mark.parametrize("shape, canvas", [((64, 64), (64, 64)), ((50, 100), (64, 128)), ((192, 256), (96, 128))])
-def test_with_all_parts_off_the_picture_is_a_plain_letterbox(shape, canvas):
+def test_with_all_parts_off_the_image_is_a_plain_letterbox(shape, canvas):
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     smooth = np.stack([rows * 255 / shape[0], columns * 255 / shape[1], (rows + columns) * 255 / sum(shape)], -1)
     smooth = smooth.astype(np.uint8)
@@ -334,6 +334,6 @@ def test_with_all_parts_off_the_picture_is_a_plain_letterbox(shape, canvas):
     size = tuple(map(float, canvas))
     image, boxes, _, _ = augment(one, tf.range(4), size, tf.constant([3, 1]), OFF)
     image, expected = tf.cast(image, tf.float32) / 255, resize_image(smooth, canvas) / 255
-    # Resampling: two grey levels of a smooth picture; its outermost pixels are half a pixel beyond the last centre.
+    # Resampling: two grey levels of a smooth image; its outermost pixels are half a pixel beyond the last centre.
     np.testing.assert_allclose(image.numpy()[1:-1, 1:-1], expected[1:-1, 1:-1], atol=2.5 / 255)
     np.testing.assert_allclose(boxes, [[0.35, 0.55, 0.5, 0.7, 2]], atol=1e-6)

@@ -9,7 +9,7 @@ from yolo3.backbones import Blocks
 
 
 def run(build, image):
-    """Return (model, output) of ``build`` (tensor to tensor) for a picture [H, W, C]."""
+    """Return (model, output) of ``build`` (tensor to tensor) for an image [H, W, C]."""
     inputs = keras.Input((None, None, image.shape[-1]))
     model = keras.Model(inputs, build(inputs))
     return model, keras.ops.convert_to_numpy(model(image[None]))[0]

@@ -56,9 +56,9 @@ def test_matrix_products_are_counted_with_a_multiply_and_an_add(monkeypatch):
 
 
 def test_a_workload_knows_the_anchors_of_its_network():
-    assert len(Workload("yolov3-tiny").family().anchors) == 6
-    assert len(Workload("yolov3").family().anchors) == 9
-    assert Workload("yolov1-tiny", num_classes=4).family().num_classes == 4
+    assert len(Workload("yolov3-tiny").architecture().anchors) == 6
+    assert len(Workload("yolov3").architecture().anchors) == 9
+    assert Workload("yolov1-tiny", num_classes=4).architecture().num_classes == 4
 
 
 def test_a_missing_file_is_told_before_anything_is_timed(capsys):

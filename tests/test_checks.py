@@ -15,7 +15,7 @@ MASK = [[3, 4, 5], [0, 1, 2]]
 GOOD = (10, 10, 91, 92)  # 81x82, just an anchor
 
 
-def write_picture(path, height=416, width=416, seed=0):
+def write_image(path, height=416, width=416, seed=0):
     image = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), image)
     return str(path)
@@ -40,12 +40,12 @@ def kinds(findings):
     return [(finding.severity, finding.kind) for finding in findings]
 
 
-def one_picture(tmp_path, *boxes, names=("cat",), **more):
-    return check(dataset_of(annotate(write_picture(tmp_path / "a.png"), *boxes), names=names), **more)
+def one_image(tmp_path, *boxes, names=("cat",), **more):
+    return check(dataset_of(annotate(write_image(tmp_path / "a.png"), *boxes), names=names), **more)
 
 
 def test_a_good_data_set_has_no_findings_and_is_left_as_it_is(tmp_path):
-    dataset = dataset_of(annotate(write_picture(tmp_path / "a.jpg"), GOOD, (0, 0, 416, 416)))
+    dataset = dataset_of(annotate(write_image(tmp_path / "a.jpg"), GOOD, (0, 0, 416, 416)))
     before = dataset.annotations[0].boxes.copy()
     findings = check(dataset)
     assert findings == []
@@ -55,14 +55,14 @@ def test_a_good_data_set_has_no_findings_and_is_left_as_it_is(tmp_path):
     np.testing.assert_array_equal(dataset.annotations[0].boxes, before)
 
 
-def test_an_empty_data_set_and_pictures_without_boxes_are_no_trouble(tmp_path):
+def test_an_empty_data_set_and_images_without_boxes_are_no_trouble(tmp_path):
     assert check(dataset_of(names=())) == []
-    assert check(dataset_of(annotate(write_picture(tmp_path / "a.jpg")), names=())) == []
+    assert check(dataset_of(annotate(write_image(tmp_path / "a.jpg")), names=())) == []
 
 
 def test_findings_of_the_reader_come_first(tmp_path):
     known = Finding("error", "bad-box", "train.txt:3", "expected five numbers")
-    dataset = dataset_of(annotate(write_picture(tmp_path / "a.jpg"), GOOD), findings=[known])
+    dataset = dataset_of(annotate(write_image(tmp_path / "a.jpg"), GOOD), findings=[known])
     assert check(dataset) == [known]
     assert checks.usable_annotations(dataset, check(dataset))[1] == {"bad-box": 1}
     assert str(known) == "train.txt:3: expected five numbers"
@@ -72,9 +72,9 @@ def test_findings_of_the_reader_come_first(tmp_path):
 @pytest.mark.parametrize(
     "keep, kind", [(0, "empty-image"), (0.5, "truncated-image"), (0.995, "truncated-image")]
 )
-def test_pictures_that_end_too_early_are_errors(tmp_path, suffix, keep, kind):
+def test_images_that_end_too_early_are_errors(tmp_path, suffix, keep, kind):
     path = tmp_path / f"a{suffix}"
-    write_picture(path)
+    write_image(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     dataset = dataset_of(annotate(path, GOOD))
@@ -83,33 +83,33 @@ def test_pictures_that_end_too_early_are_errors(tmp_path, suffix, keep, kind):
     assert checks.usable_annotations(dataset, findings) == ([], {kind: 1})
 
 
-def test_pictures_that_cannot_be_decoded_are_errors(tmp_path):
+def test_images_that_cannot_be_decoded_are_errors(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"<html>not found</html>")
     findings = check(dataset_of(annotate(tmp_path / "a.jpg", GOOD), annotate(tmp_path / "absent.jpg", GOOD)))
     assert kinds(findings) == [("error", "unreadable-image")] * 2
 
 
-def test_a_thumbnails_end_does_not_make_a_torn_picture_whole(tmp_path):
-    write_picture(tmp_path / "thumb.jpg", 16, 16)
-    write_picture(tmp_path / "a.jpg")
+def test_a_thumbnails_end_does_not_make_a_torn_image_whole(tmp_path):
+    write_image(tmp_path / "thumb.jpg", 16, 16)
+    write_image(tmp_path / "a.jpg")
     thumb, content = (tmp_path / "thumb.jpg").read_bytes(), (tmp_path / "a.jpg").read_bytes()
     segment = b"\xff\xe1" + (len(thumb) + 2).to_bytes(2, "big") + thumb
     whole = content[:2] + segment + content[2:]
-    assert checks.picture_fault(whole) is None and checks.picture_fault(whole + b"trailing bytes") is None
-    assert checks.picture_fault(whole[:-2])[0] == "truncated-image"
+    assert checks.image_fault(whole) is None and checks.image_fault(whole + b"trailing bytes") is None
+    assert checks.image_fault(whole[:-2])[0] == "truncated-image"
 
 
 @pytest.mark.parametrize("flags", [[cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]])
-def test_progressive_and_restarted_pictures_are_whole(tmp_path, flags):
+def test_progressive_and_restarted_images_are_whole(tmp_path, flags):
     cv2.imwrite(
         str(tmp_path / "a.jpg"), np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8), flags
     )
-    assert checks.picture_fault((tmp_path / "a.jpg").read_bytes()) is None
+    assert checks.image_fault((tmp_path / "a.jpg").read_bytes()) is None
 
 
 @pytest.mark.parametrize("box", [(50, 50, 50, 90), (50, 50, 90, 50), (90, 50, 50, 60), (0, 0, 0, 0)])
 def test_boxes_without_area_are_errors(tmp_path, box):
-    (finding,) = one_picture(tmp_path, GOOD, box)
+    (finding,) = one_image(tmp_path, GOOD, box)
     assert (finding.kind, finding.severity, finding.where, finding.box) == ("no-area", "error", "a.txt:2", 1)
 
 
@@ -123,7 +123,7 @@ def test_boxes_without_area_are_errors(tmp_path, box):
     ],
 )
 def test_boxes_outside_are_errors_and_those_partly_outside_are_clipped(tmp_path, box, severity):
-    dataset = dataset_of(annotate(write_picture(tmp_path / "a.png"), box))
+    dataset = dataset_of(annotate(write_image(tmp_path / "a.png"), box))
     findings = [finding for finding in check(dataset) if finding.kind != "anchor-fit"]
     assert kinds(findings) == [(severity, "outside")] and "416x416" in findings[0].message
     ((item,), left_out) = checks.usable_annotations(dataset, findings)
@@ -132,45 +132,45 @@ def test_boxes_outside_are_errors_and_those_partly_outside_are_clipped(tmp_path,
 
 
 def test_one_pixel_outside_is_rounding(tmp_path):
-    item = annotate(write_picture(tmp_path / "a.png"), (0, 0, 416, 416))
+    item = annotate(write_image(tmp_path / "a.png"), (0, 0, 416, 416))
     item.boxes[0] = (-1, -1, 417, 417)
     assert check(dataset_of(item)) == []
 
 
 def test_ids_out_of_range_are_errors(tmp_path):
-    findings = one_picture(tmp_path, (*GOOD, 0), (100, 100, 181, 182, -1), (200, 200, 281, 282, 1))
+    findings = one_image(tmp_path, (*GOOD, 0), (100, 100, 181, 182, -1), (200, 200, 281, 282, 1))
     assert kinds(findings) == [("error", "bad-class-id")] * 2
     assert findings[1].message == "expected a class id from 0 to 0 (1 classes), got 1"
 
 
 def test_ids_that_start_at_one_are_said_to(tmp_path):
-    findings = one_picture(tmp_path, (*GOOD, 1), (100, 100, 181, 182, 2), names=("cat", "dog"))
+    findings = one_image(tmp_path, (*GOOD, 1), (100, 100, 181, 182, 2), names=("cat", "dog"))
     assert ("error", "one-based-ids") in kinds(findings) and ("error", "bad-class-id") in kinds(findings)
     assert any("your ids look like they start at 1" in str(finding) for finding in findings)
-    fine = one_picture(tmp_path, (*GOOD, 0), (100, 100, 181, 182, 2), names=("cat", "dog"))
+    fine = one_image(tmp_path, (*GOOD, 0), (100, 100, 181, 182, 2), names=("cat", "dog"))
     assert ("error", "one-based-ids") not in kinds(fine)
 
 
 def test_classes_without_boxes_are_warned_of_in_training_alone(tmp_path):
     names = tuple(f"class {number}" for number in range(9))
-    (finding,) = one_picture(tmp_path, GOOD, names=names)
+    (finding,) = one_image(tmp_path, GOOD, names=names)
     assert (
         finding.kind == "unused-class"
         and "8 of 9: class 1, class 2, class 3, class 4, class 5, ..." in finding.message
     )
-    assert one_picture(tmp_path, GOOD, names=names, train=False) == []
+    assert one_image(tmp_path, GOOD, names=names, train=False) == []
 
 
 def test_a_box_given_twice_is_used_once(tmp_path):
-    dataset = dataset_of(annotate(write_picture(tmp_path / "a.png"), GOOD, GOOD, (*GOOD[:3], 93)))
+    dataset = dataset_of(annotate(write_image(tmp_path / "a.png"), GOOD, GOOD, (*GOOD[:3], 93)))
     findings = check(dataset)
     assert ("warning", "duplicate-box") in kinds(findings)
     ((item,), left_out) = checks.usable_annotations(dataset, findings)
     assert len(item.boxes) == 2 and left_out == {"duplicate-box": 1} and item.lines == (1, 3)
 
 
-def test_a_picture_listed_twice_with_the_same_boxes_is_a_warning(tmp_path):
-    path = write_picture(tmp_path / "a.jpg")
+def test_a_image_listed_twice_with_the_same_boxes_is_a_warning(tmp_path):
+    path = write_image(tmp_path / "a.jpg")
     dataset = dataset_of(
         annotate(path, GOOD, source="t:1"), annotate(tmp_path / "." / "a.jpg", GOOD, source="t:2")
     )
@@ -180,8 +180,8 @@ def test_a_picture_listed_twice_with_the_same_boxes_is_a_warning(tmp_path):
     assert len(item.boxes) == 1 and left_out == {"duplicate-image": 1}
 
 
-def test_a_picture_listed_twice_with_other_boxes_is_an_error_and_keeps_all_of_them(tmp_path):
-    path, other = write_picture(tmp_path / "a.jpg"), (200, 200, 281, 282)
+def test_a_image_listed_twice_with_other_boxes_is_an_error_and_keeps_all_of_them(tmp_path):
+    path, other = write_image(tmp_path / "a.jpg"), (200, 200, 281, 282)
     dataset = dataset_of(annotate(path, GOOD, source="t:1"), annotate(path, GOOD, other, source="t:2"))
     findings = check(dataset)
     assert kinds(findings) == [("error", "duplicate-image")]
@@ -190,17 +190,17 @@ def test_a_picture_listed_twice_with_other_boxes_is_an_error_and_keeps_all_of_th
 
 
 def test_two_files_with_the_same_bytes_are_a_warning(tmp_path):
-    dataset = dataset_of(*(annotate(write_picture(tmp_path / f"{name}.jpg"), GOOD) for name in "ab"))
+    dataset = dataset_of(*(annotate(write_image(tmp_path / f"{name}.jpg"), GOOD) for name in "ab"))
     findings = check(dataset)
-    assert kinds(findings) == [("warning", "same-picture")] and findings[0].where == "b.txt"
+    assert kinds(findings) == [("warning", "same-image")] and findings[0].where == "b.txt"
     assert len(checks.usable_annotations(dataset, findings)[0]) == 2
 
 
 def test_boxes_that_share_a_slot_are_counted_in_one_warning(tmp_path):
     # Cells of 32 pixels: centres (50.5, 51) and (52.5, 51) are both in column 1, row 1, of the same anchor.
-    (finding,) = one_picture(tmp_path, GOOD, (12, 10, 93, 92), (200, 200, 281, 282))
-    assert finding.kind == "shared-slot" and finding.message.startswith("1 boxes in 1 pictures")
-    assert one_picture(tmp_path, GOOD, (12, 10, 93, 92), (200, 200, 281, 282), train=False) == []
+    (finding,) = one_image(tmp_path, GOOD, (12, 10, 93, 92), (200, 200, 281, 282))
+    assert finding.kind == "shared-slot" and finding.message.startswith("1 boxes in 1 images")
+    assert one_image(tmp_path, GOOD, (12, 10, 93, 92), (200, 200, 281, 282), train=False) == []
 
 
 def test_taken_slots_are_counted_as_a_slow_loop_counts_them():
@@ -213,8 +213,8 @@ def test_taken_slots_are_counted_as_a_slow_loop_counts_them():
 
 
 def test_boxes_too_small_for_the_network_are_warned_of(tmp_path):
-    # The 832x832 picture is halved: 3 pixels become 1.5; 4 become 2, which is enough.
-    path = write_picture(tmp_path / "a.png", 832, 832)
+    # The 832x832 image is halved: 3 pixels become 1.5; 4 become 2, which is enough.
+    path = write_image(tmp_path / "a.png", 832, 832)
     findings = check(dataset_of(annotate(path, (10, 10, 13, 40), (100, 100, 104, 104))))
     assert "1 boxes are less than 2 pixels" in next(
         str(item) for item in findings if item.kind == "small-box"
@@ -223,7 +223,7 @@ def test_boxes_too_small_for_the_network_are_warned_of(tmp_path):
 
 def test_anchors_that_fit_badly_are_warned_of_with_advice(tmp_path):
     # 300x10 against the anchors: the best is 81x82 with 810 / (3000 + 6642 - 810) = .09.
-    (finding,) = one_picture(tmp_path, (10, 10, 310, 20))
+    (finding,) = one_image(tmp_path, (10, 10, 310, 20))
     assert (
         finding.kind == "anchor-fit" and "IoU 0.09" in finding.message and "yolo3 anchors" in finding.message
     )
@@ -237,21 +237,21 @@ def test_the_best_shape_iou_is_that_of_concentric_boxes():
 
 def test_stretching_is_taken_into_account(tmp_path):
     # 832x416 stretched to 416x416 halves the width: 162x82 becomes 81x82, an anchor; letterboxed it is 81x41.
-    path = write_picture(tmp_path / "a.png", 416, 832)
+    path = write_image(tmp_path / "a.png", 416, 832)
     dataset = dataset_of(annotate(path, (10, 10, 172, 92)))
     assert check(dataset, resize="stretch") == []
     assert kinds(check(dataset, resize="letterbox")) == [("warning", "anchor-fit")]
 
 
 def test_crowd_regions_take_no_slot(tmp_path):
-    path = write_picture(tmp_path / "a.png")
+    path = write_image(tmp_path / "a.png")
     item = build_annotation(path, [Box(GOOD, 0), Box((12, 10, 93, 92), 0, crowd=True)], "a.json")
     assert check(dataset_of(item)) == []
 
 
 def test_exif_rotation_counts_for_the_borders(tmp_path):
     path = tmp_path / "a.jpg"
-    write_picture(path, 100, 300)
+    write_image(path, 100, 300)
     content = path.read_bytes()
     tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     segment = b"Exif\0\0" + tiff
@@ -263,16 +263,16 @@ def test_exif_rotation_counts_for_the_borders(tmp_path):
     assert kinds(check(dataset_of(annotate(path, (200, 10, 290, 90))), train=False)) == [("error", "outside")]
 
 
-def test_progress_is_told_of_every_picture(tmp_path):
-    paths = [write_picture(tmp_path / f"{number}.jpg", 8, 8, number) for number in range(70)]
+def test_progress_is_told_of_every_image(tmp_path):
+    paths = [write_image(tmp_path / f"{number}.jpg", 8, 8, number) for number in range(70)]
     calls = []
-    assert len(list(checks.check_pictures(paths, 2, lambda done, all: calls.append((done, all))))) == 70
+    assert len(list(checks.check_images(paths, 2, lambda done, all: calls.append((done, all))))) == 70
     assert calls == [(number, 70) for number in range(1, 71)]
 
 
-def test_pictures_in_two_lists_are_found_by_path_and_by_content(tmp_path):
+def test_images_in_two_lists_are_found_by_path_and_by_content(tmp_path):
     paths = [
-        write_picture(tmp_path / f"{name}.jpg", seed=seed)
+        write_image(tmp_path / f"{name}.jpg", seed=seed)
         for name, seed in (("a", 0), ("b", 0), ("c", 1), ("d", 2))
     ]
     a, b, c, d = (annotate(path, GOOD) for path in paths)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from test_cli import fails_in_one_line
-from test_detector import picture
+from test_detector import photo
 from test_videos import Screen, new_video, write_video
 
 from yolo3.cli import detect, main
@@ -23,7 +23,7 @@ from yolo3.videos import read_frames
 
 
 class RedDetector:
-    """Finds what is red in a picture, score .9, and all of it, score .1; ``stop`` pictures later it is interrupted."""
+    """Finds what is red in an image, score .9, and all of it, score .1; ``stop`` images later it is interrupted."""
 
     class_names = ["red", "all"]
     iou_threshold, max_boxes = 0.45, 300
@@ -32,8 +32,8 @@ class RedDetector:
     def __init__(self, stop=None, **options):
         self.stop, self.options, self.seen = stop, options, []
 
-    def detect_each(self, pictures, on_error=None):
-        for index, item in enumerate(pictures):
+    def detect_each(self, photos, on_error=None):
+        for index, item in enumerate(photos):
             if index == self.stop:
                 raise KeyboardInterrupt
             try:
@@ -75,7 +75,7 @@ def red_video(path, num_frames=6, first_red=2, size_wh=(128, 64)):
     write_video(path, 0, size_wh=size_wh)  # skips without an encoder
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, size_wh)
     for number in range(num_frames):
-        image = picture(*size_wh[::-1], colour=(255, 0, 0) if number >= first_red else (0, 0, 0))
+        image = photo(*size_wh[::-1], colour=(255, 0, 0) if number >= first_red else (0, 0, 0))
         writer.write(np.ascontiguousarray(image[..., ::-1]))
     writer.release()
 
@@ -84,10 +84,10 @@ def read_json(path="found.json"):
     return json.loads(Path(path).read_text())
 
 
-# Pictures, with the network
+# Images, with the network
 
 
-def test_detect_writes_pictures_and_json(weights, folder, capsys):
+def test_detect_writes_images_and_json(weights, folder, capsys):
     assert main(["detect", "--weights", weights, "--json", "out/found.json", "red.png", "green.png"]) == 0
     records = json.loads(Path("out/found.json").read_text())
     assert [record["image"] for record in records] == ["red.png", "green.png"]
@@ -112,11 +112,11 @@ def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys
 
 
 def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
-    assert red("green.png", "--no-pictures")[0] == 0
+    assert red("green.png", "--no-images")[0] == 0
     output = capsys.readouterr().out
     assert "--score-threshold 0.05" in output and "was given 416 x 608 pixels (letterbox); are these" in output
     report = Report(["a"], 0.125, 300, "416 x 416 pixels (stretch)")
-    strong = report.add(Shot(Source("picture", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.125], [0]))
+    strong = report.add(Shot(Source("image", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.125], [0]))
     assert len(strong) == 0  # scores have to be above
     report._weak = [(0.001, "a", "a.png")]
     *_, weak, advice = report.summary("")
@@ -124,10 +124,10 @@ def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
     assert "sees nothing that it knows" in advice and "--score-threshold" not in advice
 
 
-def test_an_unreadable_picture_is_reported_and_the_others_are_done(weights, folder, capsys):
-    Path("bad.jpg").write_bytes(b"no picture")
+def test_an_unreadable_image_is_reported_and_the_others_are_done(weights, folder, capsys):
+    Path("bad.jpg").write_bytes(b"no image")
     assert main(["detect", "--weights", weights, "--json", "found.json", "bad.jpg", "red.png"]) == 1
-    assert "bad.jpg: expected a picture" in capsys.readouterr().err
+    assert "bad.jpg: expected an image" in capsys.readouterr().err
     assert [record["image"] for record in json.loads(Path("found.json").read_text())] == ["red.png"]
 
 
@@ -135,7 +135,7 @@ def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
     assert "nope.jpg: No such file" in fails_in_one_line(["detect", "--weights", weights, "nope.jpg"], capsys)
     assert "nope.h5: No such file" in fails_in_one_line(["detect", "--weights", "nope.h5", "red.png"], capsys)
     Path("empty").mkdir()
-    assert "empty: expected pictures" in fails_in_one_line(["detect", "--weights", weights, "empty"], capsys)
+    assert "empty: expected images" in fails_in_one_line(["detect", "--weights", weights, "empty"], capsys)
     Path("page.h5").write_text("<html>")
     assert "page.h5: expected a Keras file" in fails_in_one_line(["detect", "--weights", "page.h5", "red.png"], capsys)
     Path("names.txt").write_text("red\ngreen\n")
@@ -143,7 +143,7 @@ def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
     assert "names.txt names 2 classes" in line and f"{weights} has 3" in line
 
 
-# Pictures
+# Images
 
 
 def test_every_format_is_written_in_one_run(red, folder, capsys):
@@ -160,7 +160,7 @@ def test_every_format_is_written_in_one_run(red, folder, capsys):
     assert sorted(path.name for path in Path("detections").iterdir()) == ["green.png", "red.png"]
     output = capsys.readouterr().out
     assert "red.png: 1 red\ngreen.png: nothing above 0.3\n" in output
-    assert "Pictures with boxes: detections; detections: out/f.json, f.csv, f.coco, txt, crops" in output
+    assert "Images with boxes: detections; detections: out/f.json, f.csv, f.coco, txt, crops" in output
 
 
 def test_labels_may_carry_scores(red, folder):
@@ -180,20 +180,20 @@ def test_labels_that_were_there_before_are_not_written_over(red, folder, capsys)
 
 
 def test_how_many_were_not_read_and_how_many_are_full_is_said_at_the_end(red, folder, capsys):
-    Path("bad.jpg").write_bytes(b"no picture")
+    Path("bad.jpg").write_bytes(b"no image")
     assert red("bad.jpg", "red.png", "green.png", "--max-boxes", "1")[0] == 1
     output = capsys.readouterr().out
     assert "\nCould not be read, see above: 1\n" in output
-    assert "\nPictures or frames with as many objects as --max-boxes allows (1): 1\n" in output
+    assert "\nImages or frames with as many objects as --max-boxes allows (1): 1\n" in output
 
 
-def test_drawn_pictures_can_be_left_out(red, folder, capsys):
-    assert red("red.png", "--no-pictures", "--json", "found.json")[0] == 0
+def test_drawn_images_can_be_left_out(red, folder, capsys):
+    assert red("red.png", "--no-images", "--json", "found.json")[0] == 0
     assert not Path("detections").exists() and len(read_json()) == 1
-    assert "Pictures with boxes" not in capsys.readouterr().out
+    assert "Images with boxes" not in capsys.readouterr().out
 
 
-def test_pictures_of_one_name_get_results_of_their_own(red, folder):
+def test_images_of_one_name_get_results_of_their_own(red, folder):
     for name in ("a", "b"):
         Path(name).mkdir()
         shutil.copy("red.png", f"{name}/same.png")
@@ -210,7 +210,7 @@ def test_detect_writes_over_no_input_and_no_other_result(red, folder):
     before = {path: path.read_bytes() for path in folder.rglob("*.png")}
     assert red("--output", ".", ".", "a/same.png", "b")[0] == 0
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert len(list(folder.rglob("*.png"))) == 8  # four pictures, each once, and four results
+    assert len(list(folder.rglob("*.png"))) == 8  # four images, each once, and four results
 
 
 def test_results_of_an_earlier_run_are_not_looked_at_again(red, folder):
@@ -234,7 +234,7 @@ def test_ids_of_coco_come_from_a_file_of_annotations(red, folder, capsys):
     line = fails_in_one_line(
         ["detect", "--weights", "m.h5", "green.png", "--coco", "a.json", "--coco-images", "gt.json"], capsys
     )
-    assert "gt.json: expected an id for each picture, got none for green.png" in line
+    assert "gt.json: expected an id for each image, got none for green.png" in line
 
 
 # Videos and cameras
@@ -288,24 +288,24 @@ def test_what_a_camera_sees_is_not_kept_waiting_for_a_batch(red, folder, monkeyp
         return iter(())
 
     monkeypatch.setattr("yolo3.sources.read_frames", frames)
-    status, detector = red("--camera", "1", "--every", "5", "--no-pictures")
+    status, detector = red("--camera", "1", "--every", "5", "--no-images")
     assert asked == [(1, 5)] and detector.options["batch_size"] == 1
     assert red("red.png")[1].options["batch_size"] == 8
 
 
-# Windows over large pictures
+# Windows over large images
 
 
 def test_windows_are_told_which_scores_are_strong(red, folder, monkeypatch):
-    write_image("large.png", picture(height=100, width=180))
+    write_image("large.png", photo(height=100, width=180))
     told = []
     monkeypatch.setattr(detect, "TiledDetector", lambda *options: told.append(options[1:]) or options[0])
-    red("large.png", "--tile", "100", "--score-threshold", "0.7", "--no-pictures")
+    red("large.png", "--tile", "100", "--score-threshold", "0.7", "--no-images")
     assert told == [(100, 0.2, True, 0.7)]
 
 
-def test_windows_go_over_large_pictures_and_the_whole_is_looked_at_too(red, folder):
-    image = picture(height=100, width=180)
+def test_windows_go_over_large_images_and_the_whole_is_looked_at_too(red, folder):
+    image = photo(height=100, width=180)
     write_image("large.png", image)
     status, detector = red("large.png", "--tile", "100", "--json", "found.json")
     assert status == 0 and detector.seen == [(100, 180), (100, 100), (100, 100)]
@@ -318,7 +318,7 @@ def test_windows_go_over_large_pictures_and_the_whole_is_looked_at_too(red, fold
 # The window
 
 
-def test_a_picture_is_shown_until_a_key_is_pressed(red, folder, monkeypatch):
+def test_a_image_is_shown_until_a_key_is_pressed(red, folder, monkeypatch):
     screen = Screen(monkeypatch, [-1, -1, ord(" "), ord("n")])
     assert red("red.png", "green.png", "--show")[0] == 0
     assert len(screen.shown) == 2 and screen.keys == []
@@ -374,16 +374,16 @@ def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys
     [
         (["--json", "red.png"], "red.png: expected a file for detections alone, got an input"),
         (["--csv", "a", "--coco", "./a"], "./a: expected a file for detections alone, got that of another format"),
-        (["--json", "detections/red.png"], "got a picture with boxes"),
+        (["--json", "detections/red.png"], "got an image with boxes"),
         (["--csv", "folder"], "folder: expected a file to write, got a folder"),
         (["--crops", "green.png"], "expected a folder at"),
         (["--yolo-txt", "green.png/txt"], "expected a folder at"),
         (["--crops", "."], ".: expected a folder for crops alone, got one that holds red.png"),
         (["--coco", "a.json", "--coco-images", "nowhere.json"], "nowhere.json: No such file"),
         (["--json", "pipe"], "pipe: expected a file to write, got a device"),
-        ([""], "'': expected the name of a picture"),
+        ([""], "'': expected the name of an image"),
         (["0"], "0: no such file; the camera with this number is --camera 0"),
-        (["*.gif"], "*.gif: expected pictures"),
+        (["*.gif"], "*.gif: expected images"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line_before_any_work(folder, monkeypatch, capsys, argv, message):

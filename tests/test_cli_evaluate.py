@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_detector import METADATA, picture
+from test_detector import METADATA, photo
 from test_report import Page
 
 from yolo3.cli import main
@@ -24,8 +24,8 @@ RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells tha
 def folder(tmp_path, monkeypatch):
     """The current folder. 1.png: red in two cells, both annotated; 2.png: green, one of its two cells is called red."""
     monkeypatch.chdir(tmp_path)
-    write_image("1.png", picture())
-    write_image("2.png", picture(colour=(0, 255, 0)))
+    write_image("1.png", photo())
+    write_image("2.png", photo(colour=(0, 255, 0)))
     Path("train.txt").write_text("1.png 64,0,128,32,0 64,32,128,64,0\n2.png 64,0,128,32,0 64,32,128,64,1\n")
     return tmp_path
 
@@ -171,11 +171,11 @@ def test_classes_that_the_network_does_not_know_are_told_in_one_line(weights, fo
     assert "left out: 1 unknown-class" in capsys.readouterr().err
 
 
-def test_pictures_without_objects_are_no_data_to_evaluate_on(weights, folder, capsys):
+def test_images_without_objects_are_no_data_to_evaluate_on(weights, folder, capsys):
     Path("train.txt").write_text("1.png\n2.png\n")
     argv = ["--weights", weights, "--data", "train.txt", "--format", "keras-yolo3"]
     error = fails([*argv, "--report", "r.html"], capsys)
-    assert "train.txt: expected annotated objects in 2 pictures, got none; `yolo3 detect`" in error
+    assert "train.txt: expected annotated objects in 2 images, got none; `yolo3 detect`" in error
     assert not Path("r.html").exists()
 
 

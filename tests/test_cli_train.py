@@ -13,7 +13,7 @@ import pytest
 from yolo3.cli.train import build_parser, config_from, main
 from yolo3.config import MODELS, WITHOUT_ANCHORS, AugmentSettings, TrainConfig
 from yolo3.loss_options import LossOptions
-from yolo3.preparation import choose_family
+from yolo3.preparation import choose_architecture
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
@@ -140,7 +140,7 @@ def test_the_embedded_set_has_settings_of_its_own_that_options_override(anchors,
 def test_each_model_has_settings_for_the_embedded_set_that_it_can_train_with(model):
     given = {"model": model} | ({} if model in WITHOUT_ANCHORS else {"anchors": TINY if "tiny" in model else FULL})
     config = config_from(given)
-    assert choose_family(config, 3).name == model
+    assert choose_architecture(config, 3).name == model
     assert config.epochs < TrainConfig(anchors="a.txt").epochs
 
 
@@ -233,10 +233,10 @@ def finished(slim_tiny, shapes_set, tmp_path_factory):
 def test_the_end_names_weights_curves_predictions_and_what_to_type_next(finished, shapes_set):
     run, said = finished
     end = said[said.index("Done.") :]
-    assert "On 4 pictures it has not seen: AP50" in end
+    assert "On 4 images it has not seen: AP50" in end
     for name in ("best.h5", "last.h5", "curves.png", "log.csv", "predictions.png"):
         assert str(run / name) in end and (run / name).is_file()
-    assert f"yolo3 detect --weights {run / 'best.h5'} PICTURES_OR_FOLDERS" in end
+    assert f"yolo3 detect --weights {run / 'best.h5'} IMAGES_OR_FOLDERS" in end
     assert f"yolo3 evaluate --weights {run / 'best.h5'} --data {shapes_set} --list val" in end
 
 

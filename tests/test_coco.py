@@ -13,7 +13,7 @@ from yolo3.datasets.annotation import Annotation, Dataset
 CATEGORIES = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
 
 
-def write_picture(path, height=100, width=200):
+def write_image(path, height=100, width=200):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
 
@@ -35,7 +35,7 @@ def entry(number=1, category=3, bbox=(10, 20, 30.5, 40), **more):
 
 
 def read_one(tmp_path, images, annotations, **more):
-    write_picture(tmp_path / "a.jpg")
+    write_image(tmp_path / "a.jpg")
     return coco.read(write_json(tmp_path / "a.json", images, annotations), **more)
 
 
@@ -66,7 +66,7 @@ def test_given_class_names_are_matched_by_name(tmp_path):
 
 
 def test_images_without_boxes_stay(tmp_path):
-    write_picture(tmp_path / "b.jpg")
+    write_image(tmp_path / "b.jpg")
     dataset = read_one(tmp_path, [image(), image(2, "b.jpg")], [entry()])
     assert [len(item.boxes) for item in dataset.annotations] == [1, 0]
 
@@ -99,12 +99,12 @@ def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("sizes, kind", [((100, 200), "exif-size"), ((400, 200), "size-mismatch")])
-def test_a_stated_size_that_is_not_the_pictures_is_warned_of(tmp_path, sizes, kind):
+def test_a_stated_size_that_is_not_the_images_is_warned_of(tmp_path, sizes, kind):
     assert kinds(read_one(tmp_path, [image(width=sizes[0], height=sizes[1])], [entry()])) == [kind]
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         "train2017/a.jpg",
         "images/a.jpg",
@@ -114,17 +114,17 @@ def test_a_stated_size_that_is_not_the_pictures_is_warned_of(tmp_path, sizes, ki
         "annotations/a.jpg",
     ],
 )
-def test_pictures_are_found_where_folders_keep_them(tmp_path, picture):
-    write_picture(tmp_path / picture)
+def test_images_are_found_where_folders_keep_them(tmp_path, photo):
+    write_image(tmp_path / photo)
     path = write_json(tmp_path / "annotations" / "instances_train2017.json", [image()], [entry()])
     for given in (str(tmp_path), path):
         (item,) = coco.read(given).annotations
-        assert Path(item.image_path) == tmp_path / picture
+        assert Path(item.image_path) == tmp_path / photo
 
 
 def test_lists_are_named_by_their_files(tmp_path):
     for part in ("train2017", "val2017"):
-        write_picture(tmp_path / part / "a.jpg")
+        write_image(tmp_path / part / "a.jpg")
         write_json(tmp_path / "annotations" / f"instances_{part}.json", [image()], [entry()])
         write_json(tmp_path / "annotations" / f"person_keypoints_{part}.json", [image()], [entry()])
     (tmp_path / "annotations" / "captions_val2017.json").write_text('{"images": [], "annotations": []}')
@@ -136,9 +136,9 @@ def test_lists_are_named_by_their_files(tmp_path):
         coco.read(str(tmp_path), list_name="val")
 
 
-def test_json_in_the_folders_of_the_pictures_is_named_by_the_folder(tmp_path):
+def test_json_in_the_folders_of_the_images_is_named_by_the_folder(tmp_path):
     for part in ("train", "valid"):
-        write_picture(tmp_path / part / "a.jpg")
+        write_image(tmp_path / part / "a.jpg")
         write_json(tmp_path / part / "_annotations.coco.json", [image()], [entry()])
     assert coco.list_names(str(tmp_path)) == ["train", "valid"]
     (item,) = coco.read(str(tmp_path), list_name="valid").annotations
@@ -173,7 +173,7 @@ def test_a_torn_file_is_an_error_with_its_line(tmp_path):
 
 @pytest.mark.parametrize("target", ["out", "out.json"])
 def test_what_is_written_is_read_back(tmp_path, target):
-    write_picture(tmp_path / "in" / "my photo.png")
+    write_image(tmp_path / "in" / "my photo.png")
     boxes = np.array([[0, 0, 200, 100], [1 / 3, 2.5, 99.9, 50]], np.float32)
     item = Annotation(
         str(tmp_path / "in" / "my photo.png"),
@@ -234,7 +234,7 @@ def test_ids_that_are_no_ids_are_reported(tmp_path, bad):
 
 @pytest.mark.parametrize("name", [None, "", " "])
 def test_categories_without_a_name_are_of_no_use_and_blanks_do_not_count(tmp_path, name):
-    write_picture(tmp_path / "a.jpg")
+    write_image(tmp_path / "a.jpg")
     path = write_json(
         tmp_path / "a.json", [image()], [entry()], [{"id": 1, "name": name}, {"id": 3, "name": " red\ncell "}]
     )
@@ -243,7 +243,7 @@ def test_categories_without_a_name_are_of_no_use_and_blanks_do_not_count(tmp_pat
 
 
 def test_annotations_may_be_null_but_nothing_else_than_a_list(tmp_path):
-    write_picture(tmp_path / "a.jpg")
+    write_image(tmp_path / "a.jpg")
     for annotations in ("null", '"x"'):
         (tmp_path / "a.json").write_text(
             '{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 3, "name": "cat"}], '
@@ -259,7 +259,7 @@ def test_annotations_may_be_null_but_nothing_else_than_a_list(tmp_path):
 @pytest.mark.parametrize("name", ["labels.json", "annotations.json", "coco/result.json"])
 def test_files_of_one_name_are_named_by_the_folders_that_divide_them(tmp_path, name):
     for part in ("train", "validation"):
-        write_picture(tmp_path / "set" / part / "data" / "a.jpg")
+        write_image(tmp_path / "set" / part / "data" / "a.jpg")
         write_json(tmp_path / "set" / part / name, [image()], [entry()])
     assert sorted(coco.list_names(str(tmp_path))) == ["train", "validation"]
     (item,) = coco.read(str(tmp_path), list_name="validation").annotations

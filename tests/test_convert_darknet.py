@@ -185,7 +185,7 @@ def test_wrong_options_end_with_2(arguments):
     assert caught.value.code == 2
 
 
-def test_a_picture_is_asked_for_only_where_it_can_be_drawn(tmp_path, files, capsys, monkeypatch):
+def test_a_image_is_asked_for_only_where_it_can_be_drawn(tmp_path, files, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))  # no Graphviz there
     cfg_path, weights_path, _ = files
     assert convert("-p", cfg_path, weights_path, tmp_path / "m.h5") == 1
@@ -385,15 +385,15 @@ def test_tiny_masks_that_the_published_weights_were_not_trained_with_are_noted(t
 @pytest.mark.slow
 @needs_data
 def test_detections_are_those_of_darknet(tmp_path):
-    """Pictures resized as Darknet does: scores within .03, boxes with an IoU of .95 (decoders of JPEG
+    """Images resized as Darknet does: scores within .03, boxes with an IoU of .95 (decoders of JPEG
     differ).
     """
     assert convert(NANO, NANO.with_suffix(".weights"), tmp_path / "nano.h5") == 0
     model, metadata = load_network(tmp_path / "nano.h5")
     for case in json.loads((DATA / "golden" / "nano_coco_detections.json").read_text()):
-        picture = read_image(DATA / "images" / case["image"])
-        boxes, scores, class_ids = detect_as_darknet(model, metadata, picture, case["letterbox"])
-        height, width = picture.shape[:2]
+        photo = read_image(DATA / "images" / case["image"])
+        boxes, scores, class_ids = detect_as_darknet(model, metadata, photo, case["letterbox"])
+        height, width = photo.shape[:2]
         for each in (each for each in case["detections"] if each["score"] > 0.15):
             box = cxcywh_to_xyxy(np.array([each["xywh"]]) * [width, height, width, height])
             overlaps = pairwise_iou(box, boxes)[0] * (class_ids == each["class"])
@@ -402,10 +402,10 @@ def test_detections_are_those_of_darknet(tmp_path):
             assert abs(scores[best] - each["score"]) <= 0.03, (case["image"], case["letterbox"], each)
 
 
-def detect_as_darknet(model, metadata, picture, letterboxed):
-    """Boxes xyxy in pixels of the picture, scores and class ids, above a score of .1."""
+def detect_as_darknet(model, metadata, photo, letterboxed):
+    """Boxes xyxy in pixels of the image, scores and class ids, above a score of .1."""
     shape, mode = tuple(metadata["input_shape"]), "letterbox" if letterboxed else "stretch"
-    image = (letterbox if letterboxed else resize)(picture.astype(np.float32) / 255, *shape)
+    image = (letterbox if letterboxed else resize)(photo.astype(np.float32) / 255, *shape)
     boxes, scores, class_ids, counts = (
         keras.ops.convert_to_numpy(values)[0]
         for values in select_boxes(
@@ -413,8 +413,8 @@ def detect_as_darknet(model, metadata, picture, letterboxed):
             metadata["anchor_mask"], metadata["scale_x_y"], 0.1, 0.45, 300,
         )
     )  # fmt: skip
-    height, width, top, left = resize_geometry(picture.shape[:2], shape, mode)
-    factors = np.array([picture.shape[1] / width, picture.shape[0] / height] * 2)
+    height, width, top, left = resize_geometry(photo.shape[:2], shape, mode)
+    factors = np.array([photo.shape[1] / width, photo.shape[0] / height] * 2)
     return (boxes[:counts] - [left, top] * 2) * factors, scores[:counts], class_ids[:counts]
 
 

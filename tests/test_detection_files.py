@@ -27,8 +27,8 @@ from yolo3.sources import Shot, Source
 from yolo3.videos import read_frames
 
 NAMES = ["dog", "žába/frog"]
-PICTURE = Source("picture", "in/a.png", "a")
-EMPTY = Source("picture", "in/b.png", "sub/b")
+STILL = Source("image", "in/a.png", "a")
+EMPTY = Source("image", "in/b.png", "sub/b")
 VIDEO = Source("video", "in/clip.avi", "clip")
 IMAGE = np.random.default_rng(0).integers(0, 255, (40, 80, 3), np.uint8)
 FOUND = Detections([[8, 10, 24, 30], [0, 0, 80.0, 40.0]], [0.875, 0.5], [1, 0])
@@ -39,7 +39,7 @@ def frame(number, rate=10.0):
     return Shot(VIDEO, f"clip/{number:06d}", IMAGE, number, number / rate, rate)
 
 
-SHOTS = [(Shot(PICTURE, "a", "in/a.png"), FOUND), (Shot(EMPTY, "sub/b", "in/b.png"), NOTHING), (frame(7), FOUND)]
+SHOTS = [(Shot(STILL, "a", "in/a.png"), FOUND), (Shot(EMPTY, "sub/b", "in/b.png"), NOTHING), (frame(7), FOUND)]
 
 
 def write(*writers, shots=SHOTS):
@@ -56,10 +56,10 @@ def files_below(folder):
 # Formats
 
 
-def test_json_says_what_is_where_in_each_picture_and_frame(tmp_path):
+def test_json_says_what_is_where_in_each_image_and_frame(tmp_path):
     write(JsonFile(tmp_path / "new" / "found.json", NAMES))
-    picture, empty, video = json.loads((tmp_path / "new" / "found.json").read_text())
-    assert picture == {
+    image, empty, video = json.loads((tmp_path / "new" / "found.json").read_text())
+    assert image == {
         "image": "in/a.png", "width": 80, "height": 40,
         "detections": [
             {"class_id": 1, "class_name": "žába/frog", "score": 0.875, "box": [8, 10, 24, 30]},
@@ -79,7 +79,7 @@ def test_csv_has_a_line_a_detection(tmp_path):
     assert (rows[2]["frame"], rows[2]["seconds"]) == ("7", "0.7")
 
 
-def test_yolo_txt_has_a_file_a_picture_also_for_nothing(tmp_path):
+def test_yolo_txt_has_a_file_a_image_also_for_nothing(tmp_path):
     write(YoloTxtFolder(tmp_path))
     assert files_below(tmp_path) == ["a.txt", "clip/000007.txt", "sub/b.txt"]
     assert (tmp_path / "sub" / "b.txt").read_text() == ""
@@ -99,7 +99,7 @@ def test_yolo_txt_reads_back_as_labels_unless_it_holds_scores(tmp_path):
     assert len(parse_label(text, IMAGE.shape[:2])[1]) == 2
 
 
-def test_crops_are_the_parts_of_the_picture_in_folders_by_class(tmp_path):
+def test_crops_are_the_parts_of_the_image_in_folders_by_class(tmp_path):
     write(CropsFolder(tmp_path, NAMES))
     assert files_below(tmp_path) == [
         "dog/a_2.jpg", "dog/clip/000007_2.jpg", "žába_frog/a_1.jpg", "žába_frog/clip/000007_1.jpg",
@@ -108,7 +108,7 @@ def test_crops_are_the_parts_of_the_picture_in_folders_by_class(tmp_path):
     assert read_image(tmp_path / "dog" / "a_2.jpg").shape == (40, 80, 3)
 
 
-def test_crops_hold_every_pixel_that_a_box_touches_and_none_outside_the_picture(tmp_path):
+def test_crops_hold_every_pixel_that_a_box_touches_and_none_outside_the_image(tmp_path):
     image = np.zeros((40, 80, 3), np.uint8)
     image[9:12, 7:10] = 255  # pixels 7 to 9 and 9 to 11
     crops = CropsFolder(tmp_path, NAMES)
@@ -145,21 +145,21 @@ def coco_items(tmp_path, sources, ids=None, shots=SHOTS):
     return json.loads((tmp_path / "found.json").read_text())
 
 
-def test_coco_results_number_pictures_and_frames_and_name_them(tmp_path):
-    items = coco_items(tmp_path, [PICTURE, EMPTY, VIDEO])
+def test_coco_results_number_images_and_frames_and_name_them(tmp_path):
+    items = coco_items(tmp_path, [STILL, EMPTY, VIDEO])
     assert items[0] == {
         "image_id": 1, "category_id": 2, "bbox": [8, 10, 16, 20], "score": 0.875, "file_name": "in/a.png",
     }  # fmt: skip
-    assert [item["image_id"] for item in items] == [1, 1, 3, 3]  # the second picture has none
+    assert [item["image_id"] for item in items] == [1, 1, 3, 3]  # the second image has none
     assert (items[2]["file_name"], items[2]["frame"]) == ("in/clip.avi", 7)
 
 
 def test_coco_results_take_numbers_from_names_that_are_numbers(tmp_path):
-    sources = [Source("picture", f"in/{name}.jpg", name) for name in ("000000000139", "785")]
+    sources = [Source("image", f"in/{name}.jpg", name) for name in ("000000000139", "785")]
     shots = [(Shot(source, source.name, source.path), FOUND) for source in sources]
     items = coco_items(tmp_path, sources, shots=shots)
     assert [item["image_id"] for item in items] == [139, 139, 785, 785] and "file_name" not in items[0]
-    twice = [sources[0], Source("picture", "other/139.jpg", "139")]
+    twice = [sources[0], Source("image", "other/139.jpg", "139")]
     shots = [(Shot(source, source.name, source.path), FOUND) for source in twice]
     assert [item["image_id"] for item in coco_items(tmp_path, twice, shots=shots)] == [1, 1, 2, 2]
 
@@ -167,7 +167,7 @@ def test_coco_results_take_numbers_from_names_that_are_numbers(tmp_path):
 def test_coco_results_have_cocos_own_ids_for_its_80_classes(tmp_path):
     names = ["person", *map(str, range(78)), "toothbrush"]
     found = Detections([[0, 0, 8, 8]] * 4, [0.5] * 4, [0, 10, 11, 79])
-    write(CocoFile(tmp_path / "found.json", names, [PICTURE]), shots=[(SHOTS[0][0], found)])
+    write(CocoFile(tmp_path / "found.json", names, [STILL]), shots=[(SHOTS[0][0], found)])
     # fire hydrant, the eleventh, is 11; 12 is not used, so the stop sign is 13; toothbrush is 90
     items = json.loads((tmp_path / "found.json").read_text())
     assert [item["category_id"] for item in items] == [1, 11, 13, 90]
@@ -175,39 +175,39 @@ def test_coco_results_have_cocos_own_ids_for_its_80_classes(tmp_path):
 
 def test_coco_results_take_ids_from_annotations(tmp_path):
     path = coco_file(tmp_path / "gt.json", [(5, "other/a.png"), (6, "a.png"), (7, "in/a.png"), (9, "b.png")])
-    ids = read_coco_ids(path, [PICTURE, EMPTY])
-    items = coco_items(tmp_path, [PICTURE, EMPTY], ids, SHOTS[:2])
+    ids = read_coco_ids(path, [STILL, EMPTY])
+    items = coco_items(tmp_path, [STILL, EMPTY], ids, SHOTS[:2])
     assert [(item["image_id"], item["category_id"]) for item in items] == [(7, 20), (7, 10)]
     assert set(items[0]) == {"image_id", "category_id", "bbox", "score"}
 
 
-def test_annotations_that_do_not_know_a_picture_or_a_class_are_refused(tmp_path):
+def test_annotations_that_do_not_know_a_image_or_a_class_are_refused(tmp_path):
     path = coco_file(tmp_path / "gt.json", [(5, "a.png")], ["dog"])
     for source in (EMPTY, VIDEO):
-        with pytest.raises(ValueError, match=f"gt.json: expected an id for each picture, got none for {source.path}"):
-            read_coco_ids(path, [PICTURE, source])
+        with pytest.raises(ValueError, match=f"gt.json: expected an id for each image, got none for {source.path}"):
+            read_coco_ids(path, [STILL, source])
     with pytest.raises(ValueError, match="gt.json: .*got none called žába/frog"):
-        CocoFile(tmp_path / "found.json", NAMES, [PICTURE], read_coco_ids(path, [PICTURE]))
+        CocoFile(tmp_path / "found.json", NAMES, [STILL], read_coco_ids(path, [STILL]))
     assert [item.name for item in tmp_path.iterdir()] == ["gt.json"]
 
 
-def test_annotations_that_cannot_say_which_picture_is_which_are_refused(tmp_path):
+def test_annotations_that_cannot_say_which_image_is_which_are_refused(tmp_path):
     path = coco_file(tmp_path / "gt.json", [(5, "train/a.png"), (7, "val/a.png")])
     with pytest.raises(ValueError, match="expected one id for in/a.png, got several: train/a.png, val/a.png"):
-        read_coco_ids(path, [PICTURE])
+        read_coco_ids(path, [STILL])
     for image in ({"id": 1}, 3, {"file_name": "a.png"}):
         Path(path).write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
         with pytest.raises(ValueError, match="gt.json: expected images with 'id' and 'file_name', got "):
-            read_coco_ids(path, [PICTURE])
+            read_coco_ids(path, [STILL])
 
 
-# Pictures and videos with boxes
+# Images and videos with boxes
 
 
-def test_pictures_and_videos_are_drawn_each_to_its_place(tmp_path):
+def test_images_and_videos_are_drawn_each_to_its_place(tmp_path):
     new_video(tmp_path / "probe.mp4").discard()  # skips without an encoder
     other = Source("video", "in/other.avi", "other")
-    paths = {PICTURE: tmp_path / "a.png", VIDEO: tmp_path / "clip.mp4", other: tmp_path / "other.mp4"}
+    paths = {STILL: tmp_path / "a.png", VIDEO: tmp_path / "clip.mp4", other: tmp_path / "other.mp4"}
     last = Shot(other, "other/000000", IMAGE, 0, 0.0, 25.0)
     write(DrawnFiles(paths, NAMES), shots=[(frame(0), FOUND), (frame(1), FOUND), SHOTS[0], (last, NOTHING)])
     expected = draw_boxes(IMAGE, FOUND.boxes, FOUND.class_ids, NAMES, FOUND.scores)
@@ -222,10 +222,10 @@ def test_pictures_and_videos_are_drawn_each_to_its_place(tmp_path):
 
 
 def all_writers(folder):
-    drawn = {PICTURE: folder / "a.png", EMPTY: folder / "b.png", VIDEO: folder / "clip.mp4"}
+    drawn = {STILL: folder / "a.png", EMPTY: folder / "b.png", VIDEO: folder / "clip.mp4"}
     return [
         JsonFile(folder / "a.json", NAMES), CsvFile(folder / "a.csv", NAMES),
-        CocoFile(folder / "coco.json", NAMES, [PICTURE, EMPTY, VIDEO]), DrawnFiles(drawn, NAMES),
+        CocoFile(folder / "coco.json", NAMES, [STILL, EMPTY, VIDEO]), DrawnFiles(drawn, NAMES),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""yolo3.draw: what is drawn where, at any picture size, and files that appear whole or not at all."""
+"""yolo3.draw: what is drawn where, at any image size, and files that appear whole or not at all."""
 
 import itertools
 import os
@@ -59,14 +59,14 @@ def test_a_box_is_drawn_on_its_own_pixels():
     image = grey(100, 120)
     drawn = draw.draw_boxes(image, [[20, 40, 60, 90]], [0], [""])
     colour = draw.class_colour(0)
-    # Edges 20 to 60 are the pixels 20 to 59; the line is one pixel wide on a small picture.
+    # Edges 20 to 60 are the pixels 20 to 59; the line is one pixel wide on a small image.
     assert tuple(drawn[70, 20]) == tuple(drawn[70, 59]) == tuple(drawn[89, 40]) == colour
     assert not changed(drawn, image)[60:89, 21:59].any()
     assert not changed(drawn, image)[60:, 60:].any() and not changed(drawn, image)[90:].any()
 
 
 @pytest.mark.parametrize(("size", "width"), [((120, 160), 1), ((480, 640), 2), ((1500, 2000), 5)])
-def test_lines_grow_with_the_picture(size, width):
+def test_lines_grow_with_the_image(size, width):
     image = grey(*size)
     h, w = size
     drawn = draw.draw_boxes(image, [[w * 0.1, h * 0.3, w * 0.9, h * 0.9]], [0], [""])
@@ -100,7 +100,7 @@ def test_inputs_stay_unchanged():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (9, 7), (40, 30), (120, 160), (700, 500)])
-def test_any_box_on_any_picture_is_drawn_without_error(size):
+def test_any_box_on_any_image_is_drawn_without_error(size):
     h, w = size
     boxes = [[0, 0, w, h], [-50, -50, w + 50, h + 50], [w - 1, h - 1, w, h], [w / 2, h / 2, w / 2, h / 2]]
     boxes += [[w + 5, 0, w + 9, 5], [np.nan, 0, 5, 5], [-9, -9, -3, -3]]
@@ -108,7 +108,7 @@ def test_any_box_on_any_picture_is_drawn_without_error(size):
     assert drawn.shape == (h, w, 3) and drawn.dtype == np.uint8
 
 
-def test_no_boxes_leave_the_picture_as_it_is():
+def test_no_boxes_leave_the_image_as_it_is():
     image = grey(40, 50)
     np.testing.assert_array_equal(draw.draw_boxes(image, [], [], NAMES, []), image)
     np.testing.assert_array_equal(draw.draw_comparison(image, [], [], [], [], [], NAMES), image)
@@ -122,7 +122,7 @@ def label_of(size, box, name="cat"):
     return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-def test_a_label_lies_on_its_box_where_there_is_room_and_stays_inside_the_picture():
+def test_a_label_lies_on_its_box_where_there_is_room_and_stays_inside_the_image():
     top, bottom, left, _ = label_of((200, 300), [100, 100, 200, 150])
     assert bottom <= 100 and top >= 80 and left >= 100
     top, bottom, left, _ = label_of((200, 300), [100, 0, 200, 150])  # no room above: inside
@@ -143,7 +143,7 @@ def test_where_labels_overlap_the_first_is_on_top():
     assert canvas[5, 17, 0] > 200 > canvas[5, 17, 2] and canvas[5, 25, 2] > 200
 
 
-def test_a_label_that_is_too_long_is_shortened_to_the_picture():
+def test_a_label_that_is_too_long_is_shortened_to_the_image():
     ((left, top, right, bottom),) = labels_of((200, 100), [[10, 100, 60, 150]], ["x" * 100])
     assert 0 <= left and right <= 100 and 80 < right - left and bottom - top < 20
     whole_letters = [draw._text_mask("x" * count + "…", 10).shape[1] for count in range(1, 20)]
@@ -176,7 +176,7 @@ def test_sixty_labels_fit_beside_each_other_and_stay_inside():
     assert all(left >= 0 and top >= 0 and right <= 1600 and bottom <= 1200 for left, top, right, bottom in labels)
 
 
-def test_text_shrinks_in_steps_where_labels_would_cover_the_picture_but_stays_legible():
+def test_text_shrinks_in_steps_where_labels_would_cover_the_image_but_stays_legible():
     usual = draw.font_size((960, 1280))
     assert usual == 30  # a 32nd of 960
     sizes = [draw.crowded_font_size((960, 1280), ["some class 0.50"] * count) for count in (0, 1, 10, 20, 40, 80, 2000)]
@@ -223,7 +223,7 @@ def covered_part(labels, size):
     return sum((right - left) * (bottom - top) for left, top, right, bottom in labels) / np.prod(size)
 
 
-def test_labels_leave_most_of_a_small_picture_to_be_seen():
+def test_labels_leave_most_of_a_small_image_to_be_seen():
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 0.8, (16, 2)) * [120, 90]
     boxes, scores = np.concatenate([corners, corners + 20], 1), np.linspace(0.9, 0.3, 16)
@@ -273,7 +273,7 @@ def test_truth_is_dashed_and_labelled_only_where_it_is_missed():
     assert not below[:, :100].any()
 
 
-def test_wrong_pictures_and_lengths_are_refused():
+def test_wrong_images_and_lengths_are_refused():
     with pytest.raises(ValueError, match="uint8"):
         draw.draw_boxes(np.zeros((5, 5, 3), np.float32), [], [], NAMES)
     with pytest.raises(ValueError, match="uint8"):
@@ -285,16 +285,16 @@ def test_wrong_pictures_and_lengths_are_refused():
 # ------------------------------------------------------------------------------------------------ sheets
 
 
-def test_a_contact_sheet_holds_every_picture_undistorted():
+def test_a_contact_sheet_holds_every_image_undistorted():
     red, wide = np.full((100, 100, 3), (250, 0, 0), np.uint8), np.full((50, 100, 3), (0, 250, 0), np.uint8)
     sheet = draw.contact_sheet([red, wide, red], columns=2, cell=80)
-    # A gap of 2 around cells of 80: two columns 2 + 82 * 2 = 166; rows as high as their highest picture.
+    # A gap of 2 around cells of 80: two columns 2 + 82 * 2 = 166; rows as high as their highest image.
     assert sheet.shape == (2 + 82 * 2, 2 + 82 * 2, 3)
     assert (sheet == (250, 0, 0)).all(axis=2).sum() == 2 * 80 * 80
     assert (sheet == (0, 250, 0)).all(axis=2).sum() == 80 * 40
 
 
-def test_titles_stand_under_the_pictures():
+def test_titles_stand_under_the_images():
     plain = draw.contact_sheet([grey(50, 50)], cell=100)
     titled = draw.contact_sheet([grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"])
     assert titled.shape[1] == plain.shape[1] and titled.shape[0] > plain.shape[0]
@@ -379,7 +379,7 @@ def test_precision_recall_curves_leave_out_classes_without_truths(tmp_path):
 # ------------------------------------------------------------------------------------------------- files
 
 
-def test_pictures_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_path):
+def test_images_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_path):
     image = np.zeros((8, 9, 3), np.uint8)
     image[..., 0] = 200
     path = tmp_path / "größe 図" / "bild.PNG"
@@ -389,7 +389,7 @@ def test_pictures_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_pat
     assert np.abs(read_rgb(tmp_path / "a.jpg").astype(int) - image).max() < 6
 
 
-def test_a_failed_write_leaves_the_old_picture_and_no_litter(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_image_and_no_litter(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     draw.write_image(path, grey(5, 5))
     before = path.read_bytes()

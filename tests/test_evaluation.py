@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from test_detector import METADATA, cell_network, picture
+from test_detector import METADATA, cell_network, image
 
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.detector import Detector
@@ -29,7 +29,7 @@ def detector():
 
 def annotate(folder, name, boxes, source="train.txt:1", colour=(255, 0, 0)):
     path = str(folder / name)
-    write_image(path, picture(colour=colour))
+    write_image(path, image(colour=colour))
     return build_annotation(path, boxes, source, (64, 128))
 
 
@@ -77,13 +77,13 @@ def test_objects_that_do_not_count_are_none(tmp_path):
     aside = [Box(RED[0].xyxy, 0, difficult=True), Box(RED[1].xyxy, 0, crowd=True)]
     path = str(tmp_path / "a.png")
     check_objects([build_annotation(path, [*aside, RED[0]], "t", (64, 128))], "cells")
-    with pytest.raises(ValueError, match="cells: .* in 1 pictures, got none but 2 difficult ones and crowds"):
+    with pytest.raises(ValueError, match="cells: .* in 1 images, got none but 2 difficult ones and crowds"):
         check_objects([build_annotation(path, aside, "t", (64, 128))], "cells")
     with pytest.raises(ValueError, match="cells: .* got none; "):
         check_objects([build_annotation(path, [], "t", (64, 128))], "cells")
 
 
-def test_results_for_coco_number_pictures_by_their_names(detector, tmp_path):
+def test_results_for_coco_number_images_by_their_names(detector, tmp_path):
     annotations = [annotate(tmp_path, "000042.png", RED), annotate(tmp_path, "7.png", [])]
     path = tmp_path / "found.json"
     write_coco_detections(path, annotations, detect_annotations(detector, annotations), detector.class_names)

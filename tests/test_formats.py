@@ -15,7 +15,7 @@ def source(tmp_path_factory):
     )
 
 
-def boxes_by_picture(dataset):
+def boxes_by_image(dataset):
     return {
         Path(item.image_path).name: np.column_stack([item.boxes, item.class_ids])
         for item in dataset.annotations
@@ -29,12 +29,12 @@ def test_every_format_keeps_lists_names_and_boxes(source, tmp_path, format):
     assert formats.detect_format(tmp_path / "out") == format
     assert formats.find_default_lists(tmp_path / "out") == ("train", "val")
     for part in ("train", "val"):
-        old = boxes_by_picture(formats.read_dataset(source, list_name=part))
+        old = boxes_by_image(formats.read_dataset(source, list_name=part))
         new = formats.read_dataset(tmp_path / "out", list_name=part)
         assert not new.findings and new.format == format and new.name == f"out [{part}]"
         assert new.class_names == ["circle", "square", "triangle"]
-        assert boxes_by_picture(new).keys() == old.keys()
-        for name, rows in boxes_by_picture(new).items():
+        assert boxes_by_image(new).keys() == old.keys()
+        for name, rows in boxes_by_image(new).items():
             np.testing.assert_allclose(rows, old[name], atol=1e-5)
 
 

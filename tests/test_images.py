@@ -1,4 +1,4 @@
-"""Reading pictures, and the letterbox with its inverse."""
+"""Reading images, and the letterbox with its inverse."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ def gradient_image(height=4, width=6):
     return image
 
 
-def test_a_picture_is_read_as_rgb(tmp_path):
+def test_a_image_is_read_as_rgb(tmp_path):
     image = gradient_image()
     Image.fromarray(image).save(tmp_path / "a.png")
     np.testing.assert_array_equal(images.read_image(tmp_path / "a.png"), image)
@@ -30,7 +30,7 @@ def test_a_name_with_spaces_and_other_letters_is_read(tmp_path):
     assert images.read_image(str(path)).shape == (4, 6, 3)
 
 
-def test_grey_pictures_have_three_equal_channels(tmp_path):
+def test_grey_images_have_three_equal_channels(tmp_path):
     Image.fromarray(gradient_image()[..., 0]).save(tmp_path / "grey.png")
     image = images.read_image(tmp_path / "grey.png")
     assert image.shape == (4, 6, 3)
@@ -61,8 +61,8 @@ def test_exif_rotation_is_applied(tmp_path):
     assert upright[2, 17].max() < 30 < 220 < upright[2, 2].min()
 
 
-def test_files_that_are_no_pictures_are_named(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"not a picture")
+def test_files_that_are_no_images_are_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"not an image")
     (tmp_path / "b.jpg").write_bytes(b"")
     for name in ("a.jpg", "b.jpg"):
         with pytest.raises(ValueError, match=name):
@@ -117,9 +117,9 @@ def test_a_box_lies_where_its_pixels_lie(image_shape, input_shape, resize):
     np.testing.assert_allclose(seen, expected, atol=1.1)
 
 
-def test_a_letterboxed_picture_lies_on_grey_and_a_stretched_one_fills_the_input():
+def test_a_letterboxed_image_lies_on_grey_and_a_stretched_one_fills_the_input():
     image = np.full((50, 100, 3), 7, np.uint8)
-    resized = images.resize_image(image, (64, 64))  # 32 rows of picture, 16 of grey above and below
+    resized = images.resize_image(image, (64, 64))  # 32 rows of image, 16 of grey above and below
     assert (resized[:16] == images.GREY).all() and (resized[48:] == images.GREY).all()
     assert (resized[16:48] == 7).all()
     assert (images.resize_image(image, (64, 64), "stretch") == 7).all()
@@ -144,12 +144,12 @@ def test_no_boxes_stay_no_boxes():
     assert images.boxes_to_network(np.zeros((0, 4)), (10, 20), (32, 32)).shape == (0, 4)
 
 
-def test_a_picture_with_more_pixels_than_opencv_takes_is_named(tmp_path, monkeypatch):
+def test_a_image_with_more_pixels_than_opencv_takes_is_named(tmp_path, monkeypatch):
     def refuse(*_):
         raise cv2.error("CV_IO_MAX_IMAGE_PIXELS")
 
     path = tmp_path / "huge.png"
-    path.write_bytes(b"picture")
+    path.write_bytes(b"image")
     monkeypatch.setattr(cv2, "imdecode", refuse)
-    with pytest.raises(ValueError, match=r"huge.png: expected a picture of up to 2\^30 pixels"):
+    with pytest.raises(ValueError, match=r"huge.png: expected an image of up to 2\^30 pixels"):
         images.read_image(path)

@@ -14,8 +14,8 @@ ANCHORS = Path(__file__).parents[1] / "model_data" / "tiny_yolo_anchors.txt"
 LABEL = "0 0.5 0.5 0.25 0.5\n1\t0.3\t0.3\t2e-1\t1.5E-1  \r\n"
 
 
-def write_picture(path):
-    """Write a picture of 200 x 100 pixels, no two alike."""
+def write_image(path):
+    """Write an image of 200 x 100 pixels, no two alike."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.random.default_rng(sum(map(ord, str(path)))).integers(0, 255, (100, 200, 3), np.uint8)
     path.write_bytes(cv2.imencode(path.suffix.lower(), image)[1].tobytes())
@@ -45,21 +45,21 @@ def write_coco(path, names, first_category=1):
 
 def voc_with_odd_names(root):
     for name in ("a.JPG", "b 2.Jpeg", "ü[1].PNG", "d.e,f (3).bmp"):
-        write_picture(root / "photos" / name)
+        write_image(root / "photos" / name)
         write_xml(root / "Labels and boxes" / f"{Path(name).stem}.xml", name)
 
 
 def voc_by_dates(root):
     for day in ("2020-01-02", "2021-05-06/morning"):
         for stem in "12":
-            write_picture(root / day / f"{stem}.jpg")
+            write_image(root / day / f"{stem}.jpg")
             write_xml(root / day / f"{stem}.xml", f"{stem}.jpg")
 
 
 def voc_of_linked_folders(root):
     store = root.parent / "store"
     for stem in "1234":
-        write_picture(store / "photos" / f"{stem}.jpg")
+        write_image(store / "photos" / f"{stem}.jpg")
         write_xml(store / "xml" / f"{stem}.xml", f"C:\\Users\\me\\{stem}.jpeg")
     root.mkdir()
     (root / "photos").symlink_to(store / "photos")
@@ -69,7 +69,7 @@ def voc_of_linked_folders(root):
 def voc_development_kit(root):
     kit = root / "VOCdevkit" / "VOC2007"
     for stem in "1234":
-        write_picture(kit / "JPEGImages" / f"{stem}.jpg")
+        write_image(kit / "JPEGImages" / f"{stem}.jpg")
         write_xml(kit / "Annotations" / f"{stem}.xml", f"{stem}.jpg")
     write_text(kit / "ImageSets" / "Main" / "trainval.txt", "1\r\n2\r\n")
     write_text(kit / "ImageSets" / "Main" / "ant_trainval.txt", "1  1\r\n2 -1\r\n")
@@ -79,14 +79,14 @@ def voc_development_kit(root):
 def coco_of_label_studio(root):
     names = [f"images\\ab12-photo {number}.jpg" for number in range(4)]
     for name in names:
-        write_picture(root / name.replace("\\", "/"))
+        write_image(root / name.replace("\\", "/"))
     write_coco(root / "result.json", names, first_category=0)
 
 
 def coco_of_cvat(root):
     for part in ("Train", "Validation"):
         for number in range(2):
-            write_picture(root / "images" / part / f"{number}.jpg")
+            write_image(root / "images" / part / f"{number}.jpg")
         write_coco(root / "annotations" / f"instances_{part}.json", ["0.jpg", "1.jpg"])
 
 
@@ -94,14 +94,14 @@ def coco_of_roboflow(root):
     for part in ("train", "valid"):
         names = [f"{part}_{number}_jpg.rf.0a1b.jpg" for number in range(2)]
         for name in names:
-            write_picture(root / part / name)
+            write_image(root / part / name)
         write_coco(root / part / "_annotations.coco.json", names)
 
 
 def yolo_of_roboflow(root):
     for part in ("train", "valid"):
         for number in range(2):
-            write_picture(root / part / "images" / f"{number}.jpg")
+            write_image(root / part / "images" / f"{number}.jpg")
             write_text(root / part / "labels" / f"{number}.txt", LABEL)
     paths = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
     write_text(root / "data.yaml", f"{paths}nc: 2\nnames: ['ant', 'bee']\n")
@@ -110,7 +110,7 @@ def yolo_of_roboflow(root):
 def yolo_of_ultralytics(root):
     for part in ("train", "val"):
         for number in range(2):
-            write_picture(root / "images" / part / f"{part} {number}.PNG")
+            write_image(root / "images" / part / f"{part} {number}.PNG")
             write_text(root / "labels" / part / f"{part} {number}.txt", LABEL)
     paths = "path: ../datasets/cells # elsewhere\ntrain: images/train\nval: images/val\ntest: # none\n"
     write_text(root / "cells.yaml", f"{paths}names:\n  0: ant\n  1: bee\n")
@@ -118,7 +118,7 @@ def yolo_of_ultralytics(root):
 
 def yolo_of_cvat(root):
     for number in range(4):
-        write_picture(root / "obj_train_data" / f"{number}.jpg")
+        write_image(root / "obj_train_data" / f"{number}.jpg")
         write_text(root / "obj_train_data" / f"{number}.txt", LABEL)
     write_text(root / "obj.data", "classes = 2\nnames = data/obj.names\ntrain = data/train.txt\n")
     write_text(root / "obj.names", "ant\nbee\n")
@@ -127,7 +127,7 @@ def yolo_of_cvat(root):
 
 def yolo_of_labelimg(root):
     for number in range(4):
-        write_picture(root / "pictures" / f"{number}.jpg")
+        write_image(root / "images" / f"{number}.jpg")
         write_text(root / "boxes" / f"{number}.txt", LABEL)
     write_text(root / "boxes" / "classes.txt", "ant\r\nbee\r\n")
 
@@ -138,7 +138,7 @@ def keras_yolo3_of_windows(root):
     lines = [f"C:\\me\\photos\\{names[0]} {boxes}", f'"/gone/{names[1]}" {boxes}']
     lines += [f"/gone/photos/{names[2]} {boxes}", "", f"'photos/{names[3]}'\t{boxes}"]
     for name in names:
-        write_picture(root / "photos" / name)
+        write_image(root / "photos" / name)
     write_text(root / "train.txt", "\r\n".join(lines))
     write_text(root / "classes.txt", "ant\nbee")
 
@@ -177,7 +177,7 @@ def test_a_wrong_number_of_anchors_is_told_with_their_file(tmp_path):
 
 
 def test_when_all_boxes_are_left_out_the_findings_say_why(tmp_path):
-    write_picture(tmp_path / "a.jpg")
+    write_image(tmp_path / "a.jpg")
     write_text(tmp_path / "train.txt", "a.jpg 10,20,10,80,0\n")
     config = TrainConfig(anchors=str(ANCHORS), data=str(tmp_path), input_size=(96, 96), skip_bad=True)
     with pytest.raises(DataError, match="expected at least one box to train on") as error:

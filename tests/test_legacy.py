@@ -30,16 +30,16 @@ def small_body(num_classes):
 
 
 def one_batch(num_classes=2, images=4):
-    pictures = np.random.default_rng(0).random((images, 64, 96, 3)).astype(np.float32)
+    photos = np.random.default_rng(0).random((images, 64, 96, 3)).astype(np.float32)
     boxes = np.zeros((images, 20, 5))
     boxes[:, 0], boxes[:, 1] = [8, 8, 40, 48, 1], [50, 20, 60, 34, 0]
-    return pictures, preprocess_true_boxes(boxes, (64, 96), DEFAULT_TINY_ANCHORS, num_classes)
+    return photos, preprocess_true_boxes(boxes, (64, 96), DEFAULT_TINY_ANCHORS, num_classes)
 
 
 def endless(batch):
-    pictures, y_true = batch
+    photos, y_true = batch
     while True:
-        yield (pictures, *y_true), np.zeros(len(pictures))
+        yield (photos, *y_true), np.zeros(len(photos))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
@@ -61,8 +61,8 @@ def test_the_lambda_idiom_of_old_tutorials_trains(optimizer):
     ).history
     assert history["loss"][0] > history["loss"][1] > history["loss"][2]
     # What is shown is the loss.
-    pictures, y_true = batch
-    expected = float(yolo_loss([*model_body(pictures), *y_true], DEFAULT_TINY_ANCHORS, 2))
+    photos, y_true = batch
+    expected = float(yolo_loss([*model_body(photos), *y_true], DEFAULT_TINY_ANCHORS, 2))
     assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-4)
 
 
@@ -131,11 +131,11 @@ def test_the_training_model_takes_images_and_targets_and_returns_the_loss():
     assert isinstance(model.get_layer("yolo_loss"), Lambda)
     assert model.get_layer("yolo_loss").arguments["ignore_thresh"] == 0.7
     assert all(layer.trainable for layer in model.layers)
-    pictures, y_true = one_batch(images=2)
+    photos, y_true = one_batch(images=2)
     outputs = [model.get_layer(name).output for name in ("conv_9", "conv_12")]
-    raw = keras.Model(model.inputs[0], outputs)(pictures)
+    raw = keras.Model(model.inputs[0], outputs)(photos)
     expected = float(yolo_loss([*raw, *y_true], DEFAULT_TINY_ANCHORS, 2, ignore_thresh=0.7))
-    assert float(model([pictures, *y_true])) == pytest.approx(expected, rel=1e-5)
+    assert float(model([photos, *y_true])) == pytest.approx(expected, rel=1e-5)
 
 
 def test_sizes_and_anchors_that_do_not_fit_are_refused():
@@ -248,11 +248,11 @@ def test_the_full_training_model_has_three_targets_and_freezes_darknet53(tmp_pat
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     result = []
     for number in range(3):
-        path = folder / f"picture {number}.png"
+        path = folder / f"image {number}.png"
         Image.fromarray(rng.integers(0, 255, (60, 90, 3), np.uint8)).save(path)
         result.append(f"{path} 10,10,50,40,{number % 2} 60,20,80,50,1\n")
     return [*result, "\n"]
@@ -270,7 +270,7 @@ def test_the_generator_yields_what_fit_takes(lines):
     assert lines == before
 
 
-def test_a_pass_shows_every_picture_once(lines, monkeypatch):
+def test_a_pass_shows_every_image_once(lines, monkeypatch):
     seen = []
     sample = legacy.get_random_data
     monkeypatch.setattr(
@@ -283,12 +283,12 @@ def test_a_pass_shows_every_picture_once(lines, monkeypatch):
         assert sorted(seen[first : first + 3]) == sorted(lines[:3])
 
 
-def test_a_picture_with_more_than_twenty_boxes_beside_others(lines):
+def test_a_image_with_more_than_twenty_boxes_beside_others(lines):
     path = lines[0].split(".png")[0] + ".png"
     crowd = " ".join([path, *(f"{x},{y},{x + 9},{y + 9},0" for x in range(0, 80, 10) for y in range(0, 50, 10))])
     generator = legacy.data_generator([crowd, *lines], 4, (416, 608), DEFAULT_TINY_ANCHORS, 2)
     (_, *y_true), _ = next(generator)
-    # Forty boxes of the crowd; none shares a slot at this size. Three other pictures with two each.
+    # Forty boxes of the crowd; none shares a slot at this size. Three other images with two each.
     assert sum(y[..., 4].sum() for y in y_true) == 40 + 6
 
 

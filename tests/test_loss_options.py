@@ -202,22 +202,22 @@ def test_the_device_assigns_the_same_slots(threshold):
     assert sum(y[..., 4].sum() for y in expected) > sum(y[..., 4].sum() for y in plain)
 
 
-# The family and the record
+# The architecture and the record
 
 
-def test_a_family_computes_the_loss_that_it_was_given():
+def test_an_architecture_computes_the_loss_that_it_was_given():
     options = LossOptions("giou", 2.0, ("class",), label_smoothing=0.1, iou_thresh=0.1)
-    family = named_yolov3("yolov3-tiny", 2, DEFAULT_TINY_ANCHORS, loss=options)
-    assert family.terms == ("box", "objectness", "no_object", "class")
+    architecture = named_yolov3("yolov3-tiny", 2, DEFAULT_TINY_ANCHORS, loss=options)
+    assert architecture.terms == ("box", "objectness", "no_object", "class")
     boxes = rows_of([[10, 10, 60, 40, 1]])
-    assigned = family.build_targets(boxes, (96, 96))
+    assigned = architecture.build_targets(boxes, (96, 96))
     plain = named_yolov3("yolov3-tiny", 2, DEFAULT_TINY_ANCHORS).build_targets(boxes, (96, 96))
     assert sum(float(tf.reduce_sum(y[..., 4])) for y in assigned[0]) > sum(
         float(tf.reduce_sum(y[..., 4])) for y in plain[0]
     )
     outputs = [tf.zeros((1, 3, 3, 21)), tf.zeros((1, 6, 6, 21))]
-    terms = family.loss_terms(outputs, assigned, (96, 96))
-    assert all(float(terms[name]) > 0 for name in family.terms)
+    terms = architecture.loss_terms(outputs, assigned, (96, 96))
+    assert all(float(terms[name]) > 0 for name in architecture.terms)
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ def encode(outputs, scale, box, position, anchors=ANCHORS, mask=FULL_MASK, objec
 
 
 def test_the_ignore_mask_sees_true_boxes_of_other_scales():
-    boxes = np.array([[[40, 24, 52, 36, 0]]], np.float32)  # 12 x 12: learnt at stride 8
+    boxes = np.array([[[40, 24, 52, 36, 0]]], np.float32)  # 12 x 12: learned at stride 8
     y_true = preprocess_true_boxes(boxes, SHAPE, ANCHORS, CLASSES)
     assert [y[..., 4].sum() for y in y_true] == [0, 0, 1]
     for scale in (0, 1):
@@ -393,7 +393,7 @@ def test_boxes_that_share_a_slot_count_once_with_the_classes_of_both():
     assert terms_of(outputs, y_true)["class"] == pytest.approx(0, abs=1e-6)
 
 
-def test_with_the_official_tiny_mask_a_shared_anchor_is_learnt_on_both_scales():
+def test_with_the_official_tiny_mask_a_shared_anchor_is_learned_on_both_scales():
     boxes = np.array([[[5, 0, 85, 64, 0]]], np.float32)  # 80 x 64: anchor 3, on both scales
     y_true = preprocess_true_boxes(boxes, SHAPE, TINY_ANCHORS, CLASSES, OFFICIAL_TINY_MASK)
     outputs = [np.zeros((1, *grid, 24), np.float32) for grid in GRIDS[:2]]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_metrics import found_of, random_pictures, truth_of
+from test_metrics import found_of, random_images, truth_of
 
 from yolo3.measures import (
     KINDS,
@@ -13,9 +13,9 @@ from yolo3.measures import (
     confusions,
     found_by_size,
     found_truths,
+    image_costs,
+    image_errors,
     measure,
-    picture_costs,
-    picture_errors,
 )
 from yolo3.metrics import Detections, evaluate_detections, match_detections, precision_recall
 
@@ -25,7 +25,7 @@ BOX, OTHER = (10, 10, 50, 50), (100, 10, 140, 50)
 
 @pytest.fixture(scope="module")
 def random():
-    truths, detections = random_pictures(11, pictures=15)
+    truths, detections = random_images(11, images=15)
     return truths, detections, measure(truths, detections, NAMES, score_threshold=0.4)
 
 
@@ -61,7 +61,7 @@ def test_a_detection_with_just_the_score_of_the_threshold_counts():
         measures = measure([truth_of([BOX])], found, NAMES, score_threshold=score)
         assert measures.num_hits[0] == measures.found.sum() == measures.kinds.counts["hit"] == 1
         assert measures.num_false[1] == measures.kinds.counts["background"] == measures.confusion[-1, 1] == 1
-        np.testing.assert_allclose(picture_costs(measures, found), [score])
+        np.testing.assert_allclose(image_costs(measures, found), [score])
         assert (measures.fixed.overall_precision, measures.fixed.overall_recall) == (0.5, 1)
 
 
@@ -70,11 +70,11 @@ def test_costs_are_misses_and_the_scores_of_false_detections():
     truths = [truth_of([BOX, OTHER, lost]), truth_of([BOX], difficult=[True]), truth_of([])]
     found = [found_of((*BOX, 0.9, 0), (*BOX, 0.5, 1), (*OTHER, 0.2, 0)), found_of((*BOX, 0.9, 0)), found_of()]
     # the second truth is found with .2, which is not enough, the third not at all: 2; the box of class 1 is false: .5
-    costs = picture_costs(measure(truths, found, NAMES), found)
+    costs = image_costs(measure(truths, found, NAMES), found)
     np.testing.assert_allclose(costs, [2.5, 0, 0], atol=1e-6)
 
 
-def test_errors_of_a_picture_come_with_their_numbers():
+def test_errors_of_a_image_come_with_their_numbers():
     missed, taken = (200, 10, 240, 50), (300, 10, 340, 50)
     truth = truth_of([BOX, OTHER, missed, taken], [0, 1, 2, 0])
     found = found_of(
@@ -86,7 +86,7 @@ def test_errors_of_a_picture_come_with_their_numbers():
         (200, 42, 240, 82, 0.55, 1),  # on 8/72 of what is missed, of another class
         (400, 10, 440, 50, 0.1, 3),  # does not score enough
     )
-    errors = picture_errors(measure([truth], [found], NAMES), 0, truth, found)
+    errors = image_errors(measure([truth], [found], NAMES), 0, truth, found)
     told = [(item.kind, item.class_id, round(item.score, 3), item.truth_id, round(item.iou, 3)) for item in errors]
     assert math.isnan(told[0][2]) and told[0][:2] == ("missed", 2)
     assert told[1:] == [
@@ -104,7 +104,7 @@ def test_every_error_of_a_kind_is_listed_once(random):
     listed = [
         error.kind
         for index, (truth, found) in enumerate(zip(truths, detections))
-        for error in picture_errors(measures, index, truth, found)
+        for error in image_errors(measures, index, truth, found)
     ]
     assert {kind: listed.count(kind) for kind in KINDS} == {kind: measures.kinds.counts[kind] for kind in KINDS}
 

@@ -40,11 +40,11 @@ def found_of(*rows):
     return Detections(table[:, :4], table[:, 4], table[:, 5])
 
 
-def random_pictures(seed, pictures=25, classes=4, hard=True):
+def random_images(seed, images=25, classes=4, hard=True):
     """Truths and detections that are near them, near others, doubled, of the wrong class, and nowhere."""
     rng = np.random.default_rng(seed)
     truths, detections = [], []
-    for _ in range(pictures):
+    for _ in range(images):
         count = rng.integers(0, 9)
         corner, size = rng.uniform(0, 200, (count, 2)), rng.uniform(4, 150, (count, 2))
         boxes = np.concatenate([corner, corner + size], axis=1)
@@ -223,8 +223,8 @@ def slow_iou(a, b, crowd):
 def slow_flags(truths, detections, class_id, threshold, convention):
     """One detection after the other, written to be read: (score, hit) of those that count, and the truths."""
     ranked = [
-        (-float(d.scores[k]), picture, k)
-        for picture, d in enumerate(detections)
+        (-float(d.scores[k]), image, k)
+        for image, d in enumerate(detections)
         for k in range(len(d))
         if d.class_ids[k] == class_id
     ]
@@ -233,15 +233,15 @@ def slow_flags(truths, detections, class_id, threshold, convention):
         for k in range(len(truth.boxes)):
             excused = truth.crowd[k] or truth.difficult[k]
             total += bool(truth.class_ids[k] == class_id and not excused)
-    for score, picture, k in sorted(ranked):
-        truth = truths[picture]
+    for score, image, k in sorted(ranked):
+        truth = truths[image]
         ordinary, excused = [], []
         for m in range(len(truth.boxes)):
             overlap = slow_iou(
-                detections[picture].boxes[k].astype(float), truth.boxes[m].astype(float), truth.crowd[m]
+                detections[image].boxes[k].astype(float), truth.boxes[m].astype(float), truth.crowd[m]
             )
             enough = overlap > threshold if convention.strict else overlap >= threshold
-            free = not convention.fallback or (picture, m) not in used or truth.crowd[m]
+            free = not convention.fallback or (image, m) not in used or truth.crowd[m]
             if truth.class_ids[m] == class_id and enough and free:
                 aside = truth.crowd[m] or (truth.difficult[m] and convention.difficult == "after")
                 (excused if aside else ordinary).append((overlap, m))
@@ -249,10 +249,10 @@ def slow_flags(truths, detections, class_id, threshold, convention):
         if chosen is None:
             flags.append((-score, False))
         elif truth.crowd[chosen] or truth.difficult[chosen]:
-            used.add((picture, chosen))
+            used.add((image, chosen))
         else:
-            flags.append((-score, (picture, chosen) not in used))
-            used.add((picture, chosen))
+            flags.append((-score, (image, chosen) not in used))
+            used.add((image, chosen))
     return flags, total
 
 
@@ -274,7 +274,7 @@ def slow_ap(flags, total, method):
 @pytest.mark.parametrize("name", ["voc2007", "voc2010", "darknet", "coco"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_vectorised_evaluation_equals_the_slow_loop(name, seed):
-    truths, detections = random_pictures(seed)
+    truths, detections = random_images(seed)
     convention = CONVENTIONS[name]
     result = evaluate_detections(truths, detections, NAMES, 0.5, name)
     for class_id in range(len(NAMES)):
@@ -292,7 +292,7 @@ def test_vectorised_evaluation_equals_the_slow_loop(name, seed):
 @pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_coco_convention_agrees_with_pycocotools(seed, hard):
-    truths, detections = random_pictures(seed, pictures=30, hard=hard)
+    truths, detections = random_images(seed, images=30, hard=hard)
     reference = coco_results(truths, detections, NAMES)
     for threshold, key in ((0.5, "AP50"), (0.75, "AP75")):
         ours = evaluate_detections(truths, detections, NAMES, threshold, "coco")
@@ -317,7 +317,7 @@ def test_the_twelve_numbers_are_those_that_pycocotools_prints(capsys):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    truths, detections = random_pictures(7, hard=False)
+    truths, detections = random_images(7, hard=False)
     ours = coco_results(truths, detections, NAMES)
     assert capsys.readouterr().out == ""
     annotations, number = [], 0
@@ -351,16 +351,16 @@ def test_the_twelve_numbers_are_those_that_pycocotools_prints(capsys):
 # ------------------------------------------------------------------------------------------- properties
 
 
-def test_the_order_of_pictures_and_of_detections_changes_nothing():
-    truths, detections = random_pictures(3)
+def test_the_order_of_images_and_of_detections_changes_nothing():
+    truths, detections = random_images(3)
     rng = np.random.default_rng(0)
-    pictures = rng.permutation(len(truths))
+    images = rng.permutation(len(truths))
     mixed = []
-    for picture in pictures:
-        order, found = rng.permutation(len(detections[picture])), detections[picture]
+    for image in images:
+        order, found = rng.permutation(len(detections[image])), detections[image]
         mixed.append(Detections(found.boxes[order], found.scores[order], found.class_ids[order]))
     one = evaluate_detections(truths, detections, NAMES)
-    other = evaluate_detections([truths[k] for k in pictures], mixed, NAMES)
+    other = evaluate_detections([truths[k] for k in images], mixed, NAMES)
     np.testing.assert_allclose(one.ap, other.ap, rtol=1e-12)
     np.testing.assert_array_equal(one.precision, other.precision)
 
@@ -381,7 +381,7 @@ def test_a_duplicate_is_false():
 
 
 def test_perfect_detections_score_one_everywhere():
-    truths, _ = random_pictures(5, hard=False)
+    truths, _ = random_images(5, hard=False)
     detections = [Detections(t.boxes, np.full(len(t.boxes), 0.9), t.class_ids) for t in truths]
     for convention in CONVENTIONS:
         result = evaluate_detections(truths, detections, NAMES, 0.99, convention)
@@ -415,7 +415,7 @@ def test_boxes_without_area_match_nothing():
 
 
 def test_inputs_stay_unchanged():
-    truths, detections = random_pictures(2)
+    truths, detections = random_images(2)
     before = [
         (t.boxes.copy(), d.boxes.copy(), d.scores.copy()) for t, d in zip(truths, detections, strict=True)
     ]
@@ -429,7 +429,7 @@ def test_inputs_stay_unchanged():
 
 def test_users_mistakes_are_named():
     one = [truth_of([(0, 0, 10, 10)])]
-    with pytest.raises(ValueError, match="1 pictures with truths and 0 with detections"):
+    with pytest.raises(ValueError, match="1 images with truths and 0 with detections"):
         evaluate_detections(one, [], ["a"])
     with pytest.raises(ValueError, match="class ids 0 to 0, got 3"):
         evaluate_detections(one, [found_of((0, 0, 1, 1, 0.5, 3))], ["a"])
@@ -491,7 +491,7 @@ def test_confusion_prefers_the_right_class_to_the_higher_score():
 
 
 def test_confusion_rows_add_up_to_the_truths_and_columns_to_the_detections():
-    truths, detections = random_pictures(4, hard=False)
+    truths, detections = random_images(4, hard=False)
     matrix = confusion_matrix(truths, detections, 4)
     true_ids = np.concatenate([t.class_ids for t in truths])
     found_ids = np.concatenate([d.class_ids[d.scores >= 0.25] for d in detections])

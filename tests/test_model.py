@@ -60,8 +60,8 @@ def test_results_have_the_shapes_of_keras_yolo3():
     assert (tuple(boxes.shape), tuple(scores.shape)) == ((18, 4), (18, 4))
 
 
-def test_corrected_boxes_are_rows_first_in_pixels_of_the_picture():
-    # 200 x 100 (w x h) in 96 x 64: 96 x 48 at (0, 8). Centre (48, 32) of the input is (100, 50) of the picture;
+def test_corrected_boxes_are_rows_first_in_pixels_of_the_image():
+    # 200 x 100 (w x h) in 96 x 64: 96 x 48 at (0, 8). Centre (48, 32) of the input is (100, 50) of the image;
     # 24 x 12 there is 50 x 25.
     xy, wh = np.array([[[0.5, 0.5]]], np.float32), np.array([[[0.25, 12 / 64]]], np.float32)
     boxes = ops.convert_to_numpy(model.yolo_correct_boxes(xy, wh, (64, 96), (100, 200)))
@@ -70,7 +70,7 @@ def test_corrected_boxes_are_rows_first_in_pixels_of_the_picture():
 
 def test_a_true_box_put_through_encoding_is_found_by_yolo_eval():
     image_shape, input_shape = (100, 200), (64, 96)
-    # 60 x 40 at (80, 60) of the picture: times .48, and 8 down.
+    # 60 x 40 at (80, 60) of the image: times .48, and 8 down.
     true = np.array([[[50 * 0.48, 40 * 0.48 + 8, 110 * 0.48, 80 * 0.48 + 8, 2]]], np.float32)
     outputs = []
     for y in model.preprocess_true_boxes(true, input_shape, ANCHORS, 4):

@@ -15,7 +15,7 @@ def test_it_follows_darknet_where_the_rate_changes():
     optimizer = DarknetSGD(momentum=momentum)
     updates = np.zeros(4)
     for rate in (1e-5, 1e-3, 0.1, 0.1, 0.01, 0.01):
-        gradient = rng.normal(size=4)  # the mean over the pictures, as ours is; Darknet adds up minus the gradients
+        gradient = rng.normal(size=4)  # the mean over the images, as ours is; Darknet adds up minus the gradients
         optimizer.learning_rate = rate
         decayed = gradient + decay * np.asarray(variable.numpy(), np.float64)  # as the training step does
         optimizer.apply([keras.ops.convert_to_tensor(decayed.astype(np.float32))], [variable])

@@ -12,7 +12,7 @@ from yolo3.datasets.annotation import Annotation, Dataset
 BCCD = Path(__file__).parents[2] / "shared" / "data" / "bccd"
 
 
-def write_picture(path, height=100, width=200):
+def write_image(path, height=100, width=200):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((height, width, 3), len(str(path)) % 256, np.uint8))
 
@@ -32,8 +32,8 @@ def write_xml(path, *objects, filename="", size=(200, 100)):
     )
 
 
-def write_pair(folder, stem, *objects, xml="Annotations", pictures="JPEGImages", suffix=".jpg"):
-    write_picture(folder / pictures / (stem + suffix))
+def write_pair(folder, stem, *objects, xml="Annotations", images="JPEGImages", suffix=".jpg"):
+    write_image(folder / images / (stem + suffix))
     write_xml(folder / xml / (stem + ".xml"), *(objects or [voc_object()]), filename=stem + suffix)
 
 
@@ -75,11 +75,11 @@ def test_difficult_may_be_missing(tmp_path, extra, difficult):
 
 
 @pytest.mark.parametrize(
-    "xml, pictures", [("Annotations", "JPEGImages"), ("", ""), ("labels/xml", "photos/all"), ("a b", "")]
+    "xml, images", [("Annotations", "JPEGImages"), ("", ""), ("labels/xml", "photos/all"), ("a b", "")]
 )
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".Png", ".bmp"])
-def test_folders_of_any_layout_are_read(tmp_path, xml, pictures, suffix):
-    write_pair(tmp_path, "my photo.1", xml=xml, pictures=pictures, suffix=suffix)
+def test_folders_of_any_layout_are_read(tmp_path, xml, images, suffix):
+    write_pair(tmp_path, "my photo.1", xml=xml, images=images, suffix=suffix)
     assert pascal_voc.matches(str(tmp_path))
     dataset = pascal_voc.read(str(tmp_path))
     assert (
@@ -90,29 +90,29 @@ def test_folders_of_any_layout_are_read(tmp_path, xml, pictures, suffix):
 
 
 @pytest.mark.parametrize("filename", ["", "a", "A.JPG", "a.png", "C:\\photos\\a.jpg", "../x/a.jpg"])
-def test_a_picture_is_found_by_filename_or_by_the_name_of_the_xml(tmp_path, filename):
-    write_picture(tmp_path / "a.jpg")
+def test_a_image_is_found_by_filename_or_by_the_name_of_the_xml(tmp_path, filename):
+    write_image(tmp_path / "a.jpg")
     write_xml(tmp_path / "a.xml", voc_object(), filename=filename)
     assert stems(pascal_voc.read(str(tmp_path))) == ["a"]
 
 
-def test_filename_wins_when_no_picture_has_the_name_of_the_xml(tmp_path):
-    write_picture(tmp_path / "photo.jpg")
+def test_filename_wins_when_no_image_has_the_name_of_the_xml(tmp_path):
+    write_image(tmp_path / "photo.jpg")
     write_xml(tmp_path / "0001.xml", voc_object(), filename="photo.jpg")
     assert stems(pascal_voc.read(str(tmp_path))) == ["photo"]
 
 
-def test_a_copied_xml_with_a_stale_filename_belongs_to_its_own_picture(tmp_path):
+def test_a_copied_xml_with_a_stale_filename_belongs_to_its_own_image(tmp_path):
     write_pair(tmp_path, "a")
-    write_picture(tmp_path / "JPEGImages" / "a_flip.jpg")
+    write_image(tmp_path / "JPEGImages" / "a_flip.jpg")
     write_xml(tmp_path / "Annotations" / "a_flip.xml", voc_object(), filename="a.jpg")
     dataset = pascal_voc.read(str(tmp_path))
     assert sorted(stems(dataset)) == ["a", "a_flip"] and kinds(dataset) == ["filename-mismatch"]
 
 
-def test_masks_with_the_name_of_a_picture_are_not_taken_for_it(tmp_path):
+def test_masks_with_the_name_of_a_image_are_not_taken_for_it(tmp_path):
     write_pair(tmp_path, "a")
-    write_picture(tmp_path / "SegmentationClass" / "a.png")
+    write_image(tmp_path / "SegmentationClass" / "a.png")
     (item,) = pascal_voc.read(str(tmp_path)).annotations
     assert item.image_path.endswith("a.jpg")
 
@@ -138,7 +138,7 @@ def test_lists_are_those_of_imagesets_main_without_those_of_one_class(tmp_path):
 
 def test_folders_are_lists_when_there_is_no_imagesets(tmp_path):
     for part in ("train", "valid", "test"):
-        write_pair(tmp_path, "same", xml=part, pictures=part)
+        write_pair(tmp_path, "same", xml=part, images=part)
     assert pascal_voc.list_names(str(tmp_path)) == ["test", "train", "valid"]
     (item,) = pascal_voc.read(str(tmp_path), list_name="valid").annotations
     assert Path(item.image_path).parent.name == "valid"
@@ -154,8 +154,8 @@ def test_lists_of_one_name_in_two_years_are_one_list(tmp_path):
 
 
 def test_each_list_gives_the_class_names_of_the_whole_folder(tmp_path):
-    write_pair(tmp_path, "a", voc_object("zebra"), xml="train", pictures="train")
-    write_pair(tmp_path, "b", voc_object("ant"), xml="val", pictures="val")
+    write_pair(tmp_path, "a", voc_object("zebra"), xml="train", images="train")
+    write_pair(tmp_path, "b", voc_object("ant"), xml="val", images="val")
     dataset = pascal_voc.read(str(tmp_path), list_name="train")
     assert dataset.class_names == ["ant", "zebra"] and dataset.annotations[0].class_ids.tolist() == [1]
 
@@ -179,7 +179,7 @@ def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
     write_xml(tmp_path / "Annotations" / "lost.xml", voc_object())
     (tmp_path / "Annotations" / "torn.xml").write_text("<annotation>\n<object>\n<name>cat</annotation>\n")
     (tmp_path / "Annotations" / "void.xml").write_text("")
-    write_picture(tmp_path / "JPEGImages" / "alone.jpg")
+    write_image(tmp_path / "JPEGImages" / "alone.jpg")
     dataset = pascal_voc.read(str(tmp_path), class_names=["cat"])
     assert stems(dataset) == ["a"] and len(dataset.annotations[0].boxes) == 1
     found = {(finding.kind, Path(finding.where).name) for finding in dataset.findings}
@@ -206,8 +206,8 @@ def test_list_entries_without_xml_are_listed(tmp_path):
     ]
 
 
-def test_a_picture_without_objects_is_kept(tmp_path):
-    write_picture(tmp_path / "a.jpg")
+def test_a_image_without_objects_is_kept(tmp_path):
+    write_image(tmp_path / "a.jpg")
     write_xml(tmp_path / "a.xml", filename="a.jpg")
     assert pascal_voc.read(str(tmp_path), class_names=["cat"]).annotations[0].boxes.shape == (0, 4)
 
@@ -215,8 +215,8 @@ def test_a_picture_without_objects_is_kept(tmp_path):
 @pytest.mark.parametrize(
     "size, kind", [((100, 200), ["exif-size"]), ((400, 200), ["size-mismatch"]), ((0, 0), []), (None, [])]
 )
-def test_a_stated_size_that_is_not_the_pictures_is_warned_of(tmp_path, size, kind):
-    write_picture(tmp_path / "a.jpg")
+def test_a_stated_size_that_is_not_the_images_is_warned_of(tmp_path, size, kind):
+    write_image(tmp_path / "a.jpg")
     write_xml(tmp_path / "a.xml", voc_object(), size=size)
     assert kinds(pascal_voc.read(str(tmp_path))) == kind
 
@@ -235,7 +235,7 @@ def test_other_xml_is_not_voc(tmp_path):
 
 def test_what_is_written_is_read_back(tmp_path):
     for part in ("x", "y"):
-        write_picture(tmp_path / "in" / part / "a&b.png")
+        write_image(tmp_path / "in" / part / "a&b.png")
     boxes = np.array([[0, 0, 200, 100], [1 / 3, 2.5, 99.9, 50]], np.float32)
     items = [
         Annotation(
@@ -285,7 +285,7 @@ def test_xml_is_read_in_its_encoding_and_without_its_namespace(tmp_path, head, e
     text = text.replace("</annotation>", f"</{prefix}annotation>")
     for tag in ("object", "name", "difficult", "bndbox", "xmin", "ymin", "xmax", "ymax") if prefix else ():
         text = text.replace(f"<{tag}>", f"<{prefix}{tag}>").replace(f"</{tag}>", f"</{prefix}{tag}>")
-    write_picture(tmp_path / "a.jpg")
+    write_image(tmp_path / "a.jpg")
     (tmp_path / "a.xml").write_bytes(text.encode(encoding))
     if prefix:  # a prefixed root is not looked for in a folder, but a file that is read is understood
         found = pascal_voc.parse_xml(str(tmp_path / "a.xml"))
@@ -302,7 +302,7 @@ def test_xml_is_read_in_its_encoding_and_without_its_namespace(tmp_path, head, e
 def test_files_of_one_name_belong_together_by_their_folders(tmp_path):
     for day, count in (("monday", 1), ("tuesday", 2)):
         for stem in ("1", "2"):
-            write_picture(tmp_path / "JPEGImages" / day / f"{stem}.jpg", height=100 + count)
+            write_image(tmp_path / "JPEGImages" / day / f"{stem}.jpg", height=100 + count)
             objects = [voc_object(box=(1, 1, 50 + number, 60)) for number in range(count)]
             write_xml(tmp_path / "Annotations" / day / f"{stem}.xml", *objects, filename=f"{stem}.jpg", size=None)
     main = tmp_path / "ImageSets" / "Main"

@@ -1,4 +1,4 @@
-"""Batches: what an epoch holds, that it can be repeated, how pictures of all kinds are read, padding, plain batches."""
+"""Batches: what an epoch holds, that it can be repeated, how images of all kinds are read, padding, plain batches."""
 
 import errno
 from dataclasses import replace
@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from yolo3 import picture_store, pipeline
+from yolo3 import image_store, pipeline
 from yolo3.augment import Augmentation
 from yolo3.datasets.annotation import Annotation, Box, build_annotation
 from yolo3.datasets.formats import read_dataset
+from yolo3.image_store import decode_jpeg, open_images, pixel_bytes
 from yolo3.images import boxes_to_network, read_image, resize_image
-from yolo3.picture_store import decode_jpeg, open_pictures, pixel_bytes
 from yolo3.pipeline import (
     batch_sizes_of_input,
     block_size,
@@ -61,16 +61,16 @@ def mean_inside(image, box_cxcywh):
 # What an epoch holds
 
 
-@pytest.mark.parametrize("pictures, batch_size", [(12, 4), (13, 4), (5, 4), (3, 3), (1, 1), (100, 7)])
-def test_an_epoch_holds_every_picture_once_and_a_batch_no_picture_twice(pictures, batch_size):
-    order = epoch_order(pictures, batch_size, seed=1, epoch=2)
-    assert sorted(order[:pictures]) == list(range(pictures))
-    assert len(order) == -(-pictures // batch_size) * batch_size
+@pytest.mark.parametrize("images, batch_size", [(12, 4), (13, 4), (5, 4), (3, 3), (1, 1), (100, 7)])
+def test_an_epoch_holds_every_image_once_and_a_batch_no_image_twice(photos, batch_size):
+    order = epoch_order(photos, batch_size, seed=1, epoch=2)
+    assert sorted(order[:photos]) == list(range(photos))
+    assert len(order) == -(-photos // batch_size) * batch_size
     for batch in order.reshape(-1, batch_size):
         assert len(set(batch)) == batch_size
 
 
-def test_a_batch_larger_than_the_set_repeats_pictures():
+def test_a_batch_larger_than_the_set_repeats_images():
     assert sorted(epoch_order(2, 5, 0, 0)[:2]) == [0, 1] and len(epoch_order(2, 5, 0, 0)) == 5
 
 
@@ -95,7 +95,7 @@ def test_without_scales_all_batches_have_the_size_of_the_input():
 
 
 def test_batches_of_multi_scale_training_have_their_sizes(annotations):
-    store = open_pictures(annotations[:11], 64, "memory")
+    store = open_images(annotations[:11], 64, "memory")
     by_epoch = [batch_sizes_of_input(11, (64, 64), (0.5, 1.5), 0, epoch) for epoch in range(20)]
     epoch, sizes = next((epoch, sizes) for epoch, sizes in enumerate(by_epoch) if len(np.unique(sizes)) == 2)
     shapes = [images.shape[1:3] for images, _, _ in batches_of(store, batch_size=1, epoch=epoch, scales=(0.5, 1.5))]
@@ -105,11 +105,11 @@ def test_batches_of_multi_scale_training_have_their_sizes(annotations):
 @pytest.fixture(scope="module")
 def mixed_batches(annotations):
     """One epoch with all of the augmentation, decoded from memory."""
-    return batches_of(open_pictures(annotations, 64, "memory"), Augmentation(), batch_size=5)
+    return batches_of(open_images(annotations, 64, "memory"), Augmentation(), batch_size=5)
 
 
 def test_batches_have_the_kinds_and_shapes_promised(mixed_batches):
-    assert len(mixed_batches) == 3  # 12 pictures in fives, the last batch filled up
+    assert len(mixed_batches) == 3  # 12 images in fives, the last batch filled up
     for images, boxes, indices in mixed_batches:
         assert images.shape == (5, 64, 64, 3) and images.dtype == np.float32
         assert images.min() >= 0 and images.max() <= 1
@@ -121,7 +121,7 @@ def test_batches_have_the_kinds_and_shapes_promised(mixed_batches):
         assert set(boxes[..., 4].ravel()) <= {0, 1, 2}
 
 
-def test_the_first_picture_of_each_example_is_that_of_the_order_and_a_mosaic_names_four(mixed_batches):
+def test_the_first_image_of_each_example_is_that_of_the_order_and_a_mosaic_names_four(mixed_batches):
     indices = np.concatenate([indices for _, _, indices in mixed_batches])
     np.testing.assert_array_equal(indices[:, 0], epoch_order(12, 5, 0, 0))
     used = (indices >= 0).sum(1)
@@ -129,17 +129,17 @@ def test_the_first_picture_of_each_example_is_that_of_the_order_and_a_mosaic_nam
 
 
 @pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "disk"])
-def test_pictures_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
-    store = open_pictures(annotations, 64, cache, tmp_path / "raw")
+def test_images_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
+    store = open_images(annotations, 64, cache, tmp_path / "raw")
     assert store.kept == cache
     assert_same(batches_of(store, Augmentation(), batch_size=5), mixed_batches)
 
 
 @pytest.mark.slow
-def test_several_blocks_of_pictures_give_the_same_batches_as_pictures_in_memory(annotations, monkeypatch):
-    monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 pictures: three blocks of 4
+def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(annotations, monkeypatch):
+    monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 images: three blocks of 4
     policy = Augmentation(mosaic=0.7)
-    kept, decoded = (batches_of(open_pictures(annotations, 64, cache), policy) for cache in ("memory", "none"))
+    kept, decoded = (batches_of(open_images(annotations, 64, cache), policy) for cache in ("memory", "none"))
     assert_same(decoded, kept)
 
 
@@ -148,33 +148,33 @@ def test_blocks_hold_all_positions_and_are_about_as_large():
     assert [block_size(positions) for positions in (1, 32, 33, 97, 100)] == [1, 32, 17, 25, 25]
 
 
-def test_blocks_of_large_pictures_hold_fewer():
-    # 128 MiB: 14 pictures of 9 MB, so 32 positions make three blocks, of 11; at least four pictures, however large
+def test_blocks_of_large_images_hold_fewer():
+    # 128 MiB: 14 images of 9 MB, so 32 positions make three blocks, of 11; at least four images, however large
     assert block_size(32, 9_000_000) == 11
     assert block_size(32, 10**9) == 4
 
 
-def test_room_is_asked_for_the_pictures_as_they_will_be_kept(tmp_path):
+def test_room_is_asked_for_the_images_as_they_will_be_kept(tmp_path):
     cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((900, 1003, 3), np.uint8))
     items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
     assert pixel_bytes([items[0].image_path], 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
-    store = open_pictures(items, 64, "disk", tmp_path / "raw")
-    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.picture_bytes == 3 * 113 * 126
+    store = open_images(items, 64, "disk", tmp_path / "raw")
+    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.image_bytes == 3 * 113 * 126
 
 
 @pytest.mark.parametrize("cache, folder", [("Disk", "raw"), ("disk", None), ("disk", "")])
 def test_unknown_caches_and_a_disk_without_a_folder_are_refused(annotations, cache, folder):
     with pytest.raises(ValueError, match="cache: expected one of auto, memory, disk, none"):
-        open_pictures(annotations, 64, cache, folder)
+        open_images(annotations, 64, cache, folder)
 
 
 def test_a_disk_that_fills_up_is_named(annotations, tmp_path, monkeypatch):
     def full(path, pixels):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(picture_store.Path, "write_bytes", full)
+    monkeypatch.setattr(image_store.Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left on device.*0.raw"):
-        open_pictures(annotations, 64, "disk", tmp_path / "raw")
+        open_images(annotations, 64, "disk", tmp_path / "raw")
 
 
 def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
@@ -190,8 +190,8 @@ def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
     assert not np.array_equal(mosaic_partners(order, 24, 0, 1)[0], places)
 
 
-def test_a_picture_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
-    store, asked = open_pictures(annotations, 64), []
+def test_a_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
+    store, asked = open_images(annotations, 64), []
 
     def read(index):
         with tf.control_dependencies([tf.numpy_function(lambda number: asked.append(int(number)), [index], [])]):
@@ -202,15 +202,15 @@ def test_a_picture_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
     assert sorted(asked) == list(range(12))
 
 
-def test_a_disk_without_room_for_decoded_pictures_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
-    monkeypatch.setattr(picture_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded pictures, got 0 MB; keep"):
-        open_pictures(annotations, 64, "disk", tmp_path / "raw")
+def test_a_disk_without_room_for_decoded_images_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded images, got 0 MB; keep"):
+        open_images(annotations, 64, "disk", tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):
-    store = open_pictures(annotations, 64, "memory")
+    store = open_images(annotations, 64, "memory")
     assert store.kept == "memory"
     policy = Augmentation(mosaic=0.0)
     first = batches_of(store, policy, seed=3, epoch=1)
@@ -223,13 +223,13 @@ def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(ann
 # Boxes
 
 
-def test_boxes_are_padded_to_multiples_of_32_and_empty_pictures_have_none(tmp_path):
+def test_boxes_are_padded_to_multiples_of_32_and_empty_images_have_none(tmp_path):
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
     boxes = [(x, 10, x + 20, 40, 1) for x in range(33)]
     several, none = annotated(path, *boxes), annotated(path)
     for batches in (
-        lambda part: batches_of(open_pictures(part, 64), batch_size=len(part)),
+        lambda part: batches_of(open_images(part, 64), batch_size=len(part)),
         lambda part: [tuple(map(np.asarray, batch)) for batch in plain_batches(part, len(part), (64, 64), "letterbox")],
     ):
         (_, rows, indices), = batches([several, none])
@@ -240,11 +240,11 @@ def test_boxes_are_padded_to_multiples_of_32_and_empty_pictures_have_none(tmp_pa
         assert rows.shape == (1, 32, 5) and not rows.any()
 
 
-def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_picture(tmp_path):
+def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path):
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
     item = annotated(path, (10, 10, 50, 50, 0, "crowd"), (50, 50, 120, 100, 2), (110, 10, 120, 20, 1))
-    (_, rows, _), = batches_of(open_pictures([item], 64), batch_size=1)
+    (_, rows, _), = batches_of(open_images([item], 64), batch_size=1)
     (_, plain, _), = plain_batches([item], 1, (64, 64), "letterbox")
     for found in (rows[0], plain.numpy()[0]):
         # 50 to 100 of 100 pixels both ways; the third box has no area inside.
@@ -252,7 +252,7 @@ def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_picture(tmp_pat
         assert not found[1:].any()
 
 
-# Kinds of pictures
+# Kinds of images
 
 UPRIGHT = np.full((60, 80, 3), BLUE, np.uint8)  # a red rectangle, and green in the corner that says what is up
 UPRIGHT[20:50, 40:70] = RED
@@ -290,10 +290,10 @@ KINDS = {
 
 
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
-def test_pictures_of_all_kinds_are_read_upright_in_three_channels(tmp_path, cache):
+def test_images_of_all_kinds_are_read_upright_in_three_channels(tmp_path, cache):
     for name, write in KINDS.items():
         write(tmp_path / name)
-    store = open_pictures([annotated(tmp_path / name, RECTANGLE) for name in KINDS], 640, cache, tmp_path / "raw")
+    store = open_images([annotated(tmp_path / name, RECTANGLE) for name in KINDS], 640, cache, tmp_path / "raw")
     dataset = tf.data.Dataset.range(len(KINDS)).map(store.loader())
     for name, (image, boxes) in zip(KINDS, dataset.as_numpy_iterator()):
         assert image.shape == (60, 80, 3) and image.dtype == np.uint8, name
@@ -304,12 +304,12 @@ def test_pictures_of_all_kinds_are_read_upright_in_three_channels(tmp_path, cach
 
 
 @pytest.mark.parametrize("name", ["grey.jpg", "grey.png", "deep.png"])
-def test_grey_pictures_have_their_channel_three_times(tmp_path, name):
+def test_grey_images_have_their_channel_three_times(tmp_path, name):
     grey = np.full((40, 60), 90, np.uint8)
     grey[10:30, 20:50] = 200
     path = str(tmp_path / name)
     cv2.imwrite(path, grey.astype(np.uint16) * 257 if name == "deep.png" else grey)
-    store = open_pictures([annotated(path, (20, 10, 50, 30, 0))], 64)
+    store = open_images([annotated(path, (20, 10, 50, 30, 0))], 64)
     image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
     assert image.shape == (40, 60, 3)
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
@@ -335,7 +335,7 @@ def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(
     large[300:700, 620:940] = RED
     path = tmp_path / "large.jpg"
     Image.fromarray(large).save(path, quality=95)
-    store = open_pictures([annotated(path, (620, 300, 940, 700, 1))], 64)
+    store = open_images([annotated(path, (620, 300, 940, 700, 1))], 64)
     image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
     assert image.shape == (101, 126, 3)  # an eighth, rounded up; 805 // 8 = 100 is above 1.5 x 64
     (images, boxes, _), = batches_of(store, replace(PLAIN, jitter=0.2, flip=0.5), batch_size=1, shape=(96, 96))
@@ -357,9 +357,9 @@ def test_plain_batches_are_what_detection_sees(tmp_path, annotations, resize):
     np.testing.assert_array_equal(np.concatenate([indices for *_, indices in batches]), [0, 1, 2])
     for images, boxes, indices in batches:
         for image, rows, index in zip(images.numpy(), boxes.numpy(), indices.numpy()):
-            picture = read_image(items[index].image_path)
-            np.testing.assert_allclose(image, resize_image(picture, (64, 96), resize) / 255, atol=1e-6)
-            corners = boxes_to_network(items[index].boxes, picture.shape[:2], (64, 96), resize)
+            photo = read_image(items[index].image_path)
+            np.testing.assert_allclose(image, resize_image(photo, (64, 96), resize) / 255, atol=1e-6)
+            corners = boxes_to_network(items[index].boxes, photo.shape[:2], (64, 96), resize)
             found = rows[: len(corners)]
             half = found[:, 2:4] / 2
             found_corners = np.concatenate([found[:, :2] - half, found[:, :2] + half], 1) * [96, 64, 96, 64]

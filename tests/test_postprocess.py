@@ -201,12 +201,12 @@ def test_an_exported_network_with_decoding_and_suppression_gives_the_same(method
     weights = np.random.default_rng(5)
     network.set_weights([weights.normal(0, 1, w.shape) ** 2 for w in network.get_weights()])
     detector = keras.Model(network.input, Selection()(network.outputs))
-    pictures = np.random.default_rng(6).uniform(0, 1, (2, 64, 96, 3)).astype(np.float32)
-    expected = as_numpy(detector(pictures))
+    images = np.random.default_rng(6).uniform(0, 1, (2, 64, 96, 3)).astype(np.float32)
+    expected = as_numpy(detector(images))
     detector.export(tmp_path / "exported", format="tf_saved_model", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "exported")
     assert expected[3].min() > 3
-    for found, wanted in zip(loaded.serve(pictures), expected, strict=True):
+    for found, wanted in zip(loaded.serve(images), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
 
@@ -225,5 +225,5 @@ def test_yolo_eval_without_detections_and_in_a_graph():
 
 
 def test_yolo_eval_refuses_a_batch():
-    with pytest.raises(ValueError, match="expected one picture, got 2"):
+    with pytest.raises(ValueError, match="expected one image, got 2"):
         yolo_eval(random_outputs(images=2), ANCHORS, CLASSES, (64, 64))

@@ -10,7 +10,7 @@ from yolo3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.config import TrainConfig
 from yolo3.datasets.formats import read_dataset, write_dataset
 from yolo3.loss_options import LossOptions
-from yolo3.preparation import DataError, choose_family, prepare
+from yolo3.preparation import DataError, choose_architecture, prepare
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def prepared(anchors):
 
 
 def write_lines(folder, *lines, names=("cat", "dog")):
-    """A set of text lines with pictures of 100 x 100 pixels named 0.png, 1.png, ...; "N" in a line is its number."""
+    """A set of text lines with images of 100 x 100 pixels named 0.png, 1.png, ...; "N" in a line is its number."""
     folder.mkdir(exist_ok=True)
     for number in range(len(lines)):
         pixels = np.random.default_rng(number).integers(0, 255, (100, 100, 3), np.uint8)
@@ -58,7 +58,7 @@ def test_the_lists_of_a_data_set_are_found_and_told(prepared, shapes_set):
     assert names_of(result.val) == [f"{number:06d}.jpg" for number in range(12, 16)]
     assert any("'train' to train, 'val' to validate" in note for note in result.notes)
     assert result.class_names == ["circle", "square", "triangle"]
-    assert result.family.name == "yolov3-tiny" and result.family.anchor_mask == ((3, 4, 5), (0, 1, 2))
+    assert result.architecture.name == "yolov3-tiny" and result.architecture.anchor_mask == ((3, 4, 5), (0, 1, 2))
     np.testing.assert_array_equal(result.anchors, DEFAULT_TINY_ANCHORS)
 
 
@@ -78,14 +78,14 @@ def test_a_list_that_does_not_exist_is_refused_with_those_that_do(prepared, shap
         prepared(data=shapes_set, train_list="trainval")
 
 
-def test_validation_pictures_may_be_a_data_set_of_their_own(prepared, shapes_set, tmp_path):
+def test_validation_images_may_be_a_data_set_of_their_own(prepared, shapes_set, tmp_path):
     write_dataset(read_dataset(shapes_set, list_name="val"), tmp_path / "other", "yolo")
     result = prepared(data=shapes_set, train_list="train", val=str(tmp_path / "other"))
     assert (len(result.train), len(result.val)) == (12, 4)
     assert all(str(tmp_path) in item.image_path for item in result.val)
 
 
-def test_a_picture_in_both_sets_is_a_warning(prepared, shapes_set):
+def test_a_image_in_both_sets_is_a_warning(prepared, shapes_set):
     result = prepared(data=shapes_set, train_list="train", val=shapes_set, val_list="train")
     assert sum(finding.kind == "overlap" for finding in result.findings) == 12
 
@@ -104,7 +104,7 @@ def test_no_split_means_no_validation_and_says_so(prepared, tmp_path):
     assert any("No validation" in note for note in result.notes)
 
 
-def test_one_picture_alone_is_trained_on(prepared, tmp_path):
+def test_one_image_alone_is_trained_on(prepared, tmp_path):
     result = prepared(data=write_lines(tmp_path / "d", GOOD))
     assert len(result.train) == 1 and result.val == []
 
@@ -147,7 +147,7 @@ BAD = [GOOD, "10,10,10,40,0 20,20,60,60,1", "10,10,40,40,7"]  # a box without ar
 
 def test_what_cannot_be_used_stops_the_run_with_file_and_line_of_all_of_it(prepared, tmp_path):
     data = write_lines(tmp_path / "d", *BAD)
-    (tmp_path / "d" / "0.png").write_bytes(b"no picture")
+    (tmp_path / "d" / "0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="3 things.*--skip-bad") as caught:
         prepared(data=data)
     errors = [str(finding) for finding in caught.value.findings if finding.severity == "error"]
@@ -157,12 +157,12 @@ def test_what_cannot_be_used_stops_the_run_with_file_and_line_of_all_of_it(prepa
 
 def test_what_cannot_be_used_is_left_out_when_asked_and_counted(prepared, tmp_path):
     data = write_lines(tmp_path / "d", *BAD)
-    (tmp_path / "d" / "0.png").write_bytes(b"no picture")
+    (tmp_path / "d" / "0.png").write_bytes(b"no image")
     result = prepared(data=data, skip_bad=True, val_split=0.0)
     assert names_of(result.train) == ["1.png", "2.png"]
     assert [len(item.boxes) for item in result.train] == [1, 0]
     note = next(note for note in result.notes if "left out" in note)
-    assert note.count("1 ") == 3  # one picture, one box without area, one class id
+    assert note.count("1 ") == 3  # one image, one box without area, one class id
     assert len([finding for finding in result.findings if finding.severity == "error"]) == 3
 
 
@@ -181,7 +181,7 @@ def test_ids_that_start_at_1_stop_the_run_even_where_bad_things_are_left_out(pre
         prepared(data=data, skip_bad=True)
 
 
-def test_errors_in_the_validation_pictures_stop_the_run_too(prepared, shapes_set, tmp_path):
+def test_errors_in_the_validation_images_stop_the_run_too(prepared, shapes_set, tmp_path):
     data = write_lines(tmp_path / "d", "10,10,40,40,9", names=("circle", "square", "triangle"))
     with pytest.raises(DataError) as caught:
         prepared(data=shapes_set, train_list="train", val=data)
@@ -189,7 +189,7 @@ def test_errors_in_the_validation_pictures_stop_the_run_too(prepared, shapes_set
 
 
 def test_data_without_any_box_is_refused(prepared, tmp_path):
-    with pytest.raises(ValueError, match="at least one box to train on, got none in 2 pictures"):
+    with pytest.raises(ValueError, match="at least one box to train on, got none in 2 images"):
         prepared(data=write_lines(tmp_path / "d", "", ""), format="keras-yolo3", val_split=0.0)
 
 
@@ -200,7 +200,7 @@ def test_a_path_that_is_not_there_is_refused(prepared, tmp_path):
         prepared(anchors=str(tmp_path / "none.txt"))
 
 
-def test_progress_is_told_for_each_picture(anchors, shapes_set):
+def test_progress_is_told_for_each_image(anchors, shapes_set):
     calls = []
     prepare(TrainConfig(anchors=anchors, data=shapes_set), progress=lambda done, all_: calls.append((done, all_)))
     assert calls[-1] == (4, 4) and (12, 12) in calls and len(calls) == 16
@@ -215,7 +215,7 @@ def name_for(tmp_path):
 
     def name(number, **settings):
         write_anchors(tmp_path / "some.txt", np.resize(DEFAULT_ANCHORS, (number, 2)))
-        return choose_family(TrainConfig(anchors=str(tmp_path / "some.txt"), **settings), 3).name
+        return choose_architecture(TrainConfig(anchors=str(tmp_path / "some.txt"), **settings), 3).name
 
     return name
 
@@ -237,8 +237,8 @@ def test_other_numbers_of_anchors_need_a_network_and_a_mask(prepared, tmp_path, 
     with pytest.raises(ValueError, match="got 4"):
         prepared(anchors=path, data=shapes_set)
     mask = ((2, 3), (0, 1))
-    family = prepared(anchors=path, data=shapes_set, model="yolov3-tiny", anchor_mask=mask).family
-    assert family.anchor_mask == mask
+    architecture = prepared(anchors=path, data=shapes_set, model="yolov3-tiny", anchor_mask=mask).architecture
+    assert architecture.anchor_mask == mask
 
 
 def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):
@@ -246,7 +246,7 @@ def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):
         prepared(data=shapes_set, anchor_mask=((3, 4, 6), (0, 1, 2)))
 
 
-# Families without anchors
+# Architectures without anchors
 
 
 def test_proposals_are_of_one_class_whatever_the_data_call_it(prepared, shapes_set):
@@ -257,13 +257,13 @@ def test_proposals_are_of_one_class_whatever_the_data_call_it(prepared, shapes_s
     assert any("does not tell classes apart" in note for note in result.notes)
 
 
-def test_a_family_takes_its_options(shapes_set, prepared):
+def test_an_architecture_takes_its_options(shapes_set, prepared):
     options = {"anchors": None, "data": shapes_set, "input_size": (128, 128)}
     chosen = (("grid_size", 5), ("activation", "sigmoid"))
-    family = prepared(model="yolov1-tiny", model_options=chosen, **options).family
-    assert (family.grid_size, family.activation, family.num_classes) == (5, "sigmoid", 3)
-    family = prepared(model="retinanet", model_options=(("anchor_scale", 2), ("width", 64)), **options).family
-    assert (family.anchor_scale, family.width) == (2, 64)
+    architecture = prepared(model="yolov1-tiny", model_options=chosen, **options).architecture
+    assert (architecture.grid_size, architecture.activation, architecture.num_classes) == (5, "sigmoid", 3)
+    architecture = prepared(model="retinanet", model_options=(("anchor_scale", 2), ("width", 64)), **options).architecture
+    assert (architecture.anchor_scale, architecture.width) == (2, 64)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_family_takes_its_options(shapes_set, prepared):
     ],
     ids=["unknown", "a word", "a truth", "a loss"],
 )  # fmt: skip
-def test_options_that_a_family_does_not_have_are_refused(prepared, shapes_set, settings, message):
+def test_options_that_an_architecture_does_not_have_are_refused(prepared, shapes_set, settings, message):
     with pytest.raises(ValueError, match=message):
         prepared(anchors=None, data=shapes_set, input_size=(128, 128), **settings)
 

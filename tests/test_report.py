@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from test_metrics import found_of, random_pictures, truth_of
+from test_metrics import found_of, random_images, truth_of
 
 from yolo3.charts import shade
 from yolo3.datasets.annotation import Box, build_annotation
@@ -22,7 +22,7 @@ from yolo3.metrics import Detections
 from yolo3.report import Subject, build_report, write_report
 
 SUBJECT = Subject("Evaluation of run/best.h5 on cells [test]", {"Weights": "run/best.h5"}, {"Resize": "letterbox"})
-SECTIONS = ["summary", "subject", "classes", "curves", "errors", "confusion", "histograms", "pictures", "settings"]
+SECTIONS = ["summary", "subject", "classes", "curves", "errors", "confusion", "histograms", "images", "settings"]
 NOTHING = found_of()
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -77,7 +77,7 @@ def report(truths, detections, names=("cat", "dog"), subject=SUBJECT, **options)
 
 @pytest.fixture
 def two(tmp_path):
-    """(truths, detections): a hit of .9 and a false one of .8 in the first picture; a miss in the second."""
+    """(truths, detections): a hit of .9 and a false one of .8 in the first image; a miss in the second."""
     truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)]), annotate(tmp_path, "b.png", [(60, 60, 90, 110)], [1])]
     return truths, [found_of((10, 10, 50, 50, 0.9, 0), (100, 20, 140, 60, 0.8, 0)), NOTHING]
 
@@ -133,7 +133,7 @@ def test_curves_of_many_classes_name_the_best_and_the_worst():
     boxes = [[(10 * x, 10 * k, 10 * x + 8, 10 * k + 8) for x in range(12)] for k in range(12)]
     truth = truth_of([box for row in boxes for box in row], [k for k in range(12) for _ in range(12)])
     found = found_of(*[(*box, 0.9, k) for k in range(12) for box in boxes[k][:k]])
-    html = report([truth], [found], [f"c{k}" for k in range(12)], most_pictures=0)
+    html = report([truth], [found], [f"c{k}" for k in range(12)], most_images=0)
     names = re.findall("</i>(c[0-9]+) [0-9.]+</li>", html.split('<ul class="legend">')[1].split("</ul>")[0])
     assert names == ["c11", "c10", "c9", "c8", "c7", "c4", "c3", "c2", "c1", "c0"]
     assert "</i>2 more</li>" in html and "from 0.000 (c0) to " in html
@@ -159,7 +159,7 @@ def test_cells_are_the_darker_the_larger_their_share_of_the_row(tmp_path):
 
 def test_sizes_are_marked_and_those_beyond_the_last_bar_are_told():
     truth = truth_of([(0, 0, 20, 20), (0, 0, 1500, 1500)])
-    html = report([truth], [NOTHING], most_pictures=0)
+    html = report([truth], [NOTHING], most_images=0)
     assert ">medium from 32</text>" in html and ">large from 96</text>" in html
     assert "Those above 1024 are in the last bar." in html and "768 to 1024: 0 found, 1 not found" in html
 
@@ -237,10 +237,10 @@ def coco_by_file(folder, truths, detections, num_classes):
 
 
 def test_figures_are_those_of_pycocotools(tmp_path):
-    truths, detections = random_pictures(3, pictures=12, hard=False)
+    truths, detections = random_images(3, images=12, hard=False)
     names = ("a", "b", "c", "d")
     measures = measure(truths, detections, names)
-    figures = Page(build_report(SUBJECT, measures, truths, detections, most_pictures=0)).figures
+    figures = Page(build_report(SUBJECT, measures, truths, detections, most_images=0)).figures
     ap, ap50, by_class = coco_by_file(tmp_path, truths, detections, 4)
     assert figures["AP"] == pytest.approx(ap, abs=1e-6) and figures["AP50"] == pytest.approx(ap50, abs=1e-6)
     np.testing.assert_allclose(measures.fixed.ap, by_class, atol=1e-6)  # of the curves that the page draws
@@ -249,13 +249,13 @@ def test_figures_are_those_of_pycocotools(tmp_path):
 def test_the_page_says_what_was_evaluated_and_how(two):
     page = Page(report(*two))
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
-    for words in (SUBJECT.title, "run/best.h5", "letterbox", "Pictures 2", "Objects 2", "IoU of 0.5"):
+    for words in (SUBJECT.title, "run/best.h5", "letterbox", "Images 2", "Objects 2", "IoU of 0.5"):
         assert words in page.text
     assert "dog missed (30 x 50 pixels)" in page.text and "cat 0.80, nothing annotated" in page.text
     assert "lang" in page.of("html")[0] and any(meta.get("name") == "viewport" for meta in page.of("meta"))
 
 
-def test_every_picture_and_chart_has_words_for_those_who_cannot_see_it(two):
+def test_every_image_and_chart_has_words_for_those_who_cannot_see_it(two):
     page = Page(report(*two))
     assert [image["alt"] for image in page.of("img")] == ["b.png: 0 hits; 1 missed", "a.png: 1 hit; 1 background"]
     charts = [chart for chart in page.of("svg") if "chart" in chart.get("class", "")]
@@ -305,7 +305,7 @@ CASES = {
     ),
     "no objects": lambda folder: ([annotate(folder, "a.png", [])], [found_of((12, 10, 50, 50, 0.9, 0))], 2),
     "neither": lambda folder: ([annotate(folder, "a.png", [])], [NOTHING], 2),
-    "no picture": lambda folder: ([], [], 2),
+    "no image": lambda folder: ([], [], 2),
     "difficult ones alone": lambda folder: (
         [annotate(folder, "a.png", [(10, 10, 50, 50)], difficult=[0])], [found_of((12, 10, 50, 50, 0.9, 0))], 2,
     ),
@@ -329,7 +329,7 @@ def test_the_page_has_all_its_parts_whatever_there_is(case, tmp_path):
     assert ("difficult" in page.text.split("Objects")[1][:60]) == (case == "difficult ones alone")
 
 
-def test_the_costliest_picture_comes_first(tmp_path):
+def test_the_costliest_image_comes_first(tmp_path):
     # costs: a false one of .5; two misses; a false one of .9 and a miss; none
     box, other = (10, 10, 50, 50), (100, 20, 140, 60)
     truths = [annotate(tmp_path, f"{name}.png", boxes) for name, boxes in zip("abcd", ([], [box, other], [box], [box]))]
@@ -337,10 +337,10 @@ def test_the_costliest_picture_comes_first(tmp_path):
     page = Page(report(truths, detections))
     assert [image["alt"].split(".")[0] for image in page.of("img")] == ["b", "c", "a"]
     assert "cost 2.00" in page.text and "cost 1.90" in page.text and "cost 0.50" in page.text
-    assert len(Page(report(truths, detections, most_pictures=1)).of("img")) == 1
+    assert len(Page(report(truths, detections, most_images=1)).of("img")) == 1
 
 
-def test_boxes_lie_where_they_are_in_the_picture(two):
+def test_boxes_lie_where_they_are_in_the_image(two):
     page = Page(report(*two))
     overlay = [attributes for tag, attributes in page.tags if attributes.get("viewbox") == "0 0 160 120"]
     assert len(overlay) == 2
@@ -352,7 +352,7 @@ def test_boxes_lie_where_they_are_in_the_picture(two):
     assert len([rect for rect in page.of("rect") if rect.get("class") == "object"]) == 1  # a missed one is drawn once
 
 
-def test_numbers_of_errors_stand_inside_the_picture(tmp_path):
+def test_numbers_of_errors_stand_inside_the_image(tmp_path):
     corners = [(0, 0, 20, 20), (145, 5, 160, 20), (5, 108, 25, 120), (60, 40, 80, 60)]
     truths = [annotate(tmp_path, "a.png", corners)]
     discs = [[float(disc[side]) for side in ("cx", "cy", "r")] for disc in Page(report(truths, [NOTHING])).of("circle")]
@@ -360,7 +360,7 @@ def test_numbers_of_errors_stand_inside_the_picture(tmp_path):
     assert [x < 80 for x, _, _ in discs] == [True, False, True, True]
 
 
-def test_the_page_stays_small_however_large_the_pictures_are(tmp_path):
+def test_the_page_stays_small_however_large_the_images_are(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (1400, 2000, 3), np.uint8)
     write_image(tmp_path / "n.png", noise)
     truth = build_annotation(str(tmp_path / "n.png"), [Box((0, 0, 90, 90), 0)], "n", (1400, 2000))
@@ -375,8 +375,8 @@ def test_the_page_is_written_whole_or_not_at_all(two, tmp_path):
     write_report(path, SUBJECT, measures, truths, detections)
     assert path.read_text().endswith("</html>\n")
     path.write_text("before")
-    (tmp_path / "b.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="b.png: expected a picture"):
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="b.png: expected an image"):
         write_report(path, SUBJECT, measures, truths, detections)
     assert path.read_text() == "before" and [item.name for item in path.parent.iterdir()] == ["r.html"]
 
@@ -399,7 +399,7 @@ PROBE = """
 
 
 def seen_by_browser(page, folder, width):
-    """Open the page, with a script and a broken picture added, and return what the script saw."""
+    """Open the page, with a script and a broken image added, and return what the script saw."""
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     assert policy in page
     probed = page.replace(policy, policy + "; script-src 'unsafe-inline'")
@@ -424,7 +424,7 @@ def test_a_browser_shows_all_of_the_page(width, tmp_path):
     truths, detections, _ = CASES["80 classes, all there"](tmp_path)
     names = [f"class <{index}>&" for index in range(80)]
     page, seen = seen_by_browser(report(truths, detections, names), tmp_path, width)
-    assert seen["broken"] == ["probe"]  # the picture that is broken on purpose, and no other
+    assert seen["broken"] == ["probe"]  # the image that is broken on purpose, and no other
     assert seen["images"] == 2 and seen["charts"] == 5
     assert seen["asked"] == []
     assert not seen["wide"] and seen["width"] == width

@@ -105,7 +105,7 @@ def test_all_levels_share_the_weights_of_the_subnets(network):
     subnets = sum(network.get_layer(name).count_params() for name in names if name.startswith(("classes", "deltas")))
     assert subnets == 2 * 2 * (584 + 16) + 1971 + 2628
     network.get_layer("deltas").bias.assign(np.arange(36))
-    outputs = network(np.zeros((1, *SHAPE, 3), np.float32))  # a black picture: biases alone
+    outputs = network(np.zeros((1, *SHAPE, 3), np.float32))  # a black image: biases alone
     for output in outputs[1::2]:
         np.testing.assert_array_equal(output, np.broadcast_to(np.arange(36), output.shape))
 
@@ -241,13 +241,13 @@ def test_loss_and_gradients_are_finite_for_extreme_outputs_a_tiny_box_and_no_box
     assert all(np.isfinite(gradient.numpy()).all() for gradient in tape.gradient(loss, outputs))
 
 
-def test_each_picture_is_divided_by_its_own_number_of_objects_so_that_batches_can_be_split():
+def test_each_image_is_divided_by_its_own_number_of_objects_so_that_batches_can_be_split():
     boxes = np.concatenate([to_rows([[10, 10, 50, 60]], [2]), to_rows([[60, 20, 80, 40]], [1])])
     outputs = random_outputs()
 
-    def terms(pictures):
-        some = [tf.constant(output[pictures]) for output in outputs]
-        values = SMALL.loss_terms(some, SMALL.build_targets(boxes[pictures], SHAPE), SHAPE)
+    def terms(images):
+        some = [tf.constant(output[images]) for output in outputs]
+        values = SMALL.loss_terms(some, SMALL.build_targets(boxes[images], SHAPE), SHAPE)
         return np.array([float(value) for value in values.values()])
 
     np.testing.assert_allclose(terms([0, 1]), (terms([0]) + terms([1])) / 2, rtol=1e-5)
@@ -269,11 +269,11 @@ def test_outputs_that_say_what_the_targets_do_are_decoded_to_the_true_boxes():
     np.testing.assert_allclose(found[0].numpy()[order], [truths[1], truths[2], truths[0]], atol=1e-2)
 
 
-def test_metadata_makes_the_family_again():
-    family = RetinaNet(2, depth=3, width=64, anchor_scale=2.5, normalize=False)
-    metadata = {"class_names": ["a", "b"], **json.loads(json.dumps(family.metadata()))}
-    assert retinanet_from_metadata(metadata) == family
-    assert (family.name, family.num_classes, family.stride, family.fixed_size) == ("retinanet", 2, 32, False)
+def test_metadata_makes_the_architecture_again():
+    architecture = RetinaNet(2, depth=3, width=64, anchor_scale=2.5, normalize=False)
+    metadata = {"class_names": ["a", "b"], **json.loads(json.dumps(architecture.metadata()))}
+    assert retinanet_from_metadata(metadata) == architecture
+    assert (architecture.name, architecture.num_classes, architecture.stride, architecture.fixed_size) == ("retinanet", 2, 32, False)
 
 
 def test_settings_that_make_no_sense_are_refused():

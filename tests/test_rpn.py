@@ -1,4 +1,4 @@
-"""Anchors, labels, samples and deltas by hand and against a slow loop; region proposals as a family; their recall."""
+"""Anchors, labels, samples and deltas by hand and against a slow loop; region proposals as an architecture; their recall."""
 
 import importlib.util
 import json
@@ -164,7 +164,7 @@ def slow_iou(a, b):
 
 
 def slow_labels(boxes, shape, anchors, positive_iou, negative_iou, usable):
-    """Labels [N] and rows of the true boxes [N] (-1: none) of one picture, one anchor at a time."""
+    """Labels [N] and rows of the true boxes [N] (-1: none) of one image, one anchor at a time."""
     x, y, w, h = boxes[:, :4].astype(np.float64).T * np.array([[shape[1]], [shape[0]], [shape[1]], [shape[0]]])
     corners = np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1)
     overlaps = np.array([[slow_iou(a, b) for b in corners] for a in anchors.astype(np.float64)])
@@ -305,7 +305,7 @@ def test_few_anchors_are_all_drawn_and_those_that_do_not_count_never():
     np.testing.assert_array_equal(sampled([1, 1, 1, -1], 4, [1, 2, 0, 3]), [1, 1, -1, -1])
 
 
-def test_each_picture_draws_by_itself():
+def test_each_image_draws_by_itself():
     labels = np.array([[1, 1, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32)
     ranks = np.array([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]], np.float32)
     np.testing.assert_array_equal(sample_anchors(labels, ranks, 2), [[-1, 1, -1, -1, 0], [0, 0, -1, -1, -1]])
@@ -329,14 +329,14 @@ def test_over_the_steps_every_anchor_is_drawn_about_as_often():
     np.testing.assert_array_equal(counts, np.full(30, 4))  # 30 steps begin at 30 places: exactly as often
 
 
-# The family
+# The architecture
 
 
-def perfect_outputs(family, targets: AnchorTargets, shape, strides=(16,), logit=8.0):
+def perfect_outputs(architecture, targets: AnchorTargets, shape, strides=(16,), logit=8.0):
     """Return raw outputs that say what the targets do."""
     labels, deltas = targets.labels.numpy(), targets.deltas.numpy()
     outputs, first = [], 0
-    per_cell = len(family.scales) * len(family.ratios)
+    per_cell = len(architecture.scales) * len(architecture.ratios)
     for stride in strides:
         grid = [-(-side // stride) for side in shape]
         last = first + grid[0] * grid[1] * per_cell
@@ -359,12 +359,12 @@ def test_the_network_has_a_head_on_its_stride_and_nothing_deeper(monkeypatch):
 
 def test_a_head_on_each_of_several_strides(monkeypatch):
     monkeypatch.setattr(module, "Blocks", PooledBlocks)
-    family = Rpn(strides=(8, 32), scales=(4.0,), width=4)
-    network = family.build_network((64, 96, 3))
+    architecture = Rpn(strides=(8, 32), scales=(4.0,), width=4)
+    network = architecture.build_network((64, 96, 3))
     assert [output.shape[1:] for output in network.outputs] == [(8, 12, 3), (8, 12, 12), (2, 3, 3), (2, 3, 12)]
     boxes = random_rows(2, 4)
-    targets = family.build_targets(boxes, SHAPE)
-    found, scores = family.decode(perfect_outputs(family, targets, SHAPE, (8, 32)), SHAPE)
+    targets = architecture.build_targets(boxes, SHAPE)
+    found, scores = architecture.decode(perfect_outputs(architecture, targets, SHAPE, (8, 32)), SHAPE)
     assert found.shape == (2, 8 * 12 * 3 + 2 * 3 * 3, 4) and scores.shape == (2, 8 * 12 * 3 + 2 * 3 * 3, 1)
 
 
@@ -435,10 +435,10 @@ def test_proposals_are_clipped_to_the_input():
     assert found.numpy().min() == 0 and found.numpy()[..., 2:].max((0, 1)).tolist() == [96, 64]
 
 
-def test_metadata_makes_the_family_again():
-    family = Rpn(strides=(8, 16), scales=(2.0,), ratios=(1.0,), width=32, seed=5)
-    assert rpn_from_metadata(json.loads(json.dumps(family.metadata()))) == family
-    assert (family.name, family.num_classes, family.fixed_size) == ("rpn", 1, False)
+def test_metadata_makes_the_architecture_again():
+    architecture = Rpn(strides=(8, 16), scales=(2.0,), ratios=(1.0,), width=32, seed=5)
+    assert rpn_from_metadata(json.loads(json.dumps(architecture.metadata()))) == architecture
+    assert (architecture.name, architecture.num_classes, architecture.fixed_size) == ("rpn", 1, False)
 
 
 def test_settings_that_make_no_sense_are_refused():
@@ -478,7 +478,7 @@ def test_recall_is_measured_on_batches_with_the_best_proposals_alone(num_proposa
     raw = perfect_outputs(SMALL, SMALL.build_targets(boxes, SHAPE), SHAPE)
     images = np.zeros((1, *SHAPE, 3), np.float32)
 
-    def known(pictures, training):
+    def known(photos, training):
         assert not training
         return raw
 
@@ -488,10 +488,10 @@ def test_recall_is_measured_on_batches_with_the_best_proposals_alone(num_proposa
 # Compiled, elsewhere, and in earnest
 
 
-def terms_of_everything(family, outputs, boxes, shape):
+def terms_of_everything(architecture, outputs, boxes, shape):
     """Return terms of the loss, labels and decoded boxes: all that runs in a graph."""
-    targets = family.build_targets(boxes, shape)
-    return family.loss_terms(outputs, targets, shape), targets.labels, family.decode(outputs, shape)
+    targets = architecture.build_targets(boxes, shape)
+    return architecture.loss_terms(outputs, targets, shape), targets.labels, architecture.decode(outputs, shape)
 
 
 @pytest.mark.slow

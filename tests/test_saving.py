@@ -53,7 +53,7 @@ anchors=10,14, 23,27, 37,58
 classes=1
 num=3
 """
-PICTURE = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
+IMAGE = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def expected(model):
-    return model.predict(PICTURE, verbose=0)
+    return model.predict(IMAGE, verbose=0)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def folder(model, tmp_path_factory):
 
 
 def assert_same_outputs(network, expected):
-    for a, b in zip(network.predict(PICTURE, verbose=0), expected):
+    for a, b in zip(network.predict(IMAGE, verbose=0), expected):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
@@ -96,9 +96,9 @@ FRESH = """
 import sys
 import keras
 import numpy as np
-picture = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
+image = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 3)).astype(np.float32)
 models = {name: keras.models.load_model(f"{sys.argv[1]}/{name}") for name in ("m.h5", "m.keras")}
-outputs = {name: model.predict(picture, verbose=0) for name, model in models.items()}
+outputs = {name: model.predict(image, verbose=0) for name, model in models.items()}
 assert not any(name.startswith("yolo3") for name in sys.modules)
 arrays = {f"{name}{i}": value for name, values in outputs.items() for i, value in enumerate(values)}
 np.savez(sys.argv[2], **arrays)
@@ -222,26 +222,26 @@ def test_a_whole_model_of_keras_2_is_loaded_with_each_layer_s_own_weights(tmp_pa
         np.testing.assert_array_equal(own.numpy(), array)
     assert network.get_layer("leaky_re_lu_1").negative_slope == pytest.approx(0.1)
     # leaky(bn(conv)) by hand in one place: zeros pad the upper and the left side.
-    picture = np.random.default_rng(1).uniform(size=(1, 32, 32, 3)).astype(np.float32)
+    image = np.random.default_rng(1).uniform(size=(1, 32, 32, 3)).astype(np.float32)
     inner = keras.Model(network.input, network.get_layer("leaky_re_lu_1").output)
     gamma, beta, mean, variance = (
         arrays[f"batch_normalization_1/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")
     )
-    value = np.einsum("hwc,hwcf->f", picture[0, 3:6, 5:8], arrays["conv2d_1/kernel"])
+    value = np.einsum("hwc,hwcf->f", image[0, 3:6, 5:8], arrays["conv2d_1/kernel"])
     value = gamma * (value - mean) / np.sqrt(variance + 1e-3) + beta
-    np.testing.assert_allclose(inner(picture)[0, 2, 3], np.where(value > 0, value, 0.1 * value), rtol=1e-4)
+    np.testing.assert_allclose(inner(image)[0, 2, 3], np.where(value > 0, value, 0.1 * value), rtol=1e-4)
 
 
 def test_weights_of_a_darknet_cfg_are_put_into_its_network(tmp_path):
-    family = cfg_yolov3(parse_cfg(SMALL_CFG), num_classes=2)
-    model = family.build_network()
-    metadata = {**family.metadata(), "class_names": ["cat", "dog"]}
+    architecture = cfg_yolov3(parse_cfg(SMALL_CFG), num_classes=2)
+    model = architecture.build_network()
+    metadata = {**architecture.metadata(), "class_names": ["cat", "dog"]}
     save_model(model, tmp_path / "s.weights.h5", metadata)
     network, read = load_network(tmp_path / "s.weights.h5")
     assert read == metadata
     for one, other in zip(network.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    save_model(model, tmp_path / "no_names.weights.h5", family.metadata())
+    save_model(model, tmp_path / "no_names.weights.h5", architecture.metadata())
     with pytest.raises(ValueError, match="holds weights alone; carries no class names"):
         load_network(tmp_path / "no_names.weights.h5")
 

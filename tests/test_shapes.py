@@ -13,14 +13,14 @@ def scene(number, size=128):
     return shapes.render_scene(np.random.default_rng([7, number]), size)
 
 
-def test_the_same_seed_renders_the_same_pictures():
+def test_the_same_seed_renders_the_same_images():
     first, again, other = scene(1), scene(1), scene(2)
     np.testing.assert_array_equal(first.image, again.image)
     np.testing.assert_array_equal(first.boxes, again.boxes)
     assert not np.array_equal(first.image, other.image)
 
 
-def test_boxes_lie_in_the_picture_with_the_sizes_promised():
+def test_boxes_lie_in_the_image_with_the_sizes_promised():
     for number in range(40):
         found = scene(number)
         assert 1 <= len(found.boxes) <= 6 and found.image.dtype == np.uint8

@@ -81,10 +81,10 @@ def test_predictions_below_the_shown_score_are_left_out(shapes_set):
     assert sheets[1].shape == none.shape and not np.array_equal(sheets[1], none)
 
 
-def test_at_most_as_many_pictures_as_said_are_drawn_from_first_to_last(shapes_set, monkeypatch):
+def test_at_most_as_many_images_as_said_are_drawn_from_first_to_last(shapes_set, monkeypatch):
     annotations = read_dataset(shapes_set, list_name="train").annotations
     seen = []
-    monkeypatch.setattr("yolo3.sheets.contact_sheet", lambda pictures, cell, titles: seen.extend(titles))
+    monkeypatch.setattr("yolo3.sheets.contact_sheet", lambda images, cell, titles: seen.extend(titles))
     draw_predictions(annotations, [empty() for _ in annotations], NAMES, most=3)
     # 0 to 11 in three: 0, 5.5 (to the even 6), 11.
     assert seen == ["000000.jpg", "000006.jpg", "000011.jpg"]

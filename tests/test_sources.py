@@ -32,12 +32,12 @@ def named(sources):
 def test_files_folders_patterns_videos_and_cameras_come_in_order_each_once(folder):
     touch("b.jpg", "a.jpg", "x/2.PNG", "x/y/1.webp", "x/clip.MP4", "x/notes.txt", "z/3.jpg")
     assert named(find_sources(["b.jpg", "x", "z/*.jpg", "a.jpg", "b.jpg", "./x/2.PNG"], [1, 0, 1])) == [
-        ("picture", "b.jpg", "b"),
-        ("picture", "x/2.PNG", "2"),
+        ("image", "b.jpg", "b"),
+        ("image", "x/2.PNG", "2"),
         ("video", "x/clip.MP4", "clip"),
-        ("picture", "x/y/1.webp", "y/1"),
-        ("picture", "z/3.jpg", "3"),
-        ("picture", "a.jpg", "a"),
+        ("image", "x/y/1.webp", "y/1"),
+        ("image", "z/3.jpg", "3"),
+        ("image", "a.jpg", "a"),
         ("camera", "camera 0", "camera_0"),
         ("camera", "camera 1", "camera_1"),
     ]
@@ -57,9 +57,9 @@ def test_a_file_with_the_letters_of_a_pattern_in_its_name_is_itself(folder):
     assert [source.path for source in find_sources(["a[1].jpg"])] == ["a[1].jpg"]
 
 
-def test_a_file_of_another_kind_is_taken_for_a_picture_if_it_is_named(folder):
+def test_a_file_of_another_kind_is_taken_for_a_image_if_it_is_named(folder):
     touch("d/scan.xyz", "d/a.jpg")
-    assert named(find_sources(["d/scan.xyz"])) == [("picture", "d/scan.xyz", "scan")]
+    assert named(find_sources(["d/scan.xyz"])) == [("image", "d/scan.xyz", "scan")]
     assert [source.path for source in find_sources(["d"])] == ["d/a.jpg"]
     assert [source.path for source in find_sources(["d/*"])] == ["d/a.jpg"]
 
@@ -78,29 +78,29 @@ def test_what_is_not_there_is_said(folder):
     with pytest.raises(FileNotFoundError, match="nope.jpg"):
         find_sources(["nope.jpg"])
     for argument, message in (
-        ("empty", r"empty: expected pictures .* got a folder without any"),
-        ("*.jpg", r"\*\.jpg: expected pictures .* got no such file that matches"),
+        ("empty", r"empty: expected images .* got a folder without any"),
+        ("*.jpg", r"\*\.jpg: expected images .* got no such file that matches"),
         ("0", "0: no such file; the camera with this number is --camera 0"),
     ):
         with pytest.raises(ValueError, match=message):
             find_sources([argument])
-    with pytest.raises(ValueError, match="'': expected the name of a picture"):
+    with pytest.raises(ValueError, match="'': expected the name of an image"):
         find_sources([""])
     touch("0")
-    assert [source.kind for source in find_sources(["0"])] == ["picture"]
+    assert [source.kind for source in find_sources(["0"])] == ["image"]
 
 
 # Names
 
 
-def test_no_two_pictures_have_one_name_whatever_their_folder_suffix_and_case(folder):
+def test_no_two_images_have_one_name_whatever_their_folder_suffix_and_case(folder):
     touch("a/same.jpg", "b/same.jpg", "same.png", "c/SAME.jpg", "d/same_2.jpg")
     sources = find_sources(["a", "b/same.jpg", "same.png", "c", "d"])
     assert [source.name for source in sources] == ["same", "same_2", "same_3", "SAME_4", "same_2_2"]
     assert [source.name for source in find_sources(["c", "a"])] == ["SAME", "same_2"]
 
 
-def test_a_video_shares_its_name_with_a_picture_but_with_no_folder(folder):
+def test_a_video_shares_its_name_with_a_image_but_with_no_folder(folder):
     touch("x/clip.jpg", "x/clip.mp4", "x/clip.avi", "x/more/1.jpg", "x/more.mov", "x/camera_0.mp4")
     sources = find_sources(["x"], [0])
     assert {source.path: source.name for source in sources} == {
@@ -140,8 +140,8 @@ def test_shots_are_paths_and_frames_with_names_of_their_own(folder):
     shots = list(read_shots(find_sources(["a.jpg", "clip.avi"]), every=2))
     assert [shot.name for shot in shots] == ["a", "clip/000000", "clip/000002", "clip/000004"]
     assert [shot.frame for shot in shots] == [None, 0, 2, 4]
-    assert shots[0].picture == "a.jpg" and shots[0].seconds is None and shots[0].rate is None
-    assert shots[2].picture.shape == (48, 64, 3) and shots[2].seconds == pytest.approx(0.2) and shots[2].rate == 5
+    assert shots[0].photo == "a.jpg" and shots[0].seconds is None and shots[0].rate is None
+    assert shots[2].photo.shape == (48, 64, 3) and shots[2].seconds == pytest.approx(0.2) and shots[2].rate == 5
     assert shots[2].source.path == "clip.avi"
 
 
@@ -155,19 +155,19 @@ def test_a_video_that_cannot_be_read_is_reported_and_the_others_are_done(folder)
         list(read_shots(sources))
 
 
-def test_what_is_found_comes_with_its_shot_though_some_pictures_are_unreadable(folder):
+def test_what_is_found_comes_with_its_shot_though_some_images_are_unreadable(folder):
     class Reader:
-        def detect_each(self, pictures, on_error):
-            taken = list(pictures)  # far ahead
-            for index, picture in enumerate(taken):
-                if "bad" in picture:
-                    on_error(picture, ValueError("bad"))
+        def detect_each(self, photos, on_error):
+            taken = list(photos)  # far ahead
+            for index, photo in enumerate(taken):
+                if "bad" in photo:
+                    on_error(photo, ValueError("bad"))
                 else:
-                    yield index, f"pixels of {picture}", f"found in {picture}"
+                    yield index, f"pixels of {photo}", f"found in {photo}"
 
     touch("1.jpg", "bad2.jpg", "3.jpg", "bad4.jpg", "bad5.jpg", "6.jpg", "bad7.jpg")
     errors = []
-    found = look(Reader(), read_shots(find_sources(["."])), lambda picture, _: errors.append(Path(picture).name))
+    found = look(Reader(), read_shots(find_sources(["."])), lambda photo, _: errors.append(Path(photo).name))
     assert [(shot.name, image, detections) for shot, image, detections in found] == [
         (name, f"pixels of ./{name}.jpg", f"found in ./{name}.jpg") for name in "136"
     ]

@@ -102,7 +102,7 @@ def test_each_size_goes_to_its_scale():
 # What went wrong in keras-yolo3
 
 
-def test_small_boxes_of_the_tiny_network_are_learnt_and_middle_ones_once():
+def test_small_boxes_of_the_tiny_network_are_learned_and_middle_ones_once():
     # There a 10 x 14 box was written nowhere, an 81 x 82 box on both scales.
     boxes = one_image(centred(100, 100, 10, 14), centred(200, 200, 81, 82))
     slots = filled_slots(targets.preprocess_true_boxes(boxes, (416, 416), TINY_ANCHORS, 1))
@@ -141,7 +141,7 @@ def test_centres_at_the_border_stay_in_the_grid(row, cell):
     assert (scale, *place[:2]) == (2, *cell)
 
 
-def test_a_box_of_one_pixel_is_learnt():
+def test_a_box_of_one_pixel_is_learned():
     y_true = targets.preprocess_true_boxes(one_image((40, 40, 41, 41, 0)), SHAPE, ANCHORS, 1)
     assert filled_slots(y_true) == [(2, 0, 5, 5, 0)]
 
@@ -169,7 +169,7 @@ def test_centres_keep_their_half_pixel():
     np.testing.assert_allclose(y_true[scale][tuple(slot)][:2], [20.5 / 96, 30.5 / 64])
 
 
-def test_more_boxes_than_twenty_are_learnt():
+def test_more_boxes_than_twenty_are_learned():
     rows = [centred(8 * column + 4, 8 * row + 4, 10, 13) for row in range(1, 7) for column in range(1, 11)]
     assert len(filled_slots(targets.preprocess_true_boxes(one_image(*rows), SHAPE, ANCHORS, 1))) == 60
 

@@ -1,4 +1,4 @@
-"""yolo3.tiles: windows that cover the picture, and one box for what several of them saw."""
+"""yolo3.tiles: windows that cover the image, and one box for what several of them saw."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ RED = (255, 0, 0)
 
 
 class ShortSighted:
-    """A detector that brings pictures to 64 x 64 pixels and finds red rectangles that are at least 4 wide there.
+    """A detector that brings images to 64 x 64 pixels and finds red rectangles that are at least 4 wide there.
 
     Their score is the part of the pixels of their box that is red. ``seen`` holds the shapes it was given.
     """
@@ -26,8 +26,8 @@ class ShortSighted:
     def __init__(self):
         self.seen = []
 
-    def detect_each(self, pictures, on_error=None):
-        for index, image in enumerate(pictures):
+    def detect_each(self, photos, on_error=None):
+        for index, image in enumerate(photos):
             self.seen.append(image.shape[:2])
             yield index, image, self._find(image)
 
@@ -48,8 +48,8 @@ def canvas(height, width, *boxes):
 
 
 def found_in(image, *options):
-    ((index, picture, found),) = TiledDetector(ShortSighted(), *options).detect_each([image])
-    assert index == 0 and picture is image
+    ((index, photo, found),) = TiledDetector(ShortSighted(), *options).detect_each([image])
+    assert index == 0 and photo is image
     return sorted(found.boxes.tolist())
 
 
@@ -72,7 +72,7 @@ def test_windows_go_by_their_size_less_the_overlap_and_the_last_is_flush_with_th
     assert windows((100, 200), 100, 0.0, whole=False).tolist() == [[0, 0, 100, 100], [100, 0, 200, 100]]
 
 
-def test_the_whole_picture_comes_first_and_only_once():
+def test_the_whole_image_comes_first_and_only_once():
     assert windows((150, 90), 100, 0.5).tolist() == [[0, 0, 90, 150], [0, 0, 90, 100], [0, 50, 90, 150]]
     for whole in (True, False):
         assert windows((100, 64), 100, 0.2, whole).tolist() == [[0, 0, 64, 100]]
@@ -109,13 +109,13 @@ def merged(threshold=0.45, **parts):
     return merge_windows(found, FRAMES, (100, 180), threshold)
 
 
-def test_what_two_windows_saw_whole_is_kept_once_where_it_lies_in_the_picture():
+def test_what_two_windows_saw_whole_is_kept_once_where_it_lies_in_the_image():
     found = merged(left=[(84, 10, 96, 30, 0.8, 0)], right=[(4, 10, 16, 30, 0.9, 0)])  # 80 + 4 = 84
     assert found.boxes.tolist() == [[84, 10, 96, 30]] and found.scores.tolist() == [np.float32(0.9)]
 
 
 def test_a_piece_gives_way_to_the_whole_box_even_if_its_score_is_higher():
-    # The left window ends at 100, so its box 60 to 100 is cut; the whole picture shows 60 to 140.
+    # The left window ends at 100, so its box 60 to 100 is cut; the whole image shows 60 to 140.
     found = merged(whole=[(60, 10, 140, 50, 0.5, 0)], left=[(60, 10, 100, 50, 0.9, 0)])
     assert found.boxes.tolist() == [[60, 10, 140, 50]] and found.scores.tolist() == [0.5]
 
@@ -157,7 +157,7 @@ def test_whole_boxes_form_no_chain():
 
 
 def test_a_small_object_before_a_large_one_of_its_class_stays():
-    # In the window's part of the picture the large box is 80 to 140, 10 to 90; the small one lies within it.
+    # In the window's part of the image the large box is 80 to 140, 10 to 90; the small one lies within it.
     found = merged(whole=[(60, 10, 140, 90, 0.9, 0)], right=[(20, 30, 30, 45, 0.6, 0)])
     assert sorted(found.boxes.tolist()) == [[60, 10, 140, 90], [100, 30, 110, 45]]
 
@@ -173,7 +173,7 @@ def test_neighbours_on_both_sides_of_a_seam_stay_two():
     assert sorted(found.boxes.tolist()) == [[70, 10, 90, 30], [92, 10, 112, 30]]
 
 
-def test_a_box_at_the_border_of_the_picture_is_whole():
+def test_a_box_at_the_border_of_the_image_is_whole():
     found = merged(whole=[(0, 10, 40, 50, 0.5, 0)], left=[(0, 10, 40, 50, 0.9, 0)])
     assert found.scores.tolist() == [np.float32(0.9)]
 
@@ -196,7 +196,7 @@ def test_the_threshold_is_the_overlap_from_which_boxes_are_one_object():
 SMALL = [(x, y, x + 40, y + 40) for y in range(80, 1000, 250) for x in range(100, 1600, 300)]
 
 
-def test_small_objects_that_the_whole_picture_loses_are_found():
+def test_small_objects_that_the_whole_image_loses_are_found():
     image = canvas(1000, 1600, *SMALL)  # 40 of 1600 pixels are 1.6 of 64; of a window of 400 they are 6.4
     assert len(ShortSighted()._find(image)) == 0
     found = found_in(image, 400)
@@ -211,7 +211,7 @@ def test_an_object_larger_than_a_window_is_one_box():
         np.testing.assert_allclose(found[0], [60, 60, 580, 580], atol=10)
 
 
-def test_of_the_whole_picture_only_what_is_longer_than_half_a_window_counts():
+def test_of_the_whole_image_only_what_is_longer_than_half_a_window_counts():
     class OnlyTheWhole(ShortSighted):
         def _find(self, image):
             return super()._find(image) if image.shape == (200, 320, 3) else seen()
@@ -222,7 +222,7 @@ def test_of_the_whole_picture_only_what_is_longer_than_half_a_window_counts():
     np.testing.assert_allclose(found.boxes[0], [100, 20, 180, 160], atol=6)
 
 
-def test_a_small_picture_is_looked_at_once_and_as_ever():
+def test_a_small_image_is_looked_at_once_and_as_ever():
     detector = ShortSighted()
     image = canvas(64, 100, (10, 10, 40, 40))
     ((_, _, found),) = TiledDetector(detector, 100).detect_each([image])
@@ -230,22 +230,22 @@ def test_a_small_picture_is_looked_at_once_and_as_ever():
     np.testing.assert_array_equal(found.boxes, ShortSighted()._find(image).boxes)
 
 
-def test_pictures_keep_their_order_and_unreadable_ones_are_named(tmp_path):
+def test_images_keep_their_order_and_unreadable_ones_are_named(tmp_path):
     write_image(tmp_path / "a.png", canvas(64, 200, (10, 10, 40, 40)))
-    (tmp_path / "bad.jpg").write_text("no picture")
-    pictures = [tmp_path / "a.png", tmp_path / "bad.jpg", canvas(32, 32), str(tmp_path / "absent.png"), canvas(300, 90)]
+    (tmp_path / "bad.jpg").write_text("no image")
+    photos = [tmp_path / "a.png", tmp_path / "bad.jpg", canvas(32, 32), str(tmp_path / "absent.png"), canvas(300, 90)]
     errors = []
     tiled = TiledDetector(ShortSighted(), 64)
-    found = list(tiled.detect_each(pictures, lambda picture, error: errors.append(str(error))))
+    found = list(tiled.detect_each(photos, lambda photo, error: errors.append(str(error))))
     assert [(index, image.shape[:2], len(boxes)) for index, image, boxes in found] == [
         (0, (64, 200), 1), (2, (32, 32), 0), (4, (300, 90), 0),
     ]  # fmt: skip
     assert len(errors) == 2 and "bad.jpg" in errors[0] and "absent.png" in errors[1]
     with pytest.raises(ValueError, match="bad.jpg"):
-        list(tiled.detect_each(pictures))
+        list(tiled.detect_each(photos))
 
 
-def test_the_most_boxes_count_for_the_picture():
+def test_the_most_boxes_count_for_the_image():
     detector = ShortSighted()
     detector.max_boxes = 3
     ((_, _, found),) = TiledDetector(detector, 400).detect_each([canvas(1000, 1600, *SMALL)])
@@ -260,8 +260,8 @@ class Answers:
     def __init__(self, *answers):
         self.answers = answers
 
-    def detect_each(self, pictures, on_error=None):
-        for index, (image, found) in enumerate(zip(pictures, self.answers, strict=True)):
+    def detect_each(self, photos, on_error=None):
+        for index, (image, found) in enumerate(zip(photos, self.answers, strict=True)):
             yield index, image, found
 
 

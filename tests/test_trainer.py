@@ -39,8 +39,8 @@ def train(trainer, steps=1, rate=1e-3):
     return [float(sum(part[name] for name in TERMS)) for part in terms]
 
 
-def learnt(trainer):
-    return [variable.numpy() for variable in trainer._learnt]
+def learned(trainer):
+    return [variable.numpy() for variable in trainer._learned]
 
 
 def weights(trainer):
@@ -73,12 +73,12 @@ def test_steps_on_one_batch_lower_the_loss():
 
 def test_the_rate_is_that_of_the_step(eagerly):
     trainer = make()
-    before = learnt(trainer)
+    before = learned(trainer)
     train(trainer, rate=0.0)
-    assert same(learnt(trainer), before)
+    assert same(learned(trainer), before)
     train(trainer, rate=1e-3)
     # Adam's first step has the length of the rate: m / sqrt(v) is 1 where the gradient is well above epsilon.
-    largest = max(np.abs(a - b).max() for a, b in zip(learnt(trainer), before))
+    largest = max(np.abs(a - b).max() for a, b in zip(learned(trainer), before))
     assert largest == pytest.approx(2e-3, rel=0.6)
 
 
@@ -87,14 +87,14 @@ def test_weight_decay_changes_kernels_alone(eagerly, precision, tolerance):
     results = []
     for decay in (0.0, 0.1):
         trainer = make(optimizer="sgd", weight_decay=decay, precision=precision)
-        before = learnt(trainer)
+        before = learned(trainer)
         train(trainer, rate=1e-3)
-        results.append(learnt(trainer))
-    for variable, start, without, with_decay in zip(trainer._learnt, before, *results):
+        results.append(learned(trainer))
+    for variable, start, without, with_decay in zip(trainer._learned, before, *results):
         # Nesterov's first step with momentum .9 is (1 + .9) rate g: here 1.9 x .001 x .1 w less.
         expected = -1.9e-4 * start if variable.name == "kernel" else np.zeros_like(start)
         np.testing.assert_allclose(with_decay - without, expected, atol=tolerance)
-    assert sum(variable.name == "kernel" for variable in trainer._learnt) == 13  # the tiny network's convolutions
+    assert sum(variable.name == "kernel" for variable in trainer._learned) == 13  # the tiny network's convolutions
 
 
 def test_the_shown_loss_is_free_of_weight_decay(eagerly):
@@ -103,9 +103,9 @@ def test_the_shown_loss_is_free_of_weight_decay(eagerly):
 
 def test_gradients_are_clipped_by_their_common_norm(eagerly):
     trainer = make(optimizer="sgd", clip_norm=0.1)
-    before = learnt(trainer)
+    before = learned(trainer)
     train(trainer, rate=1.0)
-    moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(learnt(trainer), before)))
+    moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(learned(trainer), before)))
     assert moved == pytest.approx(0.19, rel=1e-3)  # 1.9 x rate x .1, as above
 
 
@@ -120,10 +120,10 @@ def test_the_optimizer_is_the_one_asked_for(optimizer):
 @pytest.mark.slow
 def test_accumulated_gradients_change_weights_at_each_third_step(eagerly):
     trainer = make(accumulate=3, ema=0.9)
-    states = [learnt(trainer)]
+    states = [learned(trainer)]
     for _ in range(6):
         train(trainer, rate=1e-3)
-        states.append(learnt(trainer))
+        states.append(learned(trainer))
     changed = [not same(before, after) for before, after in zip(states, states[1:])]
     assert changed == [False, False, True, False, False, True]
 
@@ -134,7 +134,7 @@ def test_three_accumulated_steps_on_one_batch_are_one_step(eagerly):
     one, three = make(optimizer="sgd"), make(optimizer="sgd", accumulate=3)
     train(one, 1)
     train(three, 3)
-    for a, b in zip(learnt(one), learnt(three)):
+    for a, b in zip(learned(one), learned(three)):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -144,18 +144,18 @@ def test_float16_scales_the_loss_and_not_what_is_shown(eagerly):
     assert isinstance(scaled.optimizer, keras.optimizers.LossScaleOptimizer)
     assert float(scaled.optimizer.scale_loss(1.0)) > 1000
     assert scaled.network.get_layer("conv_0").compute_dtype == "float16"
-    before = learnt(scaled)
+    before = learned(scaled)
     losses = train(scaled, 3), train(plain, 3)
     np.testing.assert_allclose(*losses, rtol=0.03)
-    assert not same(learnt(scaled), before) and scaled.is_finite()
+    assert not same(learned(scaled), before) and scaled.is_finite()
 
 
 def test_a_batch_whose_gradient_overflows_in_float16_is_skipped(eagerly):
     trainer = make(precision="float16")
     trainer.optimizer.dynamic_scale.assign(2.0**120)
-    before = learnt(trainer)
+    before = learned(trainer)
     train(trainer)
-    assert same(learnt(trainer), before)
+    assert same(learned(trainer), before)
     assert float(trainer.optimizer.dynamic_scale) == 2.0**119
 
 
@@ -192,7 +192,7 @@ def test_the_plain_network_takes_the_averages_and_the_other_keeps_its_weights(ea
     steps = []
     for _ in range(2):
         train(trainer, rate=1e-2)
-        steps.append(learnt(trainer))
+        steps.append(learned(trainer))
     current = weights(trainer)
     trainer.update_plain()
     assert same(weights(trainer), current)
@@ -220,7 +220,7 @@ def test_averages_with_loss_scaling_reach_the_plain_network(eagerly):
     trainer = make(precision="float16", ema=0.5)
     train(trainer, 3, rate=1e-2)
     trainer.update_plain()
-    assert not same([v.numpy() for v in trainer.plain.trainable_variables], learnt(trainer))
+    assert not same([v.numpy() for v in trainer.plain.trainable_variables], learned(trainer))
     assert all(np.isfinite(array).all() for array in trainer.plain.get_weights())
 
 

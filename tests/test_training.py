@@ -57,7 +57,7 @@ def compiled():
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch):
     """Runs within a test draw nothing, which saves time; those of shared fixtures, which are made before, do."""
-    monkeypatch.setattr(training, "write_pictures", lambda *_: None)
+    monkeypatch.setattr(training, "write_images", lambda *_: None)
     monkeypatch.setattr(training, "write_run_report", lambda *_: None)
 
 
@@ -80,7 +80,7 @@ def run(config, folder, resume=False, callbacks=(), prepared=None):
 
 
 def one_batch(config, **changes):
-    """The settings with all twelve pictures in one batch: a short run."""
+    """The settings with all twelve images in one batch: a short run."""
     return dataclasses.replace(config, **{"batch_size": 12, "epochs": 1, **changes})
 
 
@@ -271,7 +271,7 @@ def test_another_seed_gives_other_weights(settings, slim_tiny, eagerly, tmp_path
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_not_finite_stops_the_run_with_the_pictures_and_keeps_the_last_good_files(
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_images_and_keeps_the_last_good_files(
     settings, slim_tiny, eagerly, tmp_path
 ):
     config = dataclasses.replace(settings, epochs=2)
@@ -308,7 +308,7 @@ def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, s
 @pytest.fixture(scope="module")
 def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
     """A run without validation, in batches larger than the set, stopped by a callback before any evaluation; decoded
-    pictures are kept on disk, batches are copied ahead to a device."""
+    images are kept on disk, batches are copied ahead to a device."""
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     config = one_batch(
         settings, batch_size=100, epochs=9, evaluate_every=9, val_split=0.0, train_list="train", cache="disk"
@@ -324,7 +324,7 @@ def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
         return str(folder), *run(config, folder, callbacks=[stop]), stop
 
 
-def test_a_callback_stops_the_run_and_what_was_learnt_is_kept(stopped):
+def test_a_callback_stops_the_run_and_what_was_learned_is_kept(stopped):
     folder, result, said, stop = stopped
     assert len(rows_of(folder)) == 2 and any("Stopped after epoch 2" in line for line in said)
     assert RunFolder(folder).load_state()[1]["epoch"] == 2
@@ -347,8 +347,8 @@ def test_batches_are_copied_ahead_to_an_accelerator(stopped):
     assert stopped[3].copied_to == ["/CPU:0"]
 
 
-def test_pictures_that_a_run_kept_on_disk_are_gone_after_it(stopped):
-    assert "decoded pictures kept on disk" in stopped[2][0] and not list(Path(stopped[0]).glob(".decoded*"))
+def test_images_that_a_run_kept_on_disk_are_gone_after_it(stopped):
+    assert "decoded images kept on disk" in stopped[2][0] and not list(Path(stopped[0]).glob(".decoded*"))
 
 
 def test_a_batch_larger_than_the_set_holds_the_set_once(stopped):
@@ -389,10 +389,10 @@ def test_a_run_in_bfloat16_saves_float32_weights(settings, slim_tiny, eagerly, t
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
-def test_the_sheet_of_targets_shows_the_training_pictures(settings, tmp_path):
+def test_the_sheet_of_targets_shows_the_training_images(settings, tmp_path):
     write_targets_sheet(settings, prepare(settings), tmp_path / "targets.png")
     image = cv2.imread(str(tmp_path / "targets.png"))
-    assert image.shape[0] >= 3 * 64 and image.shape[1] >= 4 * 64  # twelve pictures of 64 pixels, four in a row
+    assert image.shape[0] >= 3 * 64 and image.shape[1] >= 4 * 64  # twelve images of 64 pixels, four in a row
     assert image.std() > 20
 
 
@@ -520,7 +520,7 @@ def test_the_recipe_of_a_cfg_makes_the_length_of_the_run_and_its_rates(settings,
     rates = Rates()
     config = of_cfg(settings, darknet, **options, epochs=0, augment=augment)
     run(config, tmp_path / "run", callbacks=[rates])
-    # 12 pictures, 4 a step, 2 steps an update, 4 updates: 8 steps, in epochs of three: 3 epochs, whole.
+    # 12 images, 4 a step, 2 steps an update, 4 updates: 8 steps, in epochs of three: 3 epochs, whole.
     # Rates: (1/2)^4 of .01, then all of it at update 2, a tenth from update 3 on.
     assert rates.seen == pytest.approx([0.000625] * 2 + [0.01] * 2 + [0.001] * 5)
     stored = read_settings(tmp_path / "run")
@@ -532,7 +532,7 @@ def test_a_recipe_is_squeezed_into_the_epochs_that_are_asked_for():
         cfg="a.cfg", epochs=10, batch_size=4, accumulate=2, max_batches=1000, burn_in=100, schedule="steps",
         rate_steps=((800, 0.1), (900, 0.1)),
     )  # fmt: skip
-    # 100 pictures: 25 steps an epoch, 250 in all, 125 updates: 800 of 1000 is 100 of 125; the burn-in a twentieth: 6.
+    # 100 images: 25 steps an epoch, 250 in all, 125 updates: 800 of 1000 is 100 of 125; the burn-in a twentieth: 6.
     fitted = fit_length(config, 100)
     assert (fitted.rate_steps, fitted.burn_in) == (((100, 0.1), (112, 0.1)), 6)
     assert (fitted.epochs, fitted.max_batches) == (10, None)
@@ -580,8 +580,8 @@ def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(setti
         ("rpn", (("width", 32),), ["object"]),
     ],
 )
-def test_the_other_families_train_resume_and_detect_in_the_same_way(settings, tmp_path, model, options, names):
-    size = (128, 128) if model == "rpn" else (64, 64)  # its anchors have to fit into the picture
+def test_the_other_architectures_train_resume_and_detect_in_the_same_way(settings, tmp_path, model, options, names):
+    size = (128, 128) if model == "rpn" else (64, 64)  # its anchors have to fit into the image
     own = {"anchors": None, "model": model, "model_options": options, "input_size": size}
     config = one_batch(settings, **own, precision="bfloat16", epochs=2)
     folder = tmp_path / "run"
@@ -590,11 +590,11 @@ def test_the_other_families_train_resume_and_detect_in_the_same_way(settings, tm
     result, _ = run(read_settings(folder), folder, resume=True)
     assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
     row = result.last_row
-    assert row["loss"] == pytest.approx(sum(row[name] for name in prepare(config).family.terms), rel=1e-4)
+    assert row["loss"] == pytest.approx(sum(row[name] for name in prepare(config).architecture.terms), rel=1e-4)
     assert ("recall" in row) == (model == "rpn")
     detector = load_detector(folder / "best.h5", score_threshold=0.0)
     assert detector.class_names == names
-    assert dataclasses.asdict(detector.family) == dataclasses.asdict(prepare(config).family)
+    assert dataclasses.asdict(detector.architecture) == dataclasses.asdict(prepare(config).architecture)
     assert len(detector(str(prepare(config).val[0].image_path)).boxes) > 0
     assert not (folder / "anchors.txt").exists()
     told = tmp_path / "figures.json"

@@ -19,7 +19,7 @@ from yolo3.yolov3 import named_yolov3
 
 pytestmark = pytest.mark.usefixtures("slim_tiny", "eagerly")
 NAMES = ["circle", "square", "triangle"]
-SHAPE = (96, 128)  # the pictures are square: the letterbox leaves grey at the sides
+SHAPE = (96, 128)  # the images are square: the letterbox leaves grey at the sides
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def eagerly():
 
 @pytest.fixture(scope="module")
 def annotations(shapes_set):
-    """Four pictures; of the last one those boxes that share no slot, as one slot can answer only one box."""
+    """Four images; of the last one those boxes that share no slot, as one slot can answer only one box."""
     items = read_dataset(shapes_set, list_name="val", class_names=NAMES).annotations
     return [*items[:3], items[3].select(np.array([1, 2, 5]))]
 
@@ -44,7 +44,7 @@ def trainer(slim_tiny):
 
 
 class Knows:
-    """Stands in for the plain network: answers the targets of the picture that it is shown."""
+    """Stands in for the plain network: answers the targets of the image that it is shown."""
 
     def __init__(self, annotations, certainty):
         (images, boxes, _), = plain_batches(annotations, len(annotations), SHAPE, "letterbox")
@@ -83,7 +83,7 @@ def test_a_network_that_answers_the_truth_scores_one(trainer, annotations, plain
     for truth, found in zip(annotations, detections):
         best = found.boxes[found.scores > 0.5]
         assert len(best) == len(truth.boxes)
-        for box in truth.boxes:  # in pixels of the picture, whatever the letterbox
+        for box in truth.boxes:  # in pixels of the image, whatever the letterbox
             assert np.abs(best - box).max(1).min() < 0.05
     assert row["val_loss"] < 0.05 and set(row) >= {f"val_{name}" for name in TERMS}
 
@@ -104,13 +104,13 @@ def test_a_network_that_answers_the_opposite_scores_nothing(trainer, annotations
 
 def test_the_size_of_the_batches_does_not_matter(trainer, annotations):
     whole, found = validate(trainer, annotations, batch_size=4)
-    parts, again = validate(trainer, annotations, batch_size=3)  # three pictures, then one
+    parts, again = validate(trainer, annotations, batch_size=3)  # three images, then one
     for name in (*(f"val_{term}" for term in TERMS), "val_loss"):
         assert parts[name] == pytest.approx(whole[name], rel=1e-4)
     assert len(found) == len(again) == 4
 
 
-def test_detections_lie_within_the_picture(trainer, annotations):
+def test_detections_lie_within_the_image(trainer, annotations):
     _, detections = validate(trainer, annotations, resize="stretch")
     for found in detections:
         assert len(found.boxes) and found.boxes.min() >= 0 and found.boxes.max() <= 96

@@ -274,7 +274,7 @@ def test_a_missing_encoder_is_said_in_one_line(tmp_path, monkeypatch, capfd):
 # Windows
 
 
-def test_a_window_shows_pictures_until_escape_q_or_its_end(monkeypatch):
+def test_a_window_shows_images_until_escape_q_or_its_end(monkeypatch):
     red = np.full((4, 6, 3), (200, 0, 0), np.uint8)
     for key in (27, ord("q"), 0):
         screen = Screen(monkeypatch, [-1, ord("x"), key])

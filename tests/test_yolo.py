@@ -1,4 +1,4 @@
-"""keras-yolo3's class: its keywords, attributes and pictures; the network is that of test_detector."""
+"""keras-yolo3's class: its keywords, attributes and images; the network is that of test_detector."""
 
 import os
 
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from test_detector import METADATA, cell_network, picture
+from test_detector import METADATA, cell_network, photo
 from test_videos import Screen
 
 from yolo3 import yolo as yolo_module
@@ -48,13 +48,13 @@ def settings(monkeypatch):
     return asked
 
 
-def test_a_picture_comes_back_with_boxes_and_what_was_found_can_be_read(yolo):
-    image = Image.fromarray(picture())
+def test_a_image_comes_back_with_boxes_and_what_was_found_can_be_read(yolo):
+    image = Image.fromarray(photo())
     before = np.array(image)
     drawn = yolo.detect_image(image)
     assert isinstance(drawn, Image.Image) and drawn is not image and drawn.size == (128, 64)
     np.testing.assert_array_equal(image, before)
-    # test_detector: the two right cells are red, 64 wide and 32 high in the picture; here y comes first
+    # test_detector: the two right cells are red, 64 wide and 32 high in the image; here y comes first
     assert sorted(yolo.boxes.tolist()) == [[0, 64, 32, 128], [32, 64, 64, 128]]
     assert yolo.classes.tolist() == [0, 0] and yolo.scores.min() > 0.999
     assert tuple(np.array(drawn)[63, 100]) == yolo.colors[0] != (255, 0, 0)  # the lower edge of a box
@@ -69,28 +69,28 @@ def test_tutorials_find_the_attributes(yolo, weights):
     assert yolo.close_session() is None
 
 
-def test_grey_and_turned_pictures_are_looked_at_upright_and_in_colour(yolo, tmp_path):
-    assert yolo.detect_image(Image.fromarray(picture()).convert("L")).mode == "RGB"
+def test_grey_and_turned_images_are_looked_at_upright_and_in_colour(yolo, tmp_path):
+    assert yolo.detect_image(Image.fromarray(photo()).convert("L")).mode == "RGB"
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    Image.fromarray(np.rot90(picture()).copy()).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(photo()).copy()).save(tmp_path / "turned.png", exif=exif)
     drawn = yolo.detect_image(Image.open(tmp_path / "turned.png"))
     assert drawn.size == (128, 64) and len(yolo.boxes) == 2 and yolo.boxes[:, 1].tolist() == [64, 64]
     with pytest.raises(TypeError, match="expected a PIL image, got ndarray"):
-        yolo.detect_image(picture())
+        yolo.detect_image(photo())
 
 
-def test_a_picture_in_which_nothing_is_found_comes_back_as_it_is(yolo):
-    image = Image.fromarray(picture(colour=(0, 0, 0)))
+def test_a_image_in_which_nothing_is_found_comes_back_as_it_is(yolo):
+    image = Image.fromarray(photo(colour=(0, 0, 0)))
     np.testing.assert_array_equal(yolo.detect_image(image), image)
     assert yolo.boxes.shape == (0, 4) and len(yolo.scores) == len(yolo.classes) == 0
 
 
-def test_a_picture_may_be_looked_at_in_its_own_size_rounded_down(weights):
+def test_a_image_may_be_looked_at_in_its_own_size_rounded_down(weights):
     own = YOLO(model_path=weights, model_image_size=(None, None), score=0.4, iou=0.6)
     assert own.model_image_size == (None, None)
     # 70 x 100 becomes 64 x 96; the columns of cells are 100 / 3 wide: only the last is all red
-    own.detect_image(Image.fromarray(picture(70, 100)))
+    own.detect_image(Image.fromarray(photo(70, 100)))
     assert [[round(side) for side in box] for box in sorted(own.boxes.tolist())][-1] == [35, 67, 70, 100]
     assert own._detector_for((64, 96)) is own._detector_for((95, 127, 3))
     wide = own._detector_for((20, 200))
@@ -149,14 +149,14 @@ def test_old_tiny_weights_work_whole(tmp_path, slim_tiny):
         model_path=tmp_path / "old.h5", anchors_path=tmp_path / "anchors.txt", classes_path=tmp_path / "classes.txt"
     )
     assert yolo.class_names == ["cat", "dog"] and yolo.model_image_size == (416, 416)
-    assert [tuple(scale) for scale in yolo._detector.family.anchor_mask] == [*OFFICIAL_TINY_MASK]
+    assert [tuple(scale) for scale in yolo._detector.architecture.anchor_mask] == [*OFFICIAL_TINY_MASK]
 
 
 # Videos
 
 
 class Inverter:
-    """Stands for a YOLO of the user's own: its picture is the negative."""
+    """Stands for a YOLO of the user's own: its image is the negative."""
 
     def __init__(self):
         self.seen, self.closed = [], False

@@ -12,13 +12,13 @@ from yolo3.datasets.annotation import Annotation, Dataset
 LINE = "1 0.5 0.5 0.25 0.5\n"
 
 
-def write_picture(path, height=100, width=200):
+def write_image(path, height=100, width=200):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.zeros((height, width, 3), np.uint8))
 
 
-def write_pair(picture, label, text=LINE):
-    write_picture(picture)
+def write_pair(image, label, text=LINE):
+    write_image(image)
     label.parent.mkdir(parents=True, exist_ok=True)
     label.write_text(text)
 
@@ -62,7 +62,7 @@ def test_bad_lines_are_faults_and_the_others_stay(line, says):
 
 
 @pytest.mark.parametrize(
-    "picture, label",
+    "image, label",
     [
         ("images/train/a.jpg", "labels/train/a.txt"),
         ("train/images/a.jpg", "train/labels/a.txt"),
@@ -73,14 +73,14 @@ def test_bad_lines_are_faults_and_the_others_stay(line, says):
         ("images/images/a.jpg", "images/labels/a.txt"),
     ],
 )
-def test_label_files_are_found(tmp_path, picture, label):
-    write_pair(tmp_path / picture, tmp_path / label)
+def test_label_files_are_found(tmp_path, image, label):
+    write_pair(tmp_path / image, tmp_path / label)
     assert yolo_txt.matches(str(tmp_path))
     (item,) = yolo_txt.read(str(tmp_path)).annotations
     assert item.boxes.tolist() == [[75, 25, 125, 75]] and item.where(0) == f"{tmp_path / label}:1"
 
 
-def test_folders_of_pictures_are_lists(tmp_path):
+def test_folders_of_images_are_lists(tmp_path):
     for part in ("train", "val"):
         write_pair(tmp_path / "images" / part / f"{part}1.jpg", tmp_path / "labels" / part / f"{part}1.txt")
     assert yolo_txt.list_names(str(tmp_path)) == ["train", "val"]
@@ -161,13 +161,13 @@ def test_names_lie_beside_the_data_or_among_the_labels(tmp_path):
     assert mapped.annotations[0].class_ids.tolist() == [0]
 
 
-def test_pictures_without_a_label_file_are_background_and_counted_once(tmp_path):
+def test_images_without_a_label_file_are_background_and_counted_once(tmp_path):
     write_pair(tmp_path / "a.jpg", tmp_path / "a.txt")
-    write_picture(tmp_path / "b.jpg")
+    write_image(tmp_path / "b.jpg")
     write_pair(tmp_path / "c.jpg", tmp_path / "c.txt", "")
     dataset = yolo_txt.read(str(tmp_path))
     assert [len(item.boxes) for item in dataset.annotations] == [1, 0, 0]
-    assert kinds(dataset) == ["no-annotation"] and "1 pictures" in dataset.findings[0].message
+    assert kinds(dataset) == ["no-annotation"] and "1 images" in dataset.findings[0].message
 
 
 def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
@@ -183,14 +183,14 @@ def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
 
 
 def test_other_folders_are_not_yolo(tmp_path):
-    write_picture(tmp_path / "a.jpg")
+    write_image(tmp_path / "a.jpg")
     (tmp_path / "a.txt").write_text("A photograph of a cat.\n")
     (tmp_path / "settings.yaml").write_text("names: [a]\n")
     assert not yolo_txt.matches(str(tmp_path)) and not yolo_txt.matches(str(tmp_path / "a.txt"))
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    write_picture(tmp_path / "in" / "my photo.png", 97, 131)
+    write_image(tmp_path / "in" / "my photo.png", 97, 131)
     boxes = np.array([[0, 0, 131, 97], [1 / 3, 2.5, 99.9, 50]], np.float32)
     item = Annotation(
         str(tmp_path / "in" / "my photo.png"),
@@ -213,30 +213,30 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "picture, label",
+    "image, label",
     [
         ("photos/a.JPG", "annotations/a.txt"),
-        ("pictures/a.jpg", "labels/a.txt"),
+        ("images/a.jpg", "labels/a.txt"),
         ("images/x/a.jpg", "labels/x/A.TXT"),
         ("IMG/a.jpg", "IMG/a.jpg.txt"),
     ],
 )
-def test_labels_in_folders_of_any_name_are_found(tmp_path, picture, label):
-    write_pair(tmp_path / picture, tmp_path / label)
+def test_labels_in_folders_of_any_name_are_found(tmp_path, image, label):
+    write_pair(tmp_path / image, tmp_path / label)
     assert yolo_txt.matches(str(tmp_path))
     dataset = yolo_txt.read(str(tmp_path))
     assert len(dataset.annotations[0].boxes) == 1 and not dataset.findings
 
 
-def test_a_label_of_another_picture_is_not_borrowed(tmp_path):
+def test_a_label_of_another_image_is_not_borrowed(tmp_path):
     write_pair(tmp_path / "images" / "val" / "1.jpg", tmp_path / "labels" / "val" / "1.txt")
-    write_picture(tmp_path / "images" / "train" / "1.jpg")
+    write_image(tmp_path / "images" / "train" / "1.jpg")
     train = yolo_txt.read(str(tmp_path), list_name="train")
     assert len(train.annotations[0].boxes) == 0 and kinds(train) == ["no-annotation"]
 
 
 def test_labels_that_fit_equally_well_are_not_guessed_at(tmp_path):
-    write_picture(tmp_path / "photos" / "1.jpg")
+    write_image(tmp_path / "photos" / "1.jpg")
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "1.txt").write_text(LINE)

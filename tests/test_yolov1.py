@@ -1,4 +1,4 @@
-"""YOLOv1: networks against Darknet's cfg, layouts, codec, targets, each term by hand, Darknet's deltas, the family."""
+"""YOLOv1: networks against Darknet's cfg, layouts, codec, targets, each term by hand, Darknet's deltas, the architecture."""
 
 import dataclasses
 import json
@@ -76,7 +76,7 @@ def slim(monkeypatch):
 
 
 def random_boxes(images=2, rows=5, seed=0):
-    """Return true boxes [B, T, 5] within the picture; two rows of the first picture share a cell, one is padding."""
+    """Return true boxes [B, T, 5] within the image; two rows of the first image share a cell, one is padding."""
     rng = np.random.default_rng(seed)
     centre = rng.uniform(0.02, 0.98, (images, rows, 2))
     size = rng.uniform(0.05, 0.6, (images, rows, 2))
@@ -94,17 +94,17 @@ def random_flat(images=2, seed=0):
     return flat.astype(np.float32)
 
 
-def terms_of(family, feats, boxes, shape=SHAPE):
-    terms = family.loss_terms([tf.constant(feats)], family.build_targets(tf.constant(boxes), shape), shape)
+def terms_of(architecture, feats, boxes, shape=SHAPE):
+    terms = architecture.loss_terms([tf.constant(feats)], architecture.build_targets(tf.constant(boxes), shape), shape)
     return {name: float(value) for name, value in terms.items()}
 
 
-def loss_and_gradient(family, feats, boxes, shape=SHAPE):
+def loss_and_gradient(architecture, feats, boxes, shape=SHAPE):
     feats = tf.convert_to_tensor(feats)
     with tf.GradientTape() as tape:
         tape.watch(feats)
-        terms = family.loss_terms([feats], family.build_targets(tf.convert_to_tensor(boxes), shape), shape)
-        loss = sum(terms[name] for name in family.terms)
+        terms = architecture.loss_terms([feats], architecture.build_targets(tf.convert_to_tensor(boxes), shape), shape)
+        loss = sum(terms[name] for name in architecture.terms)
     return loss, tape.gradient(loss, feats)
 
 
@@ -112,7 +112,7 @@ def loss_and_gradient(family, feats, boxes, shape=SHAPE):
 
 
 def slow_targets(boxes):
-    """The first box of each cell, by (row, column), of one picture [T, 5]."""
+    """The first box of each cell, by (row, column), of one image [T, 5]."""
     cells = {}
     for x, y, w, h, class_id in boxes.astype(float):
         cell = min(int(y * GRID), GRID - 1), min(int(x * GRID), GRID - 1)
@@ -139,7 +139,7 @@ def choose(predicted, truth):
 
 
 def darknet_deltas(output, boxes, root, rescore, scales):
-    """Return the deltas of one picture's vector, and by which rule boxes were chosen."""
+    """Return the deltas of one image's vector, and by which rule boxes were chosen."""
     p, delta, how = output.astype(float), np.zeros(len(output)), []
     cells, targets = GRID * GRID, slow_targets(boxes)
     for i in range(cells):
@@ -169,15 +169,15 @@ def darknet_deltas(output, boxes, root, rescore, scales):
 @pytest.mark.parametrize("rescore", [True, False])
 @pytest.mark.parametrize("root", [True, False])
 def test_the_gradient_is_minus_darknets_deltas(root, rescore):
-    family = dataclasses.replace(FLAT, size_form="root" if root else "size", rescore=rescore, **SCALES)
+    architecture = dataclasses.replace(FLAT, size_form="root" if root else "size", rescore=rescore, **SCALES)
     rules = []
     for seed in range(4):
         flat, boxes = random_flat(2, seed), random_boxes(2, 5, seed)
-        _, gradient = loss_and_gradient(family, flat, boxes)
+        _, gradient = loss_and_gradient(architecture, flat, boxes)
         for image in range(2):
             deltas, how = darknet_deltas(flat[image], boxes[image], root, rescore, SCALES)
             rules += how
-            # The loss is the mean over two pictures, so is its gradient.
+            # The loss is the mean over two images, so is its gradient.
             np.testing.assert_allclose(-2 * gradient[image], deltas, rtol=1e-5, atol=2e-6)
     assert {"iou", "rmse"} <= set(rules)
 
@@ -202,7 +202,7 @@ TWO = YoloV1(num_classes=2, grid_size=2)
 def test_each_term_by_hand():
     terms = terms_of(TWO, *one_object())
     # Box 0 is .25 x .01 at the object's centre: IoU .0025 / .0625 = .04. Box 1 is .25 x .16, a quarter of a cell, .125
-    # of the picture, to the left: common .125 * .16 = .02, IoU .02 / (.0625 + .04 - .02) = 8 / 33. Box 1 answers.
+    # of the image, to the left: common .125 * .16 = .02, IoU .02 / (.0625 + .04 - .02) = 8 / 33. Box 1 answers.
     assert terms["xy"] == pytest.approx(5 / 2 * 0.25**2)
     assert terms["wh"] == pytest.approx(5 / 2 * (0.5 - 0.4) ** 2)
     assert terms["objectness"] == pytest.approx(1 / 2 * (8 / 33 - 0.25) ** 2, rel=1e-4)
@@ -212,8 +212,8 @@ def test_each_term_by_hand():
 
 
 def test_without_rescore_the_confidence_learns_one():
-    family = dataclasses.replace(TWO, rescore=False)
-    assert terms_of(family, *one_object())["objectness"] == pytest.approx(1 / 2 * 0.75**2)
+    architecture = dataclasses.replace(TWO, rescore=False)
+    assert terms_of(architecture, *one_object())["objectness"] == pytest.approx(1 / 2 * 0.75**2)
 
 
 def test_each_scale_weighs_its_terms():
@@ -251,7 +251,7 @@ def test_without_objects_only_confidences_count():
     assert terms_of(TWO, feats, np.zeros((1, 0, 5), np.float32)) == pytest.approx(expected)
 
 
-def test_the_loss_of_a_batch_is_the_mean_over_its_pictures():
+def test_the_loss_of_a_batch_is_the_mean_over_its_images():
     flat, boxes = random_flat(), random_boxes()
     single = [terms_of(FLAT, flat[i : i + 1], boxes[i : i + 1]) for i in range(2)]
     both = terms_of(FLAT, flat, boxes)
@@ -263,15 +263,15 @@ def test_with_sigmoid_confidence_and_classes_are_squeezed_and_boxes_are_not():
     logits = feats.copy()
     squeezed = [0, 1, 2, 7]
     logits[..., squeezed] = np.log(np.maximum(feats[..., squeezed], 1e-6)) - np.log1p(-feats[..., squeezed])
-    family = dataclasses.replace(TWO, activation="sigmoid")
-    assert terms_of(family, logits, boxes) == pytest.approx(terms_of(TWO, feats, boxes), rel=1e-4)
+    architecture = dataclasses.replace(TWO, activation="sigmoid")
+    assert terms_of(architecture, logits, boxes) == pytest.approx(terms_of(TWO, feats, boxes), rel=1e-4)
 
 
 # Responsibility
 
 
 def responsible(raw_boxes, box):
-    """Return the responsible box of the single cell of a picture with the true box (x, y, w, h)."""
+    """Return the responsible box of the single cell of an image with the true box (x, y, w, h)."""
     raw = np.float32(raw_boxes).reshape(1, 1, 1, -1, 4)
     y_true = np.float32([*box, 1, 1]).reshape(1, 1, 1, 6)
     chosen, overlaps = yolov1.responsible_boxes(raw, y_true, "size")
@@ -301,20 +301,20 @@ def test_of_equal_boxes_the_first_answers():
 
 @pytest.mark.parametrize("size_form", SIZE_FORMS)
 def test_extreme_outputs_have_finite_loss_and_gradients(size_form):
-    family = dataclasses.replace(FLAT, size_form=size_form)
+    architecture = dataclasses.replace(FLAT, size_form=size_form)
     for raw in (0.0, -1.0, 1e-30, 65504.0, -65504.0, 1e15, -1e15):
         flat = np.full_like(random_flat(), raw)
-        loss, gradient = loss_and_gradient(family, flat, random_boxes())
+        loss, gradient = loss_and_gradient(architecture, flat, random_boxes())
         assert np.isfinite(float(loss)) and np.isfinite(gradient).all(), raw
-        found, scores = family.decode([flat], SHAPE)
+        found, scores = architecture.decode([flat], SHAPE)
         assert np.isfinite(geometry.area(np.array(found))).all() and np.isfinite(scores).all(), raw
 
 
 def test_xla_equals_eager():
-    family = dataclasses.replace(FLAT, activation="sigmoid")
+    architecture = dataclasses.replace(FLAT, activation="sigmoid")
     flat, boxes = random_flat(), random_boxes()
-    compiled = tf.function(lambda a, b: loss_and_gradient(family, a, b), jit_compile=True, autograph=False)
-    for own, expected in zip(compiled(flat, boxes), loss_and_gradient(family, flat, boxes), strict=True):
+    compiled = tf.function(lambda a, b: loss_and_gradient(architecture, a, b), jit_compile=True, autograph=False)
+    for own, expected in zip(compiled(flat, boxes), loss_and_gradient(architecture, flat, boxes), strict=True):
         np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -411,19 +411,19 @@ def test_decoding_undoes_encoding(size_form):
         np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
 
 
-def encoded(family, boxes):
+def encoded(architecture, boxes):
     """Return feats that say exactly the targets of ``boxes``, with the box twice in each cell."""
-    y_true = np.array(family.build_targets(boxes, SHAPE))
-    truth = np.repeat(y_true[..., None, :4], family.num_boxes, -2)
-    raw = yolov1.encode_boxes(truth[..., :2], truth[..., 2:], family.size_form)
-    confidence = np.repeat(y_true[..., 4:5], family.num_boxes, -1)
+    y_true = np.array(architecture.build_targets(boxes, SHAPE))
+    truth = np.repeat(y_true[..., None, :4], architecture.num_boxes, -2)
+    raw = yolov1.encode_boxes(truth[..., :2], truth[..., 2:], architecture.size_form)
+    confidence = np.repeat(y_true[..., 4:5], architecture.num_boxes, -1)
     return np.array(yolov1.join_cells(y_true[..., 5:], confidence, raw))
 
 
 def test_what_the_targets_say_is_found_again():
-    family = dataclasses.replace(FLAT, layout="cells")
+    architecture = dataclasses.replace(FLAT, layout="cells")
     boxes = random_boxes(1, 4, seed=5)[:, [0, 2]]
-    found, scores = family.decode([encoded(family, boxes)], SHAPE)
+    found, scores = architecture.decode([encoded(architecture, boxes)], SHAPE)
     found, scores, class_ids, num = non_max_suppression(found, scores, 0.5, 0.45)
     assert int(num[0]) == 2
     wanted = {int(row[4]): (row[:4] * [192, 128, 192, 128]) for row in boxes[0]}
@@ -433,15 +433,15 @@ def test_what_the_targets_say_is_found_again():
 
 
 @pytest.mark.parametrize("size_form", SIZE_FORMS)
-def test_a_one_pixel_box_is_learnt_as_any_other(size_form):
-    family = dataclasses.replace(FLAT, layout="cells", size_form=size_form, num_boxes=1)
+def test_a_one_pixel_box_is_learned_as_any_other(size_form):
+    architecture = dataclasses.replace(FLAT, layout="cells", size_form=size_form, num_boxes=1)
     boxes = np.float32([[[0.4, 0.6, 1 / 192, 1 / 128, 2]]])
-    feats = encoded(family, boxes)
-    terms = terms_of(family, feats, boxes)
+    feats = encoded(architecture, boxes)
+    terms = terms_of(architecture, feats, boxes)
     assert terms == pytest.approx(dict.fromkeys(terms, 0.0), abs=1e-5)
     off = feats.copy()
     off[..., 6] += 1.0  # x
-    assert terms_of(family, off, boxes)["xy"] == pytest.approx(5 / 2)
+    assert terms_of(architecture, off, boxes)["xy"] == pytest.approx(5 / 2)
 
 
 # Targets
@@ -461,7 +461,7 @@ def test_targets_equal_the_slow_loop(seed):
     np.testing.assert_array_equal(boxes, before)
 
 
-def test_of_two_objects_in_a_cell_the_first_is_learnt():
+def test_of_two_objects_in_a_cell_the_first_is_learned():
     two = np.float32([[[0.5, 0.5, 0.2, 0.3, 1], [0.52, 0.48, 0.4, 0.1, 3]]])
     y_true = np.array(yolov1.build_targets(two, GRID, CLASSES))
     np.testing.assert_allclose(y_true[0, 1, 1], [0.5, 0.5, 0.2, 0.3, 1, 0, 1, 0, 0])
@@ -471,11 +471,11 @@ def test_of_two_objects_in_a_cell_the_first_is_learnt():
 
 
 def test_an_object_on_the_far_border_belongs_to_the_last_cell():
-    family = dataclasses.replace(FLAT, layout="cells")
+    architecture = dataclasses.replace(FLAT, layout="cells")
     corner = np.float32([[[1, 1, 0.1, 0.1, 0]]])
-    y_true = np.array(family.build_targets(corner, SHAPE))
+    y_true = np.array(architecture.build_targets(corner, SHAPE))
     assert y_true[0, GRID - 1, GRID - 1, 4] == 1
-    found, _ = family.decode([encoded(family, corner)], SHAPE)
+    found, _ = architecture.decode([encoded(architecture, corner)], SHAPE)
     np.testing.assert_allclose(found[0, -1], [0.95 * 192, 0.95 * 128, 1.05 * 192, 1.05 * 128], rtol=1e-5)
 
 
@@ -504,8 +504,8 @@ def test_the_bodies_are_those_of_darknets_cfg(name):
 
 @pytest.mark.parametrize("name", yolov1.DESIGNS)
 def test_a_network_gives_the_cells_of_the_grid(slim, name):
-    family = YoloV1(name)
-    network = family.build_network((128, 192, 3))
+    architecture = YoloV1(name)
+    network = architecture.build_network((128, 192, 3))
     assert network.output_shape == (None, 7, 7, 30)
     counts = {kind: sum(layer.name.startswith(kind) for layer in network.layers) for kind in ("conv_", "bn_", "leaky_")}
     assert set(counts.values()) == {{"yolov1": 24, "yolov1-tiny": 8}[name]}
@@ -513,8 +513,8 @@ def test_a_network_gives_the_cells_of_the_grid(slim, name):
 
 
 def test_dense_width_dropout_and_normalisation_are_as_asked(slim):
-    family = YoloV1("yolov1-tiny", 3, 5, 1, batch_normalize=False, dense_width=496, dropout=0.25)
-    network = family.build_network((64, 64, 3))
+    architecture = YoloV1("yolov1-tiny", 3, 5, 1, batch_normalize=False, dense_width=496, dropout=0.25)
+    network = architecture.build_network((64, 64, 3))
     assert network.get_layer("connected_0").units == 496
     assert network.get_layer("connected_1").units == 5 * 5 * (3 + 5)
     assert network.get_layer("dropout_0").rate == 0.25
@@ -522,7 +522,7 @@ def test_dense_width_dropout_and_normalisation_are_as_asked(slim):
     assert [layer.name for layer in network.layers if isinstance(layer, keras.layers.LeakyReLU)][:2] == [
         "leaky_0", "leaky_1",
     ]  # fmt: skip
-    assert set(family.backbone_layers(network)) <= {layer.name for layer in network.layers}
+    assert set(architecture.backbone_layers(network)) <= {layer.name for layer in network.layers}
 
 
 def test_the_wide_dense_layer_is_the_papers():
@@ -540,9 +540,9 @@ def test_batch_norm_takes_another_class_of_layers(slim):
 
 @pytest.mark.parametrize("name", yolov1.DESIGNS)
 def test_the_backbone_is_what_was_trained_before(slim, name):
-    family = YoloV1(name)
-    network = family.build_network((64, 64, 3))
-    names = family.backbone_layers(network)
+    architecture = YoloV1(name)
+    network = architecture.build_network((64, 64, 3))
+    names = architecture.backbone_layers(network)
     assert len(names) == 2 * {"yolov1": 20, "yolov1-tiny": 7}[name]
     assert set(names) < {layer.name for layer in network.layers}
 
@@ -552,10 +552,10 @@ def test_the_backbone_is_what_was_trained_before(slim, name):
     [("root", "linear", "cells"), ("size", "sigmoid", "darknet"), ("root-of-size", "sigmoid", "cells")],
 )
 def test_a_new_network_starts_in_the_middle_of_the_cells(slim, size_form, activation, layout):
-    family = YoloV1("yolov1-tiny", 4, 3, size_form=size_form, activation=activation, layout=layout)
-    biases = family.build_network((64, 64, 3)).get_layer("connected_0").bias
+    architecture = YoloV1("yolov1-tiny", 4, 3, size_form=size_form, activation=activation, layout=layout)
+    biases = architecture.build_network((64, 64, 3)).get_layer("connected_0").bias
     shape = (1, -1) if layout == "darknet" else (1, 3, 3, 4 + 2 * 5)
-    class_probs, confidence, raw = family.parts_of(tf.reshape(biases, shape))
+    class_probs, confidence, raw = architecture.parts_of(tf.reshape(biases, shape))
     np.testing.assert_allclose(class_probs, np.full((1, 3, 3, 4), 1 / 4), rtol=1e-5)
     np.testing.assert_allclose(confidence, np.full((1, 3, 3, 2), 0.1), rtol=1e-5)
     xy, wh = yolov1.decode_boxes(raw, size_form)
@@ -599,31 +599,31 @@ def test_darknet_weights_fill_the_tiny_network(slim, tmp_path):
 
 
 @needs_cfgs
-def test_a_family_takes_what_the_detection_section_says():
+def test_an_architecture_takes_what_the_detection_section_says():
     full, tiny = (YoloV1.from_cfg(read_cfg(CFGS / f"{name}.cfg")) for name in ("yolov1", "yolov1-tiny"))
     scales = (5.0, 1.0, 0.5, 1.0)
-    for family, boxes in ((full, 3), (tiny, 2)):
-        assert (family.num_classes, family.grid_size, family.num_boxes) == (20, 7, boxes)
-        assert (family.layout, family.activation, family.size_form, family.rescore) == (
+    for architecture, boxes in ((full, 3), (tiny, 2)):
+        assert (architecture.num_classes, architecture.grid_size, architecture.num_boxes) == (20, 7, boxes)
+        assert (architecture.layout, architecture.activation, architecture.size_form, architecture.rescore) == (
             "darknet", "linear", "root", True,
         )  # fmt: skip
-        assert (family.coord_scale, family.object_scale, family.noobject_scale, family.class_scale) == scales
-        assert (family.stride, family.fixed_size, family.name) == (64, True, "cfg")
+        assert (architecture.coord_scale, architecture.object_scale, architecture.noobject_scale, architecture.class_scale) == scales
+        assert (architecture.stride, architecture.fixed_size, architecture.name) == (64, True, "cfg")
     assert len(full.backbone_layers(None)) == 48 and len(tiny.backbone_layers(None)) == 16
 
 
 def test_what_a_detection_section_leaves_out_is_darknets_default():
     text = SMALL_CFG[: SMALL_CFG.index("sqrt=1")]
-    family = YoloV1.from_cfg(parse_cfg(text))
-    assert (family.size_form, family.rescore) == ("size", False)
-    assert (family.coord_scale, family.object_scale, family.noobject_scale, family.class_scale) == (1, 1, 1, 1)
+    architecture = YoloV1.from_cfg(parse_cfg(text))
+    assert (architecture.size_form, architecture.rescore) == ("size", False)
+    assert (architecture.coord_scale, architecture.object_scale, architecture.noobject_scale, architecture.class_scale) == (1, 1, 1, 1)
 
 
 @pytest.mark.slow
 def test_a_network_from_a_cfg_trains_and_detects():
-    family = YoloV1.from_cfg(parse_cfg(SMALL_CFG))
-    network = family.build_network((None, None, 3))
-    assert family.stride == 16  # the convolution's 2 times the pooling's 8, to the map that [local] reads
+    architecture = YoloV1.from_cfg(parse_cfg(SMALL_CFG))
+    network = architecture.build_network((None, None, 3))
+    assert architecture.stride == 16  # the convolution's 2 times the pooling's 8, to the map that [local] reads
     images = np.random.default_rng(0).uniform(0, 1, (2, 128, 128, 3)).astype(np.float32)
     boxes = np.float32([[[0.3, 0.3, 0.4, 0.3, 0]], [[0.7, 0.6, 0.2, 0.5, 1]]])
     optimizer, losses = keras.optimizers.Adam(3e-3), []
@@ -631,9 +631,9 @@ def test_a_network_from_a_cfg_trains_and_detects():
     @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
-            outputs = network(images, training=False)  # two pictures are no statistics
-            terms = family.loss_terms(outputs, family.build_targets(boxes, (128, 128)), (128, 128))
-            loss = sum(terms[name] for name in family.terms)
+            outputs = network(images, training=False)  # two images are no statistics
+            terms = architecture.loss_terms(outputs, architecture.build_targets(boxes, (128, 128)), (128, 128))
+            loss = sum(terms[name] for name in architecture.terms)
         variables = [variable.value for variable in network.trainable_variables]
         return loss, tape.gradient(loss, variables)
 
@@ -642,15 +642,15 @@ def test_a_network_from_a_cfg_trains_and_detects():
         optimizer.apply(gradients, network.trainable_variables)
         losses.append(float(loss))
     assert losses[-1] < 0.05 * losses[0]
-    found, _, class_ids, num = non_max_suppression(*family.decode(network(images), (128, 128)), 0.3, 0.45)
+    found, _, class_ids, num = non_max_suppression(*architecture.decode(network(images), (128, 128)), 0.3, 0.45)
     assert np.array(num).tolist() == [1, 1] and np.array(class_ids)[:, 0].tolist() == [0, 1]
     np.testing.assert_allclose(np.array(found)[0, 0] / 128, [0.1, 0.15, 0.5, 0.45], atol=0.08)
 
 
 def test_a_cfg_is_fitted_to_other_classes():
-    family = YoloV1.from_cfg(parse_cfg(SMALL_CFG), num_classes=7)
-    assert family.num_classes == 7
-    assert family.build_network((None, None, 3)).output_shape == (None, 2 * 2 * (7 + 10))
+    architecture = YoloV1.from_cfg(parse_cfg(SMALL_CFG), num_classes=7)
+    assert architecture.num_classes == 7
+    assert architecture.build_network((None, None, 3)).output_shape == (None, 2 * 2 * (7 + 10))
     assert YoloV1.from_cfg(parse_cfg(SMALL_CFG), num_classes=2).cfg.text == SMALL_CFG  # the space in it too
 
 
@@ -670,39 +670,39 @@ def test_a_detection_section_that_is_not_computed_here_is_refused(old, new, mess
         YoloV1.from_cfg(parse_cfg(SMALL_CFG.replace(old, new)))
 
 
-def test_a_cfg_of_this_family_is_known_by_its_detection_section():
+def test_a_cfg_of_this_architecture_is_known_by_its_detection_section():
     assert yolov1.is_yolov1(parse_cfg(SMALL_CFG))
     assert not yolov1.is_yolov1(parse_cfg("[net]\n[convolutional]\n[yolo]\n"))
 
 
-# The family and its metadata
+# The architecture and its metadata
 
 
 @pytest.mark.parametrize(
-    "family",
+    "architecture",
     [
         YoloV1(),
         YoloV1("yolov1-tiny", 3, 4, 1, False, 496, 0.2, "darknet", "sigmoid", "root-of-size", False, **SCALES),
     ],
 )
-def test_metadata_make_the_family_again(family):
-    metadata = json.loads(json.dumps(family.metadata()))
-    assert metadata["model"] == family.name
-    assert YoloV1.from_metadata(metadata) == family
-    assert YoloV1.from_metadata(metadata | {"class_names": ["name"] * family.num_classes}) == family
+def test_metadata_make_the_architecture_again(architecture):
+    metadata = json.loads(json.dumps(architecture.metadata()))
+    assert metadata["model"] == architecture.name
+    assert YoloV1.from_metadata(metadata) == architecture
+    assert YoloV1.from_metadata(metadata | {"class_names": ["name"] * architecture.num_classes}) == architecture
 
 
 def test_metadata_of_a_cfg_hold_its_text_and_what_differs_from_it():
-    family = YoloV1.from_cfg(parse_cfg(SMALL_CFG), num_classes=3, activation="sigmoid")
-    metadata = json.loads(json.dumps(family.metadata()))
+    architecture = YoloV1.from_cfg(parse_cfg(SMALL_CFG), num_classes=3, activation="sigmoid")
+    metadata = json.loads(json.dumps(architecture.metadata()))
     again = YoloV1.from_metadata(metadata)
     assert again.metadata() == metadata
-    assert (again.num_classes, again.activation, again.cfg.text) == (3, "sigmoid", family.cfg.text)
+    assert (again.num_classes, again.activation, again.cfg.text) == (3, "sigmoid", architecture.cfg.text)
 
 
 def test_a_converted_darknet_file_is_read_by_its_cfg_alone():
-    family = YoloV1.from_metadata({"model": "cfg", "darknet": {"cfg": SMALL_CFG}})
-    assert (family.num_classes, family.layout, family.size_form) == (2, "darknet", "root")
+    architecture = YoloV1.from_metadata({"model": "cfg", "darknet": {"cfg": SMALL_CFG}})
+    assert (architecture.num_classes, architecture.layout, architecture.size_form) == (2, "darknet", "root")
 
 
 @pytest.mark.parametrize(
@@ -713,7 +713,7 @@ def test_a_converted_darknet_file_is_read_by_its_cfg_alone():
         ({"class_names": ["one"]}, "names of 20 classes, got 1"),
     ],
 )
-def test_metadata_that_make_no_family_are_refused(change, message):
+def test_metadata_that_make_no_architecture_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         YoloV1.from_metadata(YoloV1().metadata() | change)
 
@@ -744,7 +744,7 @@ def test_a_small_network_learns_to_find_shapes():
     from yolo3.datasets.shapes import render_scene
 
     keras.utils.set_random_seed(0)
-    family, shape = YoloV1("yolov1-tiny", 3, 4), (128, 128)
+    architecture, shape = YoloV1("yolov1-tiny", 3, 4), (128, 128)
     scenes = [render_scene(np.random.default_rng([7, number]), 128) for number in range(4)]
     images = np.stack([scene.image[..., ::-1] for scene in scenes]).astype(np.float32) / 255
     boxes = np.zeros((4, 8, 5), np.float32)
@@ -753,9 +753,9 @@ def test_a_small_network_learns_to_find_shapes():
         count = len(corners)
         rows[:count, :2], rows[:count, 2:4] = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
         rows[:count, 4] = scene.class_ids
-    targets = family.build_targets(boxes, shape)
-    learnt = int(np.array(targets)[..., 4].sum())  # fewer than the objects where two share a cell
-    network = family.build_network((*shape, 3))
+    targets = architecture.build_targets(boxes, shape)
+    learned = int(np.array(targets)[..., 4].sum())  # fewer than the objects where two share a cell
+    network = architecture.build_network((*shape, 3))
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8
@@ -765,8 +765,8 @@ def test_a_small_network_learns_to_find_shapes():
     @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
-            terms = family.loss_terms(network(images, training=True), targets, shape)
-            loss = sum(terms[name] for name in family.terms)
+            terms = architecture.loss_terms(network(images, training=True), targets, shape)
+            loss = sum(terms[name] for name in architecture.terms)
         variables = [variable.value for variable in network.trainable_variables]
         optimizer.apply(tape.gradient(loss, variables), network.trainable_variables)
         return loss
@@ -775,8 +775,8 @@ def test_a_small_network_learns_to_find_shapes():
     for _ in range(50):
         last = float(step())
     assert last < 0.05 * first
-    found, _, class_ids, num = non_max_suppression(*family.decode(network(images), shape), 0.3, 0.45, 50)
-    assert sum(map(len, (scene.boxes for scene in scenes))) >= learnt >= 10
+    found, _, class_ids, num = non_max_suppression(*architecture.decode(network(images), shape), 0.3, 0.45, 50)
+    assert sum(map(len, (scene.boxes for scene in scenes))) >= learned >= 10
     hits = 0
     for scene, corners, ids, count in zip(scenes, np.array(found), np.array(class_ids), np.array(num), strict=True):
         for box, class_id in zip(scene.boxes, scene.class_ids, strict=True):
@@ -785,4 +785,4 @@ def test_a_small_network_learns_to_find_shapes():
                 own == class_id and overlap(sides[0], side) > 0.5
                 for own, side in zip(ids[:count], sides[1:], strict=True)
             )
-    assert hits >= learnt - 1
+    assert hits >= learned - 1

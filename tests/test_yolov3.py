@@ -1,12 +1,12 @@
-"""YOLOv3 as a family: by name and from a cfg, its outputs in any order, what is saved of it, what is refused."""
+"""YOLOv3 as an architecture: by name and from a cfg, its outputs in any order, what is saved of it, what is refused."""
 
 import keras
 import numpy as np
 import pytest
 
 from yolo3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS
+from yolo3.architectures import architecture_from_metadata, architecture_of_cfg
 from yolo3.darknet.cfg import parse_cfg
-from yolo3.families import family_from_metadata, family_of_cfg
 from yolo3.head import encode_boxes
 from yolo3.losses import TERMS
 from yolo3.yolov3 import cfg_yolov3, named_yolov3, yolov3_from_metadata
@@ -60,15 +60,15 @@ BOXES = np.array([[[0.3, 0.4, 0.12, 0.3, 1], [0.7, 0.6, 0.5, 0.45, 0], [0, 0, 0,
 
 
 @pytest.fixture(scope="module")
-def family():
+def architecture():
     return cfg_yolov3(parse_cfg(FINE_FIRST, "fine.cfg"))
 
 
-def test_a_cfg_gives_scales_in_its_own_order(family):
-    assert (family.name, family.num_classes, family.strides, family.stride) == ("cfg", 2, (8, 16), 16)
-    assert (family.anchor_mask, family.scale_x_y) == (((0, 1), (2, 3)), (1.2, 1.05))
-    assert family.ignore_thresh == (0.6, 0.7) and not family.fixed_size
-    targets, (_, count) = family.build_targets(keras.ops.convert_to_tensor(BOXES), (32, 64))
+def test_a_cfg_gives_scales_in_its_own_order(architecture):
+    assert (architecture.name, architecture.num_classes, architecture.strides, architecture.stride) == ("cfg", 2, (8, 16), 16)
+    assert (architecture.anchor_mask, architecture.scale_x_y) == (((0, 1), (2, 3)), (1.2, 1.05))
+    assert architecture.ignore_thresh == (0.6, 0.7) and not architecture.fixed_size
+    targets, (_, count) = architecture.build_targets(keras.ops.convert_to_tensor(BOXES), (32, 64))
     shapes = [tuple(target.shape) for target in targets]
     assert shapes == [(1, 4, 8, 2, 7), (1, 2, 4, 2, 7)] and int(count[0]) == 2
     # 7.7 x 9.6 pixels are most like 8 x 8, in cell (.3 x 8, .4 x 4) = (2, 1); 32 x 14.4 like 32 x 16, in (2, 1)
@@ -77,12 +77,12 @@ def test_a_cfg_gives_scales_in_its_own_order(family):
     assert fine == [[0, 1, 2, 0]] and coarse == [[0, 1, 2, 0]]
 
 
-def raw_of(family, boxes, input_shape):
+def raw_of(architecture, boxes, input_shape):
     """Raw outputs that answer the boxes with certainty."""
-    targets, _ = family.build_targets(keras.ops.convert_to_tensor(boxes), input_shape)
+    targets, _ = architecture.build_targets(keras.ops.convert_to_tensor(boxes), input_shape)
     outputs = []
-    for target, mask, factor in zip(targets, family.anchor_mask, family.scale_x_y, strict=True):
-        anchors = family.anchors[list(mask)]
+    for target, mask, factor in zip(targets, architecture.anchor_mask, architecture.scale_x_y, strict=True):
+        anchors = architecture.anchors[list(mask)]
         raw = np.array(encode_boxes(target[..., :2], target[..., 2:4], anchors, input_shape, factor))
         sure = 40 * np.array(target)[..., 4:] - 20
         raw = np.where(np.array(target)[..., 4:5] > 0, raw, 0)
@@ -90,27 +90,27 @@ def raw_of(family, boxes, input_shape):
     return outputs
 
 
-def test_what_its_targets_say_it_decodes_and_the_loss_of_that_is_its_floor(family):
-    outputs = raw_of(family, BOXES, (32, 64))
-    boxes, scores = (np.array(part)[0] for part in family.decode(outputs, (32, 64)))
+def test_what_its_targets_say_it_decodes_and_the_loss_of_that_is_its_floor(architecture):
+    outputs = raw_of(architecture, BOXES, (32, 64))
+    boxes, scores = (np.array(part)[0] for part in architecture.decode(outputs, (32, 64)))
     found = boxes[scores.max(-1) > 0.5]
     # (.3, .4, .12, .3) of 64 x 32: 19.2 -+ 3.84, 12.8 -+ 4.8; (.7, .6, .5, .45): 44.8 -+ 16, 19.2 -+ 7.2
     np.testing.assert_allclose(found, [[15.36, 8, 23.04, 17.6], [28.8, 12, 60.8, 26.4]], atol=1e-3)
-    targets = family.build_targets(keras.ops.convert_to_tensor(BOXES), (32, 64))
-    terms = {name: float(value) for name, value in family.loss_terms(outputs, targets, (32, 64)).items()}
+    targets = architecture.build_targets(keras.ops.convert_to_tensor(BOXES), (32, 64))
+    terms = {name: float(value) for name, value in architecture.loss_terms(outputs, targets, (32, 64)).items()}
     assert set(terms) == {*TERMS, "xy_floor"}
     assert sum(terms[name] for name in TERMS) - terms["xy_floor"] == pytest.approx(0, abs=1e-4)
 
 
-def test_the_stretch_of_each_scale_is_its_own(family):
-    outputs = raw_of(family, BOXES, (32, 64))
+def test_the_stretch_of_each_scale_is_its_own(architecture):
+    outputs = raw_of(architecture, BOXES, (32, 64))
     swapped = cfg_yolov3(parse_cfg(FINE_FIRST.replace("1.2", "x").replace("1.05", "1.2").replace("=x", "=1.05")))
     assert swapped.scale_x_y == (1.05, 1.2)
-    assert not np.allclose(family.decode(outputs, (32, 64))[0], swapped.decode(outputs, (32, 64))[0], atol=1e-2)
+    assert not np.allclose(architecture.decode(outputs, (32, 64))[0], swapped.decode(outputs, (32, 64))[0], atol=1e-2)
 
 
-def test_heads_are_fitted_to_other_classes_and_the_backbone_is_what_all_heads_read(family):
-    other = family_of_cfg(family.cfg, num_classes=5)
+def test_heads_are_fitted_to_other_classes_and_the_backbone_is_what_all_heads_read(architecture):
+    other = architecture_of_cfg(architecture.cfg, num_classes=5)
     network = other.build_network()
     assert [output.shape[-1] for output in network.outputs] == [2 * 10, 2 * 10]
     assert other.backbone_layers(network) == ["conv_0", "bn_0"]
@@ -121,19 +121,19 @@ def test_heads_are_fitted_to_other_classes_and_the_backbone_is_what_all_heads_re
         other.check_outputs([(None, None, None, 20)] * 3)
 
 
-def test_objectness_starts_at_a_hundredth(family):
-    bias = family.build_network().get_layer("conv_1").bias
+def test_objectness_starts_at_a_hundredth(architecture):
+    bias = architecture.build_network().get_layer("conv_1").bias
     # ln(1 / .01 - 1) = 4.595
     np.testing.assert_allclose(np.array(bias).reshape(2, 7)[:, 4], -4.59512, rtol=1e-5)
     assert not np.array(bias).reshape(2, 7)[:, [0, 1, 2, 3, 5, 6]].any()
 
 
-def test_anchors_can_be_replaced_by_as_many(family):
+def test_anchors_can_be_replaced_by_as_many(architecture):
     anchors = np.arange(8).reshape(4, 2) + 1
-    np.testing.assert_array_equal(family_of_cfg(family.cfg, anchors=anchors).anchors, anchors)
+    np.testing.assert_array_equal(architecture_of_cfg(architecture.cfg, anchors=anchors).anchors, anchors)
     with pytest.raises(ValueError, match="anchors: expected 4 as fine.cfg has, got 3"):
-        family_of_cfg(family.cfg, anchors=anchors[:3])
-    assert family_of_cfg(family.cfg, ignore_thresh=0.4).ignore_thresh == (0.4, 0.4)
+        architecture_of_cfg(architecture.cfg, anchors=anchors[:3])
+    assert architecture_of_cfg(architecture.cfg, ignore_thresh=0.4).ignore_thresh == (0.4, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_anchors_can_be_replaced_by_as_many(family):
     ids=["tiny", "spp", "cfg"],
 )
 def test_what_is_saved_of_it_makes_it_again(made):
-    again = family_from_metadata({**made.metadata(), "class_names": ["a", "b"]})
+    again = architecture_from_metadata({**made.metadata(), "class_names": ["a", "b"]})
     assert again.metadata() == made.metadata()
     assert (again.num_classes, again.strides, again.stride) == (2, made.strides, made.stride)
 
@@ -167,4 +167,4 @@ def test_metadata_without_names_or_anchors_is_refused():
 )
 def test_heads_that_cannot_be_trained_are_refused(old, new, message):
     with pytest.raises(ValueError, match=message):
-        family_of_cfg(parse_cfg(FINE_FIRST.replace(old, new), "fine.cfg"))
+        architecture_of_cfg(parse_cfg(FINE_FIRST.replace(old, new), "fine.cfg"))

@@ -23,12 +23,12 @@ _YOLOV3_PARTS = LossOptions().terms
 REMEDIES = {
     "missed": (
         "an annotated object that no detection explains",
-        "More training pictures that show such objects, longer training; for small ones a larger --input-size. A lower "
+        "More training images that show such objects, longer training; for small ones a larger --input-size. A lower "
         "--score-threshold finds more of them, at the price of false detections.",
     ),
     "wrong_class": (
         "an object is found, but named otherwise",
-        "Look at the confusions: annotate these classes more carefully and alike, add pictures of both, or merge them.",
+        "Look at the confusions: annotate these classes more carefully and alike, add images of both, or merge them.",
     ),
     "badly_placed": (
         "the right class, but too little overlap with the object",
@@ -40,7 +40,7 @@ REMEDIES = {
     ),
     "background": (
         "a detection where nothing is annotated that it could mean",
-        "Look whether an annotation is missing there. Else add pictures without objects that show what is mistaken, or "
+        "Look whether an annotation is missing there. Else add images without objects that show what is mistaken, or "
         "use a higher --score-threshold.",
     ),
 }
@@ -180,14 +180,14 @@ def boxes_do_not_fit(log: Log) -> str | None:
 
 
 def ap_stands_at_zero(log: Log) -> str | None:
-    """After ten epochs the loss has halved, and still nothing is found in the validation pictures."""
+    """After ten epochs the loss has halved, and still nothing is found in the validation images."""
     first, last = log.ends("loss")
     epochs, found = log.known("AP50")
     if len(epochs) < 3 or epochs[-1] < 10 or found.max() > 0.01 or not last < 0.5 * first or boxes_do_not_fit(log):
         return None
     return (
         f"AP50 is {found[-1]:.3f} after {log.epoch} epochs although the training loss fell from {first:.1f} to "
-        f"{last:.1f}. Are the validation pictures of the same kind and annotated alike, with the same class names in "
+        f"{last:.1f}. Are the validation images of the same kind and annotated alike, with the same class names in "
         "the same order? predictions.png shows both."
     )
 
@@ -207,14 +207,14 @@ def hardly_anything_found(log: Log) -> str | None:
         return f"{told}The loss still falls, so more --epochs may be all that is needed."
     return (
         f"{told}The {what} loss stands: {losses[half]:.1f} in epoch {int(past[half])}, {losses[-1]:.1f} now. Random "
-        "weights want many pictures and epochs: begin with trained ones (--weights), or try another --learning-rate."
+        "weights want many images and epochs: begin with trained ones (--weights), or try another --learning-rate."
     )
 
 
 def class_part_stands(log: Log) -> str | None:
     """From a fifth of the run on objects are found better and better, but the class part of the loss stands.
 
-    Looked at on validation pictures, where no mosaic changes the number of objects. With labels mixed up at random the
+    Looked at on validation images, where no mosaic changes the number of objects. With labels mixed up at random the
     class part rose by one hundredth while the objectness fell to a third; it fell by a sixth with the right ones.
     """
     epochs, classes = log.known("val_class")
@@ -246,9 +246,9 @@ def overfits(log: Log) -> str | None:
         return None
     first, last = log.ends("loss")
     return (
-        f"The network learns the training pictures by heart: their loss fell from {first:.1f} to {last:.1f}, while "
-        f"that of the validation pictures began with {validation[0]:.1f}, was {validation[least]:.1f} in epoch "
-        f"{int(epochs[least])} and is {validation[-1]:.1f} now. More pictures or more variation help; best.h5 holds "
+        f"The network learns the training images by heart: their loss fell from {first:.1f} to {last:.1f}, while "
+        f"that of the validation images began with {validation[0]:.1f}, was {validation[least]:.1f} in epoch "
+        f"{int(epochs[least])} and is {validation[-1]:.1f} now. More images or more variation help; best.h5 holds "
         "the best epoch."
     )
 
@@ -262,7 +262,7 @@ def _rises(log: Log, epochs, validation, least: int) -> bool:
 def _lags(log: Log, validation) -> bool:
     """Whether the part of the training loss that is left is less than a quarter of that of the validation loss.
 
-    In normal runs it is two thirds, with twelve pictures and no variation it was a thirtieth.
+    In normal runs it is two thirds, with twelve images and no variation it was a thirtieth.
     """
     first, last = log.ends("loss")
     return validation[-1] / validation[0] > 4 * last / first
@@ -276,14 +276,14 @@ def best_is_past(log: Log) -> str | None:
     best = int(values.argmax())
     return (
         f"AP50 was best in epoch {int(epochs[best])} ({values[best]:.3f}) and is {values[-1]:.3f} now: use best.h5. If "
-        "it jumps from epoch to epoch, the learning rate is high or the validation pictures are few."
+        "it jumps from epoch to epoch, the learning rate is high or the validation images are few."
     )
 
 
 def class_is_weak(log: Log) -> str | None:
     """The AP50 of one class is less than half of the median of the others, and a quarter of a point below it.
 
-    Not before the others are learnt, nor while it catches up: which class comes first says nothing.
+    Not before the others are learned, nor while it catches up: which class comes first says nothing.
     """
     last = {name.removeprefix("AP50_"): log.ends(name)[1] for name in log.columns if name.startswith("AP50_")}
     known = {name: value for name, value in last.items() if not math.isnan(value)}
@@ -313,22 +313,22 @@ def _on_objects(name: str, objects: Mapping[str, int]) -> str:
 
 
 def class_is_not_validated(log: Log) -> str | None:
-    """A class has no AP in any epoch, others do: there is no object of it in the validation pictures."""
+    """A class has no AP in any epoch, others do: there is no object of it in the validation images."""
     names = [name for name in log.columns if name.startswith("AP50_")]
     empty = [f"'{name.removeprefix('AP50_')}'" for name in names if not len(log.known(name)[0])]
     if not empty or not len(log.known("AP50")[0]):
         return None
     counts = f"{len(empty)} of {len(names)} classes ({some_of(empty)})"
-    return f"There is no object of {counts} in the validation pictures: AP says nothing of them."
+    return f"There is no object of {counts} in the validation images: AP says nothing of them."
 
 
 def waits_for_data(log: Log) -> str | None:
-    """More than a third of the time went into waiting for pictures, since the first epoch, which opens files."""
+    """More than a third of the time went into waiting for images, since the first epoch, which opens files."""
     _, shares = log.known("data_wait")
     share = float(np.median(shares[1:])) if len(shares) > 1 else math.nan
     if not share > 1 / 3:
         return None
-    return f"Training waits for pictures {share:.0%} of the time: more --workers, or --cache memory, make it faster."
+    return f"Training waits for images {share:.0%} of the time: more --workers, or --cache memory, make it faster."
 
 
 def still_climbing(log: Log) -> str | None:
@@ -393,7 +393,7 @@ def no_truths(measures: Measures) -> str | None:
     if len(measures.found):
         return None
     return (
-        f"The pictures hold no annotated objects that count: all {int(measures.num_false.sum())} detections with a "
+        f"The images hold no annotated objects that count: all {int(measures.num_false.sum())} detections with a "
         f"score of {measures.score_threshold:g} or more are false."
     )
 
@@ -405,7 +405,7 @@ def nothing_found(measures: Measures) -> str | None:
     best = f"the best score is {measures.scores.max():.3f}" if len(measures.scores) else "there is no detection at all"
     return (
         f"Nothing was detected with a score of {measures.score_threshold:g} or more; {best}. Is it the right network "
-        "for these pictures, and was it trained long enough?"
+        "for these images, and was it trained long enough?"
     )
 
 
@@ -454,8 +454,8 @@ def sure_of_nothing(measures: Measures) -> str | None:
     most = np.sort(sure)[::-1][:3]
     return (
         f"{total} detections have a score of 0.8 or more where nothing is annotated, {int(most.sum())} of them in "
-        f"{np.count_nonzero(most)} of the pictures. A network that is so sure is often right: look whether annotations "
-        "are missing there, because they cost AP and are learnt as background."
+        f"{np.count_nonzero(most)} of the images. A network that is so sure is often right: look whether annotations "
+        "are missing there, because they cost AP and are learned as background."
     )
 
 
@@ -483,7 +483,7 @@ def weak_class(measures: Measures) -> str | None:
         return None
     return (
         f"'{name}' has an AP50 of {known[name]['AP50']:.3f} on {known[name]['num_truths']} objects, the other classes "
-        f"{others:.3f}: it needs more training pictures, or annotations that are more alike."
+        f"{others:.3f}: it needs more training images, or annotations that are more alike."
     )
 
 

@@ -1,7 +1,7 @@
 """Random placement, flip, colour and mosaic, in the graph; every random number comes from a stateless seed.
 
-A picture is never resized twice: each part of the canvas is sampled straight from the decoded picture. Geometry is
-Darknet's (src/data.c, load_data_detection): the aspect is jittered around the picture's own, the picture is laid on a
+An image is never resized twice: each part of the canvas is sampled straight from the decoded image. Geometry is
+Darknet's (src/data.c, load_data_detection): the aspect is jittered around the image's own, the image is laid on a
 grey canvas, colours are shifted in HSV.
 """
 
@@ -20,7 +20,7 @@ _MIN_VISIBLE = 0.2  # of its area, for a box that the canvas or the mosaic cuts
 
 @dataclass(frozen=True)
 class Augmentation(Variation):
-    """:class:`yolo3.config.Variation` of a picture; ``resize``: "letterbox" starts from its own aspect, "stretch" from
+    """:class:`yolo3.config.Variation` of an image; ``resize``: "letterbox" starts from its own aspect, "stretch" from
     the canvas'."""
 
     resize: str = "letterbox"
@@ -32,9 +32,9 @@ def _between(unit, low, high):
 
 
 def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
-    """Return float32 [4] (scale_x, scale_y, left, top): picture to canvas pixels; mirrored where scale_x < 0.
+    """Return float32 [4] (scale_x, scale_y, left, top): image to canvas pixels; mirrored where scale_x < 0.
 
-    ``units``: float [6] in 0..1. ``region``: (left, top, width, height) of the canvas that the picture has to fill or
+    ``units``: float [6] in 0..1. ``region``: (left, top, width, height) of the canvas that the image has to fill or
     to lie in.
     """
     image_height, image_width = image_shape
@@ -60,7 +60,7 @@ def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
 def crop(units, image_shape, canvas_shape, policy: Augmentation):
     """Return what :func:`place` does: each edge of what is seen moves in or out, and that fills the canvas.
 
-    The edges move by up to ``jitter`` of the picture's side, as AlexeyAB's Darknet has it (src/data.c,
+    The edges move by up to ``jitter`` of the image's side, as AlexeyAB's Darknet has it (src/data.c,
     ``load_data_detection``); "letterbox" widens what is seen to the aspect of the canvas.
     """
     image_height, image_width = image_shape
@@ -88,9 +88,9 @@ def crop(units, image_shape, canvas_shape, policy: Augmentation):
 
 
 def to_pixels(transform, image_shape, region):
-    """Return (seen, shown, transform): which pixels of the picture are shown in which pixels of the region.
+    """Return (seen, shown, transform): which pixels of the image are shown in which pixels of the region.
 
-    ``seen``: (top, left, bottom, right) in the picture, mirrored if it is; ``shown``: the same on the canvas; int32.
+    ``seen``: (top, left, bottom, right) in the image, mirrored if it is; ``shown``: the same on the canvas; int32.
     ``transform``: what :func:`place` has asked for, moved by less than a pixel, so that whole pixels map to whole ones
     and a plain resize makes the part. ``image_shape``: (height, width), floats.
     """
@@ -107,9 +107,9 @@ def to_pixels(transform, image_shape, region):
 
 
 def _whole_pixels(start, scale, length, low, high):
-    """Return (seen, shown, scale, start) along one axis: whole ends in the picture and on the canvas, what maps them.
+    """Return (seen, shown, scale, start) along one axis: whole ends in the image and on the canvas, what maps them.
 
-    ``start``, ``scale``: of a picture of ``length`` pixels, of which low..high is to be shown.
+    ``start``, ``scale``: of an image of ``length`` pixels, of which low..high is to be shown.
     """
     first = tf.round(tf.clip_by_value(start, low, high - 1))
     last = tf.round(tf.clip_by_value(start + scale * length, first + 1, high))
@@ -120,7 +120,7 @@ def _whole_pixels(start, scale, length, low, high):
 
 
 def sample(image, seen, shown, mirrored, region):
-    """Return uint8 [h, w, 3]: a region (left, top, width, height) with a part of the picture in it, else grey.
+    """Return uint8 [h, w, 3]: a region (left, top, width, height) with a part of the image in it, else grey.
 
     ``seen``, ``shown``: as from :func:`to_pixels`. Bilinear, pixel centres at halves.
     """
@@ -138,7 +138,7 @@ def sample(image, seen, shown, mirrored, region):
 
 
 def move_boxes(boxes_xyxy, transform, region):
-    """Return boxes [N, 4] moved from picture to canvas and clipped to the region, and which are worth keeping [N]."""
+    """Return boxes [N, 4] moved from image to canvas and clipped to the region, and which are worth keeping [N]."""
     scale, offset = tf.stack([transform[0], transform[1]] * 2), tf.stack([transform[2], transform[3]] * 2)
     moved = boxes_xyxy * scale + offset
     x_min, x_max = tf.minimum(moved[:, 0], moved[:, 2]), tf.maximum(moved[:, 0], moved[:, 2])
@@ -164,9 +164,9 @@ def draw_colours(units, policy: Augmentation):
 
 @functools.partial(tf.function, jit_compile=True, autograph=False)
 def distort_colours(images, shifts):
-    """Return float32 [B, H, W, 3] 0..1 of pictures in 0..255, each with its ``shifts`` [B, 3] of :func:`draw_colours`.
+    """Return float32 [B, H, W, 3] 0..1 of images in 0..255, each with its ``shifts`` [B, 3] of :func:`draw_colours`.
 
-    In HSV, saturation and the picture after exposure clipped to 1. One pass over the pixels, compiled by XLA: with v
+    In HSV, saturation and the image after exposure clipped to 1. One pass over the pixels, compiled by XLA: with v
     the largest channel, c the difference to the smallest, both after the shifts, and h the hue in sixths of a turn,
     the channels are v - c clip(min(k, 4 - k), 0, 1) for k = (5 + h, 3 + h, 1 + h) mod 6.
     """
@@ -187,8 +187,8 @@ def distort_colours(images, shifts):
 def augment(load, indices, canvas_shape, seed, policy: Augmentation, mosaic=None):
     """Return (image uint8 [H, W, 3], boxes float32 [N, 5], colours [3], used): one training example.
 
-    ``load``: function from an index to (uint8 picture [h, w, 3], boxes [N, 5]: relative corners and class id).
-    ``indices``: int [4]; the first is the picture, the others complete a mosaic. ``canvas_shape``: (height, width),
+    ``load``: function from an index to (uint8 image [h, w, 3], boxes [N, 5]: relative corners and class id).
+    ``indices``: int [4]; the first is the image, the others complete a mosaic. ``canvas_shape``: (height, width),
     float. ``seed``: int [2]. ``mosaic``: its probability, by default the policy's. The boxes come back as (x, y, w, h,
     class id), relative to the canvas. ``colours``: for :func:`distort_colours`, which works on whole batches. ``used``:
     how many of the indices were.
@@ -213,7 +213,7 @@ def _single(load, index, canvas_shape, units, policy):
 
 
 def _mosaic(load, indices, canvas_shape, units, policy):
-    """Four pictures around a point in the middle part of the canvas."""
+    """Four images around a point in the middle part of the canvas."""
     height, width = canvas_shape
     policy = dataclasses.replace(policy, placement="fit")
     x, y = (tf.round(_between(units[1 + i], 0.3, 0.7) * side) for i, side in enumerate((width, height)))

@@ -19,19 +19,19 @@ import numpy as np
 import tensorflow as tf
 
 from yolo3.anchors import default_anchors
+from yolo3.architecture import Architecture
+from yolo3.architectures import named_architecture
 from yolo3.augment import Augmentation
 from yolo3.config import WITHOUT_ANCHORS, TrainConfig
 from yolo3.datasets.annotation import Annotation, Box, build_annotation
 from yolo3.detector import Detector
 from yolo3.draw import write_image
-from yolo3.families import named_family
-from yolo3.family import Family
-from yolo3.picture_store import open_pictures
+from yolo3.image_store import open_images
 from yolo3.pipeline import run_batches
 from yolo3.trainer import Trainer
 
 BURN_IN = 3  # calls that compile, fill caches and do not count
-_BOXES = 20  # in a synthetic picture
+_BOXES = 20  # in a synthetic image
 _MATRIX_SIDE = 2048
 _PHOTOGRAPH = (480, 640)  # (height, width) of the synthetic files
 _PHOTOGRAPHS = 64
@@ -50,10 +50,10 @@ class Workload:
     precision: str = "auto"
     steps: int = 10
 
-    def family(self) -> Family:
-        """Return the family, with default anchors where it has any. Raises ``ValueError`` for unknown names."""
+    def architecture(self) -> Architecture:
+        """Return the architecture, with default anchors where it has any. Raises ``ValueError`` for unknown names."""
         anchors = default_anchors(6 if self.model == "yolov3-tiny" else 9)
-        return named_family(self.model, self.num_classes, None if self.model in WITHOUT_ANCHORS else anchors)
+        return named_architecture(self.model, self.num_classes, None if self.model in WITHOUT_ANCHORS else anchors)
 
 
 def take_turns(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
@@ -87,17 +87,17 @@ def benchmark_step(work: Workload) -> dict:
     Returns :func:`rates`, ``precision``, ``loss_share`` (targets and loss with their gradient alone, as a share of the
     step) and ``matrix_gflops``, the rate of a large matrix product in the same minutes and precision.
     """
-    family, seed = work.family(), 0
+    architecture, seed = work.architecture(), 0
     config = TrainConfig(
         anchors=None if work.model in WITHOUT_ANCHORS else "default", model=work.model, input_size=work.input_size,
         batch_size=work.batch_size, precision=work.precision,
     )  # fmt: skip
-    trainer = Trainer(config, family, steps=1000)
+    trainer = Trainer(config, architecture, steps=1000)
     images, boxes = synthetic_batch(work, np.random.default_rng(seed))
     product, gflop = matrix_product("bfloat16" if trainer.precision == "bfloat16" else "float32")
     seconds = take_turns(
         {
-            "step": lambda: float(trainer.train_step(images, boxes, 1e-6)[family.terms[0]]),
+            "step": lambda: float(trainer.train_step(images, boxes, 1e-6)[architecture.terms[0]]),
             "loss": loss_alone(trainer, work, images, boxes),
             "matrix": product,
         },
@@ -112,7 +112,7 @@ def benchmark_step(work: Workload) -> dict:
 
 
 def synthetic_batch(work: Workload, rng):
-    """Return (images, boxes) of random content, 20 boxes a picture."""
+    """Return (images, boxes) of random content, 20 boxes an image."""
     images = rng.random((work.batch_size, *work.input_size, 3), np.float32)
     boxes = rng.random((work.batch_size, _BOXES, 5), np.float32)
     boxes[..., 2:4] = 0.05 + 0.4 * boxes[..., 2:4]
@@ -130,7 +130,7 @@ def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], 
     def gradients():
         with tf.GradientTape() as tape:
             terms = trainer.terms_of([part.value() for part in outputs], work.input_size, boxes)
-            loss = sum(terms[name] for name in trainer.family.terms)
+            loss = sum(terms[name] for name in trainer.architecture.terms)
         return tape.gradient(loss, outputs)
 
     return lambda: gradients()[-1].numpy()
@@ -139,14 +139,14 @@ def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], 
 def benchmark_input(
     annotations: Sequence[Annotation], work: Workload, cache: str = "none", workers: int = 0, policy=None
 ) -> dict:
-    """Time batches from files on disk, or from decoded pictures that ``cache`` keeps, to augmented pixels.
+    """Time batches from files on disk, or from decoded images that ``cache`` keeps, to augmented pixels.
 
-    Returns :func:`rates` of eight batches at a time, which are prepared ahead, and ``cached``: whether decoded pictures
+    Returns :func:`rates` of eight batches at a time, which are prepared ahead, and ``cached``: whether decoded images
     were kept.
     """
     policy = policy or Augmentation()
     with tempfile.TemporaryDirectory() as folder:
-        store = open_pictures(list(annotations), max(work.input_size), cache, folder)
+        store = open_images(list(annotations), max(work.input_size), cache, folder)
         batches: Iterator = iter(
             run_batches(store, work.batch_size, work.input_size, policy, 0, range(10**9), workers=workers or None)
         )
@@ -171,23 +171,23 @@ def write_photographs(folder: Path, count: int = _PHOTOGRAPHS) -> list[Annotatio
 
 
 def benchmark_inference(detector: Detector, batch_sizes: Sequence[int], steps: int) -> dict:
-    """Time detection on pictures in memory: network, decoding and suppression, boxes in pixels out.
+    """Time detection on images in memory: network, decoding and suppression, boxes in pixels out.
 
     Returns :func:`rates` for each batch size, under its number; the detector's own is at least the largest of them.
     """
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 255, (max(batch_sizes), *detector.input_shape, 3), np.uint8)
-    calls = {str(size): functools.partial(detector, pictures[:size]) for size in batch_sizes}
+    images = rng.integers(0, 255, (max(batch_sizes), *detector.input_shape, 3), np.uint8)
+    calls = {str(size): functools.partial(detector, images[:size]) for size in batch_sizes}
     seconds = take_turns(calls, steps)
     return {name: rates(values, int(name)) for name, values in seconds.items()}
 
 
 def random_detector(work: Workload, **options) -> Detector:
     """Return a detector with random weights: as fast as a trained one, but for suppression."""
-    family = work.family()
-    network = family.build_network((*work.input_size, 3) if family.fixed_size else (None, None, 3))
-    names = [family.one_class] if family.one_class else [f"class {index}" for index in range(family.num_classes)]
-    return Detector(network, {**family.metadata(), "class_names": names, "input_shape": work.input_size}, **options)
+    architecture = work.architecture()
+    network = architecture.build_network((*work.input_size, 3) if architecture.fixed_size else (None, None, 3))
+    names = [architecture.one_class] if architecture.one_class else [f"class {index}" for index in range(architecture.num_classes)]
+    return Detector(network, {**architecture.metadata(), "class_names": names, "input_shape": work.input_size}, **options)
 
 
 def limit_in_words(step: dict, batches: dict) -> str:

@@ -48,7 +48,7 @@ def area(boxes_xyxy):
 
 
 def clip(boxes_xyxy, image_shape):
-    """Clip corner boxes [..., 4] to a picture of ``image_shape`` (height, width), in the unit of the boxes."""
+    """Clip corner boxes [..., 4] to an image of ``image_shape`` (height, width), in the unit of the boxes."""
     xp = _module(boxes_xyxy)
     height, width = image_shape
     x_min, y_min, x_max, y_max = _columns(boxes_xyxy)

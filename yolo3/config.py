@@ -25,12 +25,12 @@ PATHS = ("anchors", "cfg", "data", "classes", "val", "weights", "output")
 
 @dataclass(frozen=True)
 class Variation:
-    """How training pictures vary; a value of 0 (1 for factors) turns a part off.
+    """How training images vary; a value of 0 (1 for factors) turns a part off.
 
-    ``jitter``: each side of the picture changes by up to this fraction, which changes the aspect. ``zoom``,
-    ``mosaic_zoom``: range of the picture's size, 1 is the largest that fits the canvas. ``flip``: probability of a
-    mirrored picture. ``hue``: shift in turns of the colour circle. ``saturation``, ``exposure``: largest factor (or its
-    inverse). ``mosaic``: probability that a canvas is made of four pictures. ``placement``: "fit" lays the picture on
+    ``jitter``: each side of the image changes by up to this fraction, which changes the aspect. ``zoom``,
+    ``mosaic_zoom``: range of the image's size, 1 is the largest that fits the canvas. ``flip``: probability of a
+    mirrored image. ``hue``: shift in turns of the colour circle. ``saturation``, ``exposure``: largest factor (or its
+    inverse). ``mosaic``: probability that a canvas is made of four images. ``placement``: "fit" lays the image on
     the canvas with its aspect and size varied; "crop" moves each edge of what is seen of it in or out by up to
     ``jitter`` of its side and fills the canvas with that, as AlexeyAB's Darknet does (mosaics are always fitted).
     """

@@ -1,6 +1,6 @@
-"""What ``yolo3 detect`` leaves behind: JSON, COCO results, CSV, YOLO txt, crops, pictures and videos with boxes, words.
+"""What ``yolo3 detect`` leaves behind: JSON, COCO results, CSV, YOLO txt, crops, images and videos with boxes, words.
 
-Writers have ``add(shot, image, found)`` for each picture as it is done, ``close()`` and ``discard()``; :func:`writing`
+Writers have ``add(shot, image, found)`` for each image as it is done, ``close()`` and ``discard()``; :func:`writing`
 calls them. A file is written beside its place and put there when it is whole.
 """
 
@@ -28,7 +28,7 @@ from yolo3.videos import VideoFile
 
 class Writer(Protocol):
     def add(self, shot: Shot, image: np.ndarray, found: Detections) -> None:
-        """Take the detections of a picture, uint8 RGB [H, W, 3]."""
+        """Take the detections of an image, uint8 RGB [H, W, 3]."""
 
     def close(self) -> None:
         """Put what was written in its place."""
@@ -64,7 +64,7 @@ def _discard_all(writers: Sequence[Writer]) -> None:
         writer.discard()
 
 
-# One file for all pictures
+# One file for all images
 
 
 class _GrowingFile:
@@ -133,7 +133,7 @@ class _OneFile:
 
 
 class JsonFile(_OneFile):
-    """A list with an object a picture: image, width, height, detections; of a video also frame and seconds.
+    """A list with an object an image: image, width, height, detections; of a video also frame and seconds.
 
     A detection has class_id, class_name, score and box: x_min, y_min, x_max, y_max in pixels.
     """
@@ -153,7 +153,7 @@ class JsonFile(_OneFile):
 
 
 class CsvFile(_OneFile):
-    """A line a detection: image, frame, seconds (both empty for a picture), class, score, corners in pixels."""
+    """A line a detection: image, frame, seconds (both empty for an image), class, score, corners in pixels."""
 
     COLUMNS = ("image", "frame", "seconds", "class_id", "class_name", "score", "x_min", "y_min", "x_max", "y_max")
 
@@ -185,7 +185,7 @@ _COCO_UNUSED = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's category id
 
 @dataclass(frozen=True)
 class CocoIds:
-    """Ids of pictures by path, and of categories by name, from the COCO annotations ``file``."""
+    """Ids of images by path, and of categories by name, from the COCO annotations ``file``."""
 
     file: str
     images: Mapping[str, int]
@@ -200,10 +200,10 @@ class CocoIds:
 
 
 def read_coco_ids(path: str, sources: Sequence[Source]) -> CocoIds:
-    """Return the ids that COCO annotations give to the pictures that are looked at.
+    """Return the ids that COCO annotations give to the images that are looked at.
 
-    A picture is found by its file name; of several with that name it is the one whose folders fit too. Raises
-    ``ValueError`` where a picture has no id or may have several, and for a video.
+    An image is found by its file name; of several with that name it is the one whose folders fit too. Raises
+    ``ValueError`` where an image has no id or may have several, and for a video.
     """
     content = load_json(path)
     by_name: dict[str, list[tuple[str, int]]] = {}
@@ -217,9 +217,9 @@ def read_coco_ids(path: str, sources: Sequence[Source]) -> CocoIds:
 
 
 def _image_id(path: str, by_name: Mapping[str, list[tuple[str, int]]], source: Source) -> int:
-    fitting = by_name.get(Path(source.path).name, []) if source.kind == "picture" else []
+    fitting = by_name.get(Path(source.path).name, []) if source.kind == "image" else []
     if not fitting:
-        raise ValueError(f"{path}: expected an id for each picture, got none for {source.path}")
+        raise ValueError(f"{path}: expected an id for each image, got none for {source.path}")
     own = f"/{Path(source.path).as_posix()}"
     exact = [(name, image_id) for name, image_id in fitting if own.endswith(f"/{name}")]
     if not exact and len(fitting) > 1:
@@ -232,8 +232,8 @@ class CocoFile(_OneFile):
     """COCO's results format: a list with an object a detection: image_id, category_id, bbox, score.
 
     With ``ids`` they are those of a file of annotations. Without, COCO's 80 classes have COCO's ids, of others class 0
-    is category 1, and a picture's id is the number that is its name, where all names are different numbers, as COCO's
-    own; else pictures and frames are numbered from 1 in the order in which they were done, and each detection says
+    is category 1, and an image's id is the number that is its name, where all names are different numbers, as COCO's
+    own; else images and frames are numbered from 1 in the order in which they were done, and each detection says
     its file_name, and frame, too.
     """
 
@@ -263,15 +263,15 @@ def _coco_category_ids(class_names: Sequence[str]) -> list[int] | None:
 
 
 def _numbers_in_names(sources: Sequence[Source]) -> dict[str, int] | None:
-    """Return the number that is each picture's name, by path: 397133 for 000000397133.jpg; ``None`` unless all are."""
+    """Return the number that is each image's name, by path: 397133 for 000000397133.jpg; ``None`` unless all are."""
     names = [Path(source.path).stem for source in sources]
-    if not all(source.kind == "picture" for source in sources) or not all(re.fullmatch("[0-9]+", n) for n in names):
+    if not all(source.kind == "image" for source in sources) or not all(re.fullmatch("[0-9]+", n) for n in names):
         return None
     numbers = {source.path: int(name) for source, name in zip(sources, names, strict=True)}
     return numbers if len(set(numbers.values())) == len(sources) else None
 
 
-# One file for each picture or detection
+# One file for each image or detection
 
 
 class _ManyFiles:
@@ -285,10 +285,10 @@ class _ManyFiles:
 
 
 class YoloTxtFolder(_ManyFiles):
-    """A text file a picture, by its name: a line a detection, class, centre x and y, width, height.
+    """A text file an image, by its name: a line a detection, class, centre x and y, width, height.
 
-    Coordinates are fractions of the picture: labels, as :mod:`yolo3.datasets.yolo_txt` reads them. With ``scores`` a
-    line has the score as its sixth number, and is no label. The file of a picture without detections is empty.
+    Coordinates are fractions of the image: labels, as :mod:`yolo3.datasets.yolo_txt` reads them. With ``scores`` a
+    line has the score as its sixth number, and is no label. The file of an image without detections is empty.
     """
 
     def __init__(self, folder: str | os.PathLike, scores: bool = False):
@@ -306,7 +306,7 @@ class YoloTxtFolder(_ManyFiles):
 
 
 class CropsFolder(_ManyFiles):
-    """A JPEG a detection, in a folder for each class: the part of the picture within the box."""
+    """A JPEG a detection, in a folder for each class: the part of the image within the box."""
 
     def __init__(self, folder: str | os.PathLike, class_names: Sequence[str]):
         self.folders = [Path(folder, name) for name in folder_names(class_names)]
@@ -332,26 +332,26 @@ def folder_names(class_names: Sequence[str]) -> list[str]:
     return names
 
 
-# Pictures and videos with boxes
+# Images and videos with boxes
 
 
 _WRITTEN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # others are written as .png
 
 
 def drawn_paths(sources: Sequence[Source], output: str) -> dict[Source, Path]:
-    """Return where each picture or video with boxes goes: below ``output``, no two to one file, none to an input."""
+    """Return where each image or video with boxes goes: below ``output``, no two to one file, none to an input."""
     return dict(zip(sources, result_paths(sources, output, [_drawn_suffix(source) for source in sources]), strict=True))
 
 
 def _drawn_suffix(source: Source) -> str:
-    if source.kind != "picture":
+    if source.kind != "image":
         return ".mp4"
     suffix = Path(source.path).suffix
     return suffix if suffix.lower() in _WRITTEN_SUFFIXES else ".png"
 
 
 class DrawnFiles:
-    """Each picture with its boxes at its path, each video or camera as one video.
+    """Each image with its boxes at its path, each video or camera as one video.
 
     ``paths``: where the result of each source goes.
     """
@@ -388,14 +388,14 @@ class DrawnFiles:
 
 
 _WEAK_SHOWN = 10
-_WORTH_A_LOOK = 0.02  # a score; networks that know nothing of a picture give it lower ones
+_WORTH_A_LOOK = 0.02  # a score; networks that know nothing of an image give it lower ones
 
 
 @dataclass
 class Report:
     """What was found so far: a tally for each path, and the best scores that are not above the threshold.
 
-    ``network_input``: how the network sees a picture, in words.
+    ``network_input``: how the network sees an image, in words.
     """
 
     class_names: Sequence[str]
@@ -404,11 +404,11 @@ class Report:
     network_input: str
     tallies: dict[str, "Tally"] = field(default_factory=dict)
     num_unreadable: int = 0
-    num_full: int = 0  # pictures with as many detections as there may be
+    num_full: int = 0  # images with as many detections as there may be
     _weak: list[tuple[float, str, str]] = field(default_factory=list)
 
     def add(self, shot: Shot, found: Detections) -> Detections:
-        """Note the detections of a picture and return those above the threshold."""
+        """Note the detections of an image and return those above the threshold."""
         above = found.scores > self.score_threshold
         strong = Detections(found.boxes[above], found.scores[above], found.class_ids[above])
         self.num_full += len(strong) == self.max_boxes
@@ -434,7 +434,7 @@ class Report:
             lines.append(f"Could not be read, see above: {self.num_unreadable}")
         if self.num_full:
             allowed = f"as many objects as --max-boxes allows ({self.max_boxes})"
-            lines.append(f"Pictures or frames with {allowed}: {self.num_full}")
+            lines.append(f"Images or frames with {allowed}: {self.num_full}")
         return lines if any(tally.objects for tally in self.tallies.values()) else lines + self._advice()
 
     def _advice(self) -> list[str]:
@@ -450,7 +450,7 @@ class Report:
             f"Nothing was found above {self.score_threshold:g}. The best scores under it:",
             *(f"  {score:.4f}  {name}  {path}" for score, name, path in self._weak),
             f"{first} If they are wrong: the network was given {self.network_input}; are these the --input-size and "
-            "the --resize of its training, and are the pictures like those that it was trained on?",
+            "the --resize of its training, and are the images like those that it was trained on?",
         ]
 
 
@@ -458,7 +458,7 @@ class Report:
 class Tally:
     """What a source shows."""
 
-    frames: int = 0  # 0 for a picture
+    frames: int = 0  # 0 for an image
     objects: Counter = field(default_factory=Counter)
     frames_with: Counter = field(default_factory=Counter)
 
@@ -468,7 +468,7 @@ class Tally:
         self.frames_with.update(set(names))
 
     def in_words(self) -> str:
-        """Return "2 dog, 1 car" for a picture, "250 frames; dog in 120, car in 7" for a video."""
+        """Return "2 dog, 1 car" for an image, "250 frames; dog in 120, car in 7" for a video."""
         if not self.frames:
             return ", ".join(f"{number} {name}" for name, number in self.objects.items())
         counted = ", ".join(f"{name} in {number}" for name, number in self.frames_with.most_common())

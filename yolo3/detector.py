@@ -1,4 +1,4 @@
-"""``Detector``: a network with all that is needed to use it; pictures in, detections in their pixels out."""
+"""``Detector``: a network with all that is needed to use it; images in, detections in their pixels out."""
 
 import contextlib
 import itertools
@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from yolo3.anchors import read_anchors
+from yolo3.architectures import architecture_from_metadata, architecture_of_cfg
 from yolo3.boxes import area, clip
 from yolo3.config import DETECTION_PRECISIONS
 from yolo3.darknet.cfg import read_cfg
@@ -20,7 +21,6 @@ from yolo3.darknet.network import load_weights
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.annotation import bundled_class_names, read_class_names
 from yolo3.devices import POLICIES, choose_precision
-from yolo3.families import family_from_metadata, family_of_cfg
 from yolo3.images import RESIZE_MODES, boxes_to_image, read_image, resize_image
 from yolo3.metrics import Detections
 from yolo3.nms import METHODS, OVERLAPS, non_max_suppression
@@ -29,9 +29,9 @@ from yolo3.saving import is_keras_file, load_network, read_metadata, undescribed
 from yolo3.scales import check_input_shape
 
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
-_READERS = 4  # threads that decode pictures while the network computes
+_READERS = 4  # threads that decode images while the network computes
 
-Picture = str | os.PathLike | np.ndarray
+Image = str | os.PathLike | np.ndarray
 
 
 class Detector:
@@ -42,15 +42,15 @@ class Detector:
     unless an argument says otherwise: ``resize`` ("letterbox" or "stretch"), ``input_shape`` (height, width,
     multiples of 32), ``class_names``, ``anchors`` [.., 2] (w, h) in pixels of the network input,
     ``anchor_mask``. Scores have to be above ``score_threshold``; of boxes of one class that overlap by more
-    than ``iou_threshold`` (by default the family's, .45) the best is kept, ``nms`` and ``nms_overlap`` say how
+    than ``iou_threshold`` (by default the architecture's, .45) the best is kept, ``nms`` and ``nms_overlap`` say how
     (:mod:`yolo3.nms`);
-    ``max_boxes`` a picture, over all classes. ``batch_size``: pictures that the network sees at once. Its graph
+    ``max_boxes`` an image, over all classes. ``batch_size``: images that the network sees at once. Its graph
     is made at the first call: make one detector and keep it. Weights of a ``keras.Model`` that change count from the
     next call; those of a file are folded (:mod:`yolo3.rewriting`): ``model`` is what the file holds and no more.
     ``precision``: "float32", in which networks are made; "bfloat16", faster where the machine multiplies in it, which
     moves scores by about a hundredth; or "auto", the second where TensorFlow's kernels multiply in it here. A
     ``keras.Model`` is copied for another than float32.
-    ``family``: what the outputs mean (:mod:`yolo3.family`). Raises ``ValueError`` in one line where parts do
+    ``architecture``: what the outputs mean (:mod:`yolo3.architecture`). Raises ``ValueError`` in one line where parts do
     not fit.
     """
 
@@ -72,20 +72,20 @@ class Detector:
         given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
         metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}
         try:
-            self.family = family_from_metadata(metadata)
+            self.architecture = architecture_from_metadata(metadata)
         except ValueError as error:
             raise ValueError(f"{self.source}: {error}") from error
         self.class_names = list(metadata["class_names"])
         self.input_shape = self._fitting_input_shape(_first_given(input_shape, metadata.get("input_shape")))
         self.resize = _first_given(resize, metadata.get("resize"), "letterbox")
         self.score_threshold = float(score_threshold)
-        self.iou_threshold = float(_first_given(iou_threshold, self.family.iou_threshold))
+        self.iou_threshold = float(_first_given(iou_threshold, self.architecture.iou_threshold))
         self.max_boxes, self.batch_size = int(max_boxes), int(batch_size)
         self.nms, self.nms_overlap, self.precision = nms, nms_overlap, precision
         self._check_settings()
         self.precision = choose_precision(precision)
         try:
-            self.family.check_outputs([tuple(output.shape) for output in self.model.outputs])
+            self.architecture.check_outputs([tuple(output.shape) for output in self.model.outputs])
         except ValueError as error:
             raise ValueError(f"{self.source}: {error}") from error
         self._network = self.model
@@ -94,27 +94,27 @@ class Detector:
             self._fold()
         self._detect_batch = _compiled(self._network_and_selection, self.input_shape)
 
-    def __call__(self, pictures: Picture | Sequence[Picture]) -> Detections | list[Detections]:
-        """Return the detections of a picture, or a list of them for a list of pictures (or [B, H, W, 3]).
+    def __call__(self, images: Image | Sequence[Image]) -> Detections | list[Detections]:
+        """Return the detections of an image, or a list of them for a list of images (or [B, H, W, 3]).
 
-        A picture is a path, or an array uint8 [H, W, 3], RGB. Boxes are xyxy float32 in pixels of the
-        picture, upright as its EXIF orientation says, clipped to it; best scores first. Raises
-        ``FileNotFoundError`` and ``ValueError`` naming a picture that cannot be read, ``TypeError`` for an
+        An image is a path, or an array uint8 [H, W, 3], RGB. Boxes are xyxy float32 in pixels of the
+        image, upright as its EXIF orientation says, clipped to it; best scores first. Raises
+        ``FileNotFoundError`` and ``ValueError`` naming an image that cannot be read, ``TypeError`` for an
         array of another kind.
         """
-        several = isinstance(pictures, (list, tuple)) or getattr(pictures, "ndim", 0) == 4
-        batch: Any = pictures if several else [pictures]
+        several = isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4
+        batch: Any = images if several else [images]
         found = [detections for _, _, detections in self.detect_each(batch)]
         return found if several else found[0]
 
     def detect_each(
-        self, pictures: Iterable[Picture], on_error: Callable[[Picture, Exception], None] | None = None
+        self, images: Iterable[Image], on_error: Callable[[Image, Exception], None] | None = None
     ) -> Iterator[tuple[int, np.ndarray, Detections]]:
-        """Yield (index, picture uint8 [H, W, 3], detections) in order; only a few batches are in memory.
+        """Yield (index, image uint8 [H, W, 3], detections) in order; only a few batches are in memory.
 
-        With ``on_error`` a picture that cannot be read is given to it, with the reason, and left out.
+        With ``on_error`` an image that cannot be read is given to it, with the reason, and left out.
         """
-        with contextlib.closing(self._load_ahead(pictures)) as loaded:
+        with contextlib.closing(self._load_ahead(images)) as loaded:
             readable = _readable(loaded, on_error)
             while batch := list(itertools.islice(readable, self.batch_size)):
                 boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
@@ -124,15 +124,15 @@ class Detector:
     @property
     def anchors(self) -> np.ndarray | None:
         """float32 [N, 2] (w, h) in pixels of the network input; None for a network without any."""
-        return getattr(self.family, "anchors", None)
+        return getattr(self.architecture, "anchors", None)
 
     def _fitting_input_shape(self, input_shape) -> tuple[int, int]:
         own = self.model.inputs[0].shape[1:3]
         shape = check_input_shape(
-            _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE), self.family.stride
+            _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE), self.architecture.stride
         )
         if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
-            raise ValueError(f"{self.source}: takes pictures of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}")
+            raise ValueError(f"{self.source}: takes images of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}")
         return shape
 
     def _check_settings(self) -> None:
@@ -156,17 +156,17 @@ class Detector:
             raise ValueError(f"{self.source}: {error}") from error
 
     def _network_and_selection(self, images):
-        """Return the selected boxes of pictures uint8 [B, h, w, 3], in pixels of the network input."""
+        """Return the selected boxes of images uint8 [B, h, w, 3], in pixels of the network input."""
         outputs = self._network(ops.cast(images, "float32") / 255, training=False)
         outputs = [ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
-        boxes, scores = self.family.decode(outputs, self.input_shape)
+        boxes, scores = self.architecture.decode(outputs, self.input_shape)
         return non_max_suppression(
             boxes, scores, self.score_threshold, self.iou_threshold, self.max_boxes, method=self.nms,
             overlap=self.nms_overlap,
         )  # fmt: skip
 
-    def _load_ahead(self, pictures: Iterable[Picture]) -> Generator[tuple[int, Picture, Future], None, None]:
-        """Yield (index, picture, future of :meth:`_load`); the next two batches are being read meanwhile.
+    def _load_ahead(self, images: Iterable[Image]) -> Generator[tuple[int, Image, Future], None, None]:
+        """Yield (index, image, future of :meth:`_load`); the next two batches are being read meanwhile.
 
         The end waits for no thread: a generator that is left alone ends within some garbage collection, and there a
         thread that waits for another one may wait for ever.
@@ -174,8 +174,8 @@ class Detector:
         waiting: deque = deque()
         pool = ThreadPoolExecutor(_READERS)
         try:
-            for index, picture in enumerate(pictures):
-                waiting.append((index, picture, pool.submit(self._load, picture)))
+            for index, source in enumerate(images):
+                waiting.append((index, source, pool.submit(self._load, source)))
                 if len(waiting) > 2 * self.batch_size:
                     yield waiting.popleft()
             while waiting:
@@ -183,15 +183,15 @@ class Detector:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, picture: Picture) -> tuple[np.ndarray, np.ndarray]:
-        """Return the picture and its copy in the network's size."""
-        image = read_image(picture) if isinstance(picture, (str, os.PathLike)) else np.asarray(picture)
+    def _load(self, source: Image) -> tuple[np.ndarray, np.ndarray]:
+        """Return the image and its copy in the network's size."""
+        image = read_image(source) if isinstance(source, (str, os.PathLike)) else np.asarray(source)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise TypeError(f"picture: expected uint8 [H, W, 3], RGB, got {image.dtype} {list(image.shape)}")
+            raise TypeError(f"image: expected uint8 [H, W, 3], RGB, got {image.dtype} {list(image.shape)}")
         return image, resize_image(image, self.input_shape, self.resize)
 
     def _in_pixels(self, image, boxes, scores, class_ids) -> Detections:
-        """Return detections in pixels of the picture from the network's; none that lies outside it."""
+        """Return detections in pixels of the image from the network's; none that lies outside it."""
         shape = image.shape[:2]
         boxes = clip(boxes_to_image(boxes, shape, self.input_shape, self.resize), shape)
         inside = area(boxes) > 0
@@ -225,20 +225,20 @@ def load_detector(
 def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, options: dict) -> Detector:
     """Return the detector of a network as Darknet has it: a cfg and a file of weights."""
     cfg = read_cfg(cfg_path)
-    family = family_of_cfg(cfg, anchors=None if anchors_path is None else read_anchors(anchors_path))
+    architecture = architecture_of_cfg(cfg, anchors=None if anchors_path is None else read_anchors(anchors_path))
     settings = settings_of(cfg)
     size = options.get("input_shape") or settings.get("input_size") or DEFAULT_INPUT_SHAPE
-    network = family.build_network((*size, 3) if family.fixed_size else (None, None, 3))
+    network = architecture.build_network((*size, 3) if architecture.fixed_size else (None, None, 3))
     filled = load_weights(network, cfg, weights)
     if filled.missing:
         raise ValueError(f"{weights}: holds the first layers of {cfg_path} alone; train before use")
-    classes_path = classes_path or bundled_class_names(family.num_classes)
+    classes_path = classes_path or bundled_class_names(architecture.num_classes)
     if classes_path is None:
-        raise ValueError(f"{cfg_path}: says {family.num_classes} classes but not their names; give --classes FILE")
+        raise ValueError(f"{cfg_path}: says {architecture.num_classes} classes but not their names; give --classes FILE")
     names = read_class_names(classes_path)
-    if len(names) != family.num_classes:
-        raise ValueError(f"{classes_path}: expected {family.num_classes} names as {cfg_path} says, got {len(names)}")
-    metadata = {**family.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
+    if len(names) != architecture.num_classes:
+        raise ValueError(f"{classes_path}: expected {architecture.num_classes} names as {cfg_path} says, got {len(names)}")
+    metadata = {**architecture.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
     detector = Detector(network, metadata, **options)
     if detector._network is network:
         detector._fold()
@@ -280,20 +280,20 @@ def _first_given(*values):
 
 
 def _readable(loaded, on_error) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield (index, picture, resized copy) of the futures that succeed."""
-    for index, picture, future in loaded:
+    """Yield (index, image, resized copy) of the futures that succeed."""
+    for index, source, future in loaded:
         try:
             image, resized = future.result()
         except (OSError, ValueError) as error:
             if on_error is None:
                 raise
-            on_error(picture, error)
+            on_error(source, error)
             continue
         yield index, image, resized
 
 
 def _compiled(function, input_shape):
-    """Return ``function`` of pictures uint8 [B, h, w, 3] for NumPy arrays, as a graph under TensorFlow."""
+    """Return ``function`` of images uint8 [B, h, w, 3] for NumPy arrays, as a graph under TensorFlow."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

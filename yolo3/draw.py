@@ -1,4 +1,4 @@
-"""Pictures that people look at: boxes on photographs, contact sheets, training and precision-recall curves.
+"""Images that people look at: boxes on photographs, contact sheets, training and precision-recall curves.
 
 Images are uint8 RGB arrays [H, W, 3]; inputs are never changed. Boxes are corner boxes [N, 4] in pixels of
 the image.
@@ -23,7 +23,7 @@ TRUTH_COLOUR = (0, 95, 45)  # dark: the other dashes are white
 SHEET_COLOUR = (32, 32, 36)
 _LEAST_TEXT = 10  # pixels; smaller letters cannot be read
 _CROWD_STEPS = (1.0, 0.75, 0.55, 0.4)  # parts of the usual text size
-_LABELS_PART = 0.3  # of a small picture, at most, under labels
+_LABELS_PART = 0.3  # of a small image, at most, under labels
 _GOLDEN_TURN = 0.618033988749895  # steps of the golden ratio spread hues evenly, however many are taken
 # (saturation, value) of the first six classes, the next six, ..., the best of 4,000 drawn at random:
 # of the first twelve colours the nearest two are 34 apart in CIELAB, of the first twenty 26.
@@ -46,17 +46,17 @@ def text_colour(background: Sequence[int]) -> tuple[int, int, int]:
 
 
 def line_width(image_shape: Sequence[int]) -> int:
-    """Return the width of box lines in pixels: a 300th of the picture's shorter side, at least 1."""
+    """Return the width of box lines in pixels: a 300th of the image's shorter side, at least 1."""
     return max(1, round(min(image_shape[:2]) / 300))
 
 
 def font_size(image_shape: Sequence[int]) -> int:
-    """Return the height of label text in pixels: a 32nd of the picture's shorter side, at least 10."""
+    """Return the height of label text in pixels: a 32nd of the image's shorter side, at least 10."""
     return max(_LEAST_TEXT, round(min(image_shape[:2]) / 32))
 
 
 def crowded_font_size(image_shape: Sequence[int], texts: Sequence[str]) -> int:
-    """Return :func:`font_size`, or less where labels of that size would cover more than a tenth of the picture.
+    """Return :func:`font_size`, or less where labels of that size would cover more than a tenth of the image.
 
     In steps, so that the labels of a video do not pulsate; never less than a 90th of the shorter side, or 10.
     """
@@ -81,8 +81,8 @@ def draw_boxes(
     """Return a copy of the image with boxes and labels, the best scores on top.
 
     ``boxes_xyxy`` [N, 4] pixels, ``class_ids`` [N], ``scores`` [N] 0..1 or None. ``colours``: (r, g, b) by
-    class id, else those of :func:`class_colour`. Line width and text size follow the picture; labels stay
-    inside it and keep out of each other's way. Where there is no room for all, as on a small picture, scores are left
+    class id, else those of :func:`class_colour`. Line width and text size follow the image; labels stay
+    inside it and keep out of each other's way. Where there is no room for all, as on a small image, scores are left
     out, then the labels of the weakest. Raises ``ValueError`` for arrays of different lengths.
     """
     canvas = _canvas(image)
@@ -160,7 +160,7 @@ def _texts(ids, class_names: Sequence[str], scores) -> list[tuple[str, ...]]:
 
 
 def _pixel_box(box, image_shape) -> tuple[int, int, int, int] | None:
-    """Return whole-pixel corners inside the picture, None for a box outside it or not finite."""
+    """Return whole-pixel corners inside the image, None for a box outside it or not finite."""
     if not np.isfinite(box).all():
         return None
     height, width = image_shape[:2]
@@ -174,7 +174,7 @@ def _pixel_box(box, image_shape) -> tuple[int, int, int, int] | None:
 def _draw_rectangle(canvas: np.ndarray, box, colour) -> None:
     """Draw the outline inwards from the edge of the box, so that neighbouring boxes do not share lines.
 
-    A thick line has a seam of the label's ink on its inner side, to be seen on dark and on light pictures.
+    A thick line has a seam of the label's ink on its inner side, to be seen on dark and on light images.
     """
     corners = _pixel_box(box, canvas.shape)
     if corners is None:
@@ -262,7 +262,7 @@ def _other_font(letters: frozenset[int]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _letters_of(path: str) -> frozenset[int]:
-    """Return the code points that a font file has a picture for; none if it cannot be read."""
+    """Return the code points that a font file has an image for; none if it cannot be read."""
     from matplotlib.ft2font import FT2Font
 
     try:
@@ -292,7 +292,7 @@ def _text_mask(text: str, size: int) -> np.ndarray:
 
 
 def _fitting_mask(text: str, size: int, max_width: int, max_height: int) -> np.ndarray:
-    """Return the mask of the text, shortened with an ellipsis if it is wider than the picture."""
+    """Return the mask of the text, shortened with an ellipsis if it is wider than the image."""
     mask = _text_mask(text, size)
     keep = len(text) - 1
     while mask.shape[1] > max_width and keep > 0:
@@ -304,7 +304,7 @@ def _fitting_mask(text: str, size: int, max_width: int, max_height: int) -> np.n
 
 @dataclass(frozen=True, eq=False)
 class _Label:
-    """A text with its place: float32 mask [h, w], its corner in the picture, the colour of its plate."""
+    """A text with its place: float32 mask [h, w], its corner in the image, the colour of its plate."""
 
     left: int
     top: int
@@ -317,10 +317,10 @@ class _Label:
 
 
 def _place_labels(image_shape, boxes, texts, paint, scores=None, taken=(), below=False) -> list[_Label]:
-    """Return ``taken`` and a label for each box in the picture, the best score first to choose its place.
+    """Return ``taken`` and a label for each box in the image, the best score first to choose its place.
 
     ``texts``: what each label may say, the fullest first; an empty one gives no label. Where the labels would cover
-    too much of the picture, they say least, and the weakest are left out, as is one that another would hide. The
+    too much of the image, they say least, and the weakest are left out, as is one that another would hide. The
     first is always there.
     """
     labels = list(taken)
@@ -366,14 +366,14 @@ def _paint_labels(canvas: np.ndarray, labels: Sequence[_Label]) -> None:
     for label in reversed(labels):
         height, width = label.mask.shape
         area = canvas[label.top : label.top + height, label.left : label.left + width]
-        plate = 0.15 * area + 0.85 * np.array(label.colour, np.float32)  # a hint of the picture shines through
+        plate = 0.15 * area + 0.85 * np.array(label.colour, np.float32)  # a hint of the image shines through
         cover = label.mask[..., None]
         ink = np.array(text_colour(label.colour), np.float32)
         area[:] = np.round(plate * (1 - cover) + ink * cover).astype(np.uint8)
 
 
 def _label_places(corners, size, image_shape, below: bool) -> list[tuple[int, int]]:
-    """Return (left, top) of the places for a label, best first, each moved inside the picture."""
+    """Return (left, top) of the places for a label, best first, each moved inside the image."""
     left, top, right, bottom = corners
     height, width = size
     far, middle = right + 1 - width, (left + right + 1 - width) // 2
@@ -460,7 +460,7 @@ def draw_training_curves(csv_path: str | os.PathLike, png_path: str | os.PathLik
 
     Columns: ``epoch``, ``loss`` and its parts, whatever their names, the same with ``val_``, ``AP50``, ``AP``,
     ``learning_rate``. Those that are there are drawn; empty cells are skipped.
-    The picture is replaced atomically.
+    The image is replaced atomically.
     """
     columns = _read_columns(csv_path)
     figure = _figure((15, 4.5))
@@ -638,7 +638,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix in (".jpg", ".jpeg") else []
     done, data = cv2.imencode(suffix, cv2.cvtColor(_canvas(image), cv2.COLOR_RGB2BGR), quality)
     if not done:
-        raise ValueError(f"{path}: OpenCV could not encode a picture of {list(np.shape(image))}")
+        raise ValueError(f"{path}: OpenCV could not encode an image of {list(np.shape(image))}")
     _replace_bytes(path, data.tobytes())
 
 

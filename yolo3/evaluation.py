@@ -1,4 +1,4 @@
-"""Run a detector over annotated pictures and say how good it is."""
+"""Run a detector over annotated images and say how good it is."""
 
 import hashlib
 import importlib
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 def detect_annotations(
     detector: Detector, annotations: Sequence[Annotation], progress: Progress | None = None
 ) -> list[Detections]:
-    """Return the detections of each annotated picture, in order; ``progress`` is called with (done, all)."""
+    """Return the detections of each annotated image, in order; ``progress`` is called with (done, all)."""
     found = []
     for index, _, detections in detector.detect_each([annotation.image_path for annotation in annotations]):
         found.append(detections)
@@ -77,8 +77,8 @@ def check_objects(annotations: Sequence[Annotation], path: str) -> None:
         return
     told = f"none but {aside} difficult ones and crowds, which do not count" if aside else "none"
     raise ValueError(
-        f"{path}: expected annotated objects in {len(annotations)} pictures, got {told}; `yolo3 detect` shows what is "
-        "found in pictures without annotations"
+        f"{path}: expected annotated objects in {len(annotations)} images, got {told}; `yolo3 detect` shows what is "
+        "found in images without annotations"
     )
 
 
@@ -101,9 +101,9 @@ def describe(detector: Detector, weights: str, data: str, data_format: str, scor
         "Network input": f"{width} x {height} pixels (width x height)",
         "Resize": detector.resize,
         "Scores for AP": f"above {detector.score_threshold:g}",
-        "Scores for precision, errors and pictures": f"from {score_threshold:g}",
+        "Scores for precision, errors and images": f"from {score_threshold:g}",
         "Suppression": f"{detector.nms}, {detector.nms_overlap} above {detector.iou_threshold:g}",
-        "Detections a picture": f"{detector.max_boxes} at most; AP uses the best 100 of each class",
+        "Detections an image": f"{detector.max_boxes} at most; AP uses the best 100 of each class",
         "Versions": _versions(),
     }
     return Subject(f"Evaluation of {name} on {data}", facts, settings)
@@ -128,18 +128,18 @@ def write_coco_detections(
 ) -> None:
     """Write detections in COCO's results format, in one step.
 
-    Annotations that come from COCO JSON give the ids of pictures and categories. Otherwise pictures have the
+    Annotations that come from COCO JSON give the ids of images and categories. Otherwise images have the
     number that is their name (000000397133.jpg), or their place from 1 where a name is no number or comes
     twice, and the first class is category 1.
     """
-    ids = coco_ids(annotations, class_names) or (_picture_numbers(annotations), None)
+    ids = coco_ids(annotations, class_names) or (_image_numbers(annotations), None)
     replace_file(path, json.dumps(coco_detections_json(detections, *ids)))
 
 
 def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> tuple[list, list[int]] | None:
-    """Return (id of each picture, id of each category) as the COCO JSON files of the annotations have them.
+    """Return (id of each image, id of each category) as the COCO JSON files of the annotations have them.
 
-    ``None`` when annotations do not all come from such files, or these lack a picture or a class.
+    ``None`` when annotations do not all come from such files, or these lack an image or a class.
     """
     sources = {annotation.source for annotation in annotations}
     if not sources or not all(source.lower().endswith(".json") for source in sources):
@@ -158,7 +158,7 @@ def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> t
 
 
 def _ids_by_name(content: dict) -> dict[str, list[tuple[str, int]]]:
-    """Return (path in the file, id) of the pictures of a COCO JSON file by their name without folders."""
+    """Return (path in the file, id) of the images of a COCO JSON file by their name without folders."""
     by_name: dict[str, list[tuple[str, int]]] = {}
     for image in content["images"]:
         name = str(image["file_name"]).replace("\\", "/")
@@ -167,13 +167,13 @@ def _ids_by_name(content: dict) -> dict[str, list[tuple[str, int]]]:
 
 
 def _image_id(by_name: dict[str, list[tuple[str, int]]], image_path: str):
-    """Return the id of a picture; of several with its name, that whose folders fit too; ``None`` for none."""
+    """Return the id of an image; of several with its name, that whose folders fit too; ``None`` for none."""
     fitting = by_name.get(Path(image_path).name, [])
     exact = [image_id for name, image_id in fitting if f"/{Path(image_path).as_posix()}".endswith(f"/{name}")]
     return next(iter(exact or [image_id for _, image_id in fitting]), None)
 
 
-def _picture_numbers(annotations: Sequence[Annotation]) -> list[int]:
+def _image_numbers(annotations: Sequence[Annotation]) -> list[int]:
     stems = [Path(annotation.image_path).stem for annotation in annotations]
     if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(
         stems

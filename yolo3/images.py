@@ -1,4 +1,4 @@
-"""Read a picture; bring it to the network's size and boxes there and back, all with the same rounding."""
+"""Read an image; bring it to the network's size and boxes there and back, all with the same rounding."""
 
 import os
 from pathlib import Path
@@ -12,23 +12,23 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Return the picture as uint8 RGB [H, W, 3], turned upright as its EXIF orientation says.
+    """Return the image as uint8 RGB [H, W, 3], turned upright as its EXIF orientation says.
 
-    Grey pictures are repeated over three channels, an alpha channel is dropped, 16 bits are reduced to 8. Raises
+    Grey images are repeated over three channels, an alpha channel is dropped, 16 bits are reduced to 8. Raises
     ``FileNotFoundError`` when it is absent and ``ValueError`` when it cannot be decoded.
     """
     raw = np.frombuffer(Path(path).read_bytes(), np.uint8)
     try:
         image = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
     except cv2.error as error:
-        raise ValueError(f"{path}: expected a picture of up to 2^30 pixels, which OpenCV decodes, got more") from error
+        raise ValueError(f"{path}: expected an image of up to 2^30 pixels, which OpenCV decodes, got more") from error
     if image is None:
-        raise ValueError(f"{path}: expected a picture that can be decoded, got {raw.size} bytes that cannot")
+        raise ValueError(f"{path}: expected an image that can be decoded, got {raw.size} bytes that cannot")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def letterbox_geometry(image_shape, input_shape) -> tuple[int, int, int, int]:
-    """Return (new_height, new_width, top, left): where a letterboxed picture lies in the network input.
+    """Return (new_height, new_width, top, left): where a letterboxed image lies in the network input.
 
     Shapes are (height, width) in pixels. Whole numbers, rounded down as Darknet's ``letterbox_image`` does, at least
     one pixel. This is the only place where the rounding is decided.
@@ -51,7 +51,7 @@ def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tupl
 
 
 def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Return uint8 [h, w, 3]: the picture in ``input_shape`` (height, width), letterboxed on grey or stretched."""
+    """Return uint8 [h, w, 3]: the image in ``input_shape`` (height, width), letterboxed on grey or stretched."""
     new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
     resized = _sample(reduce_image(image, least_side(input_shape)), new_height, new_width)
     if resized.shape[:2] == tuple(input_shape):
@@ -62,21 +62,21 @@ def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> n
 
 
 def least_side(input_shape) -> int:
-    """Return the pixels that the smaller side of a reduced picture keeps: 1.5 of the input's larger side."""
+    """Return the pixels that the smaller side of a reduced image keeps: 1.5 of the input's larger side."""
     return int(1.5 * max(input_shape))
 
 
 def reduced_shape(image_shape, least_side: int) -> tuple[int, int]:
-    """Return (height, width) of a picture at 1, 1/2, 1/4 or 1/8, the least whose smaller side keeps ``least_side``."""
+    """Return (height, width) of an image at 1, 1/2, 1/4 or 1/8, the least whose smaller side keeps ``least_side``."""
     height, width = image_shape[:2]
     factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(height, width) // factor >= least_side)
     return -(-height // factor), -(-width // factor)
 
 
 def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
-    """Return a large picture in its :func:`reduced_shape`, by averaging.
+    """Return a large image in its :func:`reduced_shape`, by averaging.
 
-    So pictures of ordinary size are resized as Darknet does, straight from their pixels, and large ones do not alias.
+    So images of ordinary size are resized as Darknet does, straight from their pixels, and large ones do not alias.
     """
     height, width = reduced_shape(image.shape, least_side)
     if (height, width) == image.shape[:2]:
@@ -101,7 +101,7 @@ def _box_transform(image_shape, input_shape, resize):
 
 
 def boxes_to_network(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Map corner boxes [N, 4] from pixels of the picture to pixels of the network input, float32.
+    """Map corner boxes [N, 4] from pixels of the image to pixels of the network input, float32.
 
     Inverse: :func:`boxes_to_image`, to within .01 pixel.
     """
@@ -110,6 +110,6 @@ def boxes_to_network(boxes_xyxy, image_shape, input_shape, resize: str = "letter
 
 
 def boxes_to_image(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Map corner boxes [N, 4] from pixels of the network input to pixels of the picture, float32; not clipped."""
+    """Map corner boxes [N, 4] from pixels of the network input to pixels of the image, float32; not clipped."""
     scale, offset = _box_transform(image_shape, input_shape, resize)
     return ((np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) - offset) / scale).astype(np.float32)

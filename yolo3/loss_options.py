@@ -16,7 +16,7 @@ class LossOptions:
     part. ``focal``: the parts, of :data:`FOCAL_TERMS`, that the focal loss takes in place of cross-entropy, with
     ``focal_alpha`` and ``focal_gamma`` as in :mod:`yolo3.focal`; "objectness" is that of objects and of background.
     ``label_smoothing``: e in 0..1, class targets of 1 become 1 - e / 2 and those of 0 become e / 2. ``iou_thresh``: an
-    object is learnt by its best anchor, and by all others whose shapes overlap it by more than this; 1 for none.
+    object is learned by its best anchor, and by all others whose shapes overlap it by more than this; 1 for none.
     """
 
     box_loss: str = "xywh"

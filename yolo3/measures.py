@@ -1,6 +1,6 @@
 """All that is said of one evaluation, measured once: COCO's figures, those at one score, and where the errors are.
 
-Truths and detections are those of :mod:`yolo3.metrics`: one entry a picture, corner boxes in pixels of the picture.
+Truths and detections are those of :mod:`yolo3.metrics`: one entry an image, corner boxes in pixels of the image.
 """
 
 from collections.abc import Sequence
@@ -33,10 +33,10 @@ class Measures:
 
     ``coco``: :func:`yolo3.metrics.coco_results`. ``fixed``: its convention at ``iou_threshold``, with precision,
     recall and F1 of the detections that score at least ``score_threshold``. ``kinds``, ``confusion`` [C + 1, C + 1]:
-    the errors of these. ``matches``: one a picture, all scores. Over all pictures and scores: ``scores`` [K] and
+    the errors of these. ``matches``: one an image, all scores. Over all images and scores: ``scores`` [K] and
     ``hit`` bool [K] of the detections that count; ``sides`` [T], root of the area in pixels, and ``found`` bool [T],
     hit by a detection that scores enough. ``num_hits``, ``num_false``, ``num_lost`` [C]: at the threshold.
-    ``background_scores``: for each picture the scores of the detections where nothing is annotated.
+    ``background_scores``: for each image the scores of the detections where nothing is annotated.
     """
 
     class_names: tuple[str, ...]
@@ -82,8 +82,8 @@ class Measures:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureError:
-    """One error in one picture: its kind of :data:`KINDS`, the box to look at (xyxy pixels), and the numbers of it.
+class ImageError:
+    """One error in one image: its kind of :data:`KINDS`, the box to look at (xyxy pixels), and the numbers of it.
 
     ``class_id``: said, or missed. ``score``: NaN for missed. ``truth_id`` and ``iou``: class of the truth that the box
     overlaps most and by how much, -1 and 0 for none.
@@ -163,7 +163,7 @@ def _joined(arrays: list, dtype) -> np.ndarray:
 
 
 def found_truths(matches: Matches, detections: Detections, score_threshold: float) -> np.ndarray:
-    """Return bool [M]: the truths of a picture that a detection hits with at least this score."""
+    """Return bool [M]: the truths of an image that a detection hits with at least this score."""
     found = np.zeros(len(matches.counted), bool)
     found[matches.truth_index[matches.true_positive & (detections.scores >= np.float32(score_threshold))]] = True
     return found
@@ -185,8 +185,8 @@ def confusions(measures: Measures) -> list[tuple[int, int, int]]:
     return [(int(rows[i]), int(columns[i]), int(between[rows[i], columns[i]])) for i in order]
 
 
-def picture_costs(measures: Measures, detections: Sequence[Detections]) -> np.ndarray:
-    """Return float64 [pictures]: 1 for each truth that was not found, and the score of each false detection."""
+def image_costs(measures: Measures, detections: Sequence[Detections]) -> np.ndarray:
+    """Return float64 [images]: 1 for each truth that was not found, and the score of each false detection."""
     costs = []
     for matches, found in zip(measures.matches, detections, strict=True):
         lost = matches.counted & ~found_truths(matches, found, measures.score_threshold)
@@ -195,10 +195,10 @@ def picture_costs(measures: Measures, detections: Sequence[Detections]) -> np.nd
     return np.array(costs, np.float64)
 
 
-def picture_errors(measures: Measures, index: int, truth, found: Detections) -> list[PictureError]:
-    """Return the errors of the picture with this index, the missed objects first, then the surest mistakes."""
+def image_errors(measures: Measures, index: int, truth, found: Detections) -> list[ImageError]:
+    """Return the errors of the image with this index, the missed objects first, then the surest mistakes."""
     kinds, missed = measures.kinds.detection_kinds[index], measures.kinds.missed[index]
-    errors = [PictureError("missed", truth.boxes[i], int(truth.class_ids[i])) for i in np.flatnonzero(missed)]
+    errors = [ImageError("missed", truth.boxes[i], int(truth.class_ids[i])) for i in np.flatnonzero(missed)]
     wrong = [row for row in np.argsort(-found.scores, kind="stable") if kinds[row] in KINDS]
     overlap = np.where(measures.matches[index].counted, pairwise_iou(found.boxes, truth.boxes), 0.0)  # [N, M]
     same = found.class_ids[:, None] == np.asarray(truth.class_ids)[None]
@@ -209,5 +209,5 @@ def picture_errors(measures: Measures, index: int, truth, found: Detections) -> 
         best = int(near.argmax())
         truth_id = int(truth.class_ids[best]) if near[best] > 0 else -1
         score, class_id = float(found.scores[row]), int(found.class_ids[row])
-        errors.append(PictureError(kind, found.boxes[row], class_id, score, truth_id, float(near[best])))
+        errors.append(ImageError(kind, found.boxes[row], class_id, score, truth_id, float(near[best])))
     return errors

@@ -1,7 +1,7 @@
 """Match detections to truth; average precision the VOC, Darknet and COCO ways; confusion and kinds of error.
 
-Boxes are corner boxes in pixels of the original picture with continuous edges (0 to 10 is ten pixels wide).
-Truths and detections come as lists with one entry a picture, in the same order. Five conventions change a
+Boxes are corner boxes in pixels of the original image with continuous edges (0 to 10 is ten pixels wide).
+Truths and detections come as lists with one entry an image, in the same order. Five conventions change a
 number between the well-known programs; each is a field of :class:`Convention`, and the well-known sets have
 names in :data:`CONVENTIONS`:
 
@@ -40,9 +40,9 @@ BADLY_PLACED_IOU = 0.1  # below it a detection counts as background: TIDE (Bolya
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What a detector found in one picture.
+    """What a detector found in one image.
 
-    ``boxes``: float32 [N, 4] corner boxes, pixels of the original picture. ``scores``: float32 [N], 0..1.
+    ``boxes``: float32 [N, 4] corner boxes, pixels of the original image. ``scores``: float32 [N], 0..1.
     ``class_ids``: int32 [N].
     """
 
@@ -75,7 +75,7 @@ class Convention:
     truth is taken may take the next best one. ``difficult``: "ignore" (what matches it is neither hit nor
     false), "after" (the same, but ordinary truths are tried first), "count" (as any truth), "drop" (as if not
     annotated). ``crowd``: "ignore" (swallows any number of detections, overlap = intersection / area of the
-    detection), "count" or "drop". ``max_detections``: best ones kept for each picture and class, None for
+    detection), "count" or "drop". ``max_detections``: best ones kept for each image and class, None for
     all. ``empty_class_is_zero``: a class without truths enters the mean as 0 instead of being left out.
     ``ignored_is_false``: ignored detections are false ones in the figures at a fixed threshold (not in AP),
     as Darknet has it.
@@ -103,7 +103,7 @@ CONVENTIONS = {
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Detections of one picture against its truths, in the order of the detections.
+    """Detections of one image against its truths, in the order of the detections.
 
     ``true_positive``: bool [N], first to hit an ordinary truth. ``ignored``: bool [N], neither hit nor false
     (difficult, crowd). ``truth_index``: int [N], the truth that the detection overlaps enough, -1 for none (a
@@ -186,7 +186,7 @@ def match_detections(
     crowd: str = "ignore",
     max_detections: int | None = None,
 ) -> Matches:
-    """Match the detections of one picture to its truths, best score first, each class by itself.
+    """Match the detections of one image to its truths, best score first, each class by itself.
 
     ``truth`` has ``boxes`` [M, 4], ``class_ids`` [M] and, if any, ``difficult`` [M] and ``crowd`` [M]. The
     options are those of :class:`Convention`. Equal scores keep their order; of equal overlaps the first truth
@@ -375,9 +375,9 @@ def evaluate_detections(
     convention: str | Convention = "voc2010",
     score_threshold: float = 0.25,
 ) -> Evaluation:
-    """Return average precision, precision, recall and F1 of all pictures at one IoU threshold.
+    """Return average precision, precision, recall and F1 of all images at one IoU threshold.
 
-    ``truths`` and ``detections``: one entry a picture, in the same order. ``convention``: a name from
+    ``truths`` and ``detections``: one entry an image, in the same order. ``convention``: a name from
     :data:`CONVENTIONS` or a :class:`Convention`. AP uses all detections, so give them with a low score
     threshold (.005 is Darknet's); ``score_threshold`` (.25, Darknet's) is for precision, recall, F1 and the
     average IoU. Raises ``ValueError`` for lists of different lengths and class ids without a name.
@@ -408,7 +408,7 @@ def evaluate_detections(
 
 @dataclass(frozen=True, eq=False)
 class _Flat:
-    """Matched detections of all pictures, best score first: arrays [K]."""
+    """Matched detections of all images, best score first: arrays [K]."""
 
     scores: np.ndarray
     class_ids: np.ndarray
@@ -427,8 +427,8 @@ def _named_convention(convention: str | Convention) -> Convention:
 def _check_lists(truths: Sequence, detections: Sequence[Detections], num_classes: int) -> None:
     if len(truths) != len(detections):
         raise ValueError(
-            "expected truths and detections of the same pictures, "
-            f"got {len(truths)} pictures with truths and {len(detections)} with detections"
+            "expected truths and detections of the same images, "
+            f"got {len(truths)} images with truths and {len(detections)} with detections"
         )
     for kind, records in (("truths", truths), ("detections", detections)):
         ids = _joined([np.asarray(record.class_ids).reshape(-1) for record in records], np.int64)
@@ -630,7 +630,7 @@ def coco_detections_json(
     """Return detections in COCO's results format, ready for ``json.dump``.
 
     A list of ``{"image_id", "category_id", "bbox": [x, y, width, height], "score"}``, pixels of the original
-    picture. ``image_ids``: one for each picture, as the annotation file has them. ``category_ids`` [C]: the
+    image. ``image_ids``: one for each image, as the annotation file has them. ``category_ids`` [C]: the
     file's id of each class; without it class 0 is category 1 and so on.
     """
     if len(image_ids) != len(detections):
@@ -677,7 +677,7 @@ def _above(found: Detections, score_threshold: float) -> Detections:
 
 
 def _confused_pairs(truth, found: Detections, iou_threshold: float, background: int) -> np.ndarray:
-    """Return int [2, K]: true class and detected class of each pair in one picture."""
+    """Return int [2, K]: true class and detected class of each pair in one image."""
     matches = match_detections(truth, found, iou_threshold, fallback=True, difficult="after")
     true_ids = np.asarray(truth.class_ids, np.int64).reshape(-1)
     hit = matches.true_positive
@@ -700,9 +700,9 @@ def _confused_pairs(truth, found: Detections, iou_threshold: float, background: 
 class ErrorKinds:
     """Where the errors are. Result of :func:`error_kinds`.
 
-    ``detection_kinds``: for each picture an array [N] of names from :data:`ERROR_KINDS` ("" for detections
+    ``detection_kinds``: for each image an array [N] of names from :data:`ERROR_KINDS` ("" for detections
     under the score threshold and for those that lie on difficult truths or crowds). ``missed``: for each
-    picture bool [M]. ``counts``: name to number over all pictures, with "missed".
+    image bool [M]. ``counts``: name to number over all images, with "missed".
     """
 
     detection_kinds: tuple[np.ndarray, ...]
@@ -728,20 +728,20 @@ def error_kinds(
     A detection gets the first that fits. The kinds are those of TIDE (Bolya et al. 2020) but for its "both",
     which is background here.
     """
-    pictures = [
-        _error_kinds_of_picture(truth, found, iou_threshold, score_threshold)
+    images = [
+        _error_kinds_of_image(truth, found, iou_threshold, score_threshold)
         for truth, found in zip(truths, detections, strict=True)
     ]
-    kinds = tuple(kinds for kinds, _ in pictures)
-    missed = tuple(missed for _, missed in pictures)
+    kinds = tuple(kinds for kinds, _ in images)
+    missed = tuple(missed for _, missed in images)
     every_kind = _joined(list(kinds), "U16")
     counts = {name: int((every_kind == name).sum()) for name in ERROR_KINDS}
     counts["missed"] = int(sum(flags.sum() for flags in missed))
     return ErrorKinds(kinds, missed, counts)
 
 
-def _error_kinds_of_picture(truth, found: Detections, iou_threshold: float, score_threshold: float):
-    """Return the kinds [N] of the detections of one picture and bool [M], which truths were missed."""
+def _error_kinds_of_image(truth, found: Detections, iou_threshold: float, score_threshold: float):
+    """Return the kinds [N] of the detections of one image and bool [M], which truths were missed."""
     named = found.scores >= np.float32(score_threshold)
     kept = _above(found, score_threshold)
     matches = match_detections(truth, kept, iou_threshold, fallback=True, difficult="after")

@@ -1,7 +1,7 @@
 """Annotations to batches: the ``tf.data`` pipeline.
 
 What a batch holds depends only on the seed, the epoch and the place in it, never on timing, so that a run can be
-repeated and resumed. Pictures are sent as they are seen, boxes as numbers; targets are built on the device.
+repeated and resumed. Images are sent as they are seen, boxes as numbers; targets are built on the device.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import tensorflow as tf
 
 from yolo3.augment import Augmentation, augment, distort_colours
 from yolo3.datasets.annotation import Annotation
+from yolo3.image_store import ImageStore, image_shape, relative_boxes
 from yolo3.images import boxes_to_network, read_image, resize_image
-from yolo3.picture_store import PictureStore, picture_shape, relative_boxes
 
 _BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
-_BLOCK = 32  # pictures at most, of which mosaics are made
+_BLOCK = 32  # images at most, of which mosaics are made
 _BLOCK_BYTES = 128 << 20  # of their pixels, about
-_PICTURE = (-1, -1, 3)
+_IMAGE = (-1, -1, 3)
 _SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 
 
-def epoch_order(num_pictures: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return int64 [steps * batch_size]: every picture once, and the last batch filled up from the first ones."""
-    order = np.random.default_rng([seed, epoch]).permutation(num_pictures)
-    steps = -(-num_pictures // batch_size)
+def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Return int64 [steps * batch_size]: every image once, and the last batch filled up from the first ones."""
+    order = np.random.default_rng([seed, epoch]).permutation(num_images)
+    steps = -(-num_images // batch_size)
     return np.resize(order, steps * batch_size).astype(np.int64)
 
 
@@ -39,7 +39,7 @@ def batch_sizes_of_input(num_steps, input_shape, scales, seed, epoch) -> np.ndar
 
 
 def training_batches(
-    store: PictureStore,
+    store: ImageStore,
     batch_size: int,
     input_shape: tuple[int, int],
     policy: Augmentation,
@@ -53,7 +53,7 @@ def training_batches(
 
 
 def run_batches(
-    store: PictureStore,
+    store: ImageStore,
     batch_size: int,
     input_shape: tuple[int, int],
     policy: Augmentation,
@@ -66,14 +66,14 @@ def run_batches(
     """Return the batches (images, boxes, indices) of several epochs, one after the other.
 
     ``images``: float32 [B, H, W, 3] 0..1. ``boxes``: float32 [B, T, 5] (x, y, w, h relative, class id), rows of zeros
-    are padding. ``indices``: int64 [B, 4], the pictures in each example, -1 for none. ``scales``: factors of the input
+    are padding. ``indices``: int64 [B, 4], the images in each example, -1 for none. ``scales``: factors of the input
     size in multi-scale training. ``plain_from``: the epoch from which on there is no mosaic.
     """
     count = store.count
-    block = block_size(-(-count // batch_size) * batch_size, store.picture_bytes)
+    block = block_size(-(-count // batch_size) * batch_size, store.image_bytes)
 
     def plan(epoch):
-        """What is drawn for an epoch outside the pictures: (indices, places, size, seed, mosaic) by example."""
+        """What is drawn for an epoch outside the images: (indices, places, size, seed, mosaic) by example."""
         order = epoch_order(count, batch_size, seed, epoch)
         places, indices = mosaic_partners(order, block, seed, epoch)
         sizes = batch_sizes_of_input(len(order) // batch_size, input_shape, scales, seed, epoch)
@@ -102,16 +102,16 @@ def run_batches(
 _plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
 
 
-def block_size(positions: int, picture_bytes: int = 0) -> int:
-    """Return how many neighbours in an epoch's order share their pictures for mosaics: all blocks about as large."""
-    at_most = min(_BLOCK, max(_BLOCK_BYTES // max(picture_bytes, 1), 4))
+def block_size(positions: int, image_bytes: int = 0) -> int:
+    """Return how many neighbours in an epoch's order share their images for mosaics: all blocks about as large."""
+    at_most = min(_BLOCK, max(_BLOCK_BYTES // max(image_bytes, 1), 4))
     return -(-positions // -(-positions // at_most))
 
 
 def mosaic_partners(order: np.ndarray, block: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (places, indices), int64 [N, 4]: of each picture in the order and of three that complete a mosaic.
+    """Return (places, indices), int64 [N, 4]: of each image in the order and of three that complete a mosaic.
 
-    Partners are drawn from the same block of the epoch's order, so that one decoding serves all mosaics with a picture.
+    Partners are drawn from the same block of the epoch's order, so that one decoding serves all mosaics with an image.
     ``places`` are within the block, ``indices`` within the data set.
     """
     positions = np.arange(len(order))
@@ -128,7 +128,7 @@ def _example(load, places, indices, size, seed, mosaic, policy):
     return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
 
 
-def _examples(store: PictureStore, planned, policy, parallel):
+def _examples(store: ImageStore, planned, policy, parallel):
     """Return a function from a data set of epochs to one of examples, each of which reads what it needs."""
     load = store.loader()
 
@@ -138,15 +138,15 @@ def _examples(store: PictureStore, planned, policy, parallel):
     return lambda epochs: epochs.flat_map(_plain(planned)).map(_plain(example), **parallel)
 
 
-def _examples_of_blocks(store: PictureStore, planned, block: int, policy, parallel):
-    """Return what :func:`_examples` does, with each picture decoded once for all mosaics of its block.
+def _examples_of_blocks(store: ImageStore, planned, block: int, policy, parallel):
+    """Return what :func:`_examples` does, with each image decoded once for all mosaics of its block.
 
-    Pictures go through as lists of one tensor, which are handed on without a copy.
+    Images go through as lists of one tensor, which are handed on without a copy.
     """
     boxes_of = store.boxes_reader()
 
     def decoded(indices, *others):
-        nothing = tf.raw_ops.EmptyTensorList(element_shape=_PICTURE, max_num_elements=1, element_dtype=tf.uint8)
+        nothing = tf.raw_ops.EmptyTensorList(element_shape=_IMAGE, max_num_elements=1, element_dtype=tf.uint8)
         return tf.raw_ops.TensorListPushBack(input_handle=nothing, tensor=store.read(indices[0])), indices, *others
 
     def blocks(epoch):
@@ -157,12 +157,12 @@ def _examples_of_blocks(store: PictureStore, planned, block: int, policy, parall
         count = tf.shape(whole[0], tf.int64)[0]
         return tf.data.Dataset.range(count).map(_plain(lambda place: (*whole, place)))
 
-    def example(pictures, indices, places, sizes, seeds, mosaic, place):
+    def example(images, indices, places, sizes, seeds, mosaic, place):
         def load(other):
-            picture = tf.raw_ops.TensorListGetItem(
-                input_handle=pictures[other], index=0, element_shape=_PICTURE, element_dtype=tf.uint8
+            image = tf.raw_ops.TensorListGetItem(
+                input_handle=images[other], index=0, element_shape=_IMAGE, element_dtype=tf.uint8
             )
-            return tf.ensure_shape(picture, [None, None, 3]), boxes_of(indices[other, 0])
+            return tf.ensure_shape(image, [None, None, 3]), boxes_of(indices[other, 0])
 
         of_one = (column[place] for column in (places, indices, sizes, seeds, mosaic))
         return _example(load, *of_one, policy)
@@ -179,9 +179,9 @@ def _pad_rows(boxes):
 
 
 def plain_batches(annotations: list[Annotation], batch_size: int, input_shape, resize: str) -> tf.data.Dataset:
-    """Return batches as :func:`training_batches` does, of pictures as detection sees them; the last one may be smaller.
+    """Return batches as :func:`training_batches` does, of images as detection sees them; the last one may be smaller.
 
-    ``indices``: int64 [B], the place of each picture in ``annotations``.
+    ``indices``: int64 [B], the place of each image in ``annotations``.
     """
     rows = [_network_boxes(annotation, input_shape, resize) for annotation in annotations]
     flat = tf.constant(np.concatenate(rows) if rows else np.zeros((0, 5), np.float32))
@@ -203,7 +203,7 @@ def plain_batches(annotations: list[Annotation], batch_size: int, input_shape, r
 def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
     """Return float32 [N, 5]: (x, y, w, h) relative to the letterboxed or stretched input, and class id."""
     rows = relative_boxes(annotation)
-    height, width = picture_shape(annotation.image_path)
+    height, width = image_shape(annotation.image_path)
     corners = boxes_to_network(rows[:, :4] * [width, height, width, height], (height, width), input_shape, resize)
     corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)
     sides = corners[:, 2:] - corners[:, :2]

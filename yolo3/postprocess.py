@@ -1,7 +1,7 @@
 """From raw outputs to detections: decode all scales, undo the letterbox, threshold, suppress.
 
 :func:`select_boxes` is what this package uses, for batches and inside graphs. ``yolo_eval``,
-``yolo_boxes_and_scores`` and ``yolo_correct_boxes`` do the same for one picture with the names, arguments and
+``yolo_boxes_and_scores`` and ``yolo_correct_boxes`` do the same for one image with the names, arguments and
 results of keras-yolo3.
 """
 
@@ -69,7 +69,7 @@ def select_boxes(
 def letterbox_placement(image_shape, input_shape):
     """Return :func:`yolo3.images.letterbox_geometry` as an int32 tensor [4], for shapes that may be tensors.
 
-    (new_height, new_width, top, left) of a picture of ``image_shape`` in an input of ``input_shape``, both
+    (new_height, new_width, top, left) of an image of ``image_shape`` in an input of ``input_shape``, both
     (height, width). The same whole numbers, also inside graphs.
     """
     image_height, image_width = _whole(image_shape)
@@ -85,7 +85,7 @@ def _whole(shape):
 
 
 def yolo_correct_boxes(box_xy, box_wh, input_shape, image_shape):
-    """Undo the letterbox: return boxes [..., 4] (y_min, x_min, y_max, x_max) in pixels of the picture.
+    """Undo the letterbox: return boxes [..., 4] (y_min, x_min, y_max, x_max) in pixels of the image.
 
     ``box_xy``, ``box_wh``: centres and sizes [..., 2] (x, y), relative to the network input. ``input_shape``
     and ``image_shape``: (height, width), numbers or tensors. The boxes are not clipped.
@@ -113,19 +113,19 @@ def yolo_eval(
     yolo_outputs, anchors, num_classes, image_shape, max_boxes=20, score_threshold=0.6, iou_threshold=0.5,
     anchor_mask=None, scale_x_y=1.0, method="greedy", overlap="iou", sigma=SIGMA,
 ):  # fmt: skip
-    """Return the detections of a picture: boxes [N, 4], scores [N], classes int32 [N]; by class, then score.
+    """Return the detections of an image: boxes [N, 4], scores [N], classes int32 [N]; by class, then score.
 
     ``yolo_outputs``: raw tensors [1, H, W, A * (5 + C)], stride 32 first. ``anchors``: [.., 2] (w, h), pixels
-    of the network input. ``image_shape``: (height, width) of the picture, which was letterboxed.
-    ``max_boxes``: for each class. Boxes are (y_min, x_min, y_max, x_max) in pixels of the picture, not
+    of the network input. ``image_shape``: (height, width) of the image, which was letterboxed.
+    ``max_boxes``: for each class. Boxes are (y_min, x_min, y_max, x_max) in pixels of the image, not
     clipped. Scores have to be above ``score_threshold``; boxes that overlap by more than ``iou_threshold``
     suppress each other, by the ``method`` and ``overlap`` of :mod:`yolo3.nms`. Looks at the 1,024 to 4,096 best
-    (box, class) pairs, as ``max_boxes`` asks. Raises ``ValueError`` for more than one picture
+    (box, class) pairs, as ``max_boxes`` asks. Raises ``ValueError`` for more than one image
     (:func:`select_boxes` takes batches) and for unknown names.
     """
     if isinstance(yolo_outputs[0].shape[0], int) and yolo_outputs[0].shape[0] != 1:
         raise ValueError(
-            f"yolo_eval: expected one picture, got {yolo_outputs[0].shape[0]}; use select_boxes for batches"
+            f"yolo_eval: expected one image, got {yolo_outputs[0].shape[0]}; use select_boxes for batches"
         )
     boxes, scores = _all_boxes_and_scores(
         yolo_outputs, anchors, num_classes, image_shape, anchor_mask, scale_x_y

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from yolo3.anchors import read_anchors
+from yolo3.architecture import Architecture
+from yolo3.architectures import architecture_of_cfg, named_architecture
 from yolo3.config import TrainConfig
 from yolo3.darknet.cfg import read_cfg
 from yolo3.datasets import checks, formats
 from yolo3.datasets.annotation import Annotation, Finding, in_one_class, read_class_names, split_annotations
 from yolo3.datasets.shapes import shapes_folder
-from yolo3.families import family_of_cfg, named_family
-from yolo3.family import Family
 from yolo3.scales import check_input_shape
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a run trains with. ``family``: the kind of network. ``notes``: lines to tell the user.
+    """What a run trains with. ``architecture``: the kind of network. ``notes``: lines to tell the user.
 
     ``val_source``: (path, list name or None) of a validation set of its own.
     """
@@ -40,40 +40,40 @@ class Prepared:
     train: list[Annotation]
     val: list[Annotation]
     class_names: list[str]
-    family: Family
+    architecture: Architecture
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     val_source: tuple[str, str | None] | None = None
 
     @property
     def anchors(self) -> np.ndarray | None:
-        """float32 [A, 2] (w, h) in pixels of the network input; None for a family that has none."""
-        return getattr(self.family, "anchors", None)
+        """float32 [A, 2] (w, h) in pixels of the network input; None for an architecture that has none."""
+        return getattr(self.architecture, "anchors", None)
 
 
-def choose_family(config: TrainConfig, num_classes: int) -> Family:
-    """Return the family asked for, or the one that the number of anchors means, for so many classes.
+def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
+    """Return the architecture asked for, or the one that the number of anchors means, for so many classes.
 
     Raises ``ValueError``, naming the file, where anchors, cfg, model and input size do not fit each other.
     """
     if config.cfg is not None:
         anchors = None if config.anchors is None else read_anchors(config.anchors)
-        family = family_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh, config.loss)
+        architecture = architecture_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh, config.loss)
     else:
-        family = _named_family(config, num_classes)
-    check_input_shape(config.input_size, family.stride)
-    if family.fixed_size and config.multi_scale:
-        raise ValueError(f"{family.name}: takes pictures of one size alone; leave out --multi-scale")
-    return family
+        architecture = _named_architecture(config, num_classes)
+    check_input_shape(config.input_size, architecture.stride)
+    if architecture.fixed_size and config.multi_scale:
+        raise ValueError(f"{architecture.name}: takes images of one size alone; leave out --multi-scale")
+    return architecture
 
 
-def _named_family(config: TrainConfig, num_classes: int) -> Family:
+def _named_architecture(config: TrainConfig, num_classes: int) -> Architecture:
     choices: dict[str, Any] = {"loss": config.loss, "options": dict(config.model_options)}
     if config.anchors is None:
-        return named_family(config.model, num_classes, **choices)
+        return named_architecture(config.model, num_classes, **choices)
     anchors = read_anchors(config.anchors)
     try:
-        return named_family(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh, **choices)
+        return named_architecture(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh, **choices)
     except ValueError as error:
         raise ValueError(f"{config.anchors}: {error}") from error
 
@@ -84,14 +84,14 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     Raises ``ValueError`` for settings that do not fit each other and :class:`DataError` for data that cannot be used
     (unless ``config.skip_bad``, which leaves it out and says how much).
     """
-    choose_family(config, 1)  # says what does not fit before the data is read
+    choose_architecture(config, 1)  # says what does not fit before the data is read
     sets, notes, val_source = _read_sets(config)
-    family = choose_family(config, max(len(sets[0].class_names), 1))
-    if family.one_class:
-        sets = [in_one_class(part, family.one_class) for part in sets]
-        notes.append(f"{family.name} does not tell classes apart: every object is called '{family.one_class}'.")
+    architecture = choose_architecture(config, max(len(sets[0].class_names), 1))
+    if architecture.one_class:
+        sets = [in_one_class(part, architecture.one_class) for part in sets]
+        notes.append(f"{architecture.name} does not tell classes apart: every object is called '{architecture.one_class}'.")
     class_names = sets[0].class_names
-    slots: dict[str, Any] = {name: getattr(family, name, None) for name in ("anchors", "anchor_mask", "strides")}
+    slots: dict[str, Any] = {name: getattr(architecture, name, None) for name in ("anchors", "anchor_mask", "strides")}
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
@@ -112,11 +112,11 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     train, val = _split(config, kept, notes)
     findings += checks.check_overlap(train, val)
     _require_boxes(train, sets[0].name, findings)
-    return Prepared(train, val, class_names, family, findings, notes, val_source)
+    return Prepared(train, val, class_names, architecture, findings, notes, val_source)
 
 
 def _refuse_shifted_ids(errors: list[Finding]) -> None:
-    """Stop even where bad things are left out: what stays would be learnt under the name of the class before it."""
+    """Stop even where bad things are left out: what stays would be learned under the name of the class before it."""
     shifted = [finding for finding in errors if finding.kind == checks.SHIFTED_IDS]
     if shifted:
         raise DataError("class ids that start at 1 cannot be left out with --skip-bad; subtract 1 from each", shifted)
@@ -124,7 +124,7 @@ def _refuse_shifted_ids(errors: list[Finding]) -> None:
 
 def _require_boxes(train: list[Annotation], name: str, findings: list[Finding]) -> None:
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
-        message = f"{name}: expected at least one box to train on, got none in {len(train)} pictures"
+        message = f"{name}: expected at least one box to train on, got none in {len(train)} images"
         raise DataError(message, findings)  # which may say why
 
 
@@ -145,7 +145,7 @@ def _read_sets(config: TrainConfig):
         names = list(dict.fromkeys(name for part in sets for name in part.class_names))
         sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
     for part in sets:
-        notes.append(f"{part.name}: {len(part.annotations)} pictures ({part.format}).")
+        notes.append(f"{part.name}: {len(part.annotations)} images ({part.format}).")
     return sets, notes, (sources[1][0], sources[1][2]) if len(sources) == 2 else None
 
 
@@ -174,8 +174,8 @@ def _split(config: TrainConfig, kept, notes):
     if len(kept) == 2:
         return kept
     if not config.val_split or len(kept[0]) < 2:
-        notes.append("No validation: there are no pictures for it, so the last weights count as the best.")
+        notes.append("No validation: there are no images for it, so the last weights count as the best.")
         return kept[0], []
     train, val = split_annotations(kept[0], config.val_split, config.seed)
-    notes.append(f"Validating on {len(val)} of {len(kept[0])} pictures, drawn with seed {config.seed}.")
+    notes.append(f"Validating on {len(val)} of {len(kept[0])} images, drawn with seed {config.seed}.")
     return train, val

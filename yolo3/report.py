@@ -34,21 +34,21 @@ from yolo3.images import read_image
 from yolo3.measures import (
     KINDS,
     SIZES,
+    ImageError,
     Measures,
-    PictureError,
     at_thresholds,
     best_point,
     confusions,
     found_by_size,
-    picture_costs,
-    picture_errors,
+    image_costs,
+    image_errors,
 )
 from yolo3.metrics import BADLY_PLACED_IOU, Detections
 
-PICTURES = 12  # the worst ones that are shown
-_PICTURE_SIDE = 720  # pixels of the longer side in the page; as JPEG some 100 kB
+IMAGES = 12  # the worst ones that are shown
+_IMAGE_SIDE = 720  # pixels of the longer side in the page; as JPEG some 100 kB
 _JPEG_QUALITY = 80
-_ERRORS_LISTED = 12  # of one picture
+_ERRORS_LISTED = 12  # of one image
 _TABLE_CLASSES = 12  # a confusion matrix of more classes is drawn, not written
 _NAMED_CURVES = 10
 _SIDES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # edges of the histogram, in pixels
@@ -79,14 +79,14 @@ def write_report(
     measures: Measures,
     truths: Sequence[Annotation],
     detections: Sequence[Detections],
-    most_pictures: int = PICTURES,
+    most_images: int = IMAGES,
 ) -> None:
-    """Write the page in one step. ``measures``: of these ``truths`` and ``detections``, one entry a picture.
+    """Write the page in one step. ``measures``: of these ``truths`` and ``detections``, one entry an image.
 
-    The photographs of the worst ``most_pictures`` are read again. Raises ``OSError`` and ``ValueError`` for one that
+    The photographs of the worst ``most_images`` are read again. Raises ``OSError`` and ``ValueError`` for one that
     cannot be, and then writes nothing.
     """
-    replace_file(path, build_report(subject, measures, truths, detections, most_pictures))
+    replace_file(path, build_report(subject, measures, truths, detections, most_images))
 
 
 def build_report(
@@ -94,7 +94,7 @@ def build_report(
     measures: Measures,
     truths: Sequence[Annotation],
     detections: Sequence[Detections],
-    most_pictures: int = PICTURES,
+    most_images: int = IMAGES,
 ) -> str:
     """Return the page as :func:`write_report` writes it."""
     sections = [
@@ -105,7 +105,7 @@ def build_report(
         _section("errors", "Kinds of error", _error_table(measures)),
         _section("confusion", "What is taken for what", _confusion(measures)),
         _section("histograms", "Scores and sizes", _columns(_score_chart(measures), _size_chart(measures))),
-        _section("pictures", "The worst pictures", _pictures(measures, truths, detections, most_pictures)),
+        _section("images", "The worst images", _images(measures, truths, detections, most_images)),
         _section("settings", "Settings", _facts(subject.settings)),
     ]
     title = escape(subject.title)
@@ -195,7 +195,7 @@ def _counts(measures: Measures) -> dict[str, str]:
     counted = len(measures.found)
     aside = sum(len(matches.counted) for matches in measures.matches) - counted
     left_out = f"; {aside:,} difficult ones and crowds do not count" if aside else ""
-    return {"Pictures": f"{len(measures.matches):,}", "Objects": f"{counted:,}{left_out}"}
+    return {"Images": f"{len(measures.matches):,}", "Objects": f"{counted:,}{left_out}"}
 
 
 def _headline(measures: Measures) -> str:
@@ -367,7 +367,7 @@ def _size_chart(measures: Measures) -> str:
     groups = found_by_size(measures)
     told = "; ".join(_size_words(measures, name, *groups[name]) for name in SIZES if groups[name][1])
     caption = (
-        f"Sizes of the objects: root of the box's area in pixels of the picture. Found {_enough(measures)}: {told}."
+        f"Sizes of the objects: root of the box's area in pixels of the image. Found {_enough(measures)}: {told}."
         + f" Those above {edges[-1]} are in the last bar." * bool(largest > edges[-1])
     )
     marks = [(f"{name} from {SIZES[name][0]}", SIZES[name][0]) for name in ("medium", "large")]
@@ -461,29 +461,29 @@ def _confusion_list(measures: Measures, most: int = 10) -> str:
     return _table(["objects of", "are taken for", "times", "share"], rows, caption, "taken")
 
 
-# ---------------------------------------------------------------------------------------------- pictures
+# ---------------------------------------------------------------------------------------------- images
 
 
-def _pictures(measures: Measures, truths, detections, most: int) -> str:
-    costs = picture_costs(measures, detections)
+def _images(measures: Measures, truths, detections, most: int) -> str:
+    costs = image_costs(measures, detections)
     if not (costs > 0).any():
-        return _note("No picture has errors.")
+        return _note("No image has errors.")
     worst = [int(index) for index in np.argsort(-costs, kind="stable")[:most] if costs[index] > 0]
     intro = (
-        f"Pictures with errors: {int((costs > 0).sum()):,} of {len(costs):,}. Here are the {len(worst)} with the "
+        f"Images with errors: {int((costs > 0).sum()):,} of {len(costs):,}. Here are the {len(worst)} with the "
         "highest cost: 1 for each object that is not found, and the score of each false detection."
     )
     entries = [("object", _stroke("#fff", dashed=True)), ("hit", _stroke(_HIT_COLOUR))]
     entries += [(name_of(kind), _stroke(_KIND_COLOURS[kind], kind == "missed")) for kind in KINDS]
     figures = [
-        _picture(measures, index, float(costs[index]), truths[index], detections[index], place)
+        _image(measures, index, float(costs[index]), truths[index], detections[index], place)
         for place, index in enumerate(worst, 1)
     ]
     return _note(intro) + f'<div class="onphoto">{_legend(entries)}</div>\n' + _columns(*figures)
 
 
-def _picture(measures: Measures, index: int, cost: float, truth: Annotation, found: Detections, place: int) -> str:
-    errors = picture_errors(measures, index, truth, found)
+def _image(measures: Measures, index: int, cost: float, truth: Annotation, found: Detections, place: int) -> str:
+    errors = image_errors(measures, index, truth, found)
     image = read_image(truth.image_path)
     name = base_name(truth.image_path)
     hits = found.boxes[measures.kinds.detection_kinds[index] == "hit"]
@@ -494,14 +494,14 @@ def _picture(measures: Measures, index: int, cost: float, truth: Annotation, fou
     told = f"{_counted(len(hits), 'hit')}; {told}"
     described = escape(f"{name}: {told}")
     return (
-        f'<figure class="picture"><div class="photo"><img src="{_data_uri(image)}" alt="{described}">'
+        f'<figure class="image"><div class="photo"><img src="{_data_uri(image)}" alt="{described}">'
         f"{_overlay(image.shape[:2], truth.boxes[~measures.kinds.missed[index]], hits, errors)}</div>"
         f"<figcaption><b>{place}. {escape(name)}</b><br>cost {cost:.2f}: {escape(told)}"
         f"<ol>{''.join(lines)}</ol>{more}</figcaption></figure>\n"
     )
 
 
-def _error_words(error: PictureError, names: Sequence[str]) -> str:
+def _error_words(error: ImageError, names: Sequence[str]) -> str:
     """Return an error in words: "RBC 0.62 badly placed, IoU 0.43"."""
     name, score = names[error.class_id], f"{error.score:.2f}"
     width, height = error.box[2:] - error.box[:2]
@@ -519,10 +519,10 @@ def _error_words(error: PictureError, names: Sequence[str]) -> str:
 
 
 def _data_uri(image: np.ndarray) -> str:
-    """Return the picture, reduced, as a JPEG in a data URI."""
+    """Return the image, reduced, as a JPEG in a data URI."""
     import cv2
 
-    scale = _PICTURE_SIDE / max(image.shape[:2])
+    scale = _IMAGE_SIDE / max(image.shape[:2])
     if scale < 1:
         size = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -530,8 +530,8 @@ def _data_uri(image: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
 
 
-def _overlay(image_shape, objects, hits, errors: Sequence[PictureError]) -> str:
-    """Return the boxes as SVG that lies over the picture: objects dashed, hits, errors with the numbers of the list."""
+def _overlay(image_shape, objects, hits, errors: Sequence[ImageError]) -> str:
+    """Return the boxes as SVG that lies over the image: objects dashed, hits, errors with the numbers of the list."""
     height, width = image_shape
     parts = [_rectangle(box, "object", "#fff") for box in objects]
     parts += [_rectangle(box, "hit", _HIT_COLOUR) for box in hits]
@@ -548,8 +548,8 @@ def _rectangle(box, kind: str, colour: str) -> str:
     return f'<rect class="{kind}" stroke="{colour}" {place}/>'
 
 
-def _badge(error: PictureError, number: int, image_shape) -> str:
-    """Return the number of an error on a disc at the top left corner of its box, inside the picture."""
+def _badge(error: ImageError, number: int, image_shape) -> str:
+    """Return the number of an error on a disc at the top left corner of its box, inside the image."""
     height, width = image_shape
     radius = max(image_shape) / 45
     x = min(max(float(error.box[0]), radius), width - radius)
@@ -621,10 +621,10 @@ tbody th { max-width: 16em; }
 .photo .object { stroke-width: 1.5; stroke-dasharray: 4 3; filter: drop-shadow(0 0 1px #000); }
 .photo .missed { stroke-dasharray: 7 4; stroke-width: 3; }
 .photo text { fill: #fff; font-weight: 600; }
-.picture figcaption { padding-top: 6px; overflow-wrap: anywhere; }
-.picture b { color: #1f2733; }
-.picture ol { padding-left: 2em; columns: 2 15em; margin-top: 4px; }
-.picture li { break-inside: avoid; }
+.image figcaption { padding-top: 6px; overflow-wrap: anywhere; }
+.image b { color: #1f2733; }
+.image ol { padding-left: 2em; columns: 2 15em; margin-top: 4px; }
+.image li { break-inside: avoid; }
 footer { max-width: 1120px; margin: 24px auto; padding: 0 16px; color: #566070; font-size: .85rem; }
 @media (max-width: 640px) {
   tbody th { max-width: 8em; }
@@ -641,10 +641,10 @@ footer { max-width: 1120px; margin: 24px auto; padding: 0 16px; color: #566070; 
   .scroll { overflow: visible; }
   .columns { display: block; }
   .columns > figure { display: inline-block; width: 48%; margin-right: 1%; padding: 4mm 0; vertical-align: top; }
-  .picture figcaption { font-size: 8pt; line-height: 1.3; }
-  .picture ol { columns: 2; }
+  .image figcaption { font-size: 8pt; line-height: 1.3; }
+  .image ol { columns: 2; }
   .cards div, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
-  #pictures { break-before: page; }
+  #images { break-before: page; }
 }
 """

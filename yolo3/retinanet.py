@@ -17,8 +17,8 @@ import numpy as np
 from keras import layers, ops
 
 from yolo3 import boxes as geometry
+from yolo3.architecture import IOU_THRESHOLD, expect_outputs
 from yolo3.backbones import Blocks
-from yolo3.family import IOU_THRESHOLD, expect_outputs
 from yolo3.focal import focal_loss
 from yolo3.rpn import (
     AnchorTargets,
@@ -28,7 +28,7 @@ from yolo3.rpn import (
     cell_anchors,
     decode_deltas,
     flatten_levels,
-    mean_over_pictures,
+    mean_over_images,
     small_weights,
     smooth_l1,
 )
@@ -37,7 +37,7 @@ STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
 OCTAVE_STEPS = (0, 1 / 3, 2 / 3)  # of a doubling of the anchors' side: section 4, "Anchors"
 POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
 GROUPS = 32  # of channels, normalised together: Wu and He 2018, "Group Normalization", table 3
-PRIOR = 0.01  # score of every anchor before anything is learnt: section 4.1
+PRIOR = 0.01  # score of every anchor before anything is learned: section 4.1
 ALPHA, GAMMA = 0.25, 2.0  # table 1b
 
 
@@ -105,18 +105,18 @@ def shared_subnet(name: str, depth: int, width: int, out_filters: int, normalize
 
 @dataclass(frozen=True)
 class RetinaNet:
-    """:class:`yolo3.family.Family` of RetinaNet on Darknet-53.
+    """:class:`yolo3.architecture.Architecture` of RetinaNet on Darknet-53.
 
     ``num_classes``: C. ``depth``, ``width``: convolutions of each subnet before its last one, and channels of these and
     of the pyramid; 4 and 256 in the paper. ``anchor_scale``: side of a level's smallest square anchors in cells; 4 in
-    the paper, which makes 32 to 813 pixels, for pictures of 600. ``normalize``: whether the pyramid and the subnets are
+    the paper, which makes 32 to 813 pixels, for images of 600. ``normalize``: whether the pyramid and the subnets are
     normalised by groups. The paper, which begins with a backbone that ImageNet has trained, has none there; without
-    such a backbone little is learnt unless all is normalised (He et al. 2019, "Rethinking ImageNet Pre-training",
+    such a backbone little is learned unless all is normalised (He et al. 2019, "Rethinking ImageNet Pre-training",
     section 3.1). Sides of the input are multiples of 32; where 64 or
     128 does not divide them, the last cells of P6 and P7 reach over the border.
 
     Outputs: classes [B, H, W, 9 * C] and deltas [B, H, W, 9 * 4] of P3 to P7 in turn, raw. Both terms of the loss are
-    sums over a picture's anchors, divided by how many of them are assigned to an object. Beside the anchors of IoU .5
+    sums over an image's anchors, divided by how many of them are assigned to an object. Beside the anchors of IoU .5
     and more these are the best ones of each object, as in :mod:`yolo3.rpn`: none is lost for its size.
     """
 
@@ -163,8 +163,8 @@ class RetinaNet:
         number = ops.sum(ops.cast(positive, "float32"), 1)
         focal = ops.sum(focal_loss(logits, wanted, ALPHA, GAMMA), -1)
         return {
-            "class": mean_over_pictures(focal, counts, number),
-            "box": mean_over_pictures(ops.sum(smooth_l1(error), -1), positive, number),
+            "class": mean_over_images(focal, counts, number),
+            "box": mean_over_images(ops.sum(smooth_l1(error), -1), positive, number),
         }
 
     def decode(self, outputs, input_shape) -> tuple:
@@ -185,5 +185,5 @@ class RetinaNet:
 
 
 def retinanet_from_metadata(metadata: dict) -> RetinaNet:
-    """Return the family that a saved file with these ``class_names`` describes. Inverse: :meth:`RetinaNet.metadata`."""
+    """Return the architecture that a saved file with these ``class_names`` describes. Inverse: :meth:`RetinaNet.metadata`."""
     return RetinaNet(len(metadata["class_names"]), **metadata["options"])

@@ -26,13 +26,13 @@ import numpy as np
 from keras import layers, ops
 
 from yolo3 import boxes as geometry
+from yolo3.architecture import expect_outputs
 from yolo3.backbones import OUTPUT_STDDEV, Blocks
-from yolo3.family import expect_outputs
 from yolo3.losses import binary_cross_entropy
 from yolo3.nms import non_max_suppression, take_rows
 
 RATIOS = (0.5, 1.0, 2.0)  # height / width, section 3.1.1
-SAMPLES = 256  # anchors of a picture that are trained on, at most half of them positive: section 3.1.3
+SAMPLES = 256  # anchors of an image that are trained on, at most half of them positive: section 3.1.3
 PROPOSAL_IOU = 0.7  # of the suppression of proposals: section 3.3
 SMOOTH_L1_BETA = 1 / 9  # the authors' code: sigma 3, and beta = 1 / sigma^2
 MAX_LOG_SIZE = math.log(1000 / 16)  # a box is at most 62.5 anchors wide; Detectron's bound
@@ -181,7 +181,7 @@ def anchor_targets(boxes, input_shape, anchors_xyxy, positive_iou: float, negati
 def sample_anchors(labels, ranks, num_samples: int = SAMPLES):
     """Return labels [B, N] with -1 for anchors that are not drawn.
 
-    ``labels``: 1, 0 or -1. ``ranks``: float [B, N], each picture's anchors in the order in which they are drawn, the
+    ``labels``: 1, 0 or -1. ``ranks``: float [B, N], each image's anchors in the order in which they are drawn, the
     largest first: any permutation of 0 .. N - 1. At most half of the ``num_samples`` are positive; negative ones fill
     the rest.
     """
@@ -202,10 +202,10 @@ def _largest(members, ranks, count, most: int):
 
 
 def draw_ranks(boxes, num_anchors: int, seed: int = 0, step=0):
-    """Return float32 [B, N]: a random order of the anchors of each picture, a permutation of 0 .. N - 1.
+    """Return float32 [B, N]: a random order of the anchors of each image, a permutation of 0 .. N - 1.
 
     It is one order, that of ``seed``, begun at a place that follows from ``step`` (a number or an int tensor) and from
-    the picture's ``boxes`` [B, T, 5]. So the draw has no state, is the same for one picture wherever it stands in a
+    the image's ``boxes`` [B, T, 5]. So the draw has no state, is the same for one image wherever it stands in a
     batch and however its boxes are ordered, and is another one whenever augmentation has moved the boxes.
     """
     order = np.random.default_rng(seed).permutation(num_anchors).astype(np.float32)
@@ -215,7 +215,7 @@ def draw_ranks(boxes, num_anchors: int, seed: int = 0, step=0):
     return ops.take(order, ops.mod(places, num_anchors), 0)
 
 
-# The network and its family
+# The network and its architecture
 
 
 def small_weights():
@@ -237,8 +237,8 @@ def _flatten_cells(output, depth: int):
     return ops.reshape(output, (-1, height * width * (channels // depth), depth))
 
 
-def mean_over_pictures(values, counts, numbers):
-    """Return the mean over pictures of the sum of ``values`` [B, N] where ``counts`` [B, N], over ``numbers`` [B]."""
+def mean_over_images(values, counts, numbers):
+    """Return the mean over images of the sum of ``values`` [B, N] where ``counts`` [B, N], over ``numbers`` [B]."""
     return ops.mean(ops.sum(ops.where(counts, values, 0.0), 1) / ops.maximum(numbers, 1.0))
 
 
@@ -249,7 +249,7 @@ def backbone_names(network) -> list[str]:
 
 @dataclass(frozen=True)
 class Rpn:
-    """:class:`yolo3.family.Family` of region proposals on Darknet-53: a detector of one class, "object".
+    """:class:`yolo3.architecture.Architecture` of region proposals on Darknet-53: a detector of one class, "object".
 
     ``strides``: the features that proposals come from, of 8, 16 and 32; each has a head of its own. 16 is the
     paper's, and Darknet-53 sees 437 pixels there: more than the largest anchor, where stride 8 sees 165, while at
@@ -337,8 +337,8 @@ class Rpn:
         number = ops.sum(ops.cast(sampled, "float32"), 1)
         entropy = binary_cross_entropy(logits, ops.cast(positive, "float32"))
         return {
-            "objectness": mean_over_pictures(entropy, sampled, number),
-            "box": mean_over_pictures(ops.sum(smooth_l1(error), -1), positive, number),
+            "objectness": mean_over_images(entropy, sampled, number),
+            "box": mean_over_images(ops.sum(smooth_l1(error), -1), positive, number),
         }
 
     def decode(self, outputs, input_shape) -> tuple:
@@ -358,7 +358,7 @@ class Rpn:
 
 
 def rpn_from_metadata(metadata: dict) -> Rpn:
-    """Return the family that a saved file describes. Inverse: :meth:`Rpn.metadata`."""
+    """Return the architecture that a saved file describes. Inverse: :meth:`Rpn.metadata`."""
     options: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in metadata["options"].items()
     }
@@ -369,7 +369,7 @@ def rpn_from_metadata(metadata: dict) -> Rpn:
 
 
 def best_proposals(rpn: Rpn, outputs, input_shape, num_proposals: int = 100):
-    """Return the best proposals of each picture after suppression: boxes [B, M, 4], scores [B, M], their number [B]."""
+    """Return the best proposals of each image after suppression: boxes [B, M, 4], scores [B, M], their number [B]."""
     boxes, scores = rpn.decode(outputs, input_shape)
     candidates = 6000  # that enter suppression at test time: the authors' code
     boxes, scores, _, number = non_max_suppression(boxes, scores, 0.0, PROPOSAL_IOU, num_proposals, candidates)
@@ -379,7 +379,7 @@ def best_proposals(rpn: Rpn, outputs, input_shape, num_proposals: int = 100):
 def proposal_recall(true_boxes: Sequence, proposals: Sequence, iou_threshold: float = 0.5) -> float:
     """Return the share of true boxes that a proposal overlaps by at least ``iou_threshold``; NaN without true boxes.
 
-    ``true_boxes``, ``proposals``: corner boxes [.., 4], an array for each picture. One proposal may cover several.
+    ``true_boxes``, ``proposals``: corner boxes [.., 4], an array for each image. One proposal may cover several.
     """
     covered = [
         (geometry.pairwise_iou(np.asarray(truth), np.asarray(found)) >= iou_threshold).any(-1)
@@ -389,7 +389,7 @@ def proposal_recall(true_boxes: Sequence, proposals: Sequence, iou_threshold: fl
 
 
 def measure_recall(rpn: Rpn, network, batches: Iterable, num_proposals: int = 100, iou_threshold: float = 0.5) -> float:
-    """Return :func:`proposal_recall` of the best ``num_proposals`` of a network on batches of plain pictures.
+    """Return :func:`proposal_recall` of the best ``num_proposals`` of a network on batches of plain images.
 
     ``batches``: (images float32 [B, H, W, 3], boxes [B, T, 5], ...) as from :func:`yolo3.pipeline.plain_batches`.
     """

@@ -51,7 +51,7 @@ class RunFolder:
         replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
 
     def remove_leftovers(self) -> None:
-        """Remove temporary files and decoded pictures that a killed run left behind."""
+        """Remove temporary files and decoded images that a killed run left behind."""
         for folder in self.path.glob(".decoded.*"):
             shutil.rmtree(folder, ignore_errors=True)
         for pattern in (".state.*.npz", ".best.*.h5", ".last.*.h5"):
@@ -60,11 +60,11 @@ class RunFolder:
 
     @property
     def decoded(self) -> Path:
-        """Path of a folder for decoded pictures, which serve one run."""
+        """Path of a folder for decoded images, which serve one run."""
         return self.file(f".decoded.{os.getpid()}")
 
     def remove_decoded(self) -> None:
-        """Remove the decoded pictures of this run."""
+        """Remove the decoded images of this run."""
         shutil.rmtree(self.decoded, ignore_errors=True)
 
     def log(self, row: dict) -> None:

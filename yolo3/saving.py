@@ -259,13 +259,13 @@ def _first_line(error: Exception) -> str:
 
 def _network_for(path, metadata, given: dict):
     """Build the network that the metadata, completed by what is given, describes."""
-    from yolo3.families import family_from_metadata
+    from yolo3.architectures import architecture_from_metadata
 
     known = {name: value for name, value in given.items() if value is not None} | (metadata or {})
     try:
-        family = family_from_metadata(known)
-        shape = (*known["input_shape"], 3) if family.fixed_size else (None, None, 3)
-        return family.build_network(shape)
+        architecture = architecture_from_metadata(known)
+        shape = (*known["input_shape"], 3) if architecture.fixed_size else (None, None, 3)
+        return architecture.build_network(shape)
     except ValueError as error:
         raise ValueError(f"{path}: holds weights alone; {error}") from error
 

@@ -1,4 +1,4 @@
-"""What is looked at: pictures, folders, patterns, videos and cameras, each with a name of its own for its results."""
+"""What is looked at: images, folders, patterns, videos and cameras, each with a name of its own for its results."""
 
 import glob
 import itertools
@@ -23,10 +23,10 @@ OnError = Callable[[str | os.PathLike | np.ndarray, Exception], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A picture, a video or a camera.
+    """An image, a video or a camera.
 
-    ``kind``: "picture", "video" or "camera". ``path``: the file as it was named, or "camera 0". ``name``: what its
-    results are called, a path below the folder of results without suffix; no two pictures have the same, and no
+    ``kind``: "image", "video" or "camera". ``path``: the file as it was named, or "camera 0". ``name``: what its
+    results are called, a path below the folder of results without suffix; no two images have the same, and no
     two videos or cameras.
     """
 
@@ -37,17 +37,17 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A picture to look at: the whole of a picture file, or a frame.
+    """An image to look at: the whole of an image file, or a frame.
 
-    ``picture``: what a detector takes, a path or uint8 RGB [H, W, 3]. ``name``: unique among all shots, as
+    ``image``: what a detector takes, a path or uint8 RGB [H, W, 3]. ``name``: unique among all shots, as
     :class:`Source` has it; for a frame that of its source as a folder, and its number. ``frame`` counts from 0,
     ``seconds`` from the first frame; ``rate``: frames a second that are looked at. All three are ``None`` for a
-    picture.
+    image.
     """
 
     source: Source
     name: str
-    picture: str | np.ndarray
+    image: str | np.ndarray
     frame: int | None = None
     seconds: float | None = None
     rate: float | None = None
@@ -61,7 +61,7 @@ def find_sources(
 ) -> list[Source]:
     """Return the sources that the arguments name, each file once, in order, then the cameras.
 
-    An argument is a file (what ends like a video is one, all else a picture), a folder (with all below), or a
+    An argument is a file (what ends like a video is one, all else an image), a folder (with all below), or a
     pattern with ``*``, ``?``, ``[...]`` or ``**`` for any folders. Where a folder of ``results`` lies in one that is
     searched, it is left out: results are no input. Raises ``FileNotFoundError`` for what does not exist and
     ``ValueError`` where there is nothing to look at.
@@ -86,14 +86,14 @@ def _files_of(argument: str, results: Sequence[Path]) -> list[tuple[str, str]]:
     hidden = [result for result in results if Path(root).resolve() in result.parents]
     found = [path for path in paths if has_suffix(path, _KNOWN_SUFFIXES) and not _lies_below(path, hidden)]
     if not found:
-        suffixes = f"pictures ({', '.join(IMAGE_SUFFIXES)}) or videos ({', '.join(VIDEO_SUFFIXES)})"
+        suffixes = f"images ({', '.join(IMAGE_SUFFIXES)}) or videos ({', '.join(VIDEO_SUFFIXES)})"
         raise ValueError(f"{argument}: expected {suffixes}, got {got}")
     return [(path, _below(path, root)) for path in found]
 
 
 def _check_exists(path: str) -> None:
     if not path:
-        raise ValueError("'': expected the name of a picture, got an empty one")
+        raise ValueError("'': expected the name of an image, got an empty one")
     if path.isdecimal() and not os.path.lexists(path):
         raise ValueError(f"{path}: no such file; the camera with this number is --camera {path}")
     os.stat(path)  # says what is wrong with it
@@ -124,18 +124,18 @@ def _below(path: str, root: str) -> str:
 
 
 def _named(files: Sequence[tuple[str, str]], cameras: Sequence[int]) -> list[Source]:
-    """Return the sources: "b" for b.jpg, "b_2" for a second picture of that name in upper or lower case.
+    """Return the sources: "b" for b.jpg, "b_2" for a second image of that name in upper or lower case.
 
     The frames of a video or camera have its name as their folder, so it is that of no other folder.
     """
-    wanted = [("video" if has_suffix(path, VIDEO_SUFFIXES) else "picture", path, below) for path, below in files]
+    wanted = [("video" if has_suffix(path, VIDEO_SUFFIXES) else "image", path, below) for path, below in files]
     wanted += [("camera", f"camera {number}", f"camera_{number}") for number in cameras]
     folders = {parent.as_posix().casefold() for _, _, below in wanted for parent in PurePath(below).parents}
     taken: dict[bool, set[str]] = {True: set(), False: folders}
     sources = []
     for kind, path, below in wanted:
         stem = below if kind == "camera" else PurePath(below).with_suffix("").as_posix()
-        others = taken[kind == "picture"]
+        others = taken[kind == "image"]
         name = next(name for name in numbered(stem) if name.casefold() not in others)
         others.add(name.casefold())
         sources.append(Source(kind, path, name))
@@ -163,13 +163,13 @@ def result_paths(sources: Sequence[Source], folder: str | os.PathLike, suffixes:
 
 
 def read_shots(sources: Iterable[Source], every: int = 1, on_error: OnError | None = None) -> Iterator[Shot]:
-    """Yield the pictures to look at, in order; of videos and cameras each ``every``-th frame.
+    """Yield the images to look at, in order; of videos and cameras each ``every``-th frame.
 
-    Pictures are left to the detector to read. With ``on_error`` a video or camera without a frame is given to it, as
-    the detector does with pictures, and left out.
+    Images are left to the detector to read. With ``on_error`` a video or camera without a frame is given to it, as
+    the detector does with images, and left out.
     """
     for source in sources:
-        if source.kind == "picture":
+        if source.kind == "image":
             yield Shot(source, source.name, source.path)
             continue
         try:
@@ -185,19 +185,19 @@ def read_shots(sources: Iterable[Source], every: int = 1, on_error: OnError | No
 def look(
     detector: Any, shots: Iterable[Shot], on_error: OnError | None = None
 ) -> Iterator[tuple[Shot, np.ndarray, Detections]]:
-    """Yield (shot, picture uint8 RGB [H, W, 3], detections) in order.
+    """Yield (shot, image uint8 RGB [H, W, 3], detections) in order.
 
-    ``detector``: a :class:`yolo3.detector.Detector`, or what has its ``detect_each``. Pictures that cannot be read go
+    ``detector``: a :class:`yolo3.detector.Detector`, or what has its ``detect_each``. Images that cannot be read go
     to ``on_error``.
     """
     waiting: deque[tuple[int, Shot]] = deque()
 
-    def pictures():
+    def images():
         for index, shot in enumerate(shots):
             waiting.append((index, shot))
-            yield shot.picture
+            yield shot.image
 
-    for index, image, found in detector.detect_each(pictures(), on_error):
+    for index, image, found in detector.detect_each(images(), on_error):
         while waiting[0][0] < index:  # unreadable
             waiting.popleft()
         yield waiting.popleft()[1], image, found
@@ -221,4 +221,4 @@ def count_shots(sources: Iterable[Source], every: int = 1) -> int | None:
 def _count_of(source: Source, every: int) -> int | None:
     if source.kind == "video":
         return count_frames(source.path, every)
-    return 1 if source.kind == "picture" else None
+    return 1 if source.kind == "image" else None

@@ -46,7 +46,7 @@ def _cells(centres, grid_shape) -> np.ndarray:
 
 
 def assign_slots(boxes_cxcywh, input_shape, anchors, anchor_mask=None, strides=None) -> np.ndarray:
-    """Return int32 [N, 4] (scale, row, column, position in the mask): where each box is learnt.
+    """Return int32 [N, 4] (scale, row, column, position in the mask): where each box is learned.
 
     ``boxes_cxcywh``: [N, 4], relative to the input. An anchor that two scales share counts for the first of them.
     """
@@ -84,7 +84,7 @@ def preprocess_true_boxes(
     ``true_boxes``: [B, T, 5] (x_min, y_min, x_max, y_max, class id) in pixels of the network input; rows without area
     are padding. ``input_shape``: (height, width). ``anchors``: [N, 2] (w, h) pixels. ``anchor_mask``: the anchors of
     each scale, by default those of nine or six anchors. ``strides``: the same for networks with
-    others than 32, 16, 8. ``iou_thresh``: a box is learnt by its best anchor and by all others whose shapes overlap it
+    others than 32, 16, 8. ``iou_thresh``: a box is learned by its best anchor and by all others whose shapes overlap it
     by more than this, which give way where another box needs the slot as its best. A slot holds centre and size
     relative to the input, objectness 1 and the classes. Raises :class:`ClassIdError`. The arguments are not changed.
     """
@@ -102,9 +102,9 @@ def preprocess_true_boxes(
         rows, chosen = np.append(rows, np.arange(len(boxes))), np.append(chosen, best)  # the last one in a slot counts
         for scale, target in enumerate(y_true):
             here = table[scale, chosen] >= 0
-            learnt = rows[here]
-            cells = _cells(boxes[learnt], target.shape[1:3])
-            _fill(target[image], cells, table[scale, chosen[here]], boxes[learnt], class_ids[learnt])
+            learned = rows[here]
+            cells = _cells(boxes[learned], target.shape[1:3])
+            _fill(target[image], cells, table[scale, chosen[here]], boxes[learned], class_ids[learned])
     return y_true
 
 

@@ -1,8 +1,8 @@
-"""Large pictures looked at window by window; what several windows saw of one object becomes one box.
+"""Large images looked at window by window; what several windows saw of one object becomes one box.
 
-Two boxes of a class from two windows are of one object when they agree on the part of the picture that both
+Two boxes of a class from two windows are of one object when they agree on the part of the image that both
 windows show: each cut down to that part, their IoU exceeds a threshold. Of boxes that agree the best stays. A box
-that ends where its window ends, inside the picture, is cut: it gives way to any box that is whole, whatever their
+that ends where its window ends, inside the image, is cut: it gives way to any box that is whole, whatever their
 scores, and also to one that holds most of it. Where no window shows the object whole, its pieces become the box
 around them. Boxes of one window are never compared: the detector has done that, and a small object in front of a
 large one of its class stays.
@@ -24,17 +24,17 @@ OVERLAP = 0.2  # what is smaller than this part of a window is seen whole by one
 _WEAK_KEPT = 50
 _CUT_MARGIN = 0.01  # of the window's sides: a box that ends so near the edge counts as cut there
 
-Picture = str | os.PathLike | np.ndarray
+Image = str | os.PathLike | np.ndarray
 
 
 class TiledDetector:
-    """A detector for pictures that are large for it: used as a :class:`yolo3.detector.Detector` is.
+    """A detector for images that are large for it: used as a :class:`yolo3.detector.Detector` is.
 
     ``detector``: has ``detect_each``, ``class_names``, ``iou_threshold`` and ``max_boxes``. ``tile``: side of a
-    window in pixels of the picture. ``overlap``: part of a window that its neighbour shows too, 0 to .9. With
-    ``whole`` the picture is looked at as a whole as well, for objects that are longer than half a window: of what
+    window in pixels of the image. ``overlap``: part of a window that its neighbour shows too, 0 to .9. With
+    ``whole`` the image is looked at as a whole as well, for objects that are longer than half a window: of what
     is shorter some window shows half the length at least, and finer. ``max_boxes`` counts for each window and for the
-    whole picture. ``strong``: a score; what is above it is merged by itself, so that a weak box that lies whole in its
+    whole image. ``strong``: a score; what is above it is merged by itself, so that a weak box that lies whole in its
     window takes the place of no strong one that is cut, and lengthens none; of the others the 50 best are kept.
     Raises ``ValueError`` for a window or an overlap out of range.
     """
@@ -45,30 +45,30 @@ class TiledDetector:
         self.class_names = detector.class_names
 
     def detect_each(
-        self, pictures: Iterable[Picture], on_error: Callable[[Picture, Exception], None] | None = None
+        self, images: Iterable[Image], on_error: Callable[[Image, Exception], None] | None = None
     ) -> Iterator[tuple[int, np.ndarray, Detections]]:
-        """Yield (index, picture uint8 [H, W, 3], detections) in order, as ``Detector.detect_each``.
+        """Yield (index, image uint8 [H, W, 3], detections) in order, as ``Detector.detect_each``.
 
-        Windows of several pictures share batches.
+        Windows of several images share batches.
         """
-        looks: deque = deque()  # (index, picture, its windows, number of the window), one for each window on its way
-        found: list[Detections] = []  # in the windows of the picture so far
-        for _, _, detections in self.detector.detect_each(self._cut(pictures, on_error, looks)):
+        looks: deque = deque()  # (index, image, its windows, number of the window), one for each window on its way
+        found: list[Detections] = []  # in the windows of the image so far
+        for _, _, detections in self.detector.detect_each(self._cut(images, on_error, looks)):
             index, image, frames, number = looks.popleft()
             found.append(detections)
             if number == len(frames) - 1:
                 yield index, image, self._merge(found, frames, image.shape[:2])
                 found = []
 
-    def _cut(self, pictures, on_error, looks: deque) -> Iterator[np.ndarray]:
-        """Yield the windows of all pictures, and note in ``looks`` what each of them is."""
-        for index, picture in enumerate(pictures):
+    def _cut(self, images, on_error, looks: deque) -> Iterator[np.ndarray]:
+        """Yield the windows of all images, and note in ``looks`` what each of them is."""
+        for index, source in enumerate(images):
             try:
-                image = picture if isinstance(picture, np.ndarray) else read_image(picture)
+                image = source if isinstance(source, np.ndarray) else read_image(source)
             except (OSError, ValueError) as error:
                 if on_error is None:
                     raise
-                on_error(picture, error)
+                on_error(source, error)
                 continue
             frames = windows(image.shape[:2], self.tile, self.overlap, self.whole)
             for number, (left, top, right, bottom) in enumerate(frames):
@@ -116,10 +116,10 @@ def check_tiling(tile: int, overlap: float) -> None:
 
 
 def windows(image_shape: Sequence[int], tile: int, overlap: float = OVERLAP, whole: bool = True) -> np.ndarray:
-    """Return int [W, 4], xyxy: squares of ``tile`` pixels row by row, cut to the picture.
+    """Return int [W, 4], xyxy: squares of ``tile`` pixels row by row, cut to the image.
 
-    The last of a row and of a column lie flush with the border. ``whole``: the first window is the whole picture.
-    A picture that fits into one window gives just that.
+    The last of a row and of a column lie flush with the border. ``whole``: the first window is the whole image.
+    An image that fits into one window gives just that.
     """
     height, width = image_shape
     xs, ys = _starts(width, tile, overlap), _starts(height, tile, overlap)
@@ -139,10 +139,10 @@ def _starts(length: int, tile: int, overlap: float) -> list[int]:
 def merge_windows(
     found: Sequence[Detections], frames: np.ndarray, image_shape: Sequence[int], iou_threshold: float
 ) -> Detections:
-    """Return the detections of a picture from those of its windows, best scores first.
+    """Return the detections of an image from those of its windows, best scores first.
 
     ``found``: one for each window, boxes in pixels of the window. ``frames``: int [W, 4], the windows, xyxy in
-    pixels of the picture. The rules are those at the top of this module.
+    pixels of the image. The rules are those at the top of this module.
     """
     origins = np.repeat(np.arange(len(found)), [len(part) for part in found])
     joined = _joined(*found)
@@ -162,7 +162,7 @@ def merge_windows(
 
 
 def _is_cut(boxes: np.ndarray, frames: np.ndarray, image_shape) -> np.ndarray:
-    """Return bool [N]: boxes [N, 4] that end at an edge of their window [N, 4] which is no border of the picture."""
+    """Return bool [N]: boxes [N, 4] that end at an edge of their window [N, 4] which is no border of the image."""
     height, width = image_shape
     margin = _CUT_MARGIN * np.tile(frames[:, 2:] - frames[:, :2], 2)
     at_edge = np.abs(boxes - frames) <= margin

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from yolo3.architecture import Architecture
 from yolo3.backbones import BN_MOMENTUM
 from yolo3.config import TrainConfig
 from yolo3.devices import POLICIES, accelerator, choose_precision, dtype_policy
-from yolo3.family import Family
 from yolo3.fused import FusedBatchNormalization
 from yolo3.optimizers import DarknetSGD
 from yolo3.rewriting import pool_before_activation
@@ -85,22 +85,22 @@ def compiled_terms(terms_of):
 class Trainer:
     """The two networks, the optimizer and the compiled step of a run.
 
-    ``network`` trains, ``plain`` validates and is saved. ``family``: what their outputs mean. ``steps``: of the run.
+    ``network`` trains, ``plain`` validates and is saved. ``architecture``: what their outputs mean. ``steps``: of the run.
     """
 
-    def __init__(self, config: TrainConfig, family: Family, steps: int):
-        self.config, self.family = config, family
+    def __init__(self, config: TrainConfig, architecture: Architecture, steps: int):
+        self.config, self.architecture = config, architecture
         self.strategy = tf.distribute.get_strategy()
-        shape = (*config.input_size, 3) if family.fixed_size else (None, None, 3)
+        shape = (*config.input_size, 3) if architecture.fixed_size else (None, None, 3)
         self.precision = choose_precision(config.precision)
         with self.strategy.scope():
             with dtype_policy("float32"):
-                self.plain = family.build_network(shape)
+                self.plain = architecture.build_network(shape)
             with dtype_policy(POLICIES[self.precision]):
-                self.network = pool_before_activation(family.build_network(shape, FusedBatchNormalization))
+                self.network = pool_before_activation(architecture.build_network(shape, FusedBatchNormalization))
             self.optimizer = build_optimizer(config, steps)
-            self._learnt = list(self.network.trainable_variables)
-            self.optimizer.build(self._learnt)
+            self._learned = list(self.network.trainable_variables)
+            self.optimizer.build(self._learned)
         self.network.optimizer = self.optimizer  # where Keras' callbacks look for it
         for layer in self.network.layers:
             if isinstance(layer, FusedBatchNormalization):
@@ -109,7 +109,7 @@ class Trainer:
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze or free the backbone, its normalisation included, and compile the step anew."""
-        for name in self.family.backbone_layers(self.network):
+        for name in self.architecture.backbone_layers(self.network):
             self.network.get_layer(name).trainable = not frozen
         # XLA makes one pass over the weights of an update, and a few over the outputs in targets and loss, where
         # TensorFlow's own kernels make a hundred. Replicas have to meet in the update, which XLA cannot compile.
@@ -139,7 +139,7 @@ class Trainer:
         with tf.GradientTape() as tape:
             outputs = self.network(images, training=True)
             terms = self.terms_of(outputs, tuple(images.shape[1:3]), boxes)
-            loss = sum(terms[name] for name in self.family.terms) / self.strategy.num_replicas_in_sync
+            loss = sum(terms[name] for name in self.architecture.terms) / self.strategy.num_replicas_in_sync
             loss = self.optimizer.scale_loss(loss)
         self._update(tape.gradient(loss, [variable.value for variable in variables]))
         return terms
@@ -160,18 +160,18 @@ class Trainer:
         """Return the terms of the loss of raw outputs for the boxes [B, T, 5] of a batch."""
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         shape = tuple(input_shape)
-        return self.family.loss_terms(outputs, self.family.build_targets(boxes, shape), shape)
+        return self.architecture.loss_terms(outputs, self.architecture.build_targets(boxes, shape), shape)
 
     # Weights
 
     def update_plain(self) -> None:
         """Give the plain network the averaged weights, or the current ones where no average is kept."""
-        current = [variable.numpy() for variable in self._learnt]
+        current = [variable.numpy() for variable in self._learned]
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if inner.use_ema and int(inner.iterations.numpy()) > 0:
-            inner.finalize_variable_values(self._learnt)
+            inner.finalize_variable_values(self._learned)
         self.plain.set_weights(self.network.get_weights())
-        for variable, value in zip(self._learnt, current):
+        for variable, value in zip(self._learned, current):
             variable.assign(value)
 
     def is_finite(self) -> bool:

@@ -21,14 +21,14 @@ from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.network import load_weights
 from yolo3.devices import accelerator
 from yolo3.draw import draw_training_curves, write_image
+from yolo3.image_store import check_room, open_images
 from yolo3.legacy import load_weights_by_name
 from yolo3.measures import Measures
 from yolo3.metrics import Detections
-from yolo3.picture_store import check_room, open_pictures
 from yolo3.pipeline import run_batches, training_batches
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
-from yolo3.run_pictures import objects_by_class, write_pictures, write_run_report
+from yolo3.run_images import objects_by_class, write_images, write_run_report
 from yolo3.saving import is_keras_file, save_model
 from yolo3.schedules import default_burn_in, learning_rate, squeezed
 from yolo3.sheets import draw_examples, draw_targets
@@ -37,8 +37,8 @@ from yolo3.validation import RECALL_PROPOSALS, Validator, loss_row
 from yolo3.yolov3 import YoloV3
 
 _EVALUATIONS = 20  # in a run, where evaluate_every is not said
-_PICTURES = {
-    "memory": "pictures kept in memory", "disk": "decoded pictures kept on disk", "none": "pictures decoded each time",
+_IMAGES = {
+    "memory": "images kept in memory", "disk": "decoded images kept on disk", "none": "images decoded each time",
 }  # fmt: skip
 _SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
 
@@ -86,11 +86,11 @@ def train(
         folder.remove_decoded()
 
 
-def fit_length(config: TrainConfig, num_pictures: int) -> TrainConfig:
+def fit_length(config: TrainConfig, num_images: int) -> TrainConfig:
     """Return the settings with ``max_batches`` worked out: as epochs, or as a burn-in and steps that fit the epochs."""
     if config.max_batches is None:
         return config
-    steps_per_epoch = math.ceil(num_pictures / min(config.batch_size, num_pictures))
+    steps_per_epoch = math.ceil(num_images / min(config.batch_size, num_images))
     if not config.epochs:
         epochs = math.ceil(config.max_batches * config.accumulate / steps_per_epoch)
         return dataclasses.replace(config, epochs=epochs, max_batches=None)
@@ -128,7 +128,7 @@ class _Run:
         self.best_ap50 = float("nan")
         self.taken: list[str] = []
         keras.utils.set_random_seed(config.seed)
-        self.trainer = Trainer(config, prepared.family, self.total_steps)
+        self.trainer = Trainer(config, prepared.architecture, self.total_steps)
         self.validator = Validator(self.trainer, prepared.val, prepared.class_names) if prepared.val else None
         self.callbacks = keras.callbacks.CallbackList(callbacks, model=self.trainer.network)
         self._warned: set[str] = set()
@@ -168,7 +168,7 @@ class _Run:
         prepared = self.prepared
         if self.config.weights:
             self._load_weights(self.config.weights)
-        cfg = getattr(prepared.family, "cfg", None)
+        cfg = getattr(prepared.architecture, "cfg", None)
         self.folder.start(self.config, prepared.class_names, prepared.anchors, prepared.findings, cfg)
         return 0
 
@@ -203,17 +203,17 @@ class _Run:
 
     def _open_store(self):
         largest, cache = max(self.config.input_size), self.config.cache
-        return open_pictures(self.prepared.train, largest, cache, self.folder.decoded, self.show_progress)
+        return open_images(self.prepared.train, largest, cache, self.folder.decoded, self.show_progress)
 
     def _describe(self, store) -> None:
         config, prepared = self.config, self.prepared
         height, width = config.input_size
-        pictures = _PICTURES[store.kept]
-        name = os.path.basename(config.cfg) if config.cfg else prepared.family.name
+        num_images = _IMAGES[store.kept]
+        name = os.path.basename(config.cfg) if config.cfg else prepared.architecture.name
         self.say(
             f"{name}, {self.trainer.network.count_params():,} parameters, {len(prepared.class_names)} "
             f"classes, input {width}x{height}, {self.trainer.precision}; {config.epochs} epochs of "
-            f"{self.steps_per_epoch} batches of {self.batch_size}; {pictures}."
+            f"{self.steps_per_epoch} batches of {self.batch_size}; {num_images}."
         )
 
     # One epoch
@@ -232,7 +232,7 @@ class _Run:
         return iter(batches)
 
     def _run_epoch(self, batches: Iterator, epoch: int) -> dict:
-        """Learn from every picture once; return the row for the log."""
+        """Learn from every image once; return the row for the log."""
         self.callbacks.on_epoch_begin(epoch)
         totals: dict[str, float] = {}
         start, waited = time.perf_counter(), 0.0
@@ -254,13 +254,13 @@ class _Run:
         bar.close()
         if not self.trainer.is_finite():  # the last update may have spoilt them; the next loss would tell too late
             raise self._not_finite("weights", indices.numpy(), step)
-        pictures = self.steps_per_epoch * self.batch_size
-        timing = {"learning_rate": rate, "images_per_second": pictures / seconds, "data_wait": waited / seconds}
+        num_images = self.steps_per_epoch * self.batch_size
+        timing = {"learning_rate": rate, "images_per_second": num_images / seconds, "data_wait": waited / seconds}
         return {"epoch": epoch + 1, **done, **timing}
 
     @property
     def _terms(self):
-        return self.prepared.family.terms
+        return self.prepared.architecture.terms
 
     def _rate(self, step: int) -> float:
         config = self.config
@@ -279,7 +279,7 @@ class _Run:
         names = sorted({self.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
         return NotFiniteError(
             f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; "
-            f"{self.folder.path} keeps what was saved before; look at these pictures, or lower --learning-rate"
+            f"{self.folder.path} keeps what was saved before; look at these images, or lower --learning-rate"
         )
 
     def _bar(self, epoch):
@@ -319,7 +319,7 @@ class _Run:
 
     def _show_evaluation(self, detections, measures, epoch: int, last: bool) -> None:
         """Draw what an evaluation found, and say what the log says where it says something new."""
-        write_pictures(self.folder, self.prepared, measures, detections, self.callbacks.callbacks, epoch + 1)
+        write_images(self.folder, self.prepared, measures, detections, self.callbacks.callbacks, epoch + 1)
         if last:
             write_run_report(self.folder, self.config, self.prepared, measures, detections, self.trainer.precision)
             return  # the last words are all of them
@@ -330,7 +330,7 @@ class _Run:
 
     def _log(self) -> tuple:
         """Return what :mod:`yolo3.advice` asks for."""
-        return self.folder.rows, objects_by_class(self.prepared), isinstance(self.prepared.family, YoloV3)
+        return self.folder.rows, objects_by_class(self.prepared), isinstance(self.prepared.architecture, YoloV3)
 
     def _finish_early(self, epoch: int, row: dict) -> None:
         """Write what an epoch without evaluation leaves for later ones to write."""
@@ -363,7 +363,7 @@ class _Run:
         ap50 = None if ap50 is None or math.isnan(ap50) else ap50
         training = {"settings": _without_folders(config), "epoch": row["epoch"], "AP50": ap50}
         return {
-            **prepared.family.metadata(),
+            **prepared.architecture.metadata(),
             "class_names": list(prepared.class_names),
             "input_shape": list(config.input_size),
             "resize": config.resize,
@@ -398,16 +398,16 @@ def _policy(config: TrainConfig) -> Augmentation:
     return Augmentation(**settings, resize=config.resize)
 
 
-def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, pictures: int = 12) -> None:
+def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, num_images: int = 12) -> None:
     """Draw training examples with the targets that the network is given for them."""
-    store = open_pictures(prepared.train, max(config.input_size))
-    count = min(pictures, len(prepared.train))
+    store = open_images(prepared.train, max(config.input_size))
+    count = min(num_images, len(prepared.train))
     images, boxes, _ = next(iter(training_batches(store, count, config.input_size, _policy(config), config.seed, 0)))
-    family = prepared.family
-    if isinstance(family, YoloV3):
-        targets, _ = family.build_targets(boxes, config.input_size)
+    architecture = prepared.architecture
+    if isinstance(architecture, YoloV3):
+        targets, _ = architecture.build_targets(boxes, config.input_size)
         sheet = draw_targets(
-            images.numpy(), [target.numpy() for target in targets], prepared.class_names, family.strides
+            images.numpy(), [target.numpy() for target in targets], prepared.class_names, architecture.strides
         )
     else:
         sheet = draw_examples(images.numpy(), boxes.numpy(), prepared.class_names)

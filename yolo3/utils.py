@@ -56,18 +56,18 @@ def get_random_data(
     proc_img=True,
     scale=(1.0, 1.0),
 ):
-    """Read one annotated picture as a training sample: (image float32 [h, w, 3] in 0..1, boxes float32 [N, 5]).
+    """Read one annotated image as a training sample: (image float32 [h, w, 3] in 0..1, boxes float32 [N, 5]).
 
-    ``annotation_line``: ``path x_min,y_min,x_max,y_max,class_id ...`` in pixels of the picture. ``input_shape``:
+    ``annotation_line``: ``path x_min,y_min,x_max,y_max,class_id ...`` in pixels of the image. ``input_shape``:
     (height, width). Rows of boxes: x_min, y_min, x_max, y_max, class id in pixels of the network input, then rows of
-    zeros. ``random=True`` changes the aspect by up to ``jitter`` around the picture's own, multiplies the size by a
+    zeros. ``random=True`` changes the aspect by up to ``jitter`` around the image's own, multiplies the size by a
     factor from ``scale``, places, flips with probability 1/2 and shifts hue (up to ``hue`` of the circle), saturation
     and value (up to ``sat`` and ``val`` times, or their inverse). ``random=False`` letterboxes; with
     ``proc_img=False`` the image is then 0.
 
     ``max_boxes=None`` keeps every box, in 20 rows or as many as it takes. A number gives exactly so many rows; boxes
     that do not fit are dropped and counted in the log. Boxes without area in the input are dropped on both paths.
-    Raises ``ValueError`` for a line that cannot be read and ``OSError`` for a picture that cannot.
+    Raises ``ValueError`` for a line that cannot be read and ``OSError`` for an image that cannot.
     """
     path, boxes = _parse(annotation_line)
     if random:
@@ -84,7 +84,7 @@ def get_random_data(
 
 
 def _parse(annotation_line):
-    """Return the picture's path and its boxes, float32 [N, 5]."""
+    """Return the image's path and its boxes, float32 [N, 5]."""
     parsed = parse_line(annotation_line)
     if parsed is None:
         raise ValueError("annotation line: expected 'path x_min,y_min,x_max,y_max,class_id ...', got an empty line")
@@ -95,7 +95,7 @@ def _parse(annotation_line):
 
 
 def _letterboxed(path, input_shape, proc_img):
-    """Return (the picture's height and width, its letterboxed pixels or 0)."""
+    """Return (the image's height and width, its letterboxed pixels or 0)."""
     if not proc_img:
         return image_size(path), 0
     image = read_image(path)
@@ -103,7 +103,7 @@ def _letterboxed(path, input_shape, proc_img):
 
 
 def _random_placement(image_shape, input_shape, jitter, scale):
-    """Draw (new_height, new_width, top, left), whole pixels: where the picture lies on the input.
+    """Draw (new_height, new_width, top, left), whole pixels: where the image lies on the input.
 
     Source: Darknet's src/data.c, ``load_data_detection``, with the comparison of aspects made right for inputs that
     are not square. Sizes above 1 reach over the border.
@@ -120,7 +120,7 @@ def _random_placement(image_shape, input_shape, jitter, scale):
 
 
 def _place(image, input_shape, placement, flip):
-    """Return uint8 [h, w, 3]: the picture resized and laid on grey, mirrored if ``flip``."""
+    """Return uint8 [h, w, 3]: the image resized and laid on grey, mirrored if ``flip``."""
     new_height, new_width, top, left = placement
     height, width = input_shape
     matrix = np.array([[new_width / image.shape[1], 0, left], [0, new_height / image.shape[0], top]], np.float64)
@@ -132,7 +132,7 @@ def _place(image, input_shape, placement, flip):
 
 
 def _distort(image, hue, sat, val):
-    """Return float32 RGB 0..1 of a uint8 picture with hue, saturation and value shifted at random."""
+    """Return float32 RGB 0..1 of a uint8 image with hue, saturation and value shifted at random."""
     turn, sat_factor, val_factor = rand(-hue, hue), _rand_factor(sat), _rand_factor(val)
     hsv = cv2.cvtColor(np.ascontiguousarray(image).astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0] + turn * 360) % 360
@@ -158,7 +158,7 @@ def _move_boxes(boxes, image_shape, input_shape, placement, flip):
 
 
 def _clean(boxes, input_shape):
-    """Clip boxes [N, 5] to the input and leave out those that are too thin to be learnt."""
+    """Clip boxes [N, 5] to the input and leave out those that are too thin to be learned."""
     corners = geometry.clip(boxes[:, :4], input_shape)
     keep = (corners[:, 2] - corners[:, 0] >= MIN_SIDE * input_shape[1]) & (
         corners[:, 3] - corners[:, 1] >= MIN_SIDE * input_shape[0]

@@ -1,4 +1,4 @@
-"""Validation during training: the loss, detections and average precision on plain pictures, in one pass."""
+"""Validation during training: the loss, detections and average precision on plain images, in one pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yolo3.images import boxes_to_image
 from yolo3.measures import Measures, measure
 from yolo3.metrics import AP_SCORE_THRESHOLD, Detections
 from yolo3.nms import non_max_suppression
-from yolo3.pipeline import picture_shape, plain_batches
+from yolo3.pipeline import image_shape, plain_batches
 from yolo3.rpn import proposal_recall
 from yolo3.trainer import Trainer
 
@@ -21,7 +21,7 @@ _MAX_BOXES = 300
 
 
 class Validator:
-    """Runs a trainer's plain network over the validation pictures."""
+    """Runs a trainer's plain network over the validation images."""
 
     def __init__(self, trainer: Trainer, annotations: list[Annotation], class_names: list[str]):
         self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
@@ -35,13 +35,13 @@ class Validator:
         outputs = trainer.plain(images, training=False)
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        boxes, scores = trainer.family.decode(outputs, self._input_shape)
-        return terms, non_max_suppression(boxes, scores, AP_SCORE_THRESHOLD, trainer.family.iou_threshold, _MAX_BOXES)
+        boxes, scores = trainer.architecture.decode(outputs, self._input_shape)
+        return terms, non_max_suppression(boxes, scores, AP_SCORE_THRESHOLD, trainer.architecture.iou_threshold, _MAX_BOXES)
 
     def run(self) -> tuple[dict, list[Detections], Measures]:
         """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures.
 
-        Where classes are not told apart the row has the recall of the best 100 boxes of each picture at an IoU of .5.
+        Where classes are not told apart the row has the recall of the best 100 boxes of each image at an IoU of .5.
         """
         sums: dict[str, float] = {}
         detections: list[Detections] = []
@@ -49,27 +49,27 @@ class Validator:
             terms, found = self._forward(images, boxes)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
-            detections += self._to_pictures(indices.numpy(), *(part.numpy() for part in found))
+            detections += self._to_images(indices.numpy(), *(part.numpy() for part in found))
         means = {name: value / len(self.annotations) for name, value in sums.items()}
-        row = loss_row(means, self.trainer.family.terms, "val_")
+        row = loss_row(means, self.trainer.architecture.terms, "val_")
         measures = measure(self.annotations, detections, self.class_names)
         results = measures.coco
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
-        if self.trainer.family.one_class:
+        if self.trainer.architecture.one_class:
             row["recall"] = recall_of_best(self.annotations, detections)
         return row, detections, measures
 
-    def _to_pictures(self, indices, boxes, scores, class_ids, counts):
+    def _to_images(self, indices, boxes, scores, class_ids, counts):
         for place, index in enumerate(indices):
-            num, shape = counts[place], picture_shape(self.annotations[index].image_path)
+            num, shape = counts[place], image_shape(self.annotations[index].image_path)
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             found = np.clip(found, 0, [shape[1], shape[0]] * 2)
             yield Detections(found, scores[place, :num], class_ids[place, :num])
 
 
 def recall_of_best(annotations: Sequence[Annotation], detections: Sequence[Detections]) -> float:
-    """Return the share of objects that one of the 100 best boxes of their picture overlaps by half or more."""
+    """Return the share of objects that one of the 100 best boxes of their image overlaps by half or more."""
     best = [found.boxes[:RECALL_PROPOSALS] for found in detections]  # best scores first
     return proposal_recall([annotation.boxes for annotation in annotations], best)
 

@@ -86,7 +86,7 @@ def _opened(source: str | int) -> Iterator[cv2.VideoCapture]:
 
 def _without_frames(source: str | int) -> str:
     if isinstance(source, int):
-        return f"camera {source}: expected a camera that gives pictures, got none; is it plugged in, and not in use?"
+        return f"camera {source}: expected a camera that gives images, got none; is it plugged in, and not in use?"
     return f"{source}: expected a video that OpenCV can decode, got no frame from {os.path.getsize(source)} bytes"
 
 
@@ -148,7 +148,7 @@ class VideoFile:
             self._part.unlink(missing_ok=True)
             raise ValueError(
                 f"{self.path}: OpenCV cannot write a video of {self._size_wh[0]} x {self._size_wh[1]} pixels here "
-                "(mp4v); --no-pictures does without"
+                "(mp4v); --no-images does without"
             )
         return writer
 
@@ -187,7 +187,7 @@ def check_window() -> None:
 
 
 class Window:
-    """A window that shows one picture after the other. Raises ``OSError`` where none can be opened."""
+    """A window that shows one image after the other. Raises ``OSError`` where none can be opened."""
 
     def __init__(self, title: str):
         check_window()
@@ -198,7 +198,7 @@ class Window:
             raise OSError(f"OpenCV cannot open a window: {' '.join(str(error).split())}") from error
 
     def show(self, image: np.ndarray, wait: bool = False) -> bool:
-        """Show a picture, uint8 RGB [H, W, 3]; with ``wait`` until a key is pressed.
+        """Show an image, uint8 RGB [H, W, 3]; with ``wait`` until a key is pressed.
 
         Returns False when the user wants no more: Esc, q, or the window closed.
         """

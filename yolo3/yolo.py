@@ -36,20 +36,20 @@ _SHIPPED = {
 # The options of keras-yolo3's yolo_video.py, which passed all of them on: YOLO(**vars(FLAGS)).
 _OPTION_NAMES = {"model": "model_path", "anchors": "anchors_path", "classes": "classes_path"}
 _OTHER_OPTIONS = {"image", "input", "output"}
-_SIZES_KEPT = 8  # graphs for pictures of different sizes, of a few MB each
+_SIZES_KEPT = 8  # graphs for images of different sizes, of a few MB each
 
 
 class YOLO:
-    """Detects and draws: ``YOLO(model_path="model.h5").detect_image(pil_image)`` is the picture with its boxes.
+    """Detects and draws: ``YOLO(model_path="model.h5").detect_image(pil_image)`` is the image with its boxes.
 
     Keywords, all optional, with their defaults in the class attribute ``_defaults``, which may be changed:
     ``model_path``, ``anchors_path``, ``classes_path``; ``score`` and ``iou``, the thresholds; ``model_image_size``,
-    (height, width) in pixels, multiples of 32, where (None, None) is each picture's own size rounded down;
+    (height, width) in pixels, multiples of 32, where (None, None) is each image's own size rounded down;
     ``gpu_num``, without effect; ``anchor_mask`` (:mod:`yolo3.scales`). A file of weights that says its anchors,
     class names and size is believed, unless they are given; what is given and disagrees is an error.
 
     Attributes: the keywords; ``class_names``; ``anchors`` float32 [N, 2]; ``colors``, (r, g, b) for each class;
-    ``yolo_model``, a ``keras.Model``; and what the last picture showed: ``boxes`` float32 [N, 4] (y_min, x_min,
+    ``yolo_model``, a ``keras.Model``; and what the last image showed: ``boxes`` float32 [N, 4] (y_min, x_min,
     y_max, x_max) in its pixels, ``scores`` [N], ``classes`` int32 [N]. Raises ``TypeError`` for other keywords,
     ``OSError`` and ``ValueError`` for files that cannot be used.
     """
@@ -88,7 +88,7 @@ class YOLO:
         return {name: self.get_defaults(name) for name in _SHIPPED} | kwargs
 
     def generate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Read the network as the attributes say; return boxes, scores and classes of no picture, all empty."""
+        """Read the network as the attributes say; return boxes, scores and classes of no image, all empty."""
         size = _checked_size(self.model_image_size)
         self._takes_own_size = size == (None, None)
         self._detector = self._load(None if self._takes_own_size or "model_image_size" not in self._given else size)
@@ -118,7 +118,7 @@ class YOLO:
         return {"score_threshold": self.score, "iou_threshold": self.iou}
 
     def _detector_for(self, image_shape: Sequence[int]) -> Detector:
-        """Return the detector of the size that a picture of ``image_shape`` is looked at."""
+        """Return the detector of the size that an image of ``image_shape`` is looked at."""
         if not self._takes_own_size:
             return self._detector
         height, width = (max(side // STRIDES[0], 1) * STRIDES[0] for side in image_shape[:2])
@@ -126,7 +126,7 @@ class YOLO:
             if len(self._detectors) == _SIZES_KEPT:
                 del self._detectors[next(iter(self._detectors))]
             own = self._detector
-            metadata = {**own.family.metadata(), "class_names": own.class_names, "resize": own.resize}
+            metadata = {**own.architecture.metadata(), "class_names": own.class_names, "resize": own.resize}
             self._detectors[height, width] = Detector(
                 self.yolo_model, metadata, input_shape=(height, width), **self._thresholds()
             )

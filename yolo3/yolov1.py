@@ -1,15 +1,15 @@
-"""YOLOv1 whole: its networks, the layout of their output, the codec, targets, the loss, and the family they make.
+"""YOLOv1 whole: its networks, the layout of their output, the codec, targets, the loss, and the architecture they make.
 
-The picture is cut into S x S cells. Each cell predicts C class probabilities, and A boxes with a confidence each. The
+The image is cut into S x S cells. Each cell predicts C class probabilities, and A boxes with a confidence each. The
 cell that holds the centre of an object answers for it, with the one of its boxes that overlaps it best (Redmon et al.,
-"You Only Look Once", 2016, section 2). For one picture, predictions with a hat:
+"You Only Look Once", 2016, section 2). For one image, predictions with a hat:
 
     coord_scale/2    sum over responsible boxes   (x - x^)^2 + (y - y^)^2 + (sqrt w - sqrt w^)^2 + (sqrt h - sqrt h^)^2
     object_scale/2   sum over responsible boxes   (IoU - c^)^2
     noobject_scale/2 sum over all other boxes     c^^2
     class_scale/2    sum over cells of objects    sum over the classes (p - p^)^2
 
-added up, and the mean of that over the pictures. It is half of the paper's, so that its gradient is minus the deltas of
+added up, and the mean of that over the images. It is half of the paper's, so that its gradient is minus the deltas of
 Darknet's src/detection_layer.c. All arithmetic is float32 whatever the precision of the network.
 
 Shapes: *feats* is the raw output [B, S, S, C + 5 A], of each cell first the classes, then for each box confidence, x,
@@ -30,16 +30,16 @@ import numpy as np
 from keras import layers, ops
 
 from yolo3 import boxes as geometry
+from yolo3.architecture import IOU_THRESHOLD, expect_outputs
 from yolo3.backbones import LEAKY_SLOPE, Blocks
 from yolo3.darknet.cfg import Cfg, Section, parse_cfg, replace_option
 from yolo3.darknet.layers import resolve_layers
 from yolo3.darknet.network import build_network as build_cfg_network
 from yolo3.darknet.network import shared_layers
-from yolo3.family import IOU_THRESHOLD, expect_outputs
 from yolo3.head import cell_grid, encode_offsets, size_wh
 from yolo3.scales import check_input_shape
 
-STRIDE = 64  # both bodies halve the picture six times
+STRIDE = 64  # both bodies halve the image six times
 
 # Networks
 
@@ -77,7 +77,7 @@ DESIGNS = {
 
 
 def build_body(image, body, batch_normalize: bool, batch_norm: type | None = None):
-    """Return the features [B, H / 64, W / 64, filters] of a picture [B, H, W, 3], convolutions named as in the cfg."""
+    """Return the features [B, H / 64, W / 64, filters] of an image [B, H, W, 3], convolutions named as in the cfg."""
     blocks, x, number = Blocks(batch_norm), image, 0
     for filters, *kernel in body:
         if not filters:
@@ -164,8 +164,8 @@ def flat_from_feats(feats, num_classes: int, num_boxes: int):
 # "root-of-size"  the size              roots               the paper, word for word
 
 SIZE_FORMS = ("root", "size", "root-of-size")
-_MAX_SIZE = 1e4  # pictures: no box is that large, and areas of it stay finite in float32
-_LEAST_SIZE = 1e-3  # of the picture, below half a pixel of 448; see bounded_root
+_MAX_SIZE = 1e4  # images: no box is that large, and areas of it stay finite in float32
+_LEAST_SIZE = 1e-3  # of the image, below half a pixel of 448; see bounded_root
 
 
 def decode_sizes(raw_wh, size_form: str):
@@ -217,8 +217,8 @@ def build_targets(true_boxes, grid_size: int, num_classes: int):
     """Return y_true, float32 [B, S, S, 5 + C]: each true box in the cell that holds its centre.
 
     ``true_boxes``: float [B, T, 5] (x, y, w, h relative to the input, class id); rows without area are padding, class
-    ids are taken to be valid. Of several boxes in one cell the first row stays and the others are not learnt, as in
-    Darknet's src/data.c (``fill_truth_region``), which puts the boxes of a picture in random order before. A departure:
+    ids are taken to be valid. Of several boxes in one cell the first row stays and the others are not learned, as in
+    Darknet's src/data.c (``fill_truth_region``), which puts the boxes of an image in random order before. A departure:
     centres on the far border belong to the last cell.
     """
     # One row of padding more stands for "no object": the index T that no box has.
@@ -291,7 +291,7 @@ _SCALES = ("coord_scale", "object_scale", "noobject_scale", "class_scale")
 
 
 def is_yolov1(cfg: Cfg) -> bool:
-    """Return whether a cfg describes a network of this family: whether it has a [detection]."""
+    """Return whether a cfg describes a network of this architecture: whether it has a [detection]."""
     return any(section.name == "detection" for section in cfg.layers)
 
 
@@ -322,17 +322,17 @@ def _stride_of(cfg: Cfg) -> int:
     return resolved[0].in_shape[0] // first.in_shape[0]
 
 
-# The family
+# The architecture
 
 LAYOUTS = ("cells", "darknet")
 ACTIVATIONS = ("linear", "sigmoid")
 _NOT_STORED = ("name", "cfg")  # among the options in the metadata: they have keys of their own
-_START_CONFIDENCE = 0.1  # of all boxes, before anything is learnt
+_START_CONFIDENCE = 0.1  # of all boxes, before anything is learned
 
 
 @dataclass(frozen=True)
 class YoloV1:
-    """:class:`yolo3.family.Family` of cells with boxes.
+    """:class:`yolo3.architecture.Architecture` of cells with boxes.
 
     ``name``: a key of :data:`DESIGNS`, or "cfg" for the network of ``cfg``. ``grid_size``: S. ``num_boxes``: A, boxes a
     cell. ``batch_normalize``: whether convolutions are normalised. ``dense_width``: units of the dense layer before the
@@ -389,7 +389,7 @@ class YoloV1:
     # The network
 
     def build_network(self, input_shape=(448, 448, 3), batch_norm: type | None = None) -> keras.Model:
-        """Return the network with random weights, for pictures of one size.
+        """Return the network with random weights, for images of one size.
 
         Its biases say at the start: centres in the middle of the cells, boxes of different sizes within a cell, all
         classes equally likely. Raises ``ValueError`` for an open side, or one that is no multiple of the stride.
@@ -451,7 +451,7 @@ class YoloV1:
     def parts_of(self, outputs):
         """Return (class_probs, confidence, raw boxes), float32, of the network's output, the activation applied.
 
-        ``outputs``: a list of one tensor in this family's layout, or that tensor, as Keras returns a single output.
+        ``outputs``: a list of one tensor in this architecture's layout, or that tensor, as Keras returns a single output.
         """
         (feats,) = outputs if isinstance(outputs, (list, tuple)) else (outputs,)
         feats = ops.cast(feats, "float32")
@@ -510,7 +510,7 @@ class YoloV1:
 
     @classmethod
     def from_metadata(cls, metadata: dict) -> YoloV1:
-        """Return the family that a saved file describes. Inverse: :meth:`metadata`.
+        """Return the architecture that a saved file describes. Inverse: :meth:`metadata`.
 
         A converted Darknet file, which has a cfg alone, is read too. Raises ``ValueError`` for options that are not of
         this version, and where ``class_names`` are not as many as the classes.
@@ -523,17 +523,17 @@ class YoloV1:
         if unknown := set(options) - known:
             raise ValueError(f"metadata: expected options of this version, got {', '.join(sorted(unknown))} too")
         if text is None:
-            family = cls(name, **options)
+            architecture = cls(name, **options)
         else:
-            family = cls.from_cfg(parse_cfg(text, "cfg of the weights"), **options)
+            architecture = cls.from_cfg(parse_cfg(text, "cfg of the weights"), **options)
         names = metadata.get("class_names")
-        if names is not None and len(names) != family.num_classes:
-            raise ValueError(f"metadata: expected names of {family.num_classes} classes, got {len(names)}")
-        return family
+        if names is not None and len(names) != architecture.num_classes:
+            raise ValueError(f"metadata: expected names of {architecture.num_classes} classes, got {len(names)}")
+        return architecture
 
     @classmethod
     def from_cfg(cls, cfg: Cfg, num_classes: int | None = None, **options) -> YoloV1:
-        """Return the family of the network that a cfg describes, with what its [detection] says.
+        """Return the architecture of the network that a cfg describes, with what its [detection] says.
 
         ``num_classes``: fits its last layers to another number of classes. ``options``: fields that are to differ from
         the cfg, such as ``activation``. Raises ``ValueError``, with file and line, for what is not computed here.

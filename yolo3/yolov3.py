@@ -1,4 +1,4 @@
-"""YOLOv3 as a family of detectors: its networks, by name or of a Darknet cfg, and how their outputs mean boxes."""
+"""YOLOv3 as an architecture of detectors: its networks, by name or of a Darknet cfg, and how their outputs mean boxes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from yolo3 import boxes as geometry
+from yolo3.architecture import IOU_THRESHOLD
 from yolo3.darknet.cfg import Cfg, parse_cfg
 from yolo3.darknet.layers import (
     YoloHead,
@@ -24,7 +25,6 @@ from yolo3.darknet.layers import (
 )
 from yolo3.darknet.network import build_network as build_cfg_network
 from yolo3.darknet.network import shared_layers
-from yolo3.family import IOU_THRESHOLD
 from yolo3.loss_options import LossOptions
 from yolo3.losses import DARKNET, loss_terms
 from yolo3.networks import BACKBONE_CONVOLUTIONS, NETWORKS
@@ -35,12 +35,12 @@ from yolo3.targets import build_targets
 CFG = "cfg"  # the name of a network that a Darknet cfg describes
 IGNORE_THRESH = 0.5
 NAME_OF_SCALES = {3: "yolov3", 2: "yolov3-tiny"}
-_OBJECTNESS_PRIOR = 0.01  # of all slots, before anything is learnt (focal loss paper, section 4.1)
+_OBJECTNESS_PRIOR = 0.01  # of all slots, before anything is learned (focal loss paper, section 4.1)
 
 
 @dataclass(frozen=True, eq=False)
 class YoloV3:
-    """:class:`yolo3.family.Family` of anchors and scales.
+    """:class:`yolo3.architecture.Architecture` of anchors and scales.
 
     ``name``: a key of ``NETWORKS``, or "cfg" for the network of ``cfg``, whose classes are ``num_classes`` then.
     ``anchors``: float32 [N, 2] (w, h) in pixels of the network input. ``anchor_mask``, ``scale_x_y``,
@@ -152,7 +152,7 @@ def named_yolov3(
     name: str | None, num_classes: int, anchors, anchor_mask: Sequence[Sequence[int]] | None = None,
     ignore_thresh=None, scale_x_y=1.0, strides: Sequence[int] | None = None, loss: LossOptions = DARKNET,
 ) -> YoloV3:  # fmt: skip
-    """Return the family of a network of ``NETWORKS``; without a name, the one that the number of scales means.
+    """Return the architecture of a network of ``NETWORKS``; without a name, the one that the number of scales means.
 
     Raises ``ValueError`` where anchors, masks and network do not fit each other.
     """
@@ -174,7 +174,7 @@ def named_yolov3(
 def cfg_yolov3(
     cfg: Cfg, num_classes: int | None = None, anchors=None, ignore_thresh=None, loss: LossOptions = DARKNET
 ) -> YoloV3:
-    """Return the family of the network that a cfg describes, with its anchors, masks and thresholds.
+    """Return the architecture of the network that a cfg describes, with its anchors, masks and thresholds.
 
     ``num_classes``: fits its heads to another number of classes. ``anchors``: as many as the cfg has, in place of them.
     Raises ``ValueError``, with file and line, for heads that cannot be trained here.
@@ -202,7 +202,7 @@ def _check_head(head: YoloHead) -> None:
 
 
 def yolov3_from_metadata(metadata: dict) -> YoloV3:
-    """Return the family that a saved file describes; see :mod:`yolo3.saving`. Inverse: :meth:`YoloV3.metadata`.
+    """Return the architecture that a saved file describes; see :mod:`yolo3.saving`. Inverse: :meth:`YoloV3.metadata`.
 
     Raises ``ValueError`` where class names or anchors are missing.
     """
@@ -213,11 +213,11 @@ def yolov3_from_metadata(metadata: dict) -> YoloV3:
     num_scales = len(check_anchor_mask(metadata.get("anchor_mask"), len(metadata["anchors"])))
     name = metadata.get("model") or NAME_OF_SCALES.get(num_scales, CFG)
     cfg = (metadata.get("darknet") or {}).get("cfg") if name == CFG else None
-    family = named_yolov3(
+    architecture = named_yolov3(
         name, num_classes, metadata["anchors"], metadata.get("anchor_mask"), metadata.get("ignore_thresh"),
         metadata.get("scale_x_y", 1.0), metadata.get("strides"),
     )  # fmt: skip
     if cfg is None:
-        return family
+        return architecture
     parsed = parse_cfg(cfg, "cfg of the weights")
-    return YoloV3(**{**vars(family), "strides": tuple(head.stride for head in yolo_heads(parsed)), "cfg": parsed})
+    return YoloV3(**{**vars(architecture), "strides": tuple(head.stride for head in yolo_heads(parsed)), "cfg": parsed})

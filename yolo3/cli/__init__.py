@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from yolo3 import __version__
 
 COMMANDS = {
-    "train": ("yolo3.cli.train", "train a network on annotated pictures"),
-    "detect": ("yolo3.cli.detect", "find objects in pictures"),
-    "evaluate": ("yolo3.cli.evaluate", "average precision of a network on annotated pictures"),
+    "train": ("yolo3.cli.train", "train a network on annotated images"),
+    "detect": ("yolo3.cli.detect", "find objects in images"),
+    "evaluate": ("yolo3.cli.evaluate", "average precision of a network on annotated images"),
     "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
     "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file"),
     "benchmark": ("yolo3.cli.benchmark", "how fast this machine trains, reads and detects"),
@@ -84,7 +84,7 @@ def check_outputs(*paths: str | os.PathLike | None) -> None:
 
 
 def check_findings(dataset, path: str) -> None:
-    """Print what the reader of a ``Dataset`` found; raises ``ValueError`` when there are no pictures, or errors."""
+    """Print what the reader of a ``Dataset`` found; raises ``ValueError`` when there are no images, or errors."""
     for finding in dataset.findings[:_FINDINGS_SHOWN]:
         print(f"{finding.severity}: {finding}", file=sys.stderr)
     hidden = len(dataset.findings) - _FINDINGS_SHOWN
@@ -94,7 +94,7 @@ def check_findings(dataset, path: str) -> None:
     if errors:
         raise ValueError(f"{path}: {len(errors)} annotations cannot be used, first {errors[0]}")
     if not dataset.annotations:
-        raise ValueError(f"{path}: expected annotated pictures, got none")
+        raise ValueError(f"{path}: expected annotated images, got none")
 
 
 def start_tensorflow() -> None:
@@ -195,14 +195,14 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resize", choices=("letterbox", "stretch"),
-        help="how pictures are brought to the network's size (default: as in training)",
+        help="how images are brought to the network's size (default: as in training)",
     )  # fmt: skip
     parser.add_argument(
         "--input-size", type=side, nargs=2, metavar=("H", "W"),
         help="height and width of the network input in pixels, multiples of 32 (default: as in training)",
     )  # fmt: skip
     parser.add_argument(
-        "--batch-size", type=count, default=8, metavar="B", help="pictures at once (default: %(default)s)"
+        "--batch-size", type=count, default=8, metavar="B", help="images at once (default: %(default)s)"
     )
     parser.add_argument(
         "--precision", choices=DETECTION_PRECISIONS, default="float32",
@@ -236,7 +236,7 @@ def _add_selection_options(parser: argparse.ArgumentParser, score_threshold: flo
         type=count,
         default=300,
         metavar="N",
-        help="detections a picture at most (default: %(default)s)",
+        help="detections an image at most (default: %(default)s)",
     )
 
 

@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--resize", choices=RESIZE_MODES, default="letterbox",
-        help="how pictures are brought to that size (default: letterbox)",
+        help="how images are brought to that size (default: letterbox)",
     )  # fmt: skip
     parser.add_argument("--anchors", help="file with anchors to compare with (default: YOLOv3's own)")
     parser.add_argument("--output", help="file to write the new anchors to")
@@ -112,7 +112,7 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     sizes = np.concatenate(parts)
     if not len(sizes):
         raise ValueError(
-            f"{arguments.data}: expected boxes to cluster, got {len(dataset.annotations)} pictures without"
+            f"{arguments.data}: expected boxes to cluster, got {len(dataset.annotations)} images without"
         )
     return sizes, left_out
 

@@ -18,7 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3 benchmark``."""
     parser = argparse.ArgumentParser(
         prog="yolo3 benchmark",
-        description="Time training steps (synthetic pictures), input (JPEG files to augmented batches) and detection.",
+        description="Time training steps (synthetic images), input (JPEG files to augmented batches) and detection.",
     )
     parser.add_argument("part", nargs="?", choices=PARTS, help="one of them alone (default: all three)")
     parser.add_argument("--model", choices=MODELS, default="yolov3-tiny", help="network (default: %(default)s)")
@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--precision", choices=PRECISIONS, help="default: auto for the step, float32 for detection"
     )
     parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
-    parser.add_argument("--data", help="annotations whose pictures the input reads (default: 64 made of 640 x 480)")
+    parser.add_argument("--data", help="annotations whose images the input reads (default: 64 made of 640 x 480)")
     parser.add_argument("--cache", choices=CACHES, default="none", help="of the input, as in training (default: none)")
     parser.add_argument("--workers", type=from_zero, default=0, help="threads of the input (default: as many as help)")
     parser.add_argument("--weights", metavar="FILE", help="network to detect with (default: --model, random weights)")
@@ -96,7 +96,7 @@ def _time_input(work, arguments: argparse.Namespace) -> dict:
     if arguments.data:
         annotations = read_dataset(arguments.data).annotations
         if not annotations:
-            raise ValueError(f"{arguments.data}: expected annotated pictures, got none")
+            raise ValueError(f"{arguments.data}: expected annotated images, got none")
         return benchmark_input(annotations, work, **options)
     with tempfile.TemporaryDirectory() as folder:
         return benchmark_input(write_photographs(Path(folder)), work, **options)
@@ -108,7 +108,7 @@ def _in_words(part: str, result: dict) -> str:
         line += f"  {result['precision']}, targets and loss {result['loss_share']:.0%} of it; "
         line += f"a large matrix product: {result['matrix_gflops']:.0f} GFLOP/s"
     elif part == "input":
-        line += "  decoded pictures kept" if result["cached"] else "  pictures decoded each time"
+        line += "  decoded images kept" if result["cached"] else "  images decoded each time"
     else:
         sizes = result["by_batch_size"].items()
         rates = ", ".join(f"{rate['images_per_second']:.1f} in batches of {size}" for size, rate in sizes)

@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--resize", choices=("letterbox", "stretch"),
-        help="how pictures are to be brought to the network's size (default: as the cfg's Darknet does)",
+        help="how images are to be brought to the network's size (default: as the cfg's Darknet does)",
     )  # fmt: skip
     parser.add_argument(
         "--upto", type=int, metavar="N",
@@ -74,14 +74,14 @@ def _to_keras(arguments: argparse.Namespace) -> int:
     cfg_path, weights_path, output = arguments.files
     _check_files(cfg_path, weights_path)
     check_outputs(output)
-    picture = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
+    image = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
     start_tensorflow()
 
     from yolo3.darknet import conversion
     from yolo3.darknet.cfg import read_cfg
 
     if arguments.plot_model:
-        conversion.check_plot(picture)
+        conversion.check_plot(image)
     names, names_path = _class_names(
         arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path))
     )
@@ -89,8 +89,8 @@ def _to_keras(arguments: argparse.Namespace) -> int:
         cfg_path, weights_path, output, arguments.weights_only, names, arguments.resize, _progress()
     )
     if arguments.plot_model:
-        conversion.plot_network(result.model, picture)
-    report = _report(result, output, names_path, picture if arguments.plot_model else None)
+        conversion.plot_network(result.model, image)
+    report = _report(result, output, names_path, image if arguments.plot_model else None)
     print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
     return 0
 
@@ -143,12 +143,12 @@ def _progress() -> Callable[[int, int], None]:
     return show
 
 
-def _report(result: Any, output: str, names_path: str | None, picture: str | None) -> dict:
+def _report(result: Any, output: str, names_path: str | None, image: str | None) -> dict:
     """Return what the command has to say, ready for JSON."""
     file, metadata = result.filled.file, result.metadata
     return {
         "output": output,
-        "picture": picture,
+        "image": image,
         "weights": str(file.path),
         "version": [file.header.major, file.header.minor, file.header.revision],
         "seen": file.header.seen,
@@ -185,9 +185,9 @@ def _in_words(report: dict) -> str:
         if report["class_names"]
         else "class names: none; give --classes FILE to keep them with the weights"
     )
-    lines.append(f"pictures: {report['resize']} to {_size(report['input_shape'])}")
+    lines.append(f"images: {report['resize']} to {_size(report['input_shape'])}")
     lines += [f"note: {note}" for note in report["notes"]]
-    lines += [f"wrote {path}" for path in (report["output"], report["picture"]) if path]
+    lines += [f"wrote {path}" for path in (report["output"], report["image"]) if path]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""``yolo3 detect``: find objects in pictures, videos and what a camera sees; draw them, and write them to files."""
+"""``yolo3 detect``: find objects in images, videos and what a camera sees; draw them, and write them to files."""
 
 import argparse
 import contextlib
@@ -46,11 +46,11 @@ from yolo3.videos import Window, check_window
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3 detect``."""
     parser = argparse.ArgumentParser(
-        prog="yolo3 detect", description="Find objects in pictures, videos and what a camera sees."
+        prog="yolo3 detect", description="Find objects in images, videos and what a camera sees."
     )
     parser.add_argument(
         "inputs", nargs="*", metavar="INPUT",
-        help="a picture, a video, a folder (searched with all below) or a quoted pattern such as 'photos/**/*.jpg'",
+        help="an image, a video, a folder (searched with all below) or a quoted pattern such as 'photos/**/*.jpg'",
     )  # fmt: skip
     add_detector_options(parser, SHOWN_SCORE)
     _add_looking_options(parser.add_argument_group("how to look"))
@@ -69,7 +69,7 @@ def _add_looking_options(group) -> None:
     )  # fmt: skip
     group.add_argument(
         "--tile", type=count, metavar="SIZE",
-        help="look at large pictures through windows of SIZE x SIZE pixels as well, for small objects; pictures that "
+        help="look at large images through windows of SIZE x SIZE pixels as well, for small objects; images that "
         "fit into one are looked at as ever",
     )  # fmt: skip
     group.add_argument(
@@ -78,39 +78,39 @@ def _add_looking_options(group) -> None:
         "(default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--tiles-only", action="store_true", help="with --tile: do not look at the whole picture as well"
+        "--tiles-only", action="store_true", help="with --tile: do not look at the whole image as well"
     )
 
 
 def _add_result_options(group) -> None:
     group.add_argument(
         "--output", default="detections", metavar="DIR",
-        help="folder for pictures and videos (.mp4, without sound) with boxes (default: %(default)s)",
+        help="folder for images and videos (.mp4, without sound) with boxes (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--no-pictures", action="store_true", help="write no pictures or videos with boxes")
-    group.add_argument("--json", metavar="FILE", help="write the detections as JSON, an object a picture or frame")
+    group.add_argument("--no-images", action="store_true", help="write no images or videos with boxes")
+    group.add_argument("--json", metavar="FILE", help="write the detections as JSON, an object an image or frame")
     group.add_argument("--csv", metavar="FILE", help="write the detections as CSV, a line each")
     group.add_argument(
         "--coco", metavar="FILE",
-        help="write the detections in COCO's results format; a picture's id is the number that is its name where all "
+        help="write the detections in COCO's results format; an image's id is the number that is its name where all "
         "names are numbers, else its place from 1; COCO's own classes have COCO's ids, others count from 1",
     )  # fmt: skip
     group.add_argument(
-        "--coco-images", metavar="FILE", help="COCO annotations that give the ids of pictures and classes for --coco"
+        "--coco-images", metavar="FILE", help="COCO annotations that give the ids of images and classes for --coco"
     )
     group.add_argument(
         "--yolo-txt", metavar="DIR",
-        help="write labels, a text file a picture: class, centre x and y, width, height (fractions of the picture)",
+        help="write labels, a text file an image: class, centre x and y, width, height (fractions of the image)",
     )  # fmt: skip
     group.add_argument(
         "--yolo-scores", action="store_true", help="with --yolo-txt: the score as sixth number; no labels, then"
     )
-    group.add_argument("--crops", metavar="DIR", help="write each detection as a picture, in a folder for its class")
+    group.add_argument("--crops", metavar="DIR", help="write each detection as an image, in a folder for its class")
     group.add_argument("--show", action="store_true", help="show the results in a window; Esc or q ends")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 after a user's mistake or when a picture could not be read, 130 after Ctrl-C."""
+    """Run the command; returns 0, 1 after a user's mistake or when an image could not be read, 130 after Ctrl-C."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
     wrong = _wrong_options(arguments)
@@ -138,7 +138,7 @@ def _wrong_options(arguments: argparse.Namespace) -> str | None:
 
 def _detect(arguments: argparse.Namespace) -> int:
     sources = find_sources(arguments.inputs, arguments.camera, filter(None, [arguments.output, arguments.crops]))
-    drawn = {} if arguments.no_pictures else drawn_paths(sources, arguments.output)
+    drawn = {} if arguments.no_images else drawn_paths(sources, arguments.output)
     check_results(arguments, sources, drawn.values())
     coco_ids = read_coco_ids(arguments.coco_images, sources) if arguments.coco_images else None
     if arguments.show:
@@ -158,7 +158,7 @@ def _detect(arguments: argparse.Namespace) -> int:
 
 
 def _load_detector(arguments: argparse.Namespace):
-    """Return the detector that the options ask for, with windows over large pictures where they do.
+    """Return the detector that the options ask for, with windows over large images where they do.
 
     Everything above 0 is asked for, so that weak scores can be shown: suppression goes from strong to weak, and what
     is above the threshold stays the same; windows are told it. What a camera sees is not kept waiting for a full batch.
@@ -177,7 +177,7 @@ def _load_detector(arguments: argparse.Namespace):
 
 
 def _network_input(detector) -> str:
-    """Return how the network sees a picture, in words."""
+    """Return how the network sees an image, in words."""
     own = getattr(detector, "detector", detector)  # behind windows
     return f"{own.input_shape[0]} x {own.input_shape[1]} pixels ({own.resize})"
 
@@ -197,7 +197,7 @@ def _look(detector, sources: Sequence[Source], arguments, writers: Sequence[Writ
 
 @contextlib.contextmanager
 def _window(wanted: bool, class_names: Sequence[str]) -> Iterator[Callable[[Shot, np.ndarray, Detections], bool]]:
-    """Give a function that shows a result, a picture until a key is pressed, and returns whether to go on."""
+    """Give a function that shows a result, an image until a key is pressed, and returns whether to go on."""
     if not wanted:
         yield lambda shot, image, found: True
         return
@@ -215,7 +215,7 @@ def _check_window() -> None:
 
 
 def _error_lines(write: Callable[..., Any], report: Report) -> Callable:
-    """Return the function that is told of pictures that cannot be read: a line for each, above the progress bar."""
+    """Return the function that is told of images that cannot be read: a line for each, above the progress bar."""
 
     def on_error(_, error: Exception) -> None:
         report.num_unreadable += 1
@@ -227,10 +227,10 @@ def _error_lines(write: Callable[..., Any], report: Report) -> Callable:
 def _bar(sources: Sequence[Source], every: int):
     from tqdm import tqdm
 
-    only_pictures = all(source.kind == "picture" for source in sources)
+    only_images = all(source.kind == "image" for source in sources)
     return tqdm(
-        total=count_shots(sources, every), unit="picture" if only_pictures else "frame", file=sys.stderr,
-        disable=True if only_pictures and len(sources) == 1 else None,
+        total=count_shots(sources, every), unit="image" if only_images else "frame", file=sys.stderr,
+        disable=True if only_images and len(sources) == 1 else None,
     )  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def check_results(arguments: argparse.Namespace, sources: Sequence[Source], draw
     for folder in filter(None, (arguments.yolo_txt, arguments.crops)):
         check_outputs(*(Path(folder, f"{source.name}.txt") for source in sources))
     taken = {os.path.realpath(source.path): "an input" for source in sources}
-    taken |= {os.path.realpath(path): "a picture with boxes" for path in drawn}
+    taken |= {os.path.realpath(path): "an image with boxes" for path in drawn}
     for path in files:
         if os.path.realpath(path) in taken:
             raise ValueError(f"{path}: expected a file for detections alone, got {taken[os.path.realpath(path)]}")
@@ -259,7 +259,7 @@ def _check_no_labels(folder: str, sources: Sequence[Source]) -> None:
     """Raise ``ValueError`` where detections would take the place of the labels that somebody has made."""
     for source in sources:
         path = Path(folder, f"{source.name}.txt")
-        label = find_label(source.path) if source.kind == "picture" and path.exists() else None
+        label = find_label(source.path) if source.kind == "image" and path.exists() else None
         if label is not None and os.path.samefile(label, path):
             raise ValueError(f"{path}: expected a new file, got the labels of {source.path}; give another folder")
 
@@ -291,7 +291,7 @@ def _writers(
 
 def _results_of(arguments: argparse.Namespace) -> str:
     """Return where the results are, in words."""
-    drawn = [] if arguments.no_pictures else [f"Pictures with boxes: {arguments.output}"]
+    drawn = [] if arguments.no_images else [f"Images with boxes: {arguments.output}"]
     paths = [getattr(arguments, name) for name in ("json", "csv", "coco", "yolo_txt", "crops")]
     files = ", ".join(path for path in paths if path)
     return "; ".join([*drawn, *([f"detections: {files}"] if files else [])])

@@ -1,4 +1,4 @@
-"""``yolo3 evaluate``: average precision of a network on annotated pictures."""
+"""``yolo3 evaluate``: average precision of a network on annotated images."""
 
 import argparse
 import dataclasses
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3 evaluate``."""
     parser = argparse.ArgumentParser(
         prog="yolo3 evaluate",
-        description="Average precision on annotated pictures, as COCO computes it: AP50 at IoU .5, AP the "
+        description="Average precision on annotated images, as COCO computes it: AP50 at IoU .5, AP the "
         "mean over IoU .5 to .95. With --report a page that shows where the errors are.",
     )
     parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
@@ -43,13 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="precision, recall, F1 and the errors are those of detections with at least this score (default: "
         f"{SHOWN_SCORE}, as `yolo3 detect`, or --score-threshold where that is higher)",
     )  # fmt: skip
-    parser.add_argument("--report", metavar="FILE.html", help="write a page with figures, curves, errors and pictures")
+    parser.add_argument("--report", metavar="FILE.html", help="write a page with figures, curves, errors and images")
     parser.add_argument(
         "--json", metavar="FILE.json", help="write the figures as JSON: AP50, AP, per_class, at_score"
     )
     parser.add_argument(
         "--save-detections", metavar="FILE.json",
-        help="write the detections in COCO's results format; pictures have the ids of COCO annotations, else the "
+        help="write the detections in COCO's results format; images have the ids of COCO annotations, else the "
         "number that is their name, else their place from 1",
     )  # fmt: skip
     return parser
@@ -85,7 +85,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from yolo3.validation import RECALL_PROPOSALS, recall_of_best
 
     detector = load_detector(**detector_options(arguments))
-    one_class = detector.family.one_class
+    one_class = detector.architecture.one_class
     names = None if one_class else detector.class_names
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
     if one_class:
@@ -103,7 +103,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     results = measures.coco | {"at_score": measures.at_score()}
     if one_class:
         results["recall"] = recall_of_best(dataset.annotations, detections)
-        print(f"recall of the {RECALL_PROPOSALS} best boxes a picture: {results['recall']:.3f}")
+        print(f"recall of the {RECALL_PROPOSALS} best boxes an image: {results['recall']:.3f}")
     if arguments.save_detections:
         write_coco_detections(arguments.save_detections, dataset.annotations, detections, detector.class_names)
     if arguments.json:
@@ -198,7 +198,7 @@ class _Bar:
     def __enter__(self):
         from tqdm import tqdm
 
-        self._bar = tqdm(unit="picture", file=sys.stderr, disable=None)
+        self._bar = tqdm(unit="image", file=sys.stderr, disable=None)
         return self
 
     def show(self, done: int, total: int) -> None:

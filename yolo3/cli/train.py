@@ -1,4 +1,4 @@
-"""``yolo3 train`` and ``python train.py``: annotated pictures in, a trained detector out."""
+"""``yolo3 train`` and ``python train.py``: annotated images in, a trained detector out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
 _SHOWN_WARNINGS = 20
 
 # What fits the embedded set (256 x 256 pixels) and a first run that ends soon on two cores. A few passes over so many
-# rendered pictures need little variation, and mosaic would cut shapes: a cut circle is no circle.
+# rendered images need little variation, and mosaic would cut shapes: a cut circle is no circle.
 _SHORT = {"mosaic": 0.0, "jitter": 0.1, "zoom": (0.9, 1.1), "hue": 0.05}
 _SHORT_FULL = {**_SHORT, "input_size": (128, 128), "epochs": 7, "evaluate_every": 4, "ema": 0.0}
 # A cell of YOLOv1 shares no weights with the others: it has to see many objects of its own, moved about by mosaics.
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command; options that are not given take the defaults of the settings."""
     parser = argparse.ArgumentParser(
         prog="yolo3 train",
-        description="Train YOLOv3 on annotated pictures. Without --data it trains on rendered shapes that it makes.",
+        description="Train YOLOv3 on annotated images. Without --data it trains on rendered shapes that it makes.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("--anchors", help="file of anchors: nine make YOLOv3, six the tiny network (or give --cfg)")
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_network_options(parser.add_argument_group("network"))
     _add_training_options(parser.add_argument_group("training"))
     _add_loss_options(parser.add_argument_group("loss of YOLOv3"))
-    _add_augment_options(parser.add_argument_group("how training pictures vary"))
+    _add_augment_options(parser.add_argument_group("how training images vary"))
     return parser
 
 
@@ -80,14 +80,14 @@ def _add_data_options(group) -> None:
     group.add_argument("--train-list", metavar="NAME", help="list of the data set to train on, such as trainval")
     group.add_argument("--val-list", metavar="NAME", help="list of the data set to validate on, such as test")
     group.add_argument("--val", metavar="PATH", help="annotations to validate on, a data set of their own")
-    group.add_argument("--val-split", type=fraction, help="share of the pictures to validate on (default: 0.1)")
+    group.add_argument("--val-split", type=fraction, help="share of the images to validate on (default: 0.1)")
     group.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
     group.add_argument(
         "--cache", choices=CACHES,
-        help="keep decoded pictures in memory, on disk (in the run's folder, as long as it runs) or not at all "
+        help="keep decoded images in memory, on disk (in the run's folder, as long as it runs) or not at all "
         "(default: auto, in memory if they fit)",
     )  # fmt: skip
-    group.add_argument("--workers", type=from_zero, help="threads that prepare pictures (default: 0, as many as help)")
+    group.add_argument("--workers", type=from_zero, help="threads that prepare images (default: 0, as many as help)")
 
 
 def _add_network_options(group) -> None:
@@ -103,7 +103,7 @@ def _add_network_options(group) -> None:
     group.add_argument("--cfg", help="Darknet cfg: train its network, its heads fitted to the classes of the data")
     group.add_argument("--weights", help="weights to start from, Keras' or, with --cfg, Darknet's (default: random)")
     group.add_argument("--input-size", type=side, nargs=2, metavar=("H", "W"), help="pixels (default: 416 416)")
-    group.add_argument("--resize", choices=RESIZE_MODES, help="how validation pictures get there (default: letterbox)")
+    group.add_argument("--resize", choices=RESIZE_MODES, help="how validation images get there (default: letterbox)")
     group.add_argument(
         "--multi-scale", action="store_const", const=MULTI_SCALES, help="vary the input size every ten batches"
     )
@@ -117,8 +117,8 @@ def _add_training_options(group) -> None:
         "--recipe", choices=RECIPES,
         help="darknet: train as the [net] section of --cfg says; other options still count (default: default)",
     )  # fmt: skip
-    group.add_argument("--epochs", type=count, help="passes over the pictures (default: 100)")
-    group.add_argument("--batch-size", type=count, help="pictures a step (default: 8)")
+    group.add_argument("--epochs", type=count, help="passes over the images (default: 100)")
+    group.add_argument("--batch-size", type=count, help="images a step (default: 8)")
     group.add_argument("--accumulate", type=count, help="steps that make one update (default: 1)")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adam")
     group.add_argument("--learning-rate", type=float, help="largest rate (default: 0.001)")
@@ -151,13 +151,13 @@ def _add_loss_options(group) -> None:
 
 def _add_augment_options(group) -> None:
     group.add_argument("--jitter", type=fraction, help="change of the sides (default: 0.3)")
-    group.add_argument("--placement", choices=PLACEMENTS, help="of a picture on the canvas (default: fit)")
+    group.add_argument("--placement", choices=PLACEMENTS, help="of an image on the canvas (default: fit)")
     group.add_argument("--zoom", type=float, nargs=2, metavar=("LOW", "HIGH"), help="size (default: 0.8 1.2)")
     group.add_argument("--flip", type=fraction, help="share that is mirrored (default: 0.5)")
     group.add_argument("--hue", type=fraction, help="shift in turns of the colour circle (default: 0.1)")
     group.add_argument("--saturation", type=float, help="largest factor (default: 1.5)")
     group.add_argument("--exposure", type=float, help="largest factor (default: 1.5)")
-    group.add_argument("--mosaic", type=fraction, help="share made of four pictures (default: 0.5)")
+    group.add_argument("--mosaic", type=fraction, help="share made of four images (default: 0.5)")
     group.add_argument("--mosaic-zoom", type=float, nargs=2, metavar=("LOW", "HIGH"), help="default: 0.6 1.4")
     group.add_argument("--plain-share", type=fraction, help="last part without mosaic (default: 0.15)")
 
@@ -294,7 +294,7 @@ def _prepare(config: TrainConfig, list_all: bool):
     from yolo3.preparation import DataError, prepare
 
     try:
-        with tqdm(desc="checking pictures", unit="picture", file=sys.stderr, disable=None, leave=False) as bar:
+        with tqdm(desc="checking images", unit="image", file=sys.stderr, disable=None, leave=False) as bar:
             prepared = prepare(config, lambda done, total: _advance(bar, done, total))
     except DataError as error:
         _list_findings(error.findings, list_all)
@@ -349,7 +349,7 @@ def _farewell(config: TrainConfig, prepared, result) -> str:
     lines = ["", "Done."]
     if "AP50" in result.last_row:
         row = result.last_row
-        lines[-1] += f" On {len(prepared.val)} pictures it has not seen: AP50 {row['AP50']:.3f}, AP {row['AP']:.3f}"
+        lines[-1] += f" On {len(prepared.val)} images it has not seen: AP50 {row['AP50']:.3f}, AP {row['AP']:.3f}"
         lines[-1] += f" (best AP50 {result.best_ap50:.3f})."
     best = path(run_folder.BEST)
     lines += [f"Weights      {best} (best), {path(run_folder.LAST)} (last)"]
@@ -358,7 +358,7 @@ def _farewell(config: TrainConfig, prepared, result) -> str:
         lines += [f"Predictions  {path(run_folder.PREDICTIONS)}"]
         lines += [f"Report       {path(run_folder.REPORT)}"] if path(run_folder.REPORT).exists() else []
     lines += ["", *result.advice] if result.advice else []
-    lines += ["", "Next:", f"  yolo3 detect --weights {best} PICTURES_OR_FOLDERS"]
+    lines += ["", "Next:", f"  yolo3 detect --weights {best} IMAGES_OR_FOLDERS"]
     if prepared.val_source:
         path, list_name = prepared.val_source
         options = (f" --list {list_name}" if list_name else "") + (" --skip-bad" if config.skip_bad else "")

@@ -183,10 +183,10 @@ def check_plot(path: str | os.PathLike[str]) -> None:
     try:
         import pydot  # noqa: F401
     except ImportError as error:
-        raise ValueError(f"{path}: a picture of the network needs pydot: pip install pydot") from error
+        raise ValueError(f"{path}: an image of the network needs pydot: pip install pydot") from error
     if shutil.which("dot") is None:
         raise ValueError(
-            f"{path}: a picture of the network needs Graphviz, whose program 'dot' was not found"
+            f"{path}: an image of the network needs Graphviz, whose program 'dot' was not found"
         )
 
 

@@ -63,14 +63,14 @@ def settings_of(cfg: Cfg) -> dict[str, Any]:
 def recipe_of(cfg: Cfg) -> dict[str, Any]:
     """Return the recipe of a cfg as settings of :class:`yolo3.config.TrainConfig` and of its ``augment``.
 
-    A step sees batch / subdivisions pictures; an update is made of ``subdivisions`` steps. Raises ``ValueError``, with
+    A step sees batch / subdivisions images; an update is made of ``subdivisions`` steps. Raises ``ValueError``, with
     file and line, for a policy of the learning rate that is not computed here.
     """
     net = cfg.net
     number = {name: net.number(name, default) for name, default in _NET_DEFAULTS.items()}
     subdivisions = max(net.integer("subdivisions", 1), 1)
     head = _last_head(cfg)
-    crops = resize_of(cfg) == "stretch"  # AlexeyAB's Darknet cuts pictures, pjreddie's lays them on a canvas
+    crops = resize_of(cfg) == "stretch"  # AlexeyAB's Darknet cuts images, pjreddie's lays them on a canvas
     return {
         "optimizer": "adam" if net.integer("adam", 0) else "darknet",
         "learning_rate": number["learning_rate"],

@@ -1,6 +1,6 @@
 """The one record that every reader returns, and the small things that all readers share.
 
-Records (`Annotation`, `Finding`, `Dataset`), class names, pictures found in a folder, the size of a picture
+Records (`Annotation`, `Finding`, `Dataset`), class names, images found in a folder, the size of an image
 from its header, and files replaced atomically.
 """
 
@@ -33,15 +33,15 @@ NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
 MAX_NUMBERED = 10_000
 
 # Folders that hold the photographs of a data set rather than masks or resized copies of them.
-_PICTURE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
+_IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """One picture and its boxes.
+    """One image and its boxes.
 
-    `boxes`: float32 [N, 4] boxes_xyxy in pixels of the upright original picture, continuous edges: a box that
-    covers the whole W x H picture is 0, 0, W, H. `class_ids`: int32 [N], from 0. `difficult`, `crowd`: bool
+    `boxes`: float32 [N, 4] boxes_xyxy in pixels of the upright original image, continuous edges: a box that
+    covers the whole W x H image is 0, 0, W, H. `class_ids`: int32 [N], from 0. `difficult`, `crowd`: bool
     [N]. `source`: where it was read, "train.txt:7" or "a.xml". `lines`: line number of each box in that file,
     if known.
     """
@@ -55,13 +55,13 @@ class Annotation:
     lines: tuple[int, ...] | None = None
 
     def where(self, box: int | None = None) -> str:
-        """The place to name in a message: "file:line" of the box if it is known, else of the picture."""
+        """The place to name in a message: "file:line" of the box if it is known, else of the image."""
         if box is None or self.lines is None:
             return self.source
         return f"{file_of(self.source)}:{self.lines[box]}"
 
     def select(self, keep: np.ndarray) -> Annotation:
-        """The same picture with only the boxes of the bool mask (or indices) `keep` [N]."""
+        """The same image with only the boxes of the bool mask (or indices) `keep` [N]."""
         lines = None if self.lines is None else tuple(np.asarray(self.lines, np.int64)[keep].tolist())
         return Annotation(
             self.image_path,
@@ -91,7 +91,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader made of a path: the pictures, the class names and what the reader noticed."""
+    """What a reader made of a path: the images, the class names and what the reader noticed."""
 
     annotations: list[Annotation]
     class_names: list[str]
@@ -141,7 +141,7 @@ def build_annotation(
 def clip_rounding(
     boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = 1.0
 ) -> np.ndarray:
-    """Boxes [N, 4] in pixels with coordinates up to `slack` pixels outside the picture moved to its border.
+    """Boxes [N, 4] in pixels with coordinates up to `slack` pixels outside the image moved to its border.
 
     Without a shape only the left and top borders are known. What lies further outside stays as it is.
     """
@@ -200,7 +200,7 @@ def is_utf16(content: bytes) -> bool:
 
 
 def text_head(path: str, size: int) -> str:
-    """Text of the first `size` bytes of a file; "" for files that are no text, such as pictures."""
+    """Text of the first `size` bytes of a file; "" for files that are no text, such as images."""
     with open(path, "rb") as file:
         head = file.read(size)
     if is_utf16(head):
@@ -345,9 +345,9 @@ def numbered_class_names(class_ids: Iterable[int]) -> list[str]:
 def split_annotations(
     annotations: Sequence[Annotation], fraction: float, seed: int
 ) -> tuple[list[Annotation], list[Annotation]]:
-    """Split at random into (train, val) with `fraction` of the pictures in val, in their old order.
+    """Split at random into (train, val) with `fraction` of the images in val, in their old order.
 
-    With two pictures or more both parts hold at least one; one picture goes to train. The same seed gives the
+    With two images or more both parts hold at least one; one image goes to train. The same seed gives the
     same split. Raises ValueError when the fraction is not between 0 and 1.
     """
     if not 0 < fraction < 1:
@@ -426,10 +426,10 @@ def group_by_folder(paths: Sequence[str], root: str) -> dict[str, list[str]]:
     return groups
 
 
-class PictureIndex:
-    """The pictures below a folder, found by file name or by stem, in any case.
+class ImageIndex:
+    """The images below a folder, found by file name or by stem, in any case.
 
-    `ambiguous` collects (name, chosen path) where several pictures fitted equally well.
+    `ambiguous` collects (name, chosen path) where several images fitted equally well.
     """
 
     def __init__(self, folder: str, files: Iterable[str] | None = None):
@@ -446,24 +446,24 @@ class PictureIndex:
             self._by_stem.setdefault(stem_of(path).lower(), []).append(path)
 
     def find(self, name: str, near: str) -> str | None:
-        """The picture with this file name, of several the one nearest to the file `near`; None when there is
+        """The image with this file name, of several the one nearest to the file `near`; None when there is
         none.
         """
         return self._nearest(name, self._by_name.get(base_name(name).lower(), []), near)
 
     def find_stem(self, stem: str, near: str) -> str | None:
-        """The picture with this name before the suffix."""
+        """The image with this name before the suffix."""
         return self._nearest(stem, self._by_stem.get(stem.lower(), []), near)
 
     def find_unique(self, name: str) -> str | None:
-        """The picture with this file name if there is exactly one."""
+        """The image with this file name if there is exactly one."""
         candidates = self._by_name.get(base_name(name).lower(), [])
         return candidates[0] if len(candidates) == 1 else None
 
     def _nearest(self, name: str, candidates: list[str], near: str) -> str | None:
         if len(candidates) < 2:
             return candidates[0] if candidates else None
-        ranked = sorted((_picture_rank(path, near), path) for path in candidates)
+        ranked = sorted((_image_rank(path, near), path) for path in candidates)
         if ranked[0][0] == ranked[1][0]:
             self.ambiguous.append((name, ranked[0][1]))
         return ranked[0][1]
@@ -471,7 +471,7 @@ class PictureIndex:
 
 def folder_distance(path: str, near: str) -> tuple[int, int]:
     """Sorts files by how their folders agree with those of `near`: from the top first, then from the bottom
-    (pictures/monday/1.jpg and xml/monday/1.xml).
+    (images/monday/1.jpg and xml/monday/1.xml).
     """
     parts, target = _folders(path), _folders(near)
     shared = len(os.path.commonprefix([parts, target]))
@@ -483,16 +483,16 @@ def _folders(path: str) -> list[str]:
     return os.path.dirname(os.path.abspath(path)).split(os.sep)
 
 
-def _picture_rank(path: str, near: str) -> tuple[int, int, bool, int]:
-    """Sorts pictures by shared folders with `near`, usual folder names first, then the suffix."""
+def _image_rank(path: str, near: str) -> tuple[int, int, bool, int]:
+    """Sorts images by shared folders with `near`, usual folder names first, then the suffix."""
     above, below = folder_distance(path, near)
     own = _folders(path)[-above:]
-    unusual = bool(own) and not any(part.lower() in _PICTURE_FOLDERS for part in own)
+    unusual = bool(own) and not any(part.lower() in _IMAGE_FOLDERS for part in own)
     return above, below, unusual, IMAGE_SUFFIXES.index(os.path.splitext(path)[1].lower())
 
 
-def ambiguity_findings(index: PictureIndex, where: str) -> list[Finding]:
-    """One warning for all names that fitted several pictures equally well."""
+def ambiguity_findings(index: ImageIndex, where: str) -> list[Finding]:
+    """One warning for all names that fitted several images equally well."""
     if not index.ambiguous:
         return []
     name, chosen = index.ambiguous[0]
@@ -501,25 +501,25 @@ def ambiguity_findings(index: PictureIndex, where: str) -> list[Finding]:
             "warning",
             "ambiguous-image",
             where,
-            f"expected one picture for each name, got several for {len(index.ambiguous)} of them, first "
+            f"expected one image for each name, got several for {len(index.ambiguous)} of them, first "
             f"'{name}' (took {chosen}); move the copies elsewhere",
         )
     ]
 
 
 class ListedPaths:
-    """Finds the pictures that a text file names, wherever the data has moved since it was written.
+    """Finds the images that a text file names, wherever the data has moved since it was written.
 
     Tried in this order: as an absolute path, below the text file's folder, below the current folder, below
     the three folders above the text file (Darknet's lists are written from its own folder), and last by file
-    name anywhere below `root` (the text file's folder, unless a data folder is given), when just one picture
+    name anywhere below `root` (the text file's folder, unless a data folder is given), when just one image
     there has that name.
     """
 
     def __init__(self, text_file: str, root: str | None = None):
         self.folder = os.path.dirname(os.path.abspath(text_file))
         self.root = root if root is not None and os.path.isdir(root) else self.folder
-        self._index: PictureIndex | None = None
+        self._index: ImageIndex | None = None
 
     def find(self, entry: str) -> str | None:
         """Path of an existing file, or None."""
@@ -529,7 +529,7 @@ class ListedPaths:
                 if os.path.isfile(path):
                     return path
         if self._index is None:
-            self._index = PictureIndex(self.root)
+            self._index = ImageIndex(self.root)
         return self._index.find_unique(entry)
 
     def _bases(self) -> list[str]:
@@ -537,18 +537,18 @@ class ListedPaths:
         return [self.folder, os.curdir, *above]
 
 
-def missing_picture(where: str, entry: str) -> Finding:
-    """The finding for a listed picture that is nowhere."""
+def missing_image(where: str, entry: str) -> Finding:
+    """The finding for a listed image that is nowhere."""
     return Finding(
         "error",
         "missing-image",
         where,
-        f"expected a picture, got '{entry}', which does not exist; correct the path or take the line out",
+        f"expected an image, got '{entry}', which does not exist; correct the path or take the line out",
     )
 
 
 def size_or_none(path: str) -> tuple[int, int] | None:
-    """(height, width) of a picture, None when it cannot be read: the checks say so later."""
+    """(height, width) of an image, None when it cannot be read: the checks say so later."""
     try:
         return image_size(path)
     except (OSError, ValueError):
@@ -558,17 +558,17 @@ def size_or_none(path: str) -> tuple[int, int] | None:
 def size_findings(
     stated: tuple[int, int] | None, actual: tuple[int, int] | None, where: str
 ) -> list[Finding]:
-    """A warning when the (height, width) that a file states is not that of the upright picture."""
+    """A warning when the (height, width) that a file states is not that of the upright image."""
     if stated is None or actual is None or stated == actual:
         return []
-    sizes = f"expected the size of the upright picture, {actual[1]}x{actual[0]}, got {stated[1]}x{stated[0]}"
+    sizes = f"expected the size of the upright image, {actual[1]}x{actual[0]}, got {stated[1]}x{stated[0]}"
     if stated == actual[::-1]:
         return [
             Finding(
                 "warning",
                 "exif-size",
                 where,
-                f"{sizes}: the picture is turned by its EXIF mark, and the boxes may be those of the picture "
+                f"{sizes}: the image is turned by its EXIF mark, and the boxes may be those of the image "
                 "lying on its side; look at them",
             )
         ]
@@ -577,21 +577,21 @@ def size_findings(
             "warning",
             "size-mismatch",
             where,
-            f"{sizes}: the boxes may be those of a resized picture; look at them",
+            f"{sizes}: the boxes may be those of a resized image; look at them",
         )
     ]
 
 
 def path_for_list(path: str, folder: str) -> str:
-    """A picture's path as a list in `folder` should name it: relative when it lies below, else absolute."""
+    """An image's path as a list in `folder` should name it: relative when it lies below, else absolute."""
     path, folder = os.path.abspath(path), os.path.abspath(folder)
     return os.path.relpath(path, folder) if path.startswith(folder + os.sep) else path
 
 
-def copy_picture(path: str, folder: str, taken: set[str]) -> str:
-    """Copy a picture into `folder` and return the new path, which is added to `taken`.
+def copy_image(path: str, folder: str, taken: set[str]) -> str:
+    """Copy an image into `folder` and return the new path, which is added to `taken`.
 
-    No two pictures get the same stem. One that is there already, with the same bytes, is not copied again.
+    No two images get the same stem. One that is there already, with the same bytes, is not copied again.
     """
     os.makedirs(folder, exist_ok=True)
     stem, suffix = os.path.splitext(os.path.basename(path))
@@ -630,15 +630,15 @@ def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annota
     ]
 
 
-# Picture sizes
+# Image sizes
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """(height, width) in pixels of the upright picture, EXIF rotation applied, from the file's header.
+    """(height, width) in pixels of the upright image, EXIF rotation applied, from the file's header.
 
     JPEG: ISO/IEC 10918-1 B.2.2 and the orientation tag of EXIF 2.3; PNG: ISO/IEC 15948 11.2.2; BMP:
     BITMAPINFOHEADER. Anything else, or a header that makes no sense, is decoded with OpenCV. Raises OSError
-    when the file cannot be opened and ValueError when it is no picture.
+    when the file cannot be opened and ValueError when it is no image.
     """
     with open(path, "rb") as file:
         shape = _size_from_header(file)
@@ -693,7 +693,7 @@ def _jpeg_size(file) -> tuple[int, int] | None:
 
 
 def _png_size(file) -> tuple[int, int] | None:
-    """The header chunk comes first; an eXIf chunk, before or after the pixels, may turn the picture."""
+    """The header chunk comes first; an eXIf chunk, before or after the pixels, may turn the image."""
     file.seek(8)
     size, orientation = None, 1
     while len(header := file.read(8)) == 8:

@@ -22,18 +22,18 @@ from yolo3.datasets.annotation import Annotation, Dataset, Finding, bad_id_messa
 from yolo3.images import boxes_to_network
 from yolo3.targets import assign_slots
 
-SMALL_SIDE = 2.0  # pixels of the network input below which a box can hardly be learnt
+SMALL_SIDE = 2.0  # pixels of the network input below which a box can hardly be learned
 POOR_FIT = 0.5  # shape IoU with the best anchor below which a box counts as badly fitted
 MEAN_FIT = 0.6  # and the mean over all boxes below which the anchors do
 MANY_POOR = 0.2  # and the share of badly fitted boxes above which they do
-_READ_AHEAD = 64  # pictures in the pool at a time, to bound its memory
+_READ_AHEAD = 64  # images in the pool at a time, to bound its memory
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class PictureCheck:
-    """What decoding a picture showed: (height, width) upright or None, a digest of its bytes, and (kind,
+class ImageCheck:
+    """What decoding an image showed: (height, width) upright or None, a digest of its bytes, and (kind,
     message).
     """
 
@@ -54,20 +54,20 @@ def check_dataset(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """All findings about a data set: those of its reader first, then those of its pictures and boxes.
+    """All findings about a data set: those of its reader first, then those of its images and boxes.
 
     `anchors`: [A, 2] (w, h) in pixels of the network input, None for a network without; `anchor_mask`,
     `strides`: anchor indices and input pixels per cell of each scale;
-    `input_shape`: (height, width), multiples of 32. Every picture is decoded once, in `workers` threads;
+    `input_shape`: (height, width), multiples of 32. Every image is decoded once, in `workers` threads;
     `progress` is called with (done, all). With `train=False` what only matters for training (slots, anchors,
     small boxes, classes without boxes) is left out. Nothing is changed.
     """
     annotations = dataset.annotations
-    pictures = list(check_pictures([item.image_path for item in annotations], workers, progress))
-    shapes = [picture.shape for picture in pictures]
+    images = list(check_images([item.image_path for item in annotations], workers, progress))
+    shapes = [image.shape for image in images]
     findings = list(dataset.findings)
-    findings += _picture_findings(annotations, pictures)
-    findings += _duplicate_findings(annotations, pictures)
+    findings += _image_findings(annotations, images)
+    findings += _duplicate_findings(annotations, images)
     findings += _id_findings(annotations, dataset.class_names)
     for index, (annotation, shape) in enumerate(zip(annotations, shapes, strict=True)):
         findings += _box_findings(index, annotation, shape)
@@ -82,29 +82,29 @@ def usable_annotations(
 ) -> tuple[list[Annotation], dict[str, int]]:
     """The annotations that can be used, and how many things were left out, by kind of finding.
 
-    An error about a box takes the box away, an error about a picture the picture; a box given twice stays
-    once. A picture that is listed again is taken away and its boxes join those of its first place. Boxes that
+    An error about a box takes the box away, an error about an image the image; a box given twice stays
+    once. An image that is listed again is taken away and its boxes join those of its first place. Boxes that
     are partly outside are clipped. What the reader had to leave out already is counted too.
     """
     found = list(dict.fromkeys([*dataset.findings, *findings]))
     removing = [finding for finding in found if _takes_away(finding)]
-    bad_pictures = _pictures_to_leave_out(removing)
-    bad_boxes = _boxes_to_leave_out(removing, bad_pictures)
+    bad_images = _images_to_leave_out(removing)
+    bad_boxes = _boxes_to_leave_out(removing, bad_images)
     outside = {finding.annotation for finding in found if finding.kind == "outside"}
     kept: dict[str, Annotation] = {}
     for index, annotation in enumerate(dataset.annotations):
-        if index in bad_pictures:
+        if index in bad_images:
             continue
         annotation = _without_boxes(annotation, bad_boxes.get(index, {}))
         if index in outside:
             annotation = _clipped(annotation)
         key = os.path.realpath(annotation.image_path)
         kept[key] = _joined(kept[key], annotation) if key in kept else annotation
-    return list(kept.values()), _count_left_out(found, bad_pictures, bad_boxes)
+    return list(kept.values()), _count_left_out(found, bad_images, bad_boxes)
 
 
 def check_overlap(train: Sequence[Annotation], val: Sequence[Annotation]) -> list[Finding]:
-    """Warnings for pictures that are in both lists, by path or by content; they make the validation look too
+    """Warnings for images that are in both lists, by path or by content; they make the validation look too
     good.
     """
     train_paths = {os.path.realpath(item.image_path): item for item in train}
@@ -121,7 +121,7 @@ def check_overlap(train: Sequence[Annotation], val: Sequence[Annotation]) -> lis
                     "warning",
                     "overlap",
                     item.source,
-                    f"expected a picture that is not trained on, got {item.image_path}, which is in "
+                    f"expected an image that is not trained on, got {item.image_path}, which is in "
                     f"the training list too ({twin.source}); take it out of one of them",
                 )
             )
@@ -136,12 +136,12 @@ _SUMMARIES = (SHIFTED_IDS,)
 
 
 def _takes_away(finding: Finding) -> bool:
-    """Whether a picture or box cannot be used, or is of no further use."""
+    """Whether an image or box cannot be used, or is of no further use."""
     return finding.severity == "error" or finding.kind == "duplicate-box"
 
 
-def _pictures_to_leave_out(errors: Iterable[Finding]) -> dict[int, str]:
-    """Index of each picture that cannot be used, and why."""
+def _images_to_leave_out(errors: Iterable[Finding]) -> dict[int, str]:
+    """Index of each image that cannot be used, and why."""
     return {
         finding.annotation: finding.kind
         for finding in errors
@@ -150,30 +150,30 @@ def _pictures_to_leave_out(errors: Iterable[Finding]) -> dict[int, str]:
 
 
 def _boxes_to_leave_out(
-    removing: Iterable[Finding], bad_pictures: dict[int, str]
+    removing: Iterable[Finding], bad_images: dict[int, str]
 ) -> dict[int, dict[int, str]]:
-    """For each picture that stays, the index of each box that does not, and why."""
+    """For each image that stays, the index of each box that does not, and why."""
     boxes: dict[int, dict[int, str]] = {}
     for finding in removing:
         if (
             finding.annotation is not None
             and finding.box is not None
-            and finding.annotation not in bad_pictures
+            and finding.annotation not in bad_images
         ):
             boxes.setdefault(finding.annotation, {}).setdefault(finding.box, finding.kind)
     return boxes
 
 
 def _count_left_out(
-    found: Iterable[Finding], bad_pictures: dict[int, str], bad_boxes: dict[int, dict[int, str]]
+    found: Iterable[Finding], bad_images: dict[int, str], bad_boxes: dict[int, dict[int, str]]
 ) -> dict[str, int]:
-    """Kind of finding to the number of lines, pictures and boxes left out for it."""
-    counts = Counter(bad_pictures.values())
+    """Kind of finding to the number of lines, images and boxes left out for it."""
+    counts = Counter(bad_images.values())
     for boxes in bad_boxes.values():
         counts.update(boxes.values())
     for finding in found:
         if finding.kind == "duplicate-image":
-            counts[finding.kind] += finding.annotation not in bad_pictures
+            counts[finding.kind] += finding.annotation not in bad_images
         elif finding.severity == "error" and finding.annotation is None and finding.kind not in _SUMMARIES:
             counts[finding.kind] += 1
     return {kind: count for kind, count in counts.items() if count}
@@ -199,7 +199,7 @@ def _clipped(annotation: Annotation) -> Annotation:
 
 
 def _joined(first: Annotation, again: Annotation) -> Annotation:
-    """The boxes of both records of a picture, each once; line numbers are dropped, as they may be of two
+    """The boxes of both records of an image, each once; line numbers are dropped, as they may be of two
     files.
     """
     known = set(_box_keys(first))
@@ -219,13 +219,13 @@ def _box_keys(annotation: Annotation) -> list[tuple[float, ...]]:
     ]
 
 
-# Pictures
+# Images
 
 
-def check_pictures(
+def check_images(
     paths: Sequence[str], workers: int = 2, progress: Progress | None = None
-) -> Iterator[PictureCheck]:
-    """Decode each picture once, in their order.
+) -> Iterator[ImageCheck]:
+    """Decode each image once, in their order.
 
     The end waits for no thread, as in :meth:`yolo3.detector.Detector.detect_each`.
     """
@@ -233,7 +233,7 @@ def check_pictures(
     try:
         for start in range(0, len(paths), _READ_AHEAD):
             chunk = paths[start : start + _READ_AHEAD]
-            for done, result in enumerate(pool.map(check_picture, chunk), start + 1):
+            for done, result in enumerate(pool.map(check_image, chunk), start + 1):
                 if progress is not None:
                     progress(done, len(paths))
                 yield result
@@ -241,29 +241,29 @@ def check_pictures(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def check_picture(path: str) -> PictureCheck:
-    """Decode one picture and say what is wrong with it; never raises."""
+def check_image(path: str) -> ImageCheck:
+    """Decode one image and say what is wrong with it; never raises."""
     try:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        return PictureCheck(
-            None, "", ("unreadable-image", f"expected a picture, got '{error.strerror}' for {path}")
+        return ImageCheck(
+            None, "", ("unreadable-image", f"expected an image, got '{error.strerror}' for {path}")
         )
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    fault = picture_fault(content)
+    fault = image_fault(content)
     if fault is None:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         if image is not None:
-            return PictureCheck(image.shape[:2], digest, None)
+            return ImageCheck(image.shape[:2], digest, None)
         fault = "unreadable-image", "got a file that cannot be decoded"
     kind, text = fault
-    return PictureCheck(
-        None, digest, (kind, f"expected a picture, {text}: {path}; replace it or take it out")
+    return ImageCheck(
+        None, digest, (kind, f"expected an image, {text}: {path}; replace it or take it out")
     )
 
 
-def picture_fault(content: bytes) -> tuple[str, str] | None:
+def image_fault(content: bytes) -> tuple[str, str] | None:
     """(kind, message) for a file that is empty or ends too early; decoders fill the rest with grey."""
     if not content:
         return "empty-image", "got an empty file"
@@ -310,34 +310,34 @@ def _bmp_is_complete(content: bytes) -> bool:
     return compression != 0 or len(content) >= offset + (width * bits + 31) // 32 * 4 * abs(height)
 
 
-def _picture_findings(annotations: Sequence[Annotation], pictures: Sequence[PictureCheck]) -> list[Finding]:
+def _image_findings(annotations: Sequence[Annotation], images: Sequence[ImageCheck]) -> list[Finding]:
     return [
-        Finding("error", picture.fault[0], annotation.source, picture.fault[1], annotation=index)
-        for index, (annotation, picture) in enumerate(zip(annotations, pictures, strict=True))
-        if picture.fault is not None
+        Finding("error", image.fault[0], annotation.source, image.fault[1], annotation=index)
+        for index, (annotation, image) in enumerate(zip(annotations, images, strict=True))
+        if image.fault is not None
     ]
 
 
-def _duplicate_findings(annotations: Sequence[Annotation], pictures: Sequence[PictureCheck]) -> list[Finding]:
-    """Pictures listed twice, and different files with the same bytes."""
+def _duplicate_findings(annotations: Sequence[Annotation], images: Sequence[ImageCheck]) -> list[Finding]:
+    """Images listed twice, and different files with the same bytes."""
     findings = []
     by_path: dict[str, int] = {}
     by_digest: dict[str, int] = {}
-    for index, (annotation, picture) in enumerate(zip(annotations, pictures, strict=True)):
+    for index, (annotation, image) in enumerate(zip(annotations, images, strict=True)):
         path = os.path.realpath(annotation.image_path)
         if path in by_path:
             findings.append(_listed_again(annotations, by_path[path], index))
             continue
         by_path[path] = index
-        if picture.digest and picture.fault is None:
-            first = by_digest.setdefault(picture.digest, index)
+        if image.digest and image.fault is None:
+            first = by_digest.setdefault(image.digest, index)
             if first != index:
                 findings.append(
                     Finding(
                         "warning",
-                        "same-picture",
+                        "same-image",
                         annotation.source,
-                        f"expected different pictures, got {annotation.image_path} with the same "
+                        f"expected different images, got {annotation.image_path} with the same "
                         f"bytes as {annotations[first].image_path}; take one out",
                         annotation=index,
                     )
@@ -350,12 +350,12 @@ def _listed_again(annotations: Sequence[Annotation], first: int, again: int) -> 
     boxes are background.
     """
     same = sorted(_box_keys(annotations[first])) == sorted(_box_keys(annotations[again]))
-    advice = "take one out" if same else "with other boxes; put all boxes of a picture in one place"
+    advice = "take one out" if same else "with other boxes; put all boxes of an image in one place"
     return Finding(
         "warning" if same else "error",
         "duplicate-image",
         annotations[again].source,
-        f"expected each picture once, got {annotations[again].image_path} again (first at "
+        f"expected each image once, got {annotations[again].image_path} again (first at "
         f"{annotations[first].source}), {advice}",
         annotation=again,
     )
@@ -375,7 +375,7 @@ def _digest(path: str, known: dict[str, str]) -> str:
 def _same_bytes(
     item: Annotation, by_size: dict[int, list[Annotation]], digests: dict[str, str]
 ) -> Annotation | None:
-    """A training picture with the bytes of `item`; only files of the same size are read."""
+    """A training image with the bytes of `item`; only files of the same size are read."""
     size = _file_size(item.image_path)
     candidates = by_size.get(size, []) if size >= 0 else []
     return next(
@@ -441,7 +441,7 @@ def _unused_class_findings(dataset: Dataset) -> list[Finding]:
 
 
 def _box_findings(index: int, annotation: Annotation, shape: tuple[int, int] | None) -> list[Finding]:
-    """Boxes of one picture that have no area, lie outside, or are there twice."""
+    """Boxes of one image that have no area, lie outside, or are there twice."""
     findings = []
     seen: set[tuple[float, ...]] = set()
     for box, (xyxy, key) in enumerate(zip(annotation.boxes.tolist(), _box_keys(annotation), strict=True)):
@@ -460,7 +460,7 @@ def _box_findings(index: int, annotation: Annotation, shape: tuple[int, int] | N
 
 
 def box_fault(xyxy: Sequence[float], shape: tuple[int, int] | None) -> tuple[str, str, str] | None:
-    """(severity, kind, message) for a box in pixels of a picture of `shape` (height, width); None for a good
+    """(severity, kind, message) for a box in pixels of an image of `shape` (height, width); None for a good
     one.
     """
     x_min, y_min, x_max, y_max = xyxy
@@ -473,11 +473,11 @@ def box_fault(xyxy: Sequence[float], shape: tuple[int, int] | None) -> tuple[str
     if shape is None:
         return None
     height, width = shape
-    picture = f"expected a box in the {width}x{height} picture, got {_format_box(xyxy)}"
+    image = f"expected a box in the {width}x{height} image, got {_format_box(xyxy)}"
     if x_max <= 0 or y_max <= 0 or x_min >= width or y_min >= height:
-        return "error", "outside", f"{picture}, which lies wholly outside; correct the box or take it out"
+        return "error", "outside", f"{image}, which lies wholly outside; correct the box or take it out"
     if x_min < -1 or y_min < -1 or x_max > width + 1 or y_max > height + 1:
-        return "warning", "outside", f"{picture}, which reaches outside and is clipped"
+        return "warning", "outside", f"{image}, which reaches outside and is clipped"
     return None
 
 
@@ -531,7 +531,7 @@ def check_fit(
 def _relative_boxes(
     boxes_xyxy: np.ndarray, shape: tuple[int, int], input_shape: tuple[int, int], resize: str
 ) -> np.ndarray:
-    """Clipped boxes in pixels of the picture to boxes_cxcywh [N, 4] relative to the network input."""
+    """Clipped boxes in pixels of the image to boxes_cxcywh [N, 4] relative to the network input."""
     clipped = clip_rounding(boxes_xyxy, shape, slack=np.inf)
     corners = boxes_to_network(clipped, shape, input_shape, resize)
     return xyxy_to_cxcywh(corners / np.array(input_shape[::-1] * 2, np.float32))
@@ -573,7 +573,7 @@ def _shared_findings(shared: Sequence[tuple[int, Annotation]], input_shape: tupl
             "warning",
             "shared-slot",
             worst.source,
-            f"{total} boxes in {len(shared)} pictures share scale, cell and anchor with another one at "
+            f"{total} boxes in {len(shared)} images share scale, cell and anchor with another one at "
             f"{input_shape[1]}x{input_shape[0]} (most here: {count}); a larger --input-size separates them",
         )
     ]

@@ -21,10 +21,10 @@ from yolo3.datasets.annotation import (
     Box,
     Dataset,
     Finding,
-    PictureIndex,
+    ImageIndex,
     ambiguity_findings,
     build_annotation,
-    copy_picture,
+    copy_image,
     dataset_name,
     group_by_folder,
     has_suffix,
@@ -70,7 +70,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         list(class_names) if class_names is not None else _category_names(content for _, content in contents)
     )
     root = path if os.path.isdir(path) else _root_of(path)
-    index = PictureIndex(root)
+    index = ImageIndex(root)
     annotations: list[Annotation] = []
     findings: list[Finding] = []
     for (list_of_file, file), (_, content) in zip(files.items(), contents, strict=True):
@@ -83,7 +83,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 def write(dataset: Dataset, path: str) -> None:
     """Write a JSON file (a path that ends in .json), or annotations/instances_<list>.json in a folder.
 
-    Into a folder the pictures are copied too, to <list>/; a JSON file names them where they are. Category ids
+    Into a folder the images are copied too, to <list>/; a JSON file names them where they are. Category ids
     count from 1. Whether a box is difficult is not kept.
     """
     if has_suffix(path, ".json"):
@@ -93,8 +93,8 @@ def write(dataset: Dataset, path: str) -> None:
         return
     folder = os.path.join(path, list_of(dataset))
     taken: set[str] = set()
-    pictures = [copy_picture(annotation.image_path, folder, taken) for annotation in dataset.annotations]
-    content = _build_json(dataset, pictures, folder)
+    image_paths = [copy_image(annotation.image_path, folder, taken) for annotation in dataset.annotations]
+    content = _build_json(dataset, image_paths, folder)
     replace_file(os.path.join(path, "annotations", f"instances_{list_of(dataset)}.json"), json.dumps(content))
 
 
@@ -139,13 +139,13 @@ def load_json(path: str) -> dict[str, Any]:
     return content
 
 
-def _build_json(dataset: Dataset, pictures: Sequence[str], folder: str) -> dict[str, Any]:
+def _build_json(dataset: Dataset, image_paths: Sequence[str], folder: str) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (picture, annotation) in enumerate(zip(pictures, dataset.annotations, strict=True), 1):
-        height, width = image_size(picture)
+    for number, (image_path, annotation) in enumerate(zip(image_paths, dataset.annotations, strict=True), 1):
+        height, width = image_size(image_path)
         images.append(
-            {"id": number, "file_name": path_for_list(picture, folder), "width": width, "height": height}
+            {"id": number, "file_name": path_for_list(image_path, folder), "width": width, "height": height}
         )
         for box, class_id, crowd in zip(
             annotation.boxes, annotation.class_ids, annotation.crowd, strict=True
@@ -175,7 +175,7 @@ class _Reader:
         self,
         file: str,
         list_name: str,
-        index: PictureIndex,
+        index: ImageIndex,
         class_names: Sequence[str],
         findings: list[Finding],
     ):
@@ -186,7 +186,7 @@ class _Reader:
         self.findings = findings
 
     def read(self, content: dict[str, Any]) -> list[Annotation]:
-        """One annotation for each image whose picture exists, boxes in the order of the file."""
+        """One annotation for each image whose image exists, boxes in the order of the file."""
         ids = self._class_ids(content)
         images = self._images_by_id(content["images"])
         boxes: dict[Any, list[Box]] = {image_id: [] for image_id in images}
@@ -240,21 +240,21 @@ class _Reader:
             boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=crowd))
 
     def _build(self, image: dict[str, Any], boxes: list[Box]) -> Annotation | None:
-        picture = self._find_picture(image["file_name"])
-        if picture is None:
+        image_path = self._find_image(image["file_name"])
+        if image_path is None:
             self._report(
                 "missing-image",
-                f"expected a picture {image['file_name']} below {os.path.dirname(self.file)} "
+                f"expected an image {image['file_name']} below {os.path.dirname(self.file)} "
                 "or the data folder, got none; add it or take the image out",
             )
             return None
-        shape = size_or_none(picture)
+        shape = size_or_none(image_path)
         stated = (image.get("height"), image.get("width"))
         if all(isinstance(side, int) and side > 0 for side in stated):
             self.findings += size_findings(stated, shape, f"{self.file} (image {image['id']})")  # type: ignore[arg-type]
-        return build_annotation(picture, boxes, self.file, shape)
+        return build_annotation(image_path, boxes, self.file, shape)
 
-    def _find_picture(self, file_name: str) -> str | None:
+    def _find_image(self, file_name: str) -> str | None:
         """Beside the JSON file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by
         name.
         """

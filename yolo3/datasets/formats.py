@@ -73,7 +73,7 @@ def read_dataset(
 ) -> Dataset:
     """Read a data set or one of its lists; the format is recognised when it is not given.
 
-    What is wrong with single lines, boxes and pictures is in the `findings` of the result. Raises ValueError
+    What is wrong with single lines, boxes and images is in the `findings` of the result. Raises ValueError
     when nothing can be made of the path, or the format or the list does not exist.
     """
     return _module(path, format).read(_existing(path), class_names=class_names, list_name=list_name)

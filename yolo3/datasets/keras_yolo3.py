@@ -1,6 +1,6 @@
-"""Text files of keras-yolo3: a picture a line, `path x_min,y_min,x_max,y_max,class_id x_min,...`.
+"""Text files of keras-yolo3: an image a line, `path x_min,y_min,x_max,y_max,class_id x_min,...`.
 
-Coordinates are pixels of the upright picture, origin top left; a line without boxes is a picture of
+Coordinates are pixels of the upright image, origin top left; a line without boxes is an image of
 background. Read tolerantly: paths with spaces (quoted or not), decimals, trailing commas, blank lines, '#'
 comments.
 """
@@ -26,7 +26,7 @@ from yolo3.datasets.annotation import (
     has_suffix,
     is_class_id,
     list_of,
-    missing_picture,
+    missing_image,
     numbered_class_names,
     path_for_list,
     read_lines,
@@ -49,7 +49,7 @@ _BYTES_LOOKED_AT = 1 << 18
 
 @dataclass(frozen=True)
 class ParsedLine:
-    """Picture path, boxes and the tokens that should have been boxes, each with what is wrong with it."""
+    """Image path, boxes and the tokens that should have been boxes, each with what is wrong with it."""
 
     path: str
     boxes: list[Box]
@@ -83,7 +83,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         _read_file(file, path, id_map, annotations, findings)
     if not annotations and not findings:
         raise ValueError(
-            f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no pictures"
+            f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no images"
         )
     names = list(class_names or own_names or _names_from_ids(path, annotations))
     return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
@@ -92,7 +92,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 def write(dataset: Dataset, path: str) -> None:
     """Write a text file (a path that ends in .txt) or `<list>.txt` in a folder, and classes.txt beside it.
 
-    Pictures stay where they are. The format knows no difficult and no crowd: the first mark is lost, crowd
+    Images stay where they are. The format knows no difficult and no crowd: the first mark is lost, crowd
     regions are left out and counted in the log.
     """
     file = path if has_suffix(path, ".txt") else os.path.join(path, f"{list_of(dataset)}.txt")
@@ -162,7 +162,7 @@ def _split_line(line: str) -> tuple[str, list[str], list[str]]:
 
 
 def _cut_stray_words(path: str, tokens: list[str]) -> tuple[str, list[str], list[str]]:
-    """A 'path' that holds a box or goes on after a picture's suffix has words that belong to neither."""
+    """A 'path' that holds a box or goes on after an image's suffix has words that belong to neither."""
     match = re.match(
         rf".*?({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})(?=\s)", path, re.IGNORECASE
     )
@@ -202,20 +202,20 @@ def _read_file(
     findings: list[Finding],
 ) -> None:
     """Append what a text file holds to `annotations` and what is wrong with it to `findings`."""
-    pictures = ListedPaths(file, root)
+    images = ListedPaths(file, root)
     for number, line in enumerate(read_lines(file), 1):
         parsed = parse_line(line)
         if parsed is None:
             continue
         where = f"{file}:{number}"
         findings += [Finding("error", "bad-box", where, fault) for fault in parsed.faults]
-        picture = pictures.find(parsed.path)
-        if picture is None:
-            findings.append(missing_picture(where, parsed.path))
+        image = images.find(parsed.path)
+        if image is None:
+            findings.append(missing_image(where, parsed.path))
             continue
         boxes = parsed.boxes if id_map is None else id_map.apply(parsed.boxes, where, findings)
         boxes = [Box(box.xyxy, box.class_id, line=number) for box in boxes]
-        annotations.append(build_annotation(picture, boxes, where, size_or_none(picture)))
+        annotations.append(build_annotation(image, boxes, where, size_or_none(image)))
 
 
 def _files_to_read(path: str, list_name: str | None) -> list[str]:

@@ -1,7 +1,7 @@
-"""Pascal VOC: one XML file a picture, in a folder of any layout, with or without ImageSets.
+"""Pascal VOC: one XML file an image, in a folder of any layout, with or without ImageSets.
 
 VOC counts pixels from 1 and includes the last one, so a box is read as x_min - 1, y_min - 1, x_max, y_max,
-and a box over the whole picture (1, 1, W, H) becomes 0, 0, W, H (the PASCAL VOC2012 development kit, section
+and a box over the whole image (1, 1, W, H) becomes 0, 0, W, H (the PASCAL VOC2012 development kit, section
 3.1).
 """
 
@@ -20,11 +20,11 @@ from yolo3.datasets.annotation import (
     Box,
     Dataset,
     Finding,
-    PictureIndex,
+    ImageIndex,
     ambiguity_findings,
     base_name,
     build_annotation,
-    copy_picture,
+    copy_image,
     dataset_name,
     decode_text,
     folder_distance,
@@ -90,7 +90,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     same. Raises ValueError when there is nothing of this format or not that list.
     """
     root, entries, findings, list_name = _entries_to_read(path, list_name)
-    index = PictureIndex(root)
+    index = ImageIndex(root)
     parsed = {}
     for _, file in entries:
         if file not in parsed:
@@ -101,24 +101,24 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         found for where, file in entries if (found := reader.build(file, parsed[file], where)) is not None
     ]
     if os.path.isdir(path) and list_name is None:
-        findings += _pictures_without_xml(index, annotations, path)
+        findings += _images_without_xml(index, annotations, path)
     findings += ambiguity_findings(index, path)
     return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
-    """Write Annotations/, JPEGImages/ and ImageSets/Main/<list>.txt; pictures outside the folder are copied
+    """Write Annotations/, JPEGImages/ and ImageSets/Main/<list>.txt; images outside the folder are copied
     into it.
 
     Coordinates become VOC's (1-based). Crowd regions cannot be marked: they are left out and counted in the
     log.
     """
-    pictures: set[str] = set()
+    images: set[str] = set()
     stems = []
     for annotation in without_crowd(dataset.annotations, NAME):
-        picture = copy_picture(annotation.image_path, os.path.join(path, "JPEGImages"), pictures)
-        stems.append(stem_of(picture))
-        text = format_xml(os.path.basename(picture), image_size(picture), annotation, dataset.class_names)
+        image = copy_image(annotation.image_path, os.path.join(path, "JPEGImages"), images)
+        stems.append(stem_of(image))
+        text = format_xml(os.path.basename(image), image_size(image), annotation, dataset.class_names)
         replace_file(os.path.join(path, "Annotations", stems[-1] + ".xml"), text)
     list_file = os.path.join(path, "ImageSets", "Main", f"{list_of(dataset)}.txt")
     replace_file(list_file, "".join(f"{stem}\n" for stem in stems))
@@ -168,7 +168,7 @@ def parse_xml(path: str) -> VocFile:
 def format_xml(
     filename: str, image_shape: tuple[int, int], annotation: Annotation, class_names: Sequence[str]
 ) -> str:
-    """XML text for a picture of `image_shape` (height, width) with the boxes of an annotation."""
+    """XML text for an image of `image_shape` (height, width) with the boxes of an annotation."""
     height, width = image_shape
     objects = "".join(
         f"  <object>\n    <name>{escape(class_names[int(class_id)])}</name>\n    <pose>Unspecified</pose>\n"
@@ -263,37 +263,37 @@ def _parse_size(root: ET.Element) -> tuple[int, int] | None:
 
 
 class _Reader:
-    """Pairs XML files with pictures and names with ids; what is wrong goes to `findings`."""
+    """Pairs XML files with images and names with ids; what is wrong goes to `findings`."""
 
-    def __init__(self, index: PictureIndex, class_names: Sequence[str], findings: list[Finding]):
+    def __init__(self, index: ImageIndex, class_names: Sequence[str], findings: list[Finding]):
         self.index = index
         self.class_names = class_names
         self.ids = {name: number for number, name in enumerate(class_names)}
         self.findings = findings
 
     def build(self, file: str, parsed: VocFile | None, where: str) -> Annotation | None:
-        """The annotation of one XML file, None when it could not be read or has no picture."""
+        """The annotation of one XML file, None when it could not be read or has no image."""
         if parsed is None:
             return None
-        picture = self._find_picture(file, parsed.filename)
-        if picture is None:
+        image = self._find_image(file, parsed.filename)
+        if image is None:
             tried = " or ".join(dict.fromkeys((parsed.filename or stem_of(file), stem_of(file))))
             self.findings.append(
                 Finding(
                     "error",
                     "missing-image",
                     where,
-                    f"expected a picture named {tried} in the data folder, got none; add it or remove {file}",
+                    f"expected an image named {tried} in the data folder, got none; add it or remove {file}",
                 )
             )
             return None
-        shape = size_or_none(picture)
+        shape = size_or_none(image)
         self.findings += size_findings(parsed.size, shape, file)
         self.findings += [
             Finding("error", kind, _place(file, line), message) for line, kind, message in parsed.faults
         ]
         boxes = [box for item in parsed.objects if (box := self._build_box(file, item)) is not None]
-        return build_annotation(picture, boxes, file, shape)
+        return build_annotation(image, boxes, file, shape)
 
     def _build_box(self, file: str, item: VocObject) -> Box | None:
         if item.name not in self.ids:
@@ -308,7 +308,7 @@ class _Reader:
             return None
         return Box(item.xyxy, self.ids[item.name], item.difficult, line=item.line)
 
-    def _find_picture(self, file: str, filename: str) -> str | None:
+    def _find_image(self, file: str, filename: str) -> str | None:
         """By <filename>, else by stem; where both exist and differ the stem wins, as copied XML keeps old
         names.
         """
@@ -322,7 +322,7 @@ class _Reader:
                     "warning",
                     "filename-mismatch",
                     file,
-                    f"expected <filename> {os.path.basename(own)}, got {filename}; both pictures exist and "
+                    f"expected <filename> {os.path.basename(own)}, got {filename}; both images exist and "
                     "the one named like the XML file is taken",
                 )
             )
@@ -361,9 +361,9 @@ def is_single_xml(path: str) -> bool:
     return os.path.isfile(path) and is_voc_xml(path)
 
 
-def _pictures_without_xml(index: PictureIndex, annotations: Iterable[Annotation], path: str) -> list[Finding]:
+def _images_without_xml(index: ImageIndex, annotations: Iterable[Annotation], path: str) -> list[Finding]:
     used = {annotation.image_path for annotation in annotations}
-    alone = [picture for picture in index.paths if picture not in used]
+    alone = [image for image in index.paths if image not in used]
     if not alone:
         return []
     return [
@@ -371,7 +371,7 @@ def _pictures_without_xml(index: PictureIndex, annotations: Iterable[Annotation]
             "warning",
             "no-annotation",
             path,
-            f"{len(alone)} pictures have no XML file and are not used, first {alone[0]}",
+            f"{len(alone)} images have no XML file and are not used, first {alone[0]}",
         )
     ]
 
@@ -392,7 +392,7 @@ class _XmlIndex:
             self.by_stem.setdefault(stem_of(file).lower(), []).append(file)
 
     def find(self, entry: str, list_file: str) -> str | None:
-        """The XML file of an entry (stem, picture name or path), of several the one nearest to the list whose
+        """The XML file of an entry (stem, image name or path), of several the one nearest to the list whose
         folders are those of the entry.
         """
         name = base_name(entry)
@@ -405,7 +405,7 @@ class _XmlIndex:
 def _entries_to_read(
     path: str, list_name: str | None
 ) -> tuple[str, list[tuple[str, str]], list[Finding], str | None]:
-    """Root folder, (place, XML file) of each picture to read, findings, and the name of the list."""
+    """Root folder, (place, XML file) of each image to read, findings, and the name of the list."""
     if os.path.isfile(path):
         if list_name is not None:
             require_list(path, list_name, [])
@@ -433,7 +433,7 @@ def _entries_to_read(
 
 
 def _root_of_xml(path: str) -> str:
-    """Where to look for a single XML file's picture: its folder, or the one above if that has none."""
+    """Where to look for a single XML file's image: its folder, or the one above if that has none."""
     folder = os.path.dirname(os.path.abspath(path))
     if any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(folder)):
         return folder

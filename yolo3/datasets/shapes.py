@@ -21,7 +21,7 @@ from yolo3.datasets.pascal_voc import format_xml
 CLASS_NAMES = ("circle", "square", "triangle")
 VERSION = 2  # of the rendering: another one makes another cache folder
 
-MIN_SIZE, MAX_SIZE = 0.12, 0.5  # of a shape, as a share of the picture's side
+MIN_SIZE, MAX_SIZE = 0.12, 0.5  # of a shape, as a share of the image's side
 MAX_SHAPES = 6
 MAX_COVERED = 0.4  # share of a shape that later ones may cover
 MIN_CONTRAST = 90.0  # distance in RGB, 0..255 a channel, between a shape and what lies under it
@@ -31,7 +31,7 @@ _SHIFT = 4  # fractional bits of the coordinates that OpenCV draws with
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture, uint8 BGR [H, W, 3], and its shapes: boxes_xyxy float32 [N, 4] in pixels, class_ids int32
+    """An image, uint8 BGR [H, W, 3], and its shapes: boxes_xyxy float32 [N, 4] in pixels, class_ids int32
     [N].
     """
 
@@ -72,7 +72,7 @@ def write_shapes(
         )
     if min(num_train, num_val) < 0 or num_train + num_val < 1 or image_size < 32:
         raise ValueError(
-            f"shapes: expected at least one picture of at least 32 pixels, got {num_train} + {num_val} "
+            f"shapes: expected at least one image of at least 32 pixels, got {num_train} + {num_val} "
             f"of {image_size}"
         )
     os.makedirs(os.path.dirname(folder), exist_ok=True)
@@ -109,21 +109,21 @@ def _write_set(folder: str, num_train: int, num_val: int, image_size: int, seed:
 
 
 def _write_scene(folder: str, name: str, scene: Scene) -> None:
-    picture = os.path.join(folder, "JPEGImages", f"{name}.jpg")
-    if not cv2.imwrite(picture, scene.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
-        raise OSError(f"{picture}: could not be written")
+    image = os.path.join(folder, "JPEGImages", f"{name}.jpg")
+    if not cv2.imwrite(image, scene.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
+        raise OSError(f"{image}: could not be written")
     no = np.zeros(len(scene.boxes), bool)
-    annotation = Annotation(picture, scene.boxes, scene.class_ids, no, no, picture)
+    annotation = Annotation(image, scene.boxes, scene.class_ids, no, no, image)
     text = format_xml(f"{name}.jpg", scene.image.shape[:2], annotation, CLASS_NAMES)
     with open(os.path.join(folder, "Annotations", f"{name}.xml"), "w", encoding="utf-8") as file:
         file.write(text)
 
 
-# Pictures
+# Images
 
 
 def render_scene(rng: np.random.Generator, size: int) -> Scene:
-    """One picture of size x size pixels with 1 to 6 shapes; a shape that finds no place is left out."""
+    """One image of size x size pixels with 1 to 6 shapes; a shape that finds no place is left out."""
     image = _draw_background(rng, size)
     masks: list[np.ndarray] = []  # float32 [H, W] 0..1, whole shapes
     visible: list[np.ndarray] = []  # bool [H, W], what later shapes left of them

@@ -1,7 +1,7 @@
-"""YOLO's own form: a text file a picture, `class_id centre_x centre_y width height` a line, relative to the
-picture.
+"""YOLO's own form: a text file an image, `class_id centre_x centre_y width height` a line, relative to the
+image.
 
-Found through data.yaml (Ultralytics), a Darknet .data file, lists of picture paths, or folders of pictures
+Found through data.yaml (Ultralytics), a Darknet .data file, lists of image paths, or folders of images
 with labels beside them or in labels/. Polygons become the boxes around them.
 """
 
@@ -24,7 +24,7 @@ from yolo3.datasets.annotation import (
     Finding,
     ListedPaths,
     build_annotation,
-    copy_picture,
+    copy_image,
     dataset_name,
     find_class_names,
     folder_distance,
@@ -33,7 +33,7 @@ from yolo3.datasets.annotation import (
     image_size,
     is_class_id,
     list_of,
-    missing_picture,
+    missing_image,
     numbered_class_names,
     read_class_names,
     read_lines,
@@ -48,34 +48,34 @@ from yolo3.datasets.annotation import (
 from yolo3.images import IMAGE_SUFFIXES
 
 NAME = "yolo"
-_PICTURE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
+_IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 _LABEL_FOLDERS = ("labels", "label", "Labels")
-_PICTURES_LOOKED_AT = 50
+_IMAGES_LOOKED_AT = 50
 _LISTS = ("train", "val", "valid", "validation", "test")
-_EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the picture"
+_EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the image"
 
 
 @dataclass
 class Layout:
-    """Where a data set's pictures are, by list (name to folders or text files), and its class names."""
+    """Where a data set's images are, by list (name to folders or text files), and its class names."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
     names: list[str] | None = None
-    loose: list[str] = field(default_factory=list)  # pictures, or lists of them, without a list's name
+    loose: list[str] = field(default_factory=list)  # images, or lists of them, without a list's name
 
 
 def matches(path: str) -> bool:
-    """Whether a path is, or holds, a data.yaml, a Darknet .data file, or pictures with label files in this
+    """Whether a path is, or holds, a data.yaml, a Darknet .data file, or images with label files in this
     form.
     """
     if os.path.isfile(path):
         if _parse_yaml(path) is not None or _parse_darknet_data(path) is not None:
             return True
-        return _has_labels(_listed_pictures(path), LabelIndex(path))
+        return _has_labels(_listed_images(path), LabelIndex(path))
     if any(_settings_in(path)):
         return True
     labels = LabelIndex(path)
-    return _has_labels((picture for picture in labels.pictures if labels.find(picture) is not None), labels)
+    return _has_labels((image for image in labels.images if labels.find(image) is not None), labels)
 
 
 def list_names(path: str) -> list[str]:
@@ -84,25 +84,25 @@ def list_names(path: str) -> list[str]:
 
 
 def read(path: str, class_names: Sequence[str] | None = None, list_name: str | None = None) -> Dataset:
-    """Read a folder, one of its lists, a data.yaml, a .data file or a text file of picture paths.
+    """Read a folder, one of its lists, a data.yaml, a .data file or a text file of image paths.
 
     When the data names its classes and `class_names` is given too, ids are mapped by name. Raises ValueError
     when there is nothing of this format or not that list.
     """
     layout = _find_layout(path)
     findings: list[Finding] = []
-    pictures = _pictures_to_read(path, layout, list_name, findings)
+    images = _images_to_read(path, layout, list_name, findings)
     id_map = None
     if class_names is not None and layout.names is not None:
         id_map = ClassMap(layout.names, class_names)
     annotations: list[Annotation] = []
     without_label = []
     labels = LabelIndex(path)
-    for picture in pictures:
-        label = labels.find(picture)
+    for image in images:
+        label = labels.find(image)
         if label is None:
-            without_label.append(picture)
-        annotation = _read_picture(picture, label, id_map, findings)
+            without_label.append(image)
+        annotation = _read_image(image, label, id_map, findings)
         if annotation is not None:
             annotations.append(annotation)
     if without_label:
@@ -111,28 +111,28 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
                 "warning",
                 "no-annotation",
                 path,
-                f"{len(without_label)} pictures have no label file "
+                f"{len(without_label)} images have no label file "
                 f"and count as background, first {without_label[0]}",
             )
         )
     if not annotations and not findings:
-        raise ValueError(f"{path}: expected pictures with label files, got no pictures")
+        raise ValueError(f"{path}: expected images with label files, got no images")
     names = list(class_names) if class_names is not None else layout.names or _numbered(layout, labels)
     return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
-    """Write images/<list>/, labels/<list>/ and data.yaml into a folder; pictures are copied.
+    """Write images/<list>/, labels/<list>/ and data.yaml into a folder; images are copied.
 
     Lists that data.yaml has already stay. Whether a box is difficult is not kept; crowd regions are left out
     and counted in the log.
     """
     part = list_of(dataset)
-    pictures: set[str] = set()
+    images: set[str] = set()
     for annotation in without_crowd(dataset.annotations, NAME):
-        picture = copy_picture(annotation.image_path, os.path.join(path, "images", part), pictures)
-        label = os.path.join(path, "labels", part, stem_of(picture) + ".txt")
-        replace_file(label, format_label(annotation, image_size(picture)))
+        image = copy_image(annotation.image_path, os.path.join(path, "images", part), images)
+        label = os.path.join(path, "labels", part, stem_of(image) + ".txt")
+        replace_file(label, format_label(annotation, image_size(image)))
     settings_file = os.path.join(path, "data.yaml")
     old = _parse_yaml(settings_file) if os.path.isfile(settings_file) else None
     settings = {key: value for key, value in (old or {}).items() if key in _LISTS}
@@ -144,7 +144,7 @@ def write(dataset: Dataset, path: str) -> None:
 
 
 def parse_label(text: str, image_shape: tuple[int, int]) -> tuple[list[Box], list[tuple[int, str]]]:
-    """Boxes in pixels of a picture of `image_shape` (height, width), and (line, what is wrong). Inverse of
+    """Boxes in pixels of an image of `image_shape` (height, width), and (line, what is wrong). Inverse of
     `format_label`.
     """
     boxes: list[Box] = []
@@ -201,15 +201,15 @@ def _corners(values: list[float]) -> tuple[float, float, float, float]:
     return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
 
 
-def find_label(picture: str) -> str | None:
-    """The label file of a picture: labels/ in place of the last images/ of its path, beside it, or in labels/
+def find_label(image: str) -> str | None:
+    """The label file of an image: labels/ in place of the last images/ of its path, beside it, or in labels/
     there.
     """
-    folder, name = os.path.split(picture)
+    folder, name = os.path.split(image)
     name = os.path.splitext(name)[0] + ".txt"
     parts = folder.split(os.sep)
     for at in reversed(range(len(parts))):
-        if parts[at].lower() in _PICTURE_FOLDERS:
+        if parts[at].lower() in _IMAGE_FOLDERS:
             for labels in _LABEL_FOLDERS:
                 path = os.sep.join([*parts[:at], labels, *parts[at + 1 :], name])
                 if os.path.isfile(path):
@@ -224,62 +224,62 @@ def find_label(picture: str) -> str | None:
 
 
 class LabelIndex:
-    """The label files of a data set: those that `find_label` knows, else text files of the pictures' names in
-    folders of any name, the nearest first. A label file that `find_label` gives to one picture is no other's.
+    """The label files of a data set: those that `find_label` knows, else text files of the images' names in
+    folders of any name, the nearest first. A label file that `find_label` gives to one image is no other's.
     """
 
     def __init__(self, path: str):
         self.root = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
         files = list(walk_files(path)) if os.path.isdir(path) else []
-        self.pictures = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
-        self._own = {picture: find_label(picture) for picture in self.pictures}
+        self.images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
+        self._own = {image: find_label(image) for image in self.images}
         taken = {os.path.realpath(label) for label in self._own.values() if label is not None}
         self._by_stem: dict[str, list[str]] = {}
         for file in files:
             if has_suffix(file, ".txt") and os.path.realpath(file) not in taken:
                 self._by_stem.setdefault(stem_of(file).lower(), []).append(file)
 
-    def find(self, picture: str) -> str | None:
-        """The label file of a picture; None when there is none, or several fit equally well."""
-        own = self._own[picture] if picture in self._own else find_label(picture)
+    def find(self, image: str) -> str | None:
+        """The label file of an image; None when there is none, or several fit equally well."""
+        own = self._own[image] if image in self._own else find_label(image)
         if own is not None or not self._by_stem:
             return own
-        names = (stem_of(picture).lower(), os.path.basename(picture).lower())  # 1.txt, or 1.jpg.txt
+        names = (stem_of(image).lower(), os.path.basename(image).lower())  # 1.txt, or 1.jpg.txt
         found = next((self._by_stem[name] for name in names if name in self._by_stem), [])
-        ranked = sorted((folder_distance(file, picture), file) for file in found)
+        ranked = sorted((folder_distance(file, image), file) for file in found)
         if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
             return None
         return ranked[0][1]
 
 
-def _read_picture(
-    picture: str, label: str | None, id_map: ClassMap | None, findings: list[Finding]
+def _read_image(
+    image: str, label: str | None, id_map: ClassMap | None, findings: list[Finding]
 ) -> Annotation | None:
     try:
-        shape = image_size(picture)
+        shape = image_size(image)
     except (OSError, ValueError):
         findings.append(
             Finding(
                 "error",
                 "unreadable-image",
-                picture,
-                "expected a picture, got a file that cannot be decoded; replace it or take it out",
+                image,
+                "expected an image, got a file that cannot be decoded; replace it or take it out",
             )
         )
         return None
     if label is None:
-        return build_annotation(picture, [], picture, shape)
+        return build_annotation(image, [], image, shape)
     boxes, faults = parse_label(read_text(label), shape)
     findings += [Finding("error", "bad-box", f"{label}:{line}", message) for line, message in faults]
     if id_map is not None:
         boxes = id_map.apply(boxes, label, findings)
-    return build_annotation(picture, boxes, label, shape)
+    return build_annotation(image, boxes, label, shape)
 
 
-def _has_labels(pictures: Iterable[str], labels: LabelIndex) -> bool:
-    """Whether one of the first pictures has a label file with a line in this form."""
-    for picture, _ in zip(pictures, range(_PICTURES_LOOKED_AT), strict=False):
-        label = labels.find(picture)
+def _has_labels(images: Iterable[str], labels: LabelIndex) -> bool:
+    """Whether one of the first images has a label file with a line in this form."""
+    for image, _ in zip(images, range(_IMAGES_LOOKED_AT), strict=False):
+        label = labels.find(image)
         if label is not None and parse_label(read_text(label), (1, 1))[0]:
             return True
     return False
@@ -297,20 +297,20 @@ def _find_layout(path: str) -> Layout:
     if settings is not None:
         return _layout_of_file(settings)
     files = list(walk_files(path))
-    pictures = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
-    names = find_class_names(os.path.join(path, "_"), path) or _names_in_label_folders(files, pictures)
-    listing = [file for file in files if has_suffix(file, ".txt") and _is_picture_list(file, path)]
+    images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
+    names = find_class_names(os.path.join(path, "_"), path) or _names_in_label_folders(files, images)
+    listing = [file for file in files if has_suffix(file, ".txt") and _is_image_list(file, path)]
     if listing:
         labels = LabelIndex(path)
-        lists = {stem_of(file): [file] for file in listing if _has_labels(_listed_pictures(file, path), labels)}
+        lists = {stem_of(file): [file] for file in listing if _has_labels(_listed_images(file, path), labels)}
         if lists:
             return Layout(lists, names)
-    groups = group_by_folder(pictures, path)
-    return Layout(groups, names) if groups else Layout({}, names, pictures)
+    groups = group_by_folder(images, path)
+    return Layout(groups, names) if groups else Layout({}, names, images)
 
 
 def _layout_of_file(path: str) -> Layout:
-    """Layout from a data.yaml, a .data file or a list of pictures."""
+    """Layout from a data.yaml, a .data file or a list of images."""
     settings = _parse_yaml(path)
     if settings is not None:
         base = _yaml_base(path, settings)
@@ -391,7 +391,7 @@ def _resolve(base: str, entry: Any) -> str:
     """A path of a settings file; where nothing is there, what its last folders name below `base`, for data
     that has moved: "../train/images" and "/content/cells/train/images" mean "train/images".
 
-    A last name alone has to be that of a list or of a file: "images" would be the pictures of all lists.
+    A last name alone has to be that of a list or of a file: "images" would be the images of all lists.
     """
     entry = str(entry).replace("\\", "/")
     path = os.path.normpath(os.path.join(base, entry))
@@ -435,9 +435,9 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _names_in_label_folders(files: Iterable[str], pictures: Iterable[str]) -> list[str] | None:
+def _names_in_label_folders(files: Iterable[str], images: Iterable[str]) -> list[str] | None:
     """Names from the classes.txt that labelling tools put among the labels."""
-    stems = {stem_of(picture) for picture in pictures}
+    stems = {stem_of(image) for image in images}
     for file in files:
         if (
             os.path.basename(file) in ("classes.txt", "obj.names", "_darknet.labels")
@@ -447,30 +447,30 @@ def _names_in_label_folders(files: Iterable[str], pictures: Iterable[str]) -> li
     return None
 
 
-# Pictures
+# Images
 
 
-def _is_picture_list(file: str, root: str) -> bool:
-    """Whether a text file, in the root or directly below it, names pictures line by line."""
+def _is_image_list(file: str, root: str) -> bool:
+    """Whether a text file, in the root or directly below it, names images line by line."""
     if os.path.relpath(file, root).count(os.sep) > 1 or os.path.getsize(file) == 0:
         return False
     first = next((line.strip() for line in text_head(file, 8192).splitlines() if line.strip()), "")
     return has_suffix(first, IMAGE_SUFFIXES)
 
 
-def _listed_pictures(file: str, root: str | None = None) -> Iterator[str]:
-    """The pictures of a list that exist."""
+def _listed_images(file: str, root: str | None = None) -> Iterator[str]:
+    """The images of a list that exist."""
     if not text_head(file, 4096):
         return
     paths = ListedPaths(file, root)
     for line in read_lines(file):
         entry = line.strip()
-        if has_suffix(entry, IMAGE_SUFFIXES) and (picture := paths.find(entry)) is not None:
-            yield picture
+        if has_suffix(entry, IMAGE_SUFFIXES) and (image := paths.find(entry)) is not None:
+            yield image
 
 
-def _pictures_to_read(path: str, layout: Layout, list_name: str | None, findings: list[Finding]) -> list[str]:
-    """Pictures of one list, or of all lists together, then each once."""
+def _images_to_read(path: str, layout: Layout, list_name: str | None, findings: list[Finding]) -> list[str]:
+    """Images of one list, or of all lists together, then each once."""
     if list_name is not None:
         require_list(path, list_name, layout.lists)
         return _expand(path, layout.lists[list_name], findings)
@@ -478,48 +478,48 @@ def _pictures_to_read(path: str, layout: Layout, list_name: str | None, findings
         return _expand(path, layout.loose, findings)
     lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
     every = (
-        picture for entries in lists or layout.lists.values() for picture in _expand(path, entries, findings)
+        image for entries in lists or layout.lists.values() for image in _expand(path, entries, findings)
     )
     return list(dict.fromkeys(every))
 
 
 def _expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[str]:
-    """Pictures, folders of pictures and text files of picture paths, made into pictures."""
-    pictures: list[str] = []
+    """Images, folders of images and text files of image paths, made into images."""
+    images: list[str] = []
     for entry in entries:
         if os.path.isdir(entry):
-            pictures += [file for file in walk_files(entry) if has_suffix(file, IMAGE_SUFFIXES)]
+            images += [file for file in walk_files(entry) if has_suffix(file, IMAGE_SUFFIXES)]
         elif has_suffix(entry, IMAGE_SUFFIXES):
-            pictures.append(entry)
+            images.append(entry)
         elif os.path.isfile(entry):
-            pictures += _read_picture_list(entry, path, findings)
+            images += _read_image_list(entry, path, findings)
         else:
             raise ValueError(
-                f"{path}: expected a folder or a list of pictures at {entry}, got nothing there; correct "
+                f"{path}: expected a folder or a list of images at {entry}, got nothing there; correct "
                 "the path"
             )
-    return pictures
+    return images
 
 
-def _read_picture_list(file: str, root: str, findings: list[Finding]) -> list[str]:
+def _read_image_list(file: str, root: str, findings: list[Finding]) -> list[str]:
     paths = ListedPaths(file, root)
-    pictures = []
+    images = []
     for number, line in enumerate(read_lines(file), 1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
-        picture = paths.find(entry)
-        if picture is None:
-            findings.append(missing_picture(f"{file}:{number}", entry))
+        image = paths.find(entry)
+        if image is None:
+            findings.append(missing_image(f"{file}:{number}", entry))
         else:
-            pictures.append(picture)
-    return pictures
+            images.append(image)
+    return images
 
 
 def _numbered(layout: Layout, labels: LabelIndex) -> list[str]:
     """Numbered class names up to the highest id of all lists, so that each list gives the same ones."""
     entries = [*layout.loose, *(entry for entries in layout.lists.values() for entry in entries)]
-    pictures = _expand(labels.root, filter(os.path.exists, entries), [])
-    found = (labels.find(picture) for picture in dict.fromkeys(pictures))
+    images = _expand(labels.root, filter(os.path.exists, entries), [])
+    found = (labels.find(image) for image in dict.fromkeys(images))
     texts = (read_text(label) for label in found if label is not None)
     return numbered_class_names(box.class_id for text in texts for box in parse_label(text, (1, 1))[0])

@@ -1,4 +1,4 @@
-"""All families of detectors, through the one interface."""
+"""All architectures of detectors, through the one interface."""
 
 import pytest
 
@@ -20,21 +20,21 @@ NAMES = pytest.mark.parametrize("name", RIGHT)
 
 
 @NAMES
-def test_the_outputs_of_a_family_are_accepted(name):
-    family, shapes = RIGHT[name]
-    family.check_outputs(shapes)
+def test_the_outputs_of_an_architecture_are_accepted(name):
+    architecture, shapes = RIGHT[name]
+    architecture.check_outputs(shapes)
 
 
 @NAMES
 def test_an_output_too_many_is_refused(name):
-    family, shapes = RIGHT[name]
+    architecture, shapes = RIGHT[name]
     with pytest.raises(ValueError, match="outputs"):
-        family.check_outputs([*shapes, shapes[0]])
+        architecture.check_outputs([*shapes, shapes[0]])
 
 
 @NAMES
 def test_an_output_of_another_shape_is_refused(name):
-    family, shapes = RIGHT[name]
+    architecture, shapes = RIGHT[name]
     wrong = (*shapes[-1][:-1], shapes[-1][-1] + 5)
     with pytest.raises(ValueError, match=rf"{wrong[-1]}\b"):
-        family.check_outputs([*shapes[:-1], wrong])
+        architecture.check_outputs([*shapes[:-1], wrong])

@@ -1,4 +1,4 @@
-"""What a run shows of an evaluation: files in its folder, pictures in TensorBoard, the page."""
+"""What a run shows of an evaluation: files in its folder, images in TensorBoard, the page."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from yolo3.measures import measure
 from yolo3.metrics import Detections
 from yolo3.preparation import Prepared
 from yolo3.run_folder import RunFolder
-from yolo3.run_pictures import objects_by_class, write_pictures, write_run_report
+from yolo3.run_images import objects_by_class, write_images, write_run_report
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def prepared(shapes_set):
 
 @pytest.fixture(scope="module")
 def found(prepared):
-    """Everything that is there, but the first box of each picture."""
+    """Everything that is there, but the first box of each image."""
     return [
         Detections(item.boxes[1:].astype(np.float32), np.full(len(item.boxes) - 1, 0.9, np.float32), item.class_ids[1:])
         for item in prepared.val
@@ -36,21 +36,21 @@ def measures(prepared, found):
     return measure(prepared.val, found, prepared.class_names)
 
 
-def test_pictures_go_into_the_folder_and_to_tensorboard(prepared, found, measures, tmp_path):
+def test_images_go_into_the_folder_and_to_tensorboard(prepared, found, measures, tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     folder = RunFolder(tmp_path)
     callbacks = [keras.callbacks.Callback(), keras.callbacks.TensorBoard(str(tmp_path / "board"))]
-    write_pictures(folder, prepared, measures, found, callbacks, epoch=7)
+    write_images(folder, prepared, measures, found, callbacks, epoch=7)
     names = {"predictions", "precision_recall", "confusion"}
     assert {path.name for path in tmp_path.glob("*.png")} == {f"{name}.png" for name in names}
-    events = accumulator.EventAccumulator(str(tmp_path / "board" / "pictures"), {"images": 0, "tensors": 0})
+    events = accumulator.EventAccumulator(str(tmp_path / "board" / "images"), {"images": 0, "tensors": 0})
     events.Reload()
     assert set(events.Tags()["tensors"]) == names
     assert events.Tensors("confusion")[0].step == 7
 
 
 def test_without_tensorboard_there_are_the_files_alone(prepared, found, measures, tmp_path):
-    write_pictures(RunFolder(tmp_path), prepared, measures, found, [], epoch=1)
+    write_images(RunFolder(tmp_path), prepared, measures, found, [], epoch=1)
     assert len(list(tmp_path.iterdir())) == 3
 
 

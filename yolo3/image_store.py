@@ -1,4 +1,4 @@
-"""The pictures of a data set as the input pipeline reads them: files decoded each time, or pixels that are kept."""
+"""The images of a data set as the input pipeline reads them: files decoded each time, or pixels that are kept."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from yolo3.datasets.annotation import Annotation, image_size
 from yolo3.files import naming
 from yolo3.images import least_side, read_image, reduce_image, reduced_shape
 
-picture_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
+image_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
 
 
 @dataclass(frozen=True)
-class PictureStore:
-    """The pictures of a data set and their boxes, for use inside ``tf.data``.
+class ImageStore:
+    """The images of a data set and their boxes, for use inside ``tf.data``.
 
-    ``read``: graph function from an index to the picture, uint8 [h, w, 3]. ``picture_bytes``: of an average picture.
-    ``kept``: where decoded pictures are kept, "memory" or "disk"; "none" where each call of ``read`` decodes.
+    ``read``: graph function from an index to the image, uint8 [h, w, 3]. ``image_bytes``: of an average image.
+    ``kept``: where decoded images are kept, "memory" or "disk"; "none" where each call of ``read`` decodes.
     """
 
     count: int
-    boxes: np.ndarray  # float32 [M, 5]: relative corners and class id, picture after picture
+    boxes: np.ndarray  # float32 [M, 5]: relative corners and class id, image after image
     first_box: np.ndarray  # int64 [N + 1]
     read: Callable
-    picture_bytes: int
+    image_bytes: int
     kept: str = "none"
 
     def boxes_reader(self):
-        """Return a graph function from an index to the boxes of a picture, float32 [n, 5]."""
+        """Return a graph function from an index to the boxes of an image, float32 [n, 5]."""
         boxes, first_box = tf.constant(self.boxes), tf.constant(self.first_box)
         return lambda index: boxes[first_box[index] : first_box[index + 1]]
 
     def loader(self):
-        """Return a graph function from an index to (uint8 picture [h, w, 3], boxes [n, 5])."""
+        """Return a graph function from an index to (uint8 image [h, w, 3], boxes [n, 5])."""
         boxes_of = self.boxes_reader()
         return lambda index: (self.read(index), boxes_of(index))
 
 
-def open_pictures(
+def open_images(
     annotations: list[Annotation], largest_side: int, cache: str = "none", folder: str | os.PathLike | None = None,
     show_progress: bool = False,
-) -> PictureStore:  # fmt: skip
-    """Prepare pictures for an input of up to ``largest_side`` pixels.
+) -> ImageStore:  # fmt: skip
+    """Prepare images for an input of up to ``largest_side`` pixels.
 
-    ``cache``: where decoded pictures are kept, "memory", "disk" (as files in ``folder``, which is made and which the
+    ``cache``: where decoded images are kept, "memory", "disk" (as files in ``folder``, which is made and which the
     caller removes), "none", or "auto": in memory if there is enough. Raises ``ValueError`` for another word, and as
     :func:`check_room` does.
     """
@@ -69,29 +69,29 @@ def open_pictures(
         read, kept = _on_disk(_decoded(read, len(paths), show_progress), Path(folder)), "disk"
     rows = np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32)
     first_box = np.cumsum([0, *map(len, boxes)]).astype(np.int64)
-    return PictureStore(len(paths), rows, first_box, read, needed // max(len(paths), 1), kept)
+    return ImageStore(len(paths), rows, first_box, read, needed // max(len(paths), 1), kept)
 
 
 def pixel_bytes(paths: list[str], largest_side: int) -> int:
-    """Return the bytes of decoded pictures for an input of up to ``largest_side`` pixels."""
+    """Return the bytes of decoded images for an input of up to ``largest_side`` pixels."""
     smallest = least_side((largest_side,))
-    return sum(3 * int(np.prod(reduced_shape(picture_shape(path), smallest))) for path in paths)
+    return sum(3 * int(np.prod(reduced_shape(image_shape(path), smallest))) for path in paths)
 
 
 def check_room(paths: list[str], largest_side: int, folder: str | os.PathLike) -> None:
-    """Raise ``ValueError`` if the disk of a folder, which need not be there yet, cannot hold the decoded pictures."""
+    """Raise ``ValueError`` if the disk of a folder, which need not be there yet, cannot hold the decoded images."""
     place = next(parent for parent in (Path(folder).absolute(), *Path(folder).absolute().parents) if parent.exists())
     needed, free = pixel_bytes(paths, largest_side), shutil.disk_usage(place).free
     if needed > free:
         raise ValueError(
-            f"{folder}: expected room for {needed / 1e6:,.0f} MB of decoded pictures, got {free / 1e6:,.0f} MB; "
+            f"{folder}: expected room for {needed / 1e6:,.0f} MB of decoded images, got {free / 1e6:,.0f} MB; "
             "keep them elsewhere, or do not keep them (--cache none)"
         )
 
 
 def relative_boxes(annotation: Annotation) -> np.ndarray:
-    """Return the boxes to train on as float32 [N, 5]: corners relative to the picture, clipped to it, and class id."""
-    height, width = picture_shape(annotation.image_path)
+    """Return the boxes to train on as float32 [N, 5]: corners relative to the image, clipped to it, and class id."""
+    height, width = image_shape(annotation.image_path)
     keep = ~annotation.crowd
     corners = annotation.boxes[keep] / np.array([width, height, width, height], np.float32)
     corners = np.clip(corners, 0, 1)
@@ -103,7 +103,7 @@ def relative_boxes(annotation: Annotation) -> np.ndarray:
 
 
 def _file_reader(paths: list[str], smallest: int):
-    """Return a reader that decodes; ``smallest``: pixels below which no picture is reduced meanwhile."""
+    """Return a reader that decodes; ``smallest``: pixels below which no image is reduced meanwhile."""
     names, plain = tf.constant(paths), tf.constant([_is_plain_jpeg(path) for path in paths])
 
     def read(index):
@@ -118,7 +118,7 @@ def _file_reader(paths: list[str], smallest: int):
 
 
 def decode_jpeg(path, least_side: int):
-    """Return the picture uint8 [h, w, 3], at 1/2, 1/4 or 1/8 if its smaller side keeps ``least_side`` pixels."""
+    """Return the image uint8 [h, w, 3], at 1/2, 1/4 or 1/8 if its smaller side keeps ``least_side`` pixels."""
     content = tf.io.read_file(path)
     side = tf.reduce_min(tf.image.extract_jpeg_shape(content)[:2])
     choice = sum(tf.cast(side // ratio >= least_side, tf.int32) for ratio in (2, 4, 8))
@@ -141,18 +141,18 @@ def _is_plain_jpeg(path: str) -> bool:
 
 
 def _decoded(read, count: int, show_progress: bool):
-    """Return an iterator over all pictures, decoded on all cores."""
+    """Return an iterator over all images, decoded on all cores."""
     dataset = tf.data.Dataset.range(count).map(read, num_parallel_calls=tf.data.AUTOTUNE)
     disable = None if show_progress else True  # None: where it is no terminal
     return tqdm(
-        dataset.as_numpy_iterator(), "decoding", count, unit="picture", leave=False, disable=disable, dynamic_ncols=True
+        dataset.as_numpy_iterator(), "decoding", count, unit="image", leave=False, disable=disable, dynamic_ncols=True
     )
 
 
-def _in_memory(pictures):
-    decoded = list(pictures)
-    shapes = np.array([picture.shape for picture in decoded], np.int32)
-    first = np.cumsum([0, *(picture.size for picture in decoded)]).astype(np.int64)
+def _in_memory(images):
+    decoded = list(images)
+    shapes = np.array([image.shape for image in decoded], np.int32)
+    first = np.cumsum([0, *(image.size for image in decoded)]).astype(np.int64)
     pixels = np.empty(first[-1], np.uint8)
     for index in range(len(decoded)):  # released one by one, so that they never are in memory three times
         pixels[first[index] : first[index + 1]] = decoded[index].reshape(-1)
@@ -166,15 +166,15 @@ def _in_memory(pictures):
     return read
 
 
-def _on_disk(pictures, folder: Path):
-    """Write the pixels of each picture into a file of its own; return their reader, which needs no Python."""
+def _on_disk(images, folder: Path):
+    """Write the pixels of each image into a file of its own; return their reader, which needs no Python."""
     folder.mkdir(parents=True, exist_ok=True)
     names, shapes = [], []
-    for index, picture in enumerate(pictures):
+    for index, image in enumerate(images):
         names.append(str(folder / f"{index}.raw"))
-        shapes.append(picture.shape)
+        shapes.append(image.shape)
         with naming(names[-1]):
-            Path(names[-1]).write_bytes(picture)
+            Path(names[-1]).write_bytes(image)
     files, sizes = tf.constant(names), tf.constant(shapes)
 
     def read(index):

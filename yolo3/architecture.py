@@ -1,6 +1,6 @@
 """The interface between a kind of detector and everything that trains, measures, saves and uses it.
 
-A *family* says how the raw outputs of a network mean boxes: YOLOv3, YOLOv1, RetinaNet. Training, validation, detection
+A *architecture* says how the raw outputs of a network mean boxes: YOLOv3, YOLOv1, RetinaNet. Training, validation, detection
 and saving know this interface alone, so that one more kind of detector is one more module.
 """
 
@@ -9,13 +9,13 @@ from typing import Any, Protocol
 IOU_THRESHOLD = 0.45  # of suppression, Darknet's
 
 
-class Family(Protocol):
+class Architecture(Protocol):
     """What a kind of detector has to say of itself.
 
     ``name``: as in ``--model`` and in the metadata of saved files. ``num_classes``: C. ``terms``:
     names of the parts that add up to the loss. ``stride``: sides of the network input are multiples of it.
-    ``fixed_size``: whether the network takes pictures of one size alone. ``iou_threshold``: above which two boxes of a
-    class are taken to mean one object. ``one_class``: what all objects are called by a family that does not tell
+    ``fixed_size``: whether the network takes images of one size alone. ``iou_threshold``: above which two boxes of a
+    class are taken to mean one object. ``one_class``: what all objects are called by an architecture that does not tell
     classes apart; None for the others. ``outputs`` is the list of the network's outputs everywhere, ``input_shape``
     (height, width) in pixels of the network input, as numbers.
     """
@@ -55,7 +55,7 @@ class Family(Protocol):
         """
 
     def loss_terms(self, outputs: list, targets: Any, input_shape: tuple[int, int]) -> dict:
-        """Return the terms of the loss by name, float32 scalars, each the mean over the pictures of the batch.
+        """Return the terms of the loss by name, float32 scalars, each the mean over the images of the batch.
 
         Where a term has a least value above 0 that no network can remove, the dict holds it as ``<term>_floor`` too.
         """
@@ -64,7 +64,7 @@ class Family(Protocol):
         """Return (boxes, scores): float32 [B, N, 4] xyxy in pixels of the network input, and [B, N, C] in 0..1."""
 
     def check_outputs(self, shapes: list[tuple]) -> None:
-        """Raise ``ValueError`` unless the outputs of a network, of these shapes, are those of this family."""
+        """Raise ``ValueError`` unless the outputs of a network, of these shapes, are those of this architecture."""
 
     def backbone_layers(self, network) -> list[str]:
         """Return the names of the layers that pretrained files share, those that ``--freeze-epochs`` freezes."""

@@ -1,4 +1,4 @@
-"""What a run shows of an evaluation: pictures and a page in its folder, the same pictures in TensorBoard."""
+"""What a run shows of an evaluation: images and a page in its folder, the same images in TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from yolo3.report import Subject, write_report
 from yolo3.run_folder import RunFolder
 from yolo3.sheets import draw_predictions
 
-_PICTURES = (run_folder.PREDICTIONS, run_folder.PRECISION_RECALL, run_folder.CONFUSION)
+_IMAGES = (run_folder.PREDICTIONS, run_folder.PRECISION_RECALL, run_folder.CONFUSION)
 
 
-def write_pictures(
+def write_images(
     folder: RunFolder, prepared: Prepared, measures: Measures, detections: Sequence[Detections],
     callbacks: Iterable[keras.callbacks.Callback], epoch: int,
 ) -> None:  # fmt: skip
@@ -39,7 +39,7 @@ def write_pictures(
     draw_confusion(measures.confusion, names, folder.file(run_folder.CONFUSION))
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.TensorBoard):
-            _show([folder.file(name) for name in _PICTURES], Path(callback.log_dir) / "pictures", epoch)
+            _show([folder.file(name) for name in _IMAGES], Path(callback.log_dir) / "images", epoch)
 
 
 def _show(paths: Sequence[Path], log_folder: Path, epoch: int) -> None:
@@ -58,15 +58,15 @@ def write_run_report(
     boxes = sum(len(annotation.boxes) for annotation in prepared.train)
     height, width = config.input_size
     facts = {
-        "Network": prepared.family.name,
+        "Network": prepared.architecture.name,
         "Classes": f"{len(prepared.class_names)}: {some_of(prepared.class_names)}",
-        "Trained on": f"{len(prepared.train)} pictures with {boxes} boxes, {config.epochs} epochs",
+        "Trained on": f"{len(prepared.train)} images with {boxes} boxes, {config.epochs} epochs",
     }
     settings = {
         "Network input": f"{width} x {height} pixels (width x height)",
         "Resize": config.resize,
         "Optimizer": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}",
-        "Pictures a step": f"{config.batch_size * config.accumulate}",
+        "Images a step": f"{config.batch_size * config.accumulate}",
         "Precision": precision,
         "Seed": str(config.seed),
     }

@@ -1,4 +1,4 @@
-"""Which family of detectors a name, a Darknet cfg or a saved file means."""
+"""Which architecture of detectors a name, a Darknet cfg or a saved file means."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from yolo3.architecture import Architecture
 from yolo3.config import WITHOUT_ANCHORS
 from yolo3.darknet.cfg import Cfg, parse_cfg
-from yolo3.family import Family
 from yolo3.loss_options import LossOptions
 from yolo3.losses import DARKNET
 from yolo3.retinanet import RetinaNet, retinanet_from_metadata
@@ -20,13 +20,13 @@ _NOT_OPTIONS = ("name", "num_classes", "cfg")  # what the command, the data or a
 _EMPTY_KINDS = {"dense_width": int, "dropout": float}  # of fields whose default is None
 
 
-def named_family(
+def named_architecture(
     name: str | None, num_classes: int, anchors=None, anchor_mask=None, ignore_thresh=None,
     loss: LossOptions = DARKNET, options: Mapping[str, Any] | None = None,
-) -> Family:  # fmt: skip
-    """Return the family of a network by its name; without one, of the YOLOv3 that the number of anchors means.
+) -> Architecture:  # fmt: skip
+    """Return the architecture of a network by its name; without one, of the YOLOv3 that the number of anchors means.
 
-    ``loss``: of YOLOv3 alone. ``options``: fields of the other families that differ from their defaults. Raises
+    ``loss``: of YOLOv3 alone. ``options``: fields of the other architectures that differ from their defaults. Raises
     ``ValueError`` where anchors, masks, options and network do not fit each other.
     """
     if name not in WITHOUT_ANCHORS:
@@ -42,8 +42,8 @@ def named_family(
 
 def _checked_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options, lists as tuples. Raises ``ValueError`` for names that are no fields, or values of no use."""
-    family = {"retinanet": RetinaNet, "rpn": Rpn}.get(name, YoloV1)
-    defaults = {field.name: field.default for field in dataclasses.fields(family) if field.name not in _NOT_OPTIONS}
+    architecture = {"retinanet": RetinaNet, "rpn": Rpn}.get(name, YoloV1)
+    defaults = {field.name: field.default for field in dataclasses.fields(architecture) if field.name not in _NOT_OPTIONS}
     for key, value in options.items():
         if key not in defaults:
             raise ValueError(f"model_options: expected one of {', '.join(defaults)} for {name}, got {key}")
@@ -60,10 +60,10 @@ def _refuse_loss(loss: LossOptions, name: str) -> None:
         raise ValueError(f"{', '.join(changed)}: expected with YOLOv3, whose loss this is a part of, got {name}")
 
 
-def family_of_cfg(
+def architecture_of_cfg(
     cfg: Cfg, num_classes: int | None = None, anchors=None, ignore_thresh=None, loss: LossOptions = DARKNET
-) -> Family:
-    """Return the family of the network that a cfg describes, its heads fitted to ``num_classes``.
+) -> Architecture:
+    """Return the architecture of the network that a cfg describes, its heads fitted to ``num_classes``.
 
     Raises ``ValueError``, with the file, for a network without heads that find objects.
     """
@@ -77,10 +77,10 @@ def family_of_cfg(
     return YoloV1.from_cfg(cfg, num_classes)
 
 
-def family_from_metadata(metadata: dict) -> Family:
-    """Return the family that the metadata of a saved file describes: see :mod:`yolo3.saving`.
+def architecture_from_metadata(metadata: dict) -> Architecture:
+    """Return the architecture that the metadata of a saved file describes: see :mod:`yolo3.saving`.
 
-    Raises ``ValueError`` where class names, or anchors of a family that has them, are missing.
+    Raises ``ValueError`` where class names, or anchors of an architecture that has them, are missing.
     """
     name = metadata.get("model")
     if name == "rpn":
