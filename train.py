@@ -1,21 +1,21 @@
 """``python train.py --anchors model_data/yolo_anchors.txt``: see ``yolo3/cli/train.py``.
 
-The functions that code written for keras-yolo3 takes from here come from ``yolo3/legacy.py``.
+The functions that code written for keras-yolo3 takes from here come from ``yolo3/compat/train.py``.
 """
 
 import sys
 
-LEGACY = (
+KERAS_YOLO3_NAMES = (
     "get_classes", "get_anchors", "create_model", "create_tiny_model", "data_generator", "data_generator_wrapper"
 )  # fmt: skip
 
 
 def __getattr__(name):
     """Find keras-yolo3's functions, importing TensorFlow only when one is asked for."""
-    if name in LEGACY:
-        from yolo3 import legacy
+    if name in KERAS_YOLO3_NAMES:
+        from yolo3.compat import train as keras_yolo3
 
-        return getattr(legacy, name)
+        return getattr(keras_yolo3, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

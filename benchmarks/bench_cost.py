@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from yolo3.cli import COMMANDS
+from yolo3.cli.main import COMMANDS
 
 LOSS_CASES = [(batch, objects) for batch in (1, 8, 64) for objects in (1, 20, 100, 300)]
 STEP_CASES = [(batch, side) for side in (320, 416, 608) for batch in (1, 8, 16)]
@@ -33,9 +33,9 @@ def measure(part: str, model: str, batch_size: int, number: int) -> dict:
     import numpy as np
     import tensorflow as tf
 
-    from yolo3.benchmark import Workload, loss_alone, take_turns
-    from yolo3.config import TrainConfig
-    from yolo3.trainer import Trainer
+    from yolo3.training.benchmark import Workload, loss_alone, take_turns
+    from yolo3.training.settings import TrainConfig
+    from yolo3.training.trainer import Trainer
 
     side = 416 if part == "loss" else number
     objects = number if part == "loss" else 20

@@ -76,10 +76,10 @@ def main(argv=None) -> int:
     if hasattr(os, "sched_setaffinity"):  # before TensorFlow counts the cores
         os.sched_setaffinity(0, set(itertools.islice(os.sched_getaffinity(0), arguments.cores)))
     cv2.setNumThreads(1)
-    from yolo3.augment import Augmentation
-    from yolo3.benchmark import rates, take_turns, write_photographs
-    from yolo3.image_store import open_images
-    from yolo3.pipeline import run_batches
+    from yolo3.input.augmentation import Augmentation
+    from yolo3.input.batches import run_batches
+    from yolo3.input.image_cache import open_images
+    from yolo3.training.benchmark import rates, take_turns, write_photographs
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:

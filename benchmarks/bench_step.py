@@ -18,10 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from yolo3.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
-from yolo3.config import TrainConfig
-from yolo3.devices import POLICIES, dtype_policy
-from yolo3.trainer import Trainer
+from yolo3.precision import POLICIES, dtype_policy
+from yolo3.training.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
+from yolo3.training.settings import TrainConfig
+from yolo3.training.trainer import Trainer
 
 
 def build_parser() -> argparse.ArgumentParser:

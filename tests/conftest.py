@@ -14,7 +14,7 @@ def shapes_set(tmp_path_factory):
 @pytest.fixture(scope="module")
 def slim_tiny():
     """The tiny network with an eighth of its filters: all its layers and names, a sixty-fourth of its weights."""
-    from yolo3 import networks
+    from yolo3.models.yolov3 import networks
 
     class SlimBlocks(networks.Blocks):
         def conv_bn_leaky(self, x, filters, size, strides=1, **options):
@@ -28,9 +28,8 @@ def slim_tiny():
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """File of the network of test_detector, which finds red and green cells."""
-    from test_detector import METADATA, cell_network
-
-    from yolo3.saving import save_model
+    from tests.inference.test_detector import METADATA, cell_network
+    from yolo3.models.saving import save_model
 
     path = tmp_path_factory.mktemp("weights") / "m.h5"
     save_model(cell_network(), path, METADATA)
@@ -40,9 +39,8 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The current folder, with a red and a green image in it."""
-    from test_detector import image
-
-    from yolo3.draw import write_image
+    from tests.inference.test_detector import image
+    from yolo3.datasets.images import write_image
 
     monkeypatch.chdir(tmp_path)
     write_image("red.png", image())

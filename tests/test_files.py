@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from yolo3.files import atomic_path, naming
-from yolo3.saving import save_model
+from yolo3.models.saving import save_model
 
 
 def test_an_error_without_a_name_is_given_the_files_and_others_pass():
@@ -47,7 +47,7 @@ def test_a_network_that_finds_no_room_is_no_file_and_leaves_the_former_one(tmp_p
 PROGRAM = """
 import resource, sys
 import keras
-from yolo3.saving import save_model
+from yolo3.models.saving import save_model
 model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(100_000)])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

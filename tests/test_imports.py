@@ -1,4 +1,4 @@
-"""A module imports only from lower levels; what needs no TensorFlow starts without it."""
+"""Imports go one way, and what needs no TensorFlow starts without it."""
 
 import ast
 import subprocess
@@ -9,95 +9,96 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Level by level; a module may import those of the levels before its own. Packages without code are left out.
+# Folders and modules at the top of the package, level by level: each imports from the levels above it and from itself.
 LEVELS = [
-    "boxes images files scales schedules loss_options devices darknet.cfg",
-    "datasets.annotation metrics draw videos config darknet.layers",
-    "augment anchors datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt darknet.weights "
-    "tiles sources",
-    "datasets.formats datasets.shapes utils run_folder sheets detection_files measures charts",
-    "advice backbones rewriting fused head targets nms focal darknet.local",
-    "report networks losses postprocess image_store datasets.checks architecture",
-    "darknet.network darknet.recipe optimizers rpn pipeline",
-    "yolov3 yolov1 retinanet darknet.from_keras",
-    "architectures",
-    "saving preparation",
-    "trainer detector legacy",
-    "benchmark validation evaluation yolo export darknet.conversion run_images",
+    "ops files detections precision",
+    "darknet datasets",
+    "models input",
+    "visualize convert",
+    "inference",
+    "evaluation compat",
     "training",
     "cli",
-    "cli.train cli.convert_darknet cli.detect cli.evaluate cli.anchors cli.export cli.benchmark",
-    "__main__ model",
+    "model utils yolo __main__",
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
+DOORS = {"model", "utils", "yolo", "__main__"}
 
 WITHOUT_TENSORFLOW = (
-    "boxes images files scales schedules anchors metrics draw config run_folder saving utils cli "
-    "videos sources tiles detection_files "
-    "datasets.annotation datasets.keras_yolo3 datasets.pascal_voc datasets.coco datasets.yolo_txt datasets.formats "
-    "datasets.shapes darknet.cfg darknet.layers darknet.weights measures charts advice report"
+    "ops.boxes ops.letterbox files detections precision datasets.formats.registry datasets.shapes datasets.usable "
+    "datasets.check_images datasets.check_boxes darknet.cfg darknet.layers darknet.weights models.architecture "
+    "models.saving models.yolov3.anchors models.yolov3.scales visualize.boxes visualize.sheets visualize.curves "
+    "inference.videos inference.sources inference.tiles inference.writers evaluation.average_precision "
+    "evaluation.measures evaluation.report evaluation.advice training.settings training.advice training.run_folder "
+    "training.schedules input.settings compat.utils cli.main cli.options cli.train"
 ).split()
 
-
-def find_modules():
-    """Path of each module of the package that holds code, by its name within the package."""
-    modules = {}
-    for path in sorted((ROOT / "yolo3").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT / "yolo3").with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        if name and any(not is_text(statement) for statement in ast.parse(path.read_text()).body):
-            modules[name] = path
-    return modules
+PATHS = {
+    ".".join(path.relative_to(ROOT / "yolo3").with_suffix("").parts): path for path in (ROOT / "yolo3").rglob("*.py")
+}
 
 
-def is_text(statement):
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
-MODULES = find_modules()
-
-
-def imports_of(path):
-    """Names, within the package, of the modules that a file imports, at its top or inside functions."""
+def imported_folders(path):
+    """Folders, or modules at the top of the package, that a file imports, at its top or inside functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            raise AssertionError(f"{path}:{node.lineno}: expected an absolute import")
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: expected an absolute import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return {name.removeprefix("yolo3.") for name in names if name.startswith("yolo3.")} & MODULES.keys()
+    return {name.split(".")[1] for name in names if name.startswith("yolo3.")} - {"__version__"}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_from_lower_levels(name):
-    assert name in LEVEL_OF, f"{name}: give it a level in {Path(__file__).name}"
-    for imported in imports_of(MODULES[name]):
-        assert LEVEL_OF[imported] < LEVEL_OF[name], f"{name} imports {imported}"
+@pytest.mark.parametrize("name", PATHS)
+def test_a_module_imports_only_from_the_levels_above(name):
+    folder = name.split(".")[0]
+    for imported in imported_folders(PATHS[name]) - {folder}:
+        assert LEVEL_OF[imported] < LEVEL_OF[folder], f"{name} imports yolo3.{imported}"
 
 
-def test_nothing_inside_imports_the_public_door():
-    assert [name for name, path in MODULES.items() if "model" in imports_of(path)] == []
+def test_nothing_inside_imports_the_doors_or_keras_yolo3s_names():
+    inside = {name: path for name, path in PATHS.items() if name.split(".")[0] not in {"compat", *DOORS}}
+    assert [name for name, path in inside.items() if imported_folders(path) & {"compat", *DOORS}] == []
+
+
+def test_doors_hold_no_logic():
+    for name in ("model", "utils", "yolo"):
+        kinds = {type(statement) for statement in ast.parse(PATHS[name].read_text()).body}
+        assert kinds == {ast.Expr, ast.ImportFrom, ast.Assign}, name
+
+
+def imported_modules(name):
+    """Modules of the package from which a module of it takes names."""
+    nodes = [node for node in ast.walk(ast.parse(PATHS[name].read_text())) if isinstance(node, ast.ImportFrom)]
+    return {f"{node.module}.{alias.name}".removeprefix("yolo3.") for node in nodes for alias in node.names}
 
 
 def test_geometry_codec_targets_loss_and_selection_stay_apart():
-    assert imports_of(MODULES["head"]) == set()
-    assert imports_of(MODULES["nms"]) == {"boxes"}
-    assert imports_of(MODULES["targets"]) == {"boxes", "scales"}
-    assert imports_of(MODULES["losses"]) == {"boxes", "head", "scales", "focal", "loss_options"}
+    apart = {"ops.boxes", "ops.nms", "models.yolov3.head", "models.yolov3.targets", "models.yolov3.losses"}
+    apart |= {"models.yolov3.postprocess"}
+    allowed = {
+        "ops.boxes": set(),
+        "models.yolov3.head": set(),
+        "ops.nms": {"ops.boxes"},
+        "models.yolov3.targets": {"ops.boxes"},
+        "models.yolov3.losses": {"ops.boxes", "models.yolov3.head"},
+    }
+    for name, others in allowed.items():
+        used = {other for other in apart for imported in imported_modules(name) if f"{imported}.".startswith(f"{other}.")}
+        assert used <= others, name
 
 
 def test_the_help_of_yolo3_itself_needs_no_numpy():
-    program = "import sys; import yolo3.cli; yolo3.cli.build_parser(); sys.exit('numpy' in sys.modules)"
+    program = "import sys; from yolo3.cli import main; main.build_parser(); sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
 def test_what_needs_no_tensorflow_starts_without_it():
-    present = [f"yolo3.{name}" for name in WITHOUT_TENSORFLOW if name in MODULES]
     script = (
         "import importlib, sys\n"
-        f"for name in {present}:\n"
-        "    importlib.import_module(name)\n"
+        f"for name in {WITHOUT_TENSORFLOW}:\n"
+        "    importlib.import_module('yolo3.' + name)\n"
         "    heavy = {'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)\n"
         "    assert not heavy, f'{name} imports {heavy}'\n"
     )

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from yolo3 import model
-from yolo3.anchors import DEFAULT_TINY_ANCHORS as ANCHORS
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as ANCHORS
 
 SIGNATURES = {
     "DarknetConv2D": "(*args, **kwargs)",

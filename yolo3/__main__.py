@@ -2,7 +2,7 @@
 
 import sys
 
-from yolo3.cli import main
+from yolo3.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

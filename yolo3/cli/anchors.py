@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from yolo3.anchors import (
+from yolo3.cli.options import check_findings, check_outputs, count, from_zero, run_command, side
+from yolo3.models.yolov3.anchors import (
     AnchorFit,
     anchor_fit,
     cluster_anchors,
@@ -15,8 +16,7 @@ from yolo3.anchors import (
     read_anchors,
     write_anchors,
 )
-from yolo3.cli import check_findings, check_outputs, count, from_zero, run_command, side
-from yolo3.images import RESIZE_MODES, boxes_to_network
+from yolo3.ops.letterbox import RESIZE_MODES, boxes_to_network
 
 # Gains in average IoU, our own rule of thumb. Below the first, pretrained weights are worth more.
 SMALL_GAIN, CLEAR_GAIN = 0.02, 0.05
@@ -91,8 +91,9 @@ def _report(arguments: argparse.Namespace) -> dict:
 
 def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     """Return sizes [N, 2], (w, h) in pixels of the network input, and how many boxes cannot be used."""
-    from yolo3.datasets.annotation import image_size, read_class_names
-    from yolo3.datasets.formats import read_dataset
+    from yolo3.datasets.class_names import read_class_names
+    from yolo3.datasets.formats.registry import read_dataset
+    from yolo3.datasets.images import image_size
 
     names = read_class_names(arguments.classes) if arguments.classes else None
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)

@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from yolo3.cli import count, from_zero, run_command, side, start_tensorflow
-from yolo3.config import CACHES, MODELS, PRECISIONS
+from yolo3.cli.options import count, from_zero, run_command, side, start_tensorflow
+from yolo3.input.settings import CACHES
+from yolo3.models.architecture import MODELS
+from yolo3.precision import PRECISIONS
 
 PARTS = ("step", "input", "inference")
 
@@ -49,7 +51,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     for path in filter(None, (arguments.data, arguments.weights)):
         os.stat(path)
     start_tensorflow()
-    from yolo3.benchmark import Workload, limit_in_words
+    from yolo3.training.benchmark import Workload, limit_in_words
 
     work = Workload(
         arguments.model, arguments.num_classes, tuple(arguments.input_size), arguments.batch_size,
@@ -71,13 +73,13 @@ def _benchmark(arguments: argparse.Namespace) -> int:
 
 
 def _time(part: str, work, arguments: argparse.Namespace) -> dict:
-    from yolo3 import benchmark
+    from yolo3.training import benchmark
 
     if part == "step":
         return benchmark.benchmark_step(work)
     if part == "input":
         return _time_input(work, arguments)
-    from yolo3.detector import load_detector
+    from yolo3.inference.detector import load_detector
 
     options = {"batch_size": work.batch_size, "precision": arguments.precision or "float32"}
     if arguments.weights:
@@ -89,8 +91,8 @@ def _time(part: str, work, arguments: argparse.Namespace) -> dict:
 
 
 def _time_input(work, arguments: argparse.Namespace) -> dict:
-    from yolo3.benchmark import benchmark_input, write_photographs
-    from yolo3.datasets.formats import read_dataset
+    from yolo3.datasets.formats.registry import read_dataset
+    from yolo3.training.benchmark import benchmark_input, write_photographs
 
     options = {"cache": arguments.cache, "workers": arguments.workers}
     if arguments.data:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolo3.cli import check_outputs, run_command, start_tensorflow
+from yolo3.cli.options import check_outputs, run_command, start_tensorflow
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -77,7 +77,7 @@ def _to_keras(arguments: argparse.Namespace) -> int:
     image = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
     start_tensorflow()
 
-    from yolo3.darknet import conversion
+    from yolo3.convert import conversion
     from yolo3.darknet.cfg import read_cfg
 
     if arguments.plot_model:
@@ -99,13 +99,13 @@ def _to_darknet(arguments: argparse.Namespace) -> int:
     model_path, cfg_path, weights_path = arguments.files
     _check_files(model_path)
     check_outputs(cfg_path, weights_path)
-    from yolo3.anchors import read_anchors
+    from yolo3.models.yolov3.anchors import read_anchors
 
     names, _ = _class_names(arguments.classes, lambda: None)
     anchors = read_anchors(arguments.anchors).tolist() if arguments.anchors else None
     start_tensorflow()
 
-    from yolo3.darknet.conversion import convert_to_darknet
+    from yolo3.convert.conversion import convert_to_darknet
 
     cfg, size = convert_to_darknet(model_path, cfg_path, weights_path, anchors, names, arguments.upto)
     report = {"cfg": cfg_path, "weights": weights_path, "bytes": size, "layers": len(cfg.layers)}
@@ -122,7 +122,7 @@ def _check_files(*paths: str) -> None:
 
 
 def _class_names(given: str | None, find: Callable[[], Path | None]) -> tuple[list[str] | None, str | None]:
-    from yolo3.datasets.annotation import read_class_names
+    from yolo3.datasets.class_names import read_class_names
 
     path = given or find()
     return (read_class_names(path), str(path)) if path else (None, None)

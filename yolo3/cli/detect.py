@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo3.cli import (
+from yolo3.cli.options import (
     add_detector_options,
     check_outputs,
     count,
@@ -21,8 +21,12 @@ from yolo3.cli import (
     run_command,
     start_tensorflow,
 )
-from yolo3.datasets.yolo_txt import find_label
-from yolo3.detection_files import (
+from yolo3.datasets.formats.yolo_txt import find_label
+from yolo3.detections import SHOWN_SCORE, Detections
+from yolo3.inference.sources import Shot, Source, count_shots, find_sources, look, read_shots
+from yolo3.inference.tiles import OVERLAP, TiledDetector, check_tiling
+from yolo3.inference.videos import Window, check_window
+from yolo3.inference.writers import (
     CocoFile,
     CocoIds,
     CropsFolder,
@@ -36,11 +40,7 @@ from yolo3.detection_files import (
     read_coco_ids,
     writing,
 )
-from yolo3.draw import draw_boxes
-from yolo3.metrics import SHOWN_SCORE, Detections
-from yolo3.sources import Shot, Source, count_shots, find_sources, look, read_shots
-from yolo3.tiles import OVERLAP, TiledDetector, check_tiling
-from yolo3.videos import Window, check_window
+from yolo3.visualize.boxes import draw_boxes
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -163,7 +163,7 @@ def _load_detector(arguments: argparse.Namespace):
     Everything above 0 is asked for, so that weak scores can be shown: suppression goes from strong to weak, and what
     is above the threshold stays the same; windows are told it. What a camera sees is not kept waiting for a full batch.
     """
-    from yolo3.detector import load_detector
+    from yolo3.inference.detector import load_detector
 
     options = detector_options(arguments) | {"score_threshold": 0.0}
     if arguments.camera and arguments.tile is None:

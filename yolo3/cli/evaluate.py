@@ -9,8 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from yolo3.advice import some_of
-from yolo3.cli import (
+from yolo3.cli.options import (
     add_detector_options,
     check_findings,
     check_outputs,
@@ -19,8 +18,9 @@ from yolo3.cli import (
     run_command,
     start_tensorflow,
 )
-from yolo3.datasets.annotation import replace_file
-from yolo3.metrics import AP_SCORE_THRESHOLD, SHOWN_SCORE
+from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
+from yolo3.evaluation.advice import some_of
+from yolo3.files import replace_file
 
 _EMPTY_SHOWN = 5  # classes without truths that have a row of their own
 _ENDINGS = {"report": (".html", ".htm"), "json": (".json",), "save_detections": (".json",)}
@@ -71,18 +71,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     start_tensorflow()
 
     from yolo3.datasets.annotation import in_one_class
-    from yolo3.datasets.formats import read_dataset
-    from yolo3.detector import load_detector
-    from yolo3.evaluation import (
+    from yolo3.datasets.formats.registry import read_dataset
+    from yolo3.evaluation.evaluate import (
         check_classes,
         check_objects,
         describe,
         detect_annotations,
         write_coco_detections,
     )
-    from yolo3.measures import measure
-    from yolo3.report import write_report
-    from yolo3.validation import RECALL_PROPOSALS, recall_of_best
+    from yolo3.evaluation.measures import measure
+    from yolo3.evaluation.report import write_report
+    from yolo3.inference.detector import load_detector
+    from yolo3.training.validation import RECALL_PROPOSALS, recall_of_best
 
     detector = load_detector(**detector_options(arguments))
     one_class = detector.architecture.one_class
@@ -159,7 +159,7 @@ def _check_sources(dataset, arguments: argparse.Namespace) -> None:
 
 def _check_names(dataset, detector, arguments: argparse.Namespace) -> None:
     """Raise ``ValueError`` for classes that the network does not know: once, where the reader tells of each box."""
-    from yolo3.datasets.formats import read_dataset
+    from yolo3.datasets.formats.registry import read_dataset
 
     if arguments.skip_bad or all(finding.kind != "unknown-class" for finding in dataset.findings):
         return
@@ -174,7 +174,9 @@ def _check_names(dataset, detector, arguments: argparse.Namespace) -> None:
 
 def _checked(dataset, detector, arguments: argparse.Namespace):
     """Return the data set as training would validate on it; what cannot be used stops, or is left out."""
-    from yolo3.datasets.checks import SHIFTED_IDS, check_dataset, usable_annotations
+    from yolo3.datasets.check_boxes import SHIFTED_IDS
+    from yolo3.datasets.usable import usable_annotations
+    from yolo3.training.checks import check_dataset
 
     with _Bar() as bar:
         findings = check_dataset(
@@ -231,7 +233,7 @@ def format_table(results: dict) -> str:
 
 
 def format_line(figures: dict) -> str:
-    """Return the figures of :meth:`yolo3.measures.Measures.at_score` as a line."""
+    """Return the figures of :meth:`yolo3.evaluation.measures.Measures.at_score` as a line."""
     parts = [f"{name} {_figure(figures[name])}" for name in ("precision", "recall", "F1")]
     best = f"best F1 {_figure(figures['best_F1'])} at a score of {_figure(figures['best_score'])}"
     if math.isnan(figures["best_F1"]):

@@ -11,22 +11,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from yolo3.cli import count, fraction, from_zero, run_command, side, start_tensorflow
-from yolo3.config import (
-    CACHES,
-    MODELS,
-    MULTI_SCALES,
-    OPTIMIZERS,
-    PATHS,
-    PLACEMENTS,
-    PRECISIONS,
-    WITHOUT_ANCHORS,
-    AugmentSettings,
-    TrainConfig,
-)
-from yolo3.images import RESIZE_MODES
-from yolo3.loss_options import BOX_LOSSES, FOCAL_TERMS, LossOptions
-from yolo3.schedules import SCHEDULES
+from yolo3.cli.options import count, fraction, from_zero, run_command, side, start_tensorflow
+from yolo3.input.settings import CACHES, PLACEMENTS, AugmentSettings
+from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
+from yolo3.models.yolov3.loss_options import BOX_LOSSES, FOCAL_TERMS, LossOptions
+from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.precision import PRECISIONS
+from yolo3.training.schedules import SCHEDULES
+from yolo3.training.settings import MULTI_SCALES, OPTIMIZERS, PATHS, TrainConfig
 
 RECIPES = ("default", "darknet")
 FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
@@ -212,7 +204,7 @@ def _cfg_settings(path: str, recipe: str) -> dict:
 
 
 def _embedded_defaults(options: dict) -> dict:
-    from yolo3.anchors import read_anchors
+    from yolo3.models.yolov3.anchors import read_anchors
 
     model = options.get("model")
     if model is None:
@@ -236,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: dict) -> int:
     resume, check_only = options.pop("resume", None), options.pop("check_only", False)
-    from yolo3 import run_folder
+    from yolo3.training import run_folder
 
     if resume:
         config, folder = _resumed(resume)
@@ -245,7 +237,7 @@ def _run(options: dict) -> int:
         config, folder = config_from(options), run_folder.new_run_folder(options.get("output"), kind)
     _check_paths(config, folder)
     start_tensorflow()
-    from yolo3 import training
+    from yolo3.training import loop as training
 
     prepared = _prepare(config, list_all=check_only)
     if prepared is None:
@@ -278,7 +270,7 @@ def _check_paths(config: TrainConfig, folder) -> None:
 
 
 def _resumed(path: str):
-    from yolo3 import run_folder
+    from yolo3.training import run_folder
 
     config = run_folder.read_settings(path)
     folder = run_folder.RunFolder(path)
@@ -291,7 +283,7 @@ def _prepare(config: TrainConfig, list_all: bool):
     """Return the checked data, or None after listing what cannot be used."""
     from tqdm import tqdm
 
-    from yolo3.preparation import DataError, prepare
+    from yolo3.training.preparation import DataError, prepare
 
     try:
         with tqdm(desc="checking images", unit="image", file=sys.stderr, disable=None, leave=False) as bar:
@@ -343,7 +335,7 @@ def _say(line: str) -> None:
 
 
 def _farewell(config: TrainConfig, prepared, result) -> str:
-    from yolo3 import run_folder
+    from yolo3.training import run_folder
 
     path = result.folder.file
     lines = ["", "Done."]

@@ -1,7 +1,7 @@
 """A Darknet cfg as a trainable Keras model, and weights in and out of that model.
 
 Layers are stock Keras layers, [local] apart. Convolutions are numbered from 0 in the order of the cfg and
-named `conv_0`, `bn_0`, `leaky_0` and so on, as in `yolo3.networks`, and weights go by these names: a network
+named `conv_0`, `bn_0`, `leaky_0` and so on, as in `yolo3.models.yolov3.networks`, and weights go by these names: a network
 written by hand and the same network made from a cfg hold the same weights.
 """
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers as kl
 
-from yolo3.backbones import BN_EPSILON, BN_MOMENTUM, LEAKY_SLOPE
+from yolo3.darknet.blocks import BN_EPSILON, BN_MOMENTUM, LEAKY_SLOPE
 from yolo3.darknet.cfg import Cfg
 from yolo3.darknet.layers import (
     IMAGE,

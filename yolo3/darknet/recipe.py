@@ -53,7 +53,7 @@ def resize_of(cfg: Cfg) -> str:
 def settings_of(cfg: Cfg) -> dict[str, Any]:
     """Return what a network needs whoever trains it: ``input_size`` (height, width), if there is one, and ``resize``.
 
-    Keys are those of :class:`yolo3.config.TrainConfig`.
+    Keys are those of :class:`yolo3.training.settings.TrainConfig`.
     """
     height, width, _ = cfg.input_shape
     size = {"input_size": (height, width)} if height and width else {}
@@ -61,7 +61,7 @@ def settings_of(cfg: Cfg) -> dict[str, Any]:
 
 
 def recipe_of(cfg: Cfg) -> dict[str, Any]:
-    """Return the recipe of a cfg as settings of :class:`yolo3.config.TrainConfig` and of its ``augment``.
+    """Return the recipe of a cfg as settings of :class:`yolo3.training.settings.TrainConfig` and of its ``augment``.
 
     A step sees batch / subdivisions images; an update is made of ``subdivisions`` steps. Raises ``ValueError``, with
     file and line, for a policy of the learning rate that is not computed here.

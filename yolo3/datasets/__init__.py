@@ -1,5 +1,4 @@
-"""Annotated images: one record, a reader and a writer for each format, checks, and an embedded set of
-shapes.
+"""Annotated images: one record, class names, which image a name means, checks, and an embedded set of shapes.
 
-`formats.read_dataset` is the door; `checks.check_dataset` says what is wrong with what it returned.
+Formats live in ``formats``. May import ``ops`` and the modules at the top of the package.
 """

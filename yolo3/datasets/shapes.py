@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from yolo3.datasets.annotation import Annotation, replace_file
-from yolo3.datasets.pascal_voc import format_xml
+from yolo3.datasets.annotation import Annotation
+from yolo3.datasets.formats.pascal_voc import format_xml
+from yolo3.files import replace_file
 
 CLASS_NAMES = ("circle", "square", "triangle")
 VERSION = 2  # of the rendering: another one makes another cache folder

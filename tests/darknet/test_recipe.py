@@ -1,0 +1,113 @@
+"""What a cfg says of training, in the settings of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from yolo3.darknet.cfg import parse_cfg, read_cfg
+from yolo3.darknet.recipe import recipe_of, settings_of
+from yolo3.input.settings import AugmentSettings
+from yolo3.training.settings import TrainConfig
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "darknet"
+NET = """[net]
+batch=64
+subdivisions=16
+width=416
+height=320
+momentum=0.8
+decay=0.0005
+angle=0
+saturation=1.5
+exposure=2
+hue=.1
+learning_rate=0.002
+burn_in=100
+power=3
+max_batches=2000
+policy=steps
+steps=1600,1800
+scales=.1,.2
+"""
+HEADS = """[convolutional]
+filters=18
+[yolo]
+classes=1
+jitter=.4
+random=0
+[convolutional]
+filters=18
+[yolo]
+classes=1
+jitter=.3
+random=1
+"""
+
+
+def recipe(text=NET + HEADS):
+    return recipe_of(parse_cfg(text, "my.cfg"))
+
+
+def test_each_setting_keeps_its_meaning():
+    assert recipe() == {
+        "optimizer": "darknet", "learning_rate": 0.002, "momentum": 0.8, "weight_decay": 0.0005,
+        "batch_size": 4, "accumulate": 16, "max_batches": 2000,  # 64 images an update, 16 steps of 4
+        "schedule": "steps", "rate_steps": ((1600, 0.1), (1800, 0.2)), "burn_in": 100, "burn_in_power": 3.0,
+        "ema": 0.0, "freeze_epochs": 0, "jitter": 0.3, "placement": "fit", "zoom": (1.0, 1.0), "flip": 0.5,
+        "hue": 0.1, "saturation": 1.5, "exposure": 2.0, "mosaic": 0.0, "plain_share": 0.0,
+        # the last head has random=1: 320, 352, ... 608 pixels, of a width of 416
+        "multi_scale": tuple(size / 416 for size in range(320, 609, 32)),
+    }  # fmt: skip
+    assert settings_of(parse_cfg(NET + HEADS)) == {"input_size": (320, 416), "resize": "letterbox"}
+
+
+def test_what_a_cfg_leaves_out_is_as_darknet_has_it():
+    text = "[net]\n" + HEADS
+    plain = recipe(text)
+    assert (plain["learning_rate"], plain["momentum"], plain["weight_decay"]) == (0.001, 0.9, 0.0001)
+    assert (plain["batch_size"], plain["accumulate"], plain["burn_in"], plain["burn_in_power"]) == (1, 1, 0, 4.0)
+    assert (plain["schedule"], plain["max_batches"], plain["multi_scale"]) == ("constant", None, ())
+    assert (plain["hue"], plain["saturation"], plain["exposure"]) == (0.0, 1.0, 1.0)
+    assert settings_of(parse_cfg(text)) == {"resize": "letterbox"}
+
+
+def test_a_cfg_of_alexeyabs_darknet_crops_stretches_and_draws_sizes_around_its_own():
+    net = NET.replace("height=320", "height=416\nmosaic=1\nflip=0")
+    fork = recipe(net + HEADS + "scale_x_y=1.05\n")
+    assert (fork["placement"], fork["mosaic"], fork["flip"]) == ("crop", 0.5, 0.0)
+    sizes = sorted({round(factor * 416) for factor in fork["multi_scale"]})
+    assert sizes == [320, 352, 384, 416, 448, 480, 512, 544, 576, 608]  # from 416 / 1.4 to 416 x 1.4, and one cell more
+    larger = sum(factor > 1 for factor in fork["multi_scale"]) / len(fork["multi_scale"])
+    assert larger == pytest.approx(0.5)  # half of the draws divide; none of these gets above the cfg's own size
+
+
+def test_the_other_settings_of_a_run_take_it():
+    values = recipe()
+    names = {"jitter", "placement", "zoom", "flip", "hue", "saturation", "exposure", "mosaic", "plain_share"}
+    augment = AugmentSettings(**{name: values.pop(name) for name in names})
+    config = TrainConfig(cfg="my.cfg", **values, **settings_of(parse_cfg(NET + HEADS)), augment=augment, epochs=0)
+    assert config.max_batches == 2000
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("policy=steps", "policy=poly", r"my.cfg:16: expected policy=steps or constant, got poly; leave out --recipe"),
+        ("scales=.1,.2", "scales=.1", r"my.cfg:18: expected as many scales as steps \(2\), got 1"),
+        ("momentum=0.8", "momentum=much", r"my.cfg:6: expected a number for 'momentum'"),
+        ("[yolo]", "[dropout]", r"my.cfg: expected a \[yolo\] or \[detection\] section to train, got none"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_with_its_line(old, new, message):
+    with pytest.raises(ValueError, match=message):
+        recipe((NET + HEADS).replace(old, new))
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="Darknet's cfg files are not here")
+def test_darknets_own_cfg_files_have_recipes():
+    full = recipe_of(read_cfg(DATA / "cfg" / "yolov3.cfg"))
+    assert (full["learning_rate"], full["burn_in"], full["max_batches"]) == (0.001, 1000, 500_200)
+    assert full["rate_steps"] == ((400_000, 0.1), (450_000, 0.1)) and full["placement"] == "fit"
+    nano = recipe_of(read_cfg(next((DATA / "weights").glob("*coco.cfg"))))
+    assert (nano["momentum"], nano["batch_size"], nano["accumulate"]) == (0.949, 64, 2)
+    assert (nano["placement"], nano["jitter"], nano["multi_scale"]) == ("crop", 0.1, ())

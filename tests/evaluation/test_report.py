@@ -1,0 +1,433 @@
+"""The report of an evaluation: its figures, its parts in every case, what it asks of a browser, and a real browser."""
+
+import contextlib
+import io
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.evaluation.test_metrics import found_of, random_images, truth_of
+from yolo3.datasets.annotation import Box, build_annotation
+from yolo3.datasets.images import write_image
+from yolo3.detections import Detections
+from yolo3.evaluation.measures import measure
+from yolo3.evaluation.report import Subject, build_report, write_report
+from yolo3.visualize.charts import shade
+
+SUBJECT = Subject("Evaluation of run/best.h5 on cells [test]", {"Weights": "run/best.h5"}, {"Resize": "letterbox"})
+SECTIONS = ["summary", "subject", "classes", "curves", "errors", "confusion", "histograms", "images", "settings"]
+NOTHING = found_of()
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class Page(HTMLParser):
+    """What a page holds. Fails on tags that are not closed in order."""
+
+    EMPTY = {"meta", "img", "br"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.figures, self.words, self._open, self._value = [], {}, [], [], None
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.EMPTY:
+            self._open.append(tag)
+        if tag == "data" and "id" in dict(attributes):
+            self.figures[dict(attributes)["id"]] = float(dict(attributes)["value"])
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, text):
+        if self._open and self._open[-1] != "style":
+            self.words.append(text)
+
+    def of(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def annotate(folder, name, boxes, class_ids=None, difficult=(), size=(120, 160)):
+    path = str(folder / name)
+    write_image(path, np.full((*size, 3), 200, np.uint8))
+    ids = class_ids or [0] * len(boxes)
+    rows = [Box(box, class_id, index in difficult) for index, (box, class_id) in enumerate(zip(boxes, ids))]
+    return build_annotation(path, rows, name, size)
+
+
+def report(truths, detections, names=("cat", "dog"), subject=SUBJECT, **options):
+    return build_report(subject, measure(truths, detections, names), truths, detections, **options)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """(truths, detections): a hit of .9 and a false one of .8 in the first image; a miss in the second."""
+    truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)]), annotate(tmp_path, "b.png", [(60, 60, 90, 110)], [1])]
+    return truths, [found_of((10, 10, 50, 50, 0.9, 0), (100, 20, 140, 60, 0.8, 0)), NOTHING]
+
+
+def test_figures_by_hand_have_all_their_digits(two):
+    # cat: its one object is the best of two detections, AP 1; dog: one object, nothing found, AP 0; the mean is 1/2.
+    # One hit of two detections, one of two objects found: precision, recall and F1 1/2. IoU 1 + 0 of 2 detections.
+    figures = Page(report(*two)).figures
+    assert [figures["AP50"], figures["AP"], figures["AP75"]] == pytest.approx([0.5] * 3)
+    assert figures["precision"] == figures["recall"] == figures["F1"] == figures["average-IoU"] == 0.5
+    # with the first detection alone: precision 1, recall 1/2
+    assert figures["best-F1"] == pytest.approx(2 / 3)
+    kinds = ("missed", "wrong_class", "badly_placed", "duplicate", "background")
+    assert [figures[kind] for kind in kinds] == [1, 0, 0, 0, 1]
+
+
+def cells(html, kind=""):
+    """The texts of the cells of the first table of this kind, row by row."""
+    table = html.split(f'<table class="{kind}">')[1].split("</table>")[0]
+    rows = [re.split("<t[hd][^>]*>", row)[1:] for row in table.split("<tr>")[1:]]
+    return [[unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in row] for row in rows]
+
+
+def test_the_class_table_by_hand(two):
+    # cat: precision 1/2, recall 1, F1 2/3, best without the false one of .8; dog: nothing said, nothing found
+    head, dog, cat = cells(report(*two))
+    assert head == "class|objects|AP50|AP|precision|recall|F1|found|not found|false|best score".split("|")
+    assert dog == ["dog", "1", "0.000", "0.000", "–", "0.000", "0.000", "0", "1", "0", "–"]
+    assert cat == ["cat", "1", "1.000", "1.000", "0.500", "1.000", "0.667", "1", "0", "1", "0.900"]
+
+
+def test_the_confusion_table_by_hand(tmp_path):
+    # a cat found; a cat taken for a dog; a dog with a dog and a cat on it; a dog badly placed; a cat on nothing
+    boxes = [(0, 0, 20, 20), (30, 0, 50, 20), (60, 0, 80, 20), (90, 0, 110, 20)]
+    truths = [annotate(tmp_path, "a.png", boxes, [0, 0, 1, 1])]
+    found = found_of(
+        (*boxes[0], 0.9, 0), (*boxes[1], 0.9, 1), (*boxes[2], 0.9, 0), (*boxes[2], 0.8, 1), (90, 0, 110, 6, 0.9, 1),
+        (120, 50, 140, 70, 0.9, 0),
+    )  # fmt: skip
+    html = report(truths, [found])
+    assert cells(html, "matrix") == [
+        ["", "cat", "dog", "(not found)"],
+        ["cat", "1", "1", "0"],
+        ["dog", "0", "1", "1"],
+        ["(no object)", "2", "1", ""],
+    ]
+    counts = {row[0]: row[1] for row in cells(html, "errors")[1:]}
+    assert counts == {"missed": "0", "wrong class": "2", "badly placed": "1", "duplicate": "0", "background": "1"}
+
+
+def test_curves_of_many_classes_name_the_best_and_the_worst():
+    # class k has 12 objects of which k are found, without a false one: AP50 rises with k
+    boxes = [[(10 * x, 10 * k, 10 * x + 8, 10 * k + 8) for x in range(12)] for k in range(12)]
+    truth = truth_of([box for row in boxes for box in row], [k for k in range(12) for _ in range(12)])
+    found = found_of(*[(*box, 0.9, k) for k in range(12) for box in boxes[k][:k]])
+    html = report([truth], [found], [f"c{k}" for k in range(12)], most_images=0)
+    names = re.findall("</i>(c[0-9]+) [0-9.]+</li>", html.split('<ul class="legend">')[1].split("</ul>")[0])
+    assert names == ["c11", "c10", "c9", "c8", "c7", "c4", "c3", "c2", "c1", "c0"]
+    assert "</i>2 more</li>" in html and "from 0.000 (c0) to " in html
+    curve = re.findall(r'points="([^"]+)"><title>c6 ', html)[0].split()
+    (left, top), (right, same), (end, bottom) = [tuple(map(float, curve[place].split(","))) for place in (0, -2, -1)]
+    assert top == same < bottom and left < right == end  # precision 1 up to the last recall, where it falls to 0
+
+
+def test_classes_in_the_tables_are_those_of_objects_and_of_detections(tmp_path):
+    truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)], [1])]
+    html = report(truths, [found_of((100, 20, 140, 60, 0.8, 3))], [f"class {index}" for index in range(5)])
+    assert [row[0] for row in cells(html, "matrix")] == ["", "class 1", "class 3", "(no object)"]
+    assert [row[0] for row in cells(html)[1:]] == ["class 1", "class 3"]
+    assert "Neither annotated nor detected: class 0, class 2, class 4." in Page(html).text
+
+
+def test_cells_are_the_darker_the_larger_their_share_of_the_row(tmp_path):
+    boxes = [(10 * x, 0, 10 * x + 8, 8) for x in range(10)]
+    truths = [annotate(tmp_path, "a.png", boxes)]
+    html = report(truths, [found_of(*[(*box, 0.9, 0) for box in boxes[:9]])])
+    assert f'background: {shade(0.9, True)}">9<' in html and f'background: {shade(0.1, False)}">1<' in html
+
+
+def test_sizes_are_marked_and_those_beyond_the_last_bar_are_told():
+    truth = truth_of([(0, 0, 20, 20), (0, 0, 1500, 1500)])
+    html = report([truth], [NOTHING], most_images=0)
+    assert ">medium from 32</text>" in html and ">large from 96</text>" in html
+    assert "Those above 1024 are in the last bar." in html and "768 to 1024: 0 found, 1 not found" in html
+
+
+def test_the_most_frequent_of_many_confusions_are_told(tmp_path):
+    names = [f"class {index}" for index in range(13)]
+    boxes = [(10 * index, 0, 10 * index + 8, 8) for index in range(13)]
+    truths = [annotate(tmp_path, "a.png", boxes, list(range(13)))] * 2
+    found = [found_of((*boxes[4], 0.9, 7)), found_of((*boxes[4], 0.9, 7), (*boxes[2], 0.9, 3))]
+    html = report(truths, found, names)
+    assert cells(html, "taken")[1:] == [["class 4", "class 7", "2", "100%"], ["class 2", "class 3", "1", "50%"]]
+
+
+def test_curves_over_the_score_hold_what_the_figures_say(two):
+    # the threshold .3 keeps both detections: precision 1/2, recall 1/2, as do all up to .8; up to .9 one: 1 and 1/2
+    chart = report(*two).split("<svg")[2].split("</svg>")[0]
+    lines = re.findall(r'points="([^"]+)"><title>(\w+)', chart)
+    assert [name for _, name in lines] == ["precision", "recall", "F1"]
+    precision, recall, _ = [[tuple(map(float, point.split(","))) for point in points.split()] for points, _ in lines]
+    assert {y for _, y in recall} == {precision[-1][1]}  # 1/2 throughout
+    assert [y < precision[-1][1] for _, y in precision] == [True, True, False, False]
+    assert precision[1][0] == precision[2][0]  # it falls at .8, not on the way from .9
+
+
+def test_charts_count_every_object_and_every_detection_of_a_tenth_or_more(tmp_path):
+    # small, medium and large; the large one is not found
+    boxes = [(0, 0, 10, 10), (20, 0, 60, 40), (60, 0, 160, 100)]
+    truths = [annotate(tmp_path, "a.png", boxes)]
+    found = found_of((*boxes[0], 0.95, 0), (*boxes[1], 0.42, 0), (0, 60, 20, 80, 0.44, 0), (0, 60, 20, 80, 0.05, 0))
+    html = report(truths, [found], ("cat",))
+    scores, sizes = (
+        [title for title in re.findall("<title>([^<]* to [^<]*)</title>", chart) if re.search("[1-9] [hfn]", title)]
+        for chart in html.split("<svg")[3:5]
+    )
+    assert scores == ["0.4 to 0.45: 1 hits, 1 false", "0.95 to 1: 1 hits, 0 false"]
+    assert sizes == [
+        "8 to 16: 1 found, 0 not found", "32 to 48: 1 found, 0 not found", "96 to 128: 0 found, 1 not found",
+    ]  # fmt: skip
+    assert "Below 0.1, not drawn: 0 hits and 1 false ones" in html
+    assert "small 1 of 1" in html and "medium 1 of 1" in html and "large 0 of 1" in html
+    assert "last bar" not in html
+
+
+def coco_by_file(folder, truths, detections, num_classes):
+    """AP and AP50 of pycocotools from files, as anybody would get them."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def wh(box):
+        return [float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])]
+
+    counter = itertools.count(1)
+    annotations = [
+        {"id": next(counter), "image_id": index, "category_id": int(class_id), "bbox": wh(box), "iscrowd": 0,
+         "area": wh(box)[2] * wh(box)[3]}
+        for index, truth in enumerate(truths) for box, class_id in zip(truth.boxes, truth.class_ids)
+    ]  # fmt: skip
+    found = [
+        {"image_id": index, "category_id": int(class_id), "bbox": wh(box), "score": float(score)}
+        for index, part in enumerate(detections)
+        for box, class_id, score in zip(part.boxes, part.class_ids, part.scores)
+    ]
+    categories, images = [{"id": index} for index in range(num_classes)], [{"id": i} for i in range(len(truths))]
+    (folder / "truth.json").write_text(
+        json.dumps({"info": {}, "images": images, "categories": categories, "annotations": annotations})
+    )
+    (folder / "found.json").write_text(json.dumps(found))
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(folder / "truth.json"))
+        evaluation = COCOeval(truth, truth.loadRes(str(folder / "found.json")), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats[0], evaluation.stats[1], evaluation.eval["precision"][0, :, :, 0, -1].mean(axis=0)
+
+
+def test_figures_are_those_of_pycocotools(tmp_path):
+    truths, detections = random_images(3, images=12, hard=False)
+    names = ("a", "b", "c", "d")
+    measures = measure(truths, detections, names)
+    figures = Page(build_report(SUBJECT, measures, truths, detections, most_images=0)).figures
+    ap, ap50, by_class = coco_by_file(tmp_path, truths, detections, 4)
+    assert figures["AP"] == pytest.approx(ap, abs=1e-6) and figures["AP50"] == pytest.approx(ap50, abs=1e-6)
+    np.testing.assert_allclose(measures.fixed.ap, by_class, atol=1e-6)  # of the curves that the page draws
+
+
+def test_the_page_says_what_was_evaluated_and_how(two):
+    page = Page(report(*two))
+    assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
+    for words in (SUBJECT.title, "run/best.h5", "letterbox", "Images 2", "Objects 2", "IoU of 0.5"):
+        assert words in page.text
+    assert "dog missed (30 x 50 pixels)" in page.text and "cat 0.80, nothing annotated" in page.text
+    assert "lang" in page.of("html")[0] and any(meta.get("name") == "viewport" for meta in page.of("meta"))
+
+
+def test_every_image_and_chart_has_words_for_those_who_cannot_see_it(two):
+    page = Page(report(*two))
+    assert [image["alt"] for image in page.of("img")] == ["b.png: 0 hits; 1 missed", "a.png: 1 hit; 1 background"]
+    charts = [chart for chart in page.of("svg") if "chart" in chart.get("class", "")]
+    assert len(charts) == 4 and all(chart["role"] == "img" and len(chart["aria-label"]) > 20 for chart in charts)
+
+
+def test_the_page_asks_no_network_for_anything(two):
+    page = Page(report(*two))
+    assert not page.of("script") and not page.of("link")
+    addresses = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert len(addresses) == 2 and all(address.startswith("data:image/jpeg;base64,") for address in addresses)
+    assert "url(" not in report(*two) and "@import" not in report(*two)
+    policy = next(meta["content"] for meta in page.of("meta") if "http-equiv" in meta)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_names_are_escaped_wherever_they_stand(tmp_path):
+    evil = '</title><script>alert("1")</script>&amp;'
+    truths = [annotate(tmp_path, 'a<i>"&.png', [(10, 10, 50, 50), (70, 70, 90, 90)], [0, 1])]
+    detections = [found_of((10, 10, 50, 50, 0.9, 1), (70, 70, 90, 90, 0.9, 0), (100, 10, 150, 40, 0.5, 0))]
+    names = [evil, "it's <b>"]
+    subject = Subject(evil, {evil: evil}, {evil: evil})
+    page = Page(report(truths, detections, names, subject))
+    assert not page.of("script") and not page.of("i") == [] and len(page.of("b")) == 1
+    assert page.text.count(evil) >= 8 and 'a<i>"&.png' in page.text
+    many = [f"{evil} {index}" for index in range(20)]
+    spread = [annotate(tmp_path, "b.png", [(5 * i, 5, 5 * i + 4, 9) for i in range(20)], list(range(20)))]
+    wrong = [Detections(spread[0].boxes, np.full(20, 0.9), (spread[0].class_ids + 1) % 20)]
+    assert not Page(report(spread, wrong, many)).of("script")  # more classes than a table holds: the map
+
+
+CASES = {
+    "one class": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((12, 10, 50, 50, 0.9, 0))], 1,
+    ),
+    "80 classes, 3 of them there": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50), (60, 60, 90, 90)], [3, 70])],
+        [found_of((12, 10, 50, 50, 0.9, 3), (60, 60, 90, 90, 0.5, 5))], 80,
+    ),
+    "80 classes, all there": lambda folder: (
+        [annotate(folder, "a.png", [(i, 1, i + 20, 30) for i in range(80)], list(range(80)))],
+        [found_of(*[(i, 1, i + 20, 30, 0.4 + i / 200, (i * 7) % 80) for i in range(80)])], 80,
+    ),
+    "no detections": lambda folder: ([annotate(folder, "a.png", [(10, 10, 50, 50)])], [NOTHING], 2),
+    "weak detections alone": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((10, 10, 50, 50, 0.1, 0))], 2,
+    ),
+    "no objects": lambda folder: ([annotate(folder, "a.png", [])], [found_of((12, 10, 50, 50, 0.9, 0))], 2),
+    "neither": lambda folder: ([annotate(folder, "a.png", [])], [NOTHING], 2),
+    "no image": lambda folder: ([], [], 2),
+    "difficult ones alone": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)], difficult=[0])], [found_of((12, 10, 50, 50, 0.9, 0))], 2,
+    ),
+    "no errors": lambda folder: (
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((10, 10, 50, 50, 1, 0))], 1,
+    ),
+    "a huge object": lambda folder: (
+        [annotate(folder, "a.png", [(0, 0, 1500, 1200)], size=(1200, 1500))], [NOTHING], 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", CASES)
+def test_the_page_has_all_its_parts_whatever_there_is(case, tmp_path):
+    truths, detections, num_classes = CASES[case](tmp_path)
+    page = Page(report(truths, detections, [f"class {index}" for index in range(num_classes)]))
+    assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
+    assert "nan" not in page.text.lower().split() and page.of("li")
+    assert not any("nan" in value for _, attributes in page.tags for name, value in attributes.items() if name != "src")
+    assert ("difficult" in page.text.split("Objects")[1][:60]) == (case == "difficult ones alone")
+
+
+def test_the_costliest_image_comes_first(tmp_path):
+    # costs: a false one of .5; two misses; a false one of .9 and a miss; none
+    box, other = (10, 10, 50, 50), (100, 20, 140, 60)
+    truths = [annotate(tmp_path, f"{name}.png", boxes) for name, boxes in zip("abcd", ([], [box, other], [box], [box]))]
+    detections = [found_of((*other, 0.5, 0)), NOTHING, found_of((*other, 0.9, 0)), found_of((*box, 0.9, 0))]
+    page = Page(report(truths, detections))
+    assert [image["alt"].split(".")[0] for image in page.of("img")] == ["b", "c", "a"]
+    assert "cost 2.00" in page.text and "cost 1.90" in page.text and "cost 0.50" in page.text
+    assert len(Page(report(truths, detections, most_images=1)).of("img")) == 1
+
+
+def test_boxes_lie_where_they_are_in_the_image(two):
+    page = Page(report(*two))
+    overlay = [attributes for tag, attributes in page.tags if attributes.get("viewbox") == "0 0 160 120"]
+    assert len(overlay) == 2
+    boxes = {
+        attributes["class"]: [float(attributes[side]) for side in ("x", "y", "width", "height")]
+        for attributes in page.of("rect") if attributes.get("class") in ("hit", "missed", "background")
+    }  # fmt: skip
+    assert boxes == {"hit": [10, 10, 40, 40], "missed": [60, 60, 30, 50], "background": [100, 20, 40, 40]}
+    assert len([rect for rect in page.of("rect") if rect.get("class") == "object"]) == 1  # a missed one is drawn once
+
+
+def test_numbers_of_errors_stand_inside_the_image(tmp_path):
+    corners = [(0, 0, 20, 20), (145, 5, 160, 20), (5, 108, 25, 120), (60, 40, 80, 60)]
+    truths = [annotate(tmp_path, "a.png", corners)]
+    discs = [[float(disc[side]) for side in ("cx", "cy", "r")] for disc in Page(report(truths, [NOTHING])).of("circle")]
+    assert all(r <= x <= 160 - r and r <= y <= 120 - r for x, y, r in discs) and discs[3][:2] == [60, 40]
+    assert [x < 80 for x, _, _ in discs] == [True, False, True, True]
+
+
+def test_the_page_stays_small_however_large_the_images_are(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (1400, 2000, 3), np.uint8)
+    write_image(tmp_path / "n.png", noise)
+    truth = build_annotation(str(tmp_path / "n.png"), [Box((0, 0, 90, 90), 0)], "n", (1400, 2000))
+    text = report([truth] * 3, [NOTHING] * 3)
+    assert len(Page(text).of("img")) == 3 and len(text) < 3 * 400_000  # noise is the worst case for JPEG
+
+
+def test_the_page_is_written_whole_or_not_at_all(two, tmp_path):
+    truths, detections = two
+    path = tmp_path / "sub" / "r.html"
+    measures = measure(truths, detections, ("cat", "dog"))
+    write_report(path, SUBJECT, measures, truths, detections)
+    assert path.read_text().endswith("</html>\n")
+    path.write_text("before")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="b.png: expected an image"):
+        write_report(path, SUBJECT, measures, truths, detections)
+    assert path.read_text() == "before" and [item.name for item in path.parent.iterdir()] == ["r.html"]
+
+
+PROBE = """
+<img id="probe" src="data:image/jpeg;base64,AAAA">
+<script>addEventListener("load", () => {
+  document.body.style.width = "WIDTHpx";  // windows cannot be as narrow as phones
+  const main = document.querySelector("main");
+  const broken = [...document.images].filter(image => !image.naturalWidth).map(image => image.id || image.alt);
+  const wide = main.scrollWidth > main.clientWidth;
+  const names = performance.getEntriesByType("resource").map(entry => entry.name);
+  const asked = names.filter(name => !name.startsWith("data:"));
+  const height = element => Math.round(element.getBoundingClientRect().height);
+  const charts = [...document.querySelectorAll("svg.chart")].map(height).filter(pixels => pixels > 100).length;
+  const photos = [...document.querySelectorAll(".photo")].map(photo => [...photo.children].map(height));
+  const seen = {broken, wide, asked, charts, photos, width: main.clientWidth, images: document.images.length};
+  document.documentElement.dataset.seen = JSON.stringify(seen);
+});</script></body>"""
+
+
+def seen_by_browser(page, folder, width):
+    """Open the page, with a script and a broken image added, and return what the script saw."""
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert policy in page
+    probed = page.replace(policy, policy + "; script-src 'unsafe-inline'")
+    probed = probed.replace("</body>", PROBE.replace("WIDTH", str(width)))
+    (folder / "probed.html").write_text(probed)
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", f"--window-size={max(width, 500)},900", "--virtual-time-budget=5000",
+        "--dump-dom", (folder / "probed.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    page = Page(done.stdout)
+    return page, json.loads(page.of("html")[0]["data-seen"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome is installed")
+@pytest.mark.parametrize("width", [340, 1000])
+def test_a_browser_shows_all_of_the_page(width, tmp_path):
+    truths, detections, _ = CASES["80 classes, all there"](tmp_path)
+    names = [f"class <{index}>&" for index in range(80)]
+    page, seen = seen_by_browser(report(truths, detections, names), tmp_path, width)
+    assert seen["broken"] == ["probe"]  # the image that is broken on purpose, and no other
+    assert seen["images"] == 2 and seen["charts"] == 5
+    assert seen["asked"] == []
+    assert not seen["wide"] and seen["width"] == width
+    ((photo, overlay),) = seen["photos"]
+    assert photo > 100 and abs(photo - overlay) <= 1
+    assert [attributes["id"] for attributes in page.of("section")] == SECTIONS

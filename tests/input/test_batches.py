@@ -1,0 +1,376 @@
+"""Batches: what an epoch holds, that it can be repeated, how images of all kinds are read, padding, plain batches."""
+
+import errno
+from dataclasses import replace
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from yolo3.datasets.annotation import Annotation, Box, build_annotation
+from yolo3.datasets.formats.registry import read_dataset
+from yolo3.datasets.images import read_image
+from yolo3.input import batches as pipeline
+from yolo3.input import image_cache as image_store
+from yolo3.input.augmentation import Augmentation
+from yolo3.input.batches import (
+    batch_sizes_of_input,
+    block_size,
+    epoch_order,
+    mosaic_partners,
+    plain_batches,
+    training_batches,
+)
+from yolo3.input.image_cache import decode_jpeg, open_images, pixel_bytes
+from yolo3.ops.letterbox import boxes_to_network, resize_image
+
+PLAIN = Augmentation(jitter=0.0, zoom=(1.0, 1.0), flip=0.0, hue=0.0, saturation=1.0, exposure=1.0, mosaic=0.0)
+RED, BLUE, GREEN, GREY = (220, 20, 20), (20, 20, 220), (20, 220, 20), (90, 90, 90)
+
+
+@pytest.fixture(scope="module")
+def annotations(shapes_set):
+    return read_dataset(shapes_set, list_name="train").annotations
+
+
+def annotated(path, *boxes) -> Annotation:
+    return build_annotation(str(path), [Box(tuple(box[:4]), box[4], crowd=len(box) > 5) for box in boxes], "here:1")
+
+
+def batches_of(store, policy=PLAIN, batch_size=4, shape=(64, 64), seed=0, epoch=0, scales=()):
+    dataset = training_batches(store, batch_size, shape, policy, seed, epoch, scales)
+    return [tuple(part.numpy() for part in batch) for batch in dataset]
+
+
+def assert_same(batches, others):
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others):
+        for part, expected in zip(batch, other):
+            np.testing.assert_array_equal(part, expected)
+
+
+def mean_inside(image, box_cxcywh):
+    """Mean colour of a relative box of an image, its outermost tenth left out."""
+    height, width = image.shape[:2]
+    x, y, w, h = box_cxcywh * [width, height, width, height]
+    rows, columns = (slice(int(at - 0.4 * side), int(np.ceil(at + 0.4 * side))) for at, side in ((y, h), (x, w)))
+    return image[rows, columns].mean((0, 1))
+
+
+# What an epoch holds
+
+
+@pytest.mark.parametrize("images, batch_size", [(12, 4), (13, 4), (5, 4), (3, 3), (1, 1), (100, 7)])
+def test_an_epoch_holds_every_image_once_and_a_batch_no_image_twice(photos, batch_size):
+    order = epoch_order(photos, batch_size, seed=1, epoch=2)
+    assert sorted(order[:photos]) == list(range(photos))
+    assert len(order) == -(-photos // batch_size) * batch_size
+    for batch in order.reshape(-1, batch_size):
+        assert len(set(batch)) == batch_size
+
+
+def test_a_batch_larger_than_the_set_repeats_images():
+    assert sorted(epoch_order(2, 5, 0, 0)[:2]) == [0, 1] and len(epoch_order(2, 5, 0, 0)) == 5
+
+
+def test_the_order_depends_on_seed_and_epoch():
+    orders = {tuple(epoch_order(20, 4, seed, epoch)) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+    assert tuple(epoch_order(20, 4, 1, 1)) in orders
+
+
+def test_sizes_of_multi_scale_training_are_multiples_of_32_that_change_every_ten_batches():
+    sizes = batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 0)
+    assert sizes.shape == (205, 2) and not (sizes % 32).any()
+    assert all(len(np.unique(sizes[start : start + 10], axis=0)) == 1 for start in range(0, 205, 10))
+    # 416 x .75 = 312 is 9.75 cells: 320; x 1.25 = 520, 16.25 cells: 512. 320 x .75 = 240, 7.5 cells, to even: 256;
+    # x 1.25 = 400, 12.5 cells, to even: 384.
+    assert {tuple(size) for size in sizes.tolist()} == {(320, 256), (416, 320), (512, 384)}
+    assert not np.array_equal(sizes, batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 1))
+
+
+def test_without_scales_all_batches_have_the_size_of_the_input():
+    np.testing.assert_array_equal(batch_sizes_of_input(3, (64, 96), (), 0, 0), [[64, 96]] * 3)
+
+
+def test_batches_of_multi_scale_training_have_their_sizes(annotations):
+    store = open_images(annotations[:11], 64, "memory")
+    by_epoch = [batch_sizes_of_input(11, (64, 64), (0.5, 1.5), 0, epoch) for epoch in range(20)]
+    epoch, sizes = next((epoch, sizes) for epoch, sizes in enumerate(by_epoch) if len(np.unique(sizes)) == 2)
+    shapes = [images.shape[1:3] for images, _, _ in batches_of(store, batch_size=1, epoch=epoch, scales=(0.5, 1.5))]
+    np.testing.assert_array_equal(shapes, sizes)
+
+
+@pytest.fixture(scope="module")
+def mixed_batches(annotations):
+    """One epoch with all of the augmentation, decoded from memory."""
+    return batches_of(open_images(annotations, 64, "memory"), Augmentation(), batch_size=5)
+
+
+def test_batches_have_the_kinds_and_shapes_promised(mixed_batches):
+    assert len(mixed_batches) == 3  # 12 images in fives, the last batch filled up
+    for images, boxes, indices in mixed_batches:
+        assert images.shape == (5, 64, 64, 3) and images.dtype == np.float32
+        assert images.min() >= 0 and images.max() <= 1
+        assert boxes.shape == (5, 32, 5) and boxes.dtype == np.float32
+        assert indices.shape == (5, 4) and indices.dtype == np.int64
+        sizes = boxes[..., 2:4]
+        assert ((sizes > 0).all(-1) | (boxes == 0).all(-1)).all()
+        assert (boxes[..., :2] - sizes / 2 >= -1e-6).all() and (boxes[..., :2] + sizes / 2 <= 1 + 1e-6).all()
+        assert set(boxes[..., 4].ravel()) <= {0, 1, 2}
+
+
+def test_the_first_image_of_each_example_is_that_of_the_order_and_a_mosaic_names_four(mixed_batches):
+    indices = np.concatenate([indices for _, _, indices in mixed_batches])
+    np.testing.assert_array_equal(indices[:, 0], epoch_order(12, 5, 0, 0))
+    used = (indices >= 0).sum(1)
+    assert set(used) == {1, 4}
+
+
+@pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "disk"])
+def test_images_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
+    store = open_images(annotations, 64, cache, tmp_path / "raw")
+    assert store.kept == cache
+    assert_same(batches_of(store, Augmentation(), batch_size=5), mixed_batches)
+
+
+@pytest.mark.slow
+def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(annotations, monkeypatch):
+    monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 images: three blocks of 4
+    policy = Augmentation(mosaic=0.7)
+    kept, decoded = (batches_of(open_images(annotations, 64, cache), policy) for cache in ("memory", "none"))
+    assert_same(decoded, kept)
+
+
+def test_blocks_hold_all_positions_and_are_about_as_large():
+    # 33 positions in blocks of at most 32: 17 and 16; 100: four of 25; 97: 25, 25, 25, 22
+    assert [block_size(positions) for positions in (1, 32, 33, 97, 100)] == [1, 32, 17, 25, 25]
+
+
+def test_blocks_of_large_images_hold_fewer():
+    # 128 MiB: 14 images of 9 MB, so 32 positions make three blocks, of 11; at least four images, however large
+    assert block_size(32, 9_000_000) == 11
+    assert block_size(32, 10**9) == 4
+
+
+def test_room_is_asked_for_the_images_as_they_will_be_kept(tmp_path):
+    cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((900, 1003, 3), np.uint8))
+    items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
+    assert pixel_bytes([items[0].image_path], 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
+    store = open_images(items, 64, "disk", tmp_path / "raw")
+    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.image_bytes == 3 * 113 * 126
+
+
+@pytest.mark.parametrize("cache, folder", [("Disk", "raw"), ("disk", None), ("disk", "")])
+def test_unknown_caches_and_a_disk_without_a_folder_are_refused(annotations, cache, folder):
+    with pytest.raises(ValueError, match="cache: expected one of auto, memory, disk, none"):
+        open_images(annotations, 64, cache, folder)
+
+
+def test_a_disk_that_fills_up_is_named(annotations, tmp_path, monkeypatch):
+    def full(path, pixels):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(image_store.Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left on device.*0.raw"):
+        open_images(annotations, 64, "disk", tmp_path / "raw")
+
+
+def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
+    order = epoch_order(70, 10, 0, 0)
+    places, indices = mosaic_partners(order, 24, 0, 0)  # blocks of 24, 24 and 22
+    np.testing.assert_array_equal(indices[:, 0], order)
+    for start in (0, 24, 48):
+        block = order[start : start + 24]
+        rows = slice(start, start + len(block))
+        np.testing.assert_array_equal(indices[rows], block[places[rows]])
+        drawn = [mosaic_partners(order, 24, 0, epoch)[0][rows, 1:] for epoch in range(20)]
+        assert {*np.ravel(drawn)} == {*range(len(block))}
+    assert not np.array_equal(mosaic_partners(order, 24, 0, 1)[0], places)
+
+
+def test_a_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
+    store, asked = open_images(annotations, 64), []
+
+    def read(index):
+        with tf.control_dependencies([tf.numpy_function(lambda number: asked.append(int(number)), [index], [])]):
+            return store.read(index)
+
+    batches = batches_of(replace(store, read=read), Augmentation(mosaic=1.0))
+    assert all((indices >= 0).all() for _, _, indices in batches)
+    assert sorted(asked) == list(range(12))
+
+
+def test_a_disk_without_room_for_decoded_images_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded images, got 0 MB; keep"):
+        open_images(annotations, 64, "disk", tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):
+    store = open_images(annotations, 64, "memory")
+    assert store.kept == "memory"
+    policy = Augmentation(mosaic=0.0)
+    first = batches_of(store, policy, seed=3, epoch=1)
+    assert_same(batches_of(store, policy, seed=3, epoch=1), first)
+    for seed, epoch in ((3, 2), (4, 1)):
+        other = batches_of(store, policy, seed=seed, epoch=epoch)
+        assert not np.array_equal(other[0][0], first[0][0]) and not np.array_equal(other[0][2], first[0][2])
+
+
+# Boxes
+
+
+def test_boxes_are_padded_to_multiples_of_32_and_empty_images_have_none(tmp_path):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
+    boxes = [(x, 10, x + 20, 40, 1) for x in range(33)]
+    several, none = annotated(path, *boxes), annotated(path)
+    for batches in (
+        lambda part: batches_of(open_images(part, 64), batch_size=len(part)),
+        lambda part: [tuple(map(np.asarray, batch)) for batch in plain_batches(part, len(part), (64, 64), "letterbox")],
+    ):
+        (_, rows, indices), = batches([several, none])
+        rows = rows[np.argsort(indices.reshape(2, -1)[:, 0])]
+        assert rows.shape == (2, 64, 5)  # 33 boxes
+        assert (rows[0, :33, 2] > 0).all() and not rows[0, 33:].any() and not rows[1].any()
+        (_, rows, _), = batches([none])
+        assert rows.shape == (1, 32, 5) and not rows.any()
+
+
+def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
+    item = annotated(path, (10, 10, 50, 50, 0, "crowd"), (50, 50, 120, 100, 2), (110, 10, 120, 20, 1))
+    (_, rows, _), = batches_of(open_images([item], 64), batch_size=1)
+    (_, plain, _), = plain_batches([item], 1, (64, 64), "letterbox")
+    for found in (rows[0], plain.numpy()[0]):
+        # 50 to 100 of 100 pixels both ways; the third box has no area inside.
+        np.testing.assert_allclose(found[0], [0.75, 0.75, 0.5, 0.5, 2], atol=1e-6)
+        assert not found[1:].any()
+
+
+# Kinds of images
+
+UPRIGHT = np.full((60, 80, 3), BLUE, np.uint8)  # a red rectangle, and green in the corner that says what is up
+UPRIGHT[20:50, 40:70] = RED
+UPRIGHT[:15, :15] = GREEN
+RECTANGLE = (40, 20, 70, 50, 1)
+
+
+def write_rgb(path):
+    Image.fromarray(UPRIGHT).save(path)
+
+
+def write_rgba(path):
+    alpha = np.full((60, 80, 1), 100, np.uint8)
+    Image.fromarray(np.concatenate([UPRIGHT, alpha], -1)).save(path)
+
+
+def write_cmyk(path):
+    Image.fromarray(UPRIGHT).convert("CMYK").save(path, quality=95)
+
+
+def write_rotated(path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter clockwise to stand upright
+    Image.fromarray(np.ascontiguousarray(np.rot90(UPRIGHT))).save(path, quality=95, exif=exif)
+
+
+KINDS = {
+    "a.jpg": write_rgb,
+    "b.png": write_rgb,
+    "alpha.png": write_rgba,
+    "c.bmp": write_rgb,
+    "cmyk.jpg": write_cmyk,
+    "rotated.jpg": write_rotated,
+}
+
+
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+def test_images_of_all_kinds_are_read_upright_in_three_channels(tmp_path, cache):
+    for name, write in KINDS.items():
+        write(tmp_path / name)
+    store = open_images([annotated(tmp_path / name, RECTANGLE) for name in KINDS], 640, cache, tmp_path / "raw")
+    dataset = tf.data.Dataset.range(len(KINDS)).map(store.loader())
+    for name, (image, boxes) in zip(KINDS, dataset.as_numpy_iterator()):
+        assert image.shape == (60, 80, 3) and image.dtype == np.uint8, name
+        np.testing.assert_allclose(boxes, [[0.5, 20 / 60, 70 / 80, 50 / 60, 1]], atol=1e-6)
+        for window, colour in (((slice(25, 45), slice(45, 65)), RED), ((slice(3, 12), slice(3, 12)), GREEN)):
+            np.testing.assert_allclose(image[window].mean((0, 1)), colour, atol=12, err_msg=name)
+        np.testing.assert_allclose(image[25:, :30].mean((0, 1)), BLUE, atol=12, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["grey.jpg", "grey.png", "deep.png"])
+def test_grey_images_have_their_channel_three_times(tmp_path, name):
+    grey = np.full((40, 60), 90, np.uint8)
+    grey[10:30, 20:50] = 200
+    path = str(tmp_path / name)
+    cv2.imwrite(path, grey.astype(np.uint16) * 257 if name == "deep.png" else grey)
+    store = open_images([annotated(path, (20, 10, 50, 30, 0))], 64)
+    image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
+    assert image.shape == (40, 60, 3)
+    np.testing.assert_array_equal(image[..., 0], image[..., 2])
+    np.testing.assert_allclose(image[12:28, 22:48].mean(), 200, atol=2)
+
+
+def test_a_jpeg_is_decoded_as_opencv_decodes_it(annotations):
+    # Both use libjpeg; their inverse transforms and upsampling of colour may differ by rounding.
+    for item in annotations[:3]:
+        image = decode_jpeg(item.image_path, 10_000).numpy().astype(int)
+        assert np.abs(image - read_image(item.image_path)).mean() < 1.5
+
+
+@pytest.mark.parametrize("least_side, side", [(700, 800), (400, 400), (399, 400), (200, 200), (100, 100), (10, 100)])
+def test_a_large_jpeg_is_reduced_while_its_smaller_side_stays_above_the_least(tmp_path, least_side, side):
+    path = str(tmp_path / "large.jpg")
+    cv2.imwrite(path, np.zeros((800, 1000, 3), np.uint8))
+    assert decode_jpeg(path, least_side).shape == (side, side * 1000 // 800, 3)
+
+
+def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(tmp_path):
+    large = np.full((805, 1003, 3), BLUE, np.uint8)  # no multiples of 8
+    large[300:700, 620:940] = RED
+    path = tmp_path / "large.jpg"
+    Image.fromarray(large).save(path, quality=95)
+    store = open_images([annotated(path, (620, 300, 940, 700, 1))], 64)
+    image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
+    assert image.shape == (101, 126, 3)  # an eighth, rounded up; 805 // 8 = 100 is above 1.5 x 64
+    (images, boxes, _), = batches_of(store, replace(PLAIN, jitter=0.2, flip=0.5), batch_size=1, shape=(96, 96))
+    np.testing.assert_allclose(mean_inside(images[0], boxes[0, 0, :4]), np.array(RED) / 255, atol=0.02)
+    reds = (np.abs(images[0] - np.array(RED) / 255).max(-1) < 0.25).sum() / 96**2
+    assert reds == pytest.approx(boxes[0, 0, 2] * boxes[0, 0, 3], rel=0.08)
+
+
+# Plain batches
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_plain_batches_are_what_detection_sees(tmp_path, annotations, resize):
+    write_rotated(tmp_path / "rotated.jpg")
+    wide = annotated(tmp_path / "rotated.jpg", RECTANGLE, (0, 0, 15, 15, 0))
+    items = [annotations[0], wide, annotations[1]]
+    batches = list(plain_batches(items, 2, (64, 96), resize))
+    assert [len(indices) for _, _, indices in batches] == [2, 1]
+    np.testing.assert_array_equal(np.concatenate([indices for *_, indices in batches]), [0, 1, 2])
+    for images, boxes, indices in batches:
+        for image, rows, index in zip(images.numpy(), boxes.numpy(), indices.numpy()):
+            photo = read_image(items[index].image_path)
+            np.testing.assert_allclose(image, resize_image(photo, (64, 96), resize) / 255, atol=1e-6)
+            corners = boxes_to_network(items[index].boxes, photo.shape[:2], (64, 96), resize)
+            found = rows[: len(corners)]
+            half = found[:, 2:4] / 2
+            found_corners = np.concatenate([found[:, :2] - half, found[:, :2] + half], 1) * [96, 64, 96, 64]
+            np.testing.assert_allclose(found_corners, corners, atol=1e-3)
+            np.testing.assert_array_equal(found[:, 4], items[index].class_ids)
+            assert not rows[len(corners) :].any()
+
+
+def test_plain_batches_are_the_same_each_time(annotations):
+    dataset = plain_batches(annotations[:3], 2, (64, 64), "letterbox")
+    first, again = ([tuple(map(np.asarray, batch)) for batch in dataset] for _ in range(2))
+    assert_same(first, again)

@@ -1,0 +1,101 @@
+"""Timing: what counts, what the figures mean, and what is advised. How fast things are is for `benchmarks/`."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from yolo3.cli.benchmark import build_parser, main
+from yolo3.training import benchmark
+from yolo3.training.benchmark import BURN_IN, Workload, limit_in_words, rates, take_turns, write_photographs
+
+
+def test_calls_take_turns_and_the_first_ones_do_not_count():
+    order = []
+    seconds = take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 4)
+    assert order == ["a", "b"] * (BURN_IN + 4)
+    assert [len(values) for values in seconds.values()] == [4, 4]
+
+
+def test_rates_by_hand():
+    assert rates([0.5, 0.25, 1.0], 8) == {"images_per_second": 16, "min": 8, "max": 32, "steps": 3}
+
+
+@pytest.mark.parametrize(
+    "input_rate, precision, cached, expected",
+    [
+        (50, "bfloat16", False, "The step limits a run: the input is 5.0 times as fast."),
+        (50, "float32", False, "--precision bfloat16"),
+        (5, "float32", False, "0.50 times as fast as the step. Faster would be --cache memory"),
+        (5, "float32", True, "Faster would be fewer pixels on disk"),
+    ],
+)  # fmt: skip
+def test_what_limits_a_run_is_said_with_what_to_change(input_rate, precision, cached, expected):
+    words = limit_in_words(
+        {"images_per_second": 10, "precision": precision}, {"images_per_second": input_rate, "cached": cached}
+    )
+    assert expected in words
+    assert ("bfloat16" in words) == ("bfloat16" in expected)
+
+
+def test_the_photographs_are_jpegs_that_compress_as_photographs_do(tmp_path):
+    annotations = write_photographs(tmp_path, 2)
+    for annotation in annotations:
+        assert cv2.imread(annotation.image_path).shape == (480, 640, 3)
+        assert len(annotation.boxes) == 5 and (annotation.boxes >= 0).all()
+        bits = 8 * (tmp_path / annotation.image_path).stat().st_size / (480 * 640)
+        assert 0.8 < bits < 4  # a pixel; most photographs at quality 90 to 95
+
+
+def test_matrix_products_are_counted_with_a_multiply_and_an_add(monkeypatch):
+    monkeypatch.setattr(benchmark, "_MATRIX_SIDE", 50)
+    call, gflop = benchmark.matrix_product("float32")
+    assert gflop == pytest.approx(2 * 50**3 / 1e9)
+    assert np.isfinite(call())
+
+
+def test_a_workload_knows_the_anchors_of_its_network():
+    assert len(Workload("yolov3-tiny").architecture().anchors) == 6
+    assert len(Workload("yolov3").architecture().anchors) == 9
+    assert Workload("yolov1-tiny", num_classes=4).architecture().num_classes == 4
+
+
+def test_a_missing_file_is_told_before_anything_is_timed(capsys):
+    assert main(["input", "--data", "no/such.txt"]) == 1
+    assert capsys.readouterr().err == "yolo3 benchmark: no/such.txt: No such file or directory\n"
+
+
+def test_detection_in_float16_is_refused_before_anything_is_timed(capsys):
+    assert main(["--precision", "float16"]) == 1
+    assert "--precision float16: expected `step` or `input`" in capsys.readouterr().err
+
+
+def test_parts_are_named():
+    assert build_parser().parse_args(["input"]).part == "input"
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["everything"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["yolov3-tiny", "yolov1-tiny"])
+def test_each_part_prints_one_json_object(model, capsys):
+    size = ["--model", model, "--input-size", "64", "64", "--batch-size", "2", "--num-classes", "3", "--steps", "2"]
+    keys = {"images_per_second", "min", "max", "steps"}
+    for part, own in (
+        ("step", {"precision", "loss_share", "matrix_gflops"}),
+        ("input", {"cached"}),
+        ("inference", {"precision", "by_batch_size"}),
+    ):
+        assert main([part, *size, "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert set(result) == keys | own
+        assert 0 < result["min"] <= result["images_per_second"] <= result["max"] and result["steps"] == 2
+    assert set(result["by_batch_size"]) == {"1", "2"}
+
+
+@pytest.mark.slow
+def test_all_parts_together_end_with_what_limits(capsys):
+    assert main(["--input-size", "64", "64", "--batch-size", "2", "--num-classes", "3", "--steps", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["step", "input", "inference", "The"]

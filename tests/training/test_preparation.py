@@ -1,0 +1,286 @@
+"""From settings to checked data: which lists are read, how validation comes about, names, what stops a run."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from yolo3.datasets.formats.registry import read_dataset, write_dataset
+from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
+from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.training.preparation import DataError, choose_architecture, prepare
+from yolo3.training.settings import TrainConfig
+
+
+@pytest.fixture(scope="module")
+def anchors(tmp_path_factory):
+    path = tmp_path_factory.mktemp("anchors") / "tiny.txt"
+    write_anchors(path, DEFAULT_TINY_ANCHORS)
+    return str(path)
+
+
+@pytest.fixture
+def prepared(anchors):
+    """Function from settings to what `prepare` makes of them."""
+
+    def run(**settings):
+        return prepare(TrainConfig(**{"anchors": anchors, "input_size": (96, 96), **settings}))
+
+    return run
+
+
+def write_lines(folder, *lines, names=("cat", "dog")):
+    """A set of text lines with images of 100 x 100 pixels named 0.png, 1.png, ...; "N" in a line is its number."""
+    folder.mkdir(exist_ok=True)
+    for number in range(len(lines)):
+        pixels = np.random.default_rng(number).integers(0, 255, (100, 100, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), pixels)
+    (folder / "train.txt").write_text("".join(f"{number}.png {boxes}\n" for number, boxes in enumerate(lines)))
+    if names:
+        (folder / "classes.txt").write_text("\n".join(names) + "\n")
+    return str(folder / "train.txt")
+
+
+def names_of(annotations):
+    return sorted(item.image_path.rsplit("/", 1)[-1] for item in annotations)
+
+
+GOOD = "10,10,40,50,0 50,50,90,90,1"
+
+
+# Lists and validation
+
+
+def test_the_lists_of_a_data_set_are_found_and_told(prepared, shapes_set):
+    result = prepared(data=shapes_set)
+    assert names_of(result.train) == [f"{number:06d}.jpg" for number in range(12)]
+    assert names_of(result.val) == [f"{number:06d}.jpg" for number in range(12, 16)]
+    assert any("'train' to train, 'val' to validate" in note for note in result.notes)
+    assert result.class_names == ["circle", "square", "triangle"]
+    assert result.architecture.name == "yolov3-tiny" and result.architecture.anchor_mask == ((3, 4, 5), (0, 1, 2))
+    np.testing.assert_array_equal(result.anchors, DEFAULT_TINY_ANCHORS)
+
+
+def test_lists_that_are_named_are_taken(prepared, shapes_set):
+    result = prepared(data=shapes_set, train_list="val", val_list="train")
+    assert (len(result.train), len(result.val)) == (4, 12)
+
+
+def test_a_named_list_to_train_on_alone_is_divided(prepared, shapes_set):
+    result = prepared(data=shapes_set, train_list="train", val_split=0.25)
+    assert (len(result.train), len(result.val)) == (9, 3)  # a quarter of 12
+    assert names_of([*result.train, *result.val]) == [f"{number:06d}.jpg" for number in range(12)]
+
+
+def test_a_list_that_does_not_exist_is_refused_with_those_that_do(prepared, shapes_set):
+    with pytest.raises(ValueError, match="'trainval'; it has train, val"):
+        prepared(data=shapes_set, train_list="trainval")
+
+
+def test_validation_images_may_be_a_data_set_of_their_own(prepared, shapes_set, tmp_path):
+    write_dataset(read_dataset(shapes_set, list_name="val"), tmp_path / "other", "yolo")
+    result = prepared(data=shapes_set, train_list="train", val=str(tmp_path / "other"))
+    assert (len(result.train), len(result.val)) == (12, 4)
+    assert all(str(tmp_path) in item.image_path for item in result.val)
+
+
+def test_a_image_in_both_sets_is_a_warning(prepared, shapes_set):
+    result = prepared(data=shapes_set, train_list="train", val=shapes_set, val_list="train")
+    assert sum(finding.kind == "overlap" for finding in result.findings) == 12
+
+
+def test_the_split_is_drawn_with_the_seed(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *[GOOD] * 20)
+    first, again, other = (prepared(data=data, val_split=0.2, seed=seed) for seed in (0, 0, 1))
+    assert len(first.val) == 4 and len(first.train) == 16  # a fifth of 20
+    assert names_of(first.val) == names_of(again.val) != names_of(other.val)
+    assert not set(names_of(first.val)) & set(names_of(first.train))
+
+
+def test_no_split_means_no_validation_and_says_so(prepared, tmp_path):
+    result = prepared(data=write_lines(tmp_path / "d", GOOD, GOOD), val_split=0.0)
+    assert len(result.train) == 2 and result.val == []
+    assert any("No validation" in note for note in result.notes)
+
+
+def test_one_image_alone_is_trained_on(prepared, tmp_path):
+    result = prepared(data=write_lines(tmp_path / "d", GOOD))
+    assert len(result.train) == 1 and result.val == []
+
+
+def test_without_data_the_embedded_shapes_are_used_and_said_so(prepared, shapes_set, monkeypatch):
+    monkeypatch.setattr("yolo3.training.preparation.shapes_folder", lambda: shapes_set)
+    result = prepared()
+    assert (len(result.train), len(result.val)) == (12, 4)
+    assert "No --data given" in result.notes[0] and shapes_set in result.notes[0]
+
+
+# Class names
+
+
+def test_class_names_of_both_sets_are_united(prepared, shapes_set, tmp_path):
+    folder = tmp_path / "more"
+    shutil.copytree(shapes_set, folder)
+    for file in (folder / "Annotations").iterdir():
+        file.write_text(file.read_text().replace("circle", "ball"))
+    result = prepared(data=shapes_set, train_list="train", val=str(folder), val_list="val")
+    assert sorted(result.class_names) == ["ball", "circle", "square", "triangle"]
+    number = result.class_names.index("ball")
+    assert any(number in item.class_ids for item in result.val)
+    assert not any(number in item.class_ids for item in result.train)
+
+
+def test_class_names_from_a_file_give_the_order(prepared, shapes_set, tmp_path):
+    (tmp_path / "names.txt").write_text("triangle\nsquare\ncircle\n")
+    plain = prepared(data=shapes_set)
+    turned = prepared(data=shapes_set, classes=str(tmp_path / "names.txt"))
+    assert turned.class_names == ["triangle", "square", "circle"]
+    np.testing.assert_array_equal(turned.train[0].class_ids, 2 - plain.train[0].class_ids)
+
+
+# What stops a run
+
+
+BAD = [GOOD, "10,10,10,40,0 20,20,60,60,1", "10,10,40,40,7"]  # a box without area; a class that does not exist
+
+
+def test_what_cannot_be_used_stops_the_run_with_file_and_line_of_all_of_it(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *BAD)
+    (tmp_path / "d" / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="3 things.*--skip-bad") as caught:
+        prepared(data=data)
+    errors = [str(finding) for finding in caught.value.findings if finding.severity == "error"]
+    assert len(errors) == 3
+    assert [error.split(": ")[0] for error in errors] == [f"{data}:{line}" for line in (1, 3, 2)]
+
+
+def test_what_cannot_be_used_is_left_out_when_asked_and_counted(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *BAD)
+    (tmp_path / "d" / "0.png").write_bytes(b"no image")
+    result = prepared(data=data, skip_bad=True, val_split=0.0)
+    assert names_of(result.train) == ["1.png", "2.png"]
+    assert [len(item.boxes) for item in result.train] == [1, 0]
+    note = next(note for note in result.notes if "left out" in note)
+    assert note.count("1 ") == 3  # one image, one box without area, one class id
+    assert len([finding for finding in result.findings if finding.severity == "error"]) == 3
+
+
+def test_a_run_of_good_data_says_nothing_of_leaving_out(prepared, tmp_path):
+    result = prepared(data=write_lines(tmp_path / "d", GOOD, GOOD), skip_bad=True)
+    assert not any("left out" in note for note in result.notes)
+
+
+def test_ids_that_start_at_1_stop_the_run_even_where_bad_things_are_left_out(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", "10,10,40,50,1", "10,10,40,50,2 50,50,90,90,1")
+    for skip_bad in (False, True):
+        with pytest.raises(DataError) as caught:
+            prepared(data=data, skip_bad=skip_bad)
+        assert any("start at 1" in finding.message for finding in caught.value.findings)
+    with pytest.raises(DataError, match="start at 1.*subtract 1"):
+        prepared(data=data, skip_bad=True)
+
+
+def test_errors_in_the_validation_images_stop_the_run_too(prepared, shapes_set, tmp_path):
+    data = write_lines(tmp_path / "d", "10,10,40,40,9", names=("circle", "square", "triangle"))
+    with pytest.raises(DataError) as caught:
+        prepared(data=shapes_set, train_list="train", val=data)
+    assert f"{data}:1" in [finding.where for finding in caught.value.findings]
+
+
+def test_data_without_any_box_is_refused(prepared, tmp_path):
+    with pytest.raises(ValueError, match="at least one box to train on, got none in 2 images"):
+        prepared(data=write_lines(tmp_path / "d", "", ""), format="keras-yolo3", val_split=0.0)
+
+
+def test_a_path_that_is_not_there_is_refused(prepared, tmp_path):
+    with pytest.raises(ValueError, match="nowhere: expected a file or a folder"):
+        prepared(data=str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError):
+        prepared(anchors=str(tmp_path / "none.txt"))
+
+
+def test_progress_is_told_for_each_image(anchors, shapes_set):
+    calls = []
+    prepare(TrainConfig(anchors=anchors, data=shapes_set), progress=lambda done, all_: calls.append((done, all_)))
+    assert calls[-1] == (4, 4) and (12, 12) in calls and len(calls) == 16
+
+
+# Anchors and network
+
+
+@pytest.fixture
+def name_for(tmp_path):
+    """Return a function from a number of anchors to the name of the network chosen for them."""
+
+    def name(number, **settings):
+        write_anchors(tmp_path / "some.txt", np.resize(DEFAULT_ANCHORS, (number, 2)))
+        return choose_architecture(TrainConfig(anchors=str(tmp_path / "some.txt"), **settings), 3).name
+
+    return name
+
+
+def test_the_number_of_anchors_means_a_network_that_can_be_overridden(name_for):
+    assert name_for(9) == "yolov3" and name_for(6) == "yolov3-tiny"
+    assert name_for(9, model="yolov3-spp") == "yolov3-spp"
+
+
+@pytest.mark.parametrize("model, number", [("yolov3-tiny", 9), ("yolov3", 6), ("yolov3-spp", 6)])
+def test_anchors_that_do_not_fit_the_network_are_refused_with_both_numbers(name_for, model, number):
+    with pytest.raises(ValueError, match=rf"some.txt: {model} predicts at . scales; {number} anchors make ."):
+        name_for(number, model=model)
+
+
+def test_other_numbers_of_anchors_need_a_network_and_a_mask(prepared, tmp_path, shapes_set):
+    path = str(tmp_path / "four.txt")
+    write_anchors(path, DEFAULT_ANCHORS[:4])
+    with pytest.raises(ValueError, match="got 4"):
+        prepared(anchors=path, data=shapes_set)
+    mask = ((2, 3), (0, 1))
+    architecture = prepared(anchors=path, data=shapes_set, model="yolov3-tiny", anchor_mask=mask).architecture
+    assert architecture.anchor_mask == mask
+
+
+def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):
+    with pytest.raises(ValueError, match="index 6 names no anchor"):
+        prepared(data=shapes_set, anchor_mask=((3, 4, 6), (0, 1, 2)))
+
+
+# Architectures without anchors
+
+
+def test_proposals_are_of_one_class_whatever_the_data_call_it(prepared, shapes_set):
+    result = prepared(anchors=None, model="rpn", data=shapes_set)
+    assert result.class_names == ["object"]
+    ids = np.concatenate([annotation.class_ids for annotation in (*result.train, *result.val)])
+    assert ids.size and not ids.any()
+    assert any("does not tell classes apart" in note for note in result.notes)
+
+
+def test_an_architecture_takes_its_options(shapes_set, prepared):
+    options = {"anchors": None, "data": shapes_set, "input_size": (128, 128)}
+    chosen = (("grid_size", 5), ("activation", "sigmoid"))
+    architecture = prepared(model="yolov1-tiny", model_options=chosen, **options).architecture
+    assert (architecture.grid_size, architecture.activation, architecture.num_classes) == (5, "sigmoid", 3)
+    architecture = prepared(model="retinanet", model_options=(("anchor_scale", 2), ("width", 64)), **options).architecture
+    assert (architecture.anchor_scale, architecture.width) == (2, 64)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"model": "yolov1-tiny", "model_options": (("grid", 5),)}, "expected one of grid_size, .*-tiny, got grid"),
+        ({"model": "retinanet", "model_options": (("depth", "four"),)}, "depth: expected int, got 'four'"),
+        ({"model": "retinanet", "model_options": (("depth", True),)}, "depth: expected int, got True"),
+        ({"model": "rpn", "loss": LossOptions("giou")}, "box_loss: expected with YOLOv3, .* got rpn"),
+    ],
+    ids=["unknown", "a word", "a truth", "a loss"],
+)  # fmt: skip
+def test_options_that_an_architecture_does_not_have_are_refused(prepared, shapes_set, settings, message):
+    with pytest.raises(ValueError, match=message):
+        prepared(anchors=None, data=shapes_set, input_size=(128, 128), **settings)
+
+
+def test_yolov3_has_no_options_of_that_kind(prepared, shapes_set):
+    with pytest.raises(ValueError, match="model_options: expected none for YOLOv3, got grid_size"):
+        prepared(data=shapes_set, model_options=(("grid_size", 5),))

@@ -1,0 +1,153 @@
+"""The folder of a run: files that appear whole, the log, the state there and back, folders that are taken."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+from yolo3.datasets.annotation import Finding
+from yolo3.datasets.class_names import read_class_names
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
+from yolo3.training import run_folder
+from yolo3.training.run_folder import RunFolder, new_run_folder, read_settings
+from yolo3.training.settings import TrainConfig
+
+CONFIG = TrainConfig(anchors="a.txt", input_size=(320, 256), seed=5)
+
+
+def read_rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_starts_by_writing_what_it_works_with(tmp_path):
+    folder = RunFolder(tmp_path / "new" / "run")
+    finding = Finding("warning", "small", "a.txt:3", "too small")
+    folder.start(CONFIG, ["cat", "dog"], DEFAULT_TINY_ANCHORS, [finding])
+    assert read_settings(folder.path) == CONFIG
+    assert read_class_names(folder.file("classes.txt")) == ["cat", "dog"]
+    np.testing.assert_array_equal(read_anchors(folder.file("anchors.txt")), DEFAULT_TINY_ANCHORS)
+    assert folder.file("findings.txt").read_text() == "warning: a.txt:3: too small\n"
+
+
+def test_columns_that_come_later_are_empty_before(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.log({"epoch": 1, "loss": 2.5})
+    folder.log({"epoch": 2, "loss": 1.5, "AP50": 0.25})
+    folder.log({"epoch": 3, "loss": 1.25})
+    rows = read_rows(folder.file("log.csv"))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [row["AP50"] for row in rows] == ["", "0.25", ""]
+    assert [float(row["loss"]) for row in rows] == [2.5, 1.5, 1.25]
+
+
+ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64), np.zeros((0, 2), np.float16)]
+
+
+def test_a_state_comes_back_with_its_arrays_and_the_log(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.log({"epoch": 1, "loss": 2.5})
+    folder.save_state(ARRAYS, {"epoch": 1, "best_ap50": float("nan"), "taken": ["conv_0"]})
+    again = RunFolder(tmp_path)
+    arrays, progress = again.load_state()
+    assert again.rows == [{"epoch": 1, "loss": 2.5}]
+    assert progress["epoch"] == 1 and np.isnan(progress["best_ap50"]) and progress["taken"] == ["conv_0"]
+    assert len(arrays) == len(ARRAYS)
+    for array, expected in zip(arrays, ARRAYS):
+        assert array.dtype == expected.dtype
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_many_arrays_keep_their_order(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.save_state([np.array(number) for number in range(25)], {})
+    assert [int(array) for array in folder.load_state()[0]] == list(range(25))
+
+
+def test_a_log_that_was_taken_back_is_continued(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.log({"epoch": 1})
+    folder.save_state([], {})
+    folder.log({"epoch": 2})  # lost: the state was not written after it
+    again = RunFolder(tmp_path)
+    again.load_state()
+    again.log({"epoch": 2})
+    assert [row["epoch"] for row in read_rows(again.file("log.csv"))] == ["1", "2"]
+
+
+def test_a_state_that_cannot_be_written_leaves_the_former_one_and_nothing_else(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.save_state(ARRAYS, {"epoch": 1})
+
+    def half(file, **arrays):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(OSError):
+        folder.save_state(ARRAYS, {"epoch": 2})
+    assert folder.load_state()[1]["epoch"] == 1
+    assert os.listdir(tmp_path) == ["state.npz"]
+
+
+def test_a_log_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.log({"epoch": 1})
+    before = folder.file("log.csv").read_bytes()
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError):
+        folder.log({"epoch": 2})
+    assert folder.file("log.csv").read_bytes() == before and os.listdir(tmp_path) == ["log.csv"]
+
+
+def test_a_folder_without_a_state_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="state.npz: expected the state of a run to resume"):
+        RunFolder(tmp_path).load_state()
+
+
+def test_a_folder_without_settings_is_no_run(tmp_path):
+    with pytest.raises(ValueError, match="settings.json in it, found none"):
+        read_settings(tmp_path)
+
+
+def test_a_folder_that_holds_a_run_is_not_used_again(tmp_path):
+    RunFolder(tmp_path / "run").start(CONFIG, ["cat"], DEFAULT_TINY_ANCHORS, [])
+    with pytest.raises(ValueError, match="found a run in it; resume it with --resume"):
+        new_run_folder(str(tmp_path / "run"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    assert new_run_folder(str(tmp_path / "other")).path == tmp_path / "other"
+
+
+def test_without_a_name_the_first_free_number_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(new_run_folder(None).path) == os.path.join("runs", "train-001")
+    for number in (1, 2, 4):
+        (tmp_path / "runs" / f"train-{number:03d}").mkdir(parents=True)
+    assert new_run_folder(None).path.name == "train-003"
+
+
+def test_the_settings_are_readable_json(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.start(CONFIG, ["cat"], DEFAULT_TINY_ANCHORS, [])
+    assert json.loads(folder.file(run_folder.SETTINGS).read_text())["input_size"] == [320, 256]
+
+
+def test_what_a_killed_run_left_behind_goes_and_a_users_files_stay(tmp_path):
+    folder = RunFolder(tmp_path)
+    mine = [tmp_path / "decoded" / "mine.txt", tmp_path / "notes.h5"]
+    names = (".decoded.123/0.raw", ".state.123.npz", ".best.123.h5")
+    left = [*(tmp_path / name for name in names), folder.decoded / "1.raw"]
+    for path in (*mine, *left):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    folder.remove_decoded()
+    assert not folder.decoded.exists() and left[0].exists()
+    folder.remove_leftovers()
+    assert all(path.exists() for path in mine) and sorted(os.listdir(tmp_path)) == ["decoded", "notes.h5"]

@@ -1,0 +1,126 @@
+"""Validation: a network that answers the truth scores 1, one that answers nothing 0; batches do not matter."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yolo3.datasets.formats.registry import read_dataset
+from yolo3.input.batches import plain_batches
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.head import encode_boxes
+from yolo3.models.yolov3.losses import TERMS
+from yolo3.models.yolov3.scales import TINY_MASK
+from yolo3.models.yolov3.targets import build_targets
+from yolo3.models.yolov3.yolov3 import named_yolov3
+from yolo3.training.settings import TrainConfig
+from yolo3.training.trainer import Trainer
+from yolo3.training.validation import Validator, loss_row
+
+pytestmark = pytest.mark.usefixtures("slim_tiny", "eagerly")
+NAMES = ["circle", "square", "triangle"]
+SHAPE = (96, 128)  # the images are square: the letterbox leaves grey at the sides
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def annotations(shapes_set):
+    """Four images; of the last one those boxes that share no slot, as one slot can answer only one box."""
+    items = read_dataset(shapes_set, list_name="val", class_names=NAMES).annotations
+    return [*items[:3], items[3].select(np.array([1, 2, 5]))]
+
+
+@pytest.fixture(scope="module")
+def trainer(slim_tiny):
+    keras.utils.set_random_seed(0)
+    config = TrainConfig(anchors="none", input_size=SHAPE, batch_size=4, precision="float32")
+    return Trainer(config, named_yolov3("yolov3-tiny", 3, DEFAULT_TINY_ANCHORS), 100)
+
+
+class Knows:
+    """Stands in for the plain network: answers the targets of the image that it is shown."""
+
+    def __init__(self, annotations, certainty):
+        (images, boxes, _), = plain_batches(annotations, len(annotations), SHAPE, "letterbox")
+        self.images = images
+        self.raws = []
+        targets = build_targets(boxes, SHAPE, DEFAULT_TINY_ANCHORS, 3, TINY_MASK)
+        for target, mask in zip(targets, TINY_MASK):
+            raw = encode_boxes(target[..., :2], target[..., 2:4], DEFAULT_TINY_ANCHORS[list(mask)], SHAPE)
+            raw = tf.concat([raw, certainty * (2 * target[..., 4:] - 1)], -1)
+            self.raws.append(tf.reshape(raw, (*raw.shape[:3], -1)))
+
+    def __call__(self, images, training):
+        assert not training
+        differences = tf.reduce_mean(tf.abs(images[:, None] - self.images[None]), (2, 3, 4))
+        return [tf.gather(raw, tf.argmin(differences, 1)) for raw in self.raws]
+
+
+def validate(trainer, annotations, batch_size=4, **settings):
+    config = TrainConfig(anchors="none", input_size=SHAPE, batch_size=batch_size, precision="float32", **settings)
+    before, trainer.config = trainer.config, config
+    try:
+        return Validator(trainer, annotations, NAMES).run()[:2]
+    finally:
+        trainer.config = before
+
+
+@pytest.fixture
+def plain_of(trainer, monkeypatch):
+    return lambda plain: monkeypatch.setattr(trainer, "plain", plain)
+
+
+def test_a_network_that_answers_the_truth_scores_one(trainer, annotations, plain_of):
+    plain_of(Knows(annotations, 12.0))
+    row, detections = validate(trainer, annotations)
+    assert row["AP50"] == pytest.approx(1) and row["AP"] == pytest.approx(1)
+    for truth, found in zip(annotations, detections):
+        best = found.boxes[found.scores > 0.5]
+        assert len(best) == len(truth.boxes)
+        for box in truth.boxes:  # in pixels of the image, whatever the letterbox
+            assert np.abs(best - box).max(1).min() < 0.05
+    assert row["val_loss"] < 0.05 and set(row) >= {f"val_{name}" for name in TERMS}
+
+
+def test_each_class_has_an_average_precision_of_its_own(trainer, annotations, plain_of):
+    plain_of(Knows(annotations, 12.0))
+    row, _ = validate(trainer, annotations)
+    present = {NAMES[index] for item in annotations for index in item.class_ids}
+    for name in NAMES:
+        assert row[f"AP50_{name}"] == pytest.approx(1) if name in present else np.isnan(row[f"AP50_{name}"])
+
+
+def test_a_network_that_answers_the_opposite_scores_nothing(trainer, annotations, plain_of):
+    plain_of(Knows(annotations, -12.0))
+    row, _ = validate(trainer, annotations)
+    assert row["AP50"] < 0.1 and row["val_objectness"] > 10
+
+
+def test_the_size_of_the_batches_does_not_matter(trainer, annotations):
+    whole, found = validate(trainer, annotations, batch_size=4)
+    parts, again = validate(trainer, annotations, batch_size=3)  # three images, then one
+    for name in (*(f"val_{term}" for term in TERMS), "val_loss"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-4)
+    assert len(found) == len(again) == 4
+
+
+def test_detections_lie_within_the_image(trainer, annotations):
+    _, detections = validate(trainer, annotations, resize="stretch")
+    for found in detections:
+        assert len(found.boxes) and found.boxes.min() >= 0 and found.boxes.max() <= 96
+        assert len(found.boxes) <= 300 and (found.scores > 0.001).all()
+
+
+def test_the_shown_loss_is_free_of_the_floor_of_its_centres():
+    terms = {"xy": 2.5, "wh": 1.0, "objectness": 0.5, "no_object": 0.25, "class": 0.125, "xy_floor": 2.0}
+    # xy 2.5 - 2 = .5; the sum .5 + 1 + .5 + .25 + .125 = 2.375.
+    row = loss_row(terms, TERMS, "val_")
+    parts = {"val_xy": 0.5, "val_wh": 1.0, "val_objectness": 0.5, "val_no_object": 0.25, "val_class": 0.125}
+    assert row == {"val_loss": 2.375} | parts
+    assert list(row)[0] == "val_loss" and terms["xy"] == 2.5

@@ -1,0 +1,245 @@
+"""keras-yolo3's class ``YOLO`` and its ``detect_video``: ``from yolo3.yolo import YOLO, detect_video``.
+
+New code has :class:`yolo3.inference.detector.Detector`; these names stand for old scripts. ``docs/conventions.md`` says what
+differs from keras-yolo3.
+"""
+
+
+import contextlib
+import dataclasses
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from yolo3.inference.detector import Detector, load_detector
+from yolo3.inference.videos import Frame, VideoFile, Window, read_frames
+from yolo3.models.saving import read_metadata
+from yolo3.models.yolov3.scales import STRIDES
+from yolo3.ops.boxes import swap_xy
+from yolo3.visualize.boxes import class_colour, draw_boxes
+
+logger = logging.getLogger(__name__)
+
+_SHIPPED = {
+    "model_path": "model_data/yolo.h5",
+    "anchors_path": "model_data/yolo_anchors.txt",
+    "classes_path": "model_data/coco_classes.txt",
+    "score": 0.3,
+    "iou": 0.45,
+    "model_image_size": (416, 416),
+    "gpu_num": 1,
+    "anchor_mask": None,
+}
+# The options of keras-yolo3's yolo_video.py, which passed all of them on: YOLO(**vars(FLAGS)).
+_OPTION_NAMES = {"model": "model_path", "anchors": "anchors_path", "classes": "classes_path"}
+_OTHER_OPTIONS = {"image", "input", "output"}
+_SIZES_KEPT = 8  # graphs for images of different sizes, of a few MB each
+
+
+class YOLO:
+    """Detects and draws: ``YOLO(model_path="model.h5").detect_image(pil_image)`` is the image with its boxes.
+
+    Keywords, all optional, with their defaults in the class attribute ``_defaults``, which may be changed:
+    ``model_path``, ``anchors_path``, ``classes_path``; ``score`` and ``iou``, the thresholds; ``model_image_size``,
+    (height, width) in pixels, multiples of 32, where (None, None) is each image's own size rounded down;
+    ``gpu_num``, without effect; ``anchor_mask`` (:mod:`yolo3.models.yolov3.scales`). A file of weights that says its anchors,
+    class names and size is believed, unless they are given; what is given and disagrees is an error.
+
+    Attributes: the keywords; ``class_names``; ``anchors`` float32 [N, 2]; ``colors``, (r, g, b) for each class;
+    ``yolo_model``, a ``keras.Model``; and what the last image showed: ``boxes`` float32 [N, 4] (y_min, x_min,
+    y_max, x_max) in its pixels, ``scores`` [N], ``classes`` int32 [N]. Raises ``TypeError`` for other keywords,
+    ``OSError`` and ``ValueError`` for files that cannot be used.
+    """
+
+    _defaults = dict(_SHIPPED)
+
+    model_path: str
+    anchors_path: str
+    classes_path: str
+    score: float
+    iou: float
+    model_image_size: Sequence[int | None]
+    gpu_num: int
+    anchor_mask: Sequence[Sequence[int]] | None
+
+    @classmethod
+    def get_defaults(cls, n: str) -> Any:
+        """Return the default of a keyword; raises ``ValueError`` for what is none."""
+        defaults = {**_SHIPPED, **cls._defaults}
+        if n not in defaults:
+            raise ValueError(f"YOLO: expected one of {', '.join(defaults)}, got {n!r}")
+        return defaults[n]
+
+    def __init__(self, **kwargs):
+        settings = self._settings(kwargs)
+        self._given = {name for name, value in settings.items() if name in kwargs or value != _SHIPPED[name]}
+        self.__dict__.update(settings)
+        self.boxes, self.scores, self.classes = self.generate()
+
+    def _settings(self, kwargs: dict) -> dict:
+        """Return the value of each keyword; those of yolo_video.py's options count under their proper names."""
+        kwargs = {_OPTION_NAMES.get(name, name): value for name, value in kwargs.items() if name not in _OTHER_OPTIONS}
+        unknown = sorted(kwargs.keys() - _SHIPPED.keys())
+        if unknown:
+            raise TypeError(f"YOLO: expected keywords of {', '.join(_SHIPPED)}, got {', '.join(unknown)}")
+        return {name: self.get_defaults(name) for name in _SHIPPED} | kwargs
+
+    def generate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Read the network as the attributes say; return boxes, scores and classes of no image, all empty."""
+        size = _checked_size(self.model_image_size)
+        self._takes_own_size = size == (None, None)
+        self._detector = self._load(None if self._takes_own_size or "model_image_size" not in self._given else size)
+        self._detectors: dict[tuple[int, int], Detector] = {}
+        if not self._takes_own_size:
+            self.model_image_size = self._detector.input_shape
+        self.yolo_model = self._detector.model
+        self.class_names, self.anchors = self._detector.class_names, self._detector.anchors
+        self.colors = [class_colour(class_id) for class_id in range(len(self.class_names))]
+        if self.gpu_num > 1:
+            logger.warning("gpu_num is %s, but one device is used", self.gpu_num)
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
+
+    def _load(self, input_shape) -> Detector:
+        weights = os.path.expanduser(self.model_path)
+        described = read_metadata(weights) is not None
+        classes_path, anchors_path = (
+            None if described and name not in self._given else os.path.expanduser(getattr(self, name))
+            for name in ("classes_path", "anchors_path")
+        )
+        return load_detector(
+            weights, classes_path, anchors_path, anchor_mask=self.anchor_mask, input_shape=input_shape,
+            **self._thresholds(),
+        )  # fmt: skip
+
+    def _thresholds(self) -> dict:
+        return {"score_threshold": self.score, "iou_threshold": self.iou}
+
+    def _detector_for(self, image_shape: Sequence[int]) -> Detector:
+        """Return the detector of the size that an image of ``image_shape`` is looked at."""
+        if not self._takes_own_size:
+            return self._detector
+        height, width = (max(side // STRIDES[0], 1) * STRIDES[0] for side in image_shape[:2])
+        if (height, width) not in self._detectors:
+            if len(self._detectors) == _SIZES_KEPT:
+                del self._detectors[next(iter(self._detectors))]
+            own = self._detector
+            metadata = {**own.architecture.metadata(), "class_names": own.class_names, "resize": own.resize}
+            self._detectors[height, width] = Detector(
+                self.yolo_model, metadata, input_shape=(height, width), **self._thresholds()
+            )
+        return self._detectors[height, width]
+
+    def detect_image(self, image):
+        """Return a copy of a PIL image, upright as its EXIF orientation says, with boxes and labels on it.
+
+        What was found is in ``boxes``, ``scores`` and ``classes``. Raises ``TypeError`` for what is no PIL image.
+        """
+        pixels = _upright_pixels(image)
+        found = self._detector_for(pixels.shape)(pixels)
+        self.boxes, self.scores, self.classes = swap_xy(found.boxes), found.scores, found.class_ids
+        return _to_pil(draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors))
+
+    def close_session(self) -> None:
+        """Do nothing: there is no session. keras-yolo3's scripts end with this call."""
+
+
+def _checked_size(size) -> tuple[int | None, ...]:
+    pair = tuple(size) if isinstance(size, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or (None in pair and pair != (None, None)):
+        raise ValueError(f"model_image_size: expected (height, width) or (None, None), got {size}")
+    return pair
+
+
+def _upright_pixels(image) -> np.ndarray:
+    """Return a PIL image as uint8 RGB [H, W, 3]."""
+    from PIL import Image, ImageOps
+
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"detect_image: expected a PIL image, got {type(image).__name__}; use PIL.Image.open")
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def _to_pil(pixels: np.ndarray):
+    from PIL import Image
+
+    return Image.fromarray(pixels)
+
+
+# Videos
+
+
+def detect_video(yolo, video_path: str | os.PathLike | int, output_path: str | os.PathLike = "", show=None) -> None:
+    """Look at each frame of a video file, or of a camera by its number, with ``yolo.detect_image``.
+
+    Writes a video (.mp4) to ``output_path`` if there is one. A window shows the frames if ``show`` says so, which is
+    usual without ``output_path``; q in it, or the end of the video, is the end. Raises ``OSError`` where a window is
+    wanted and there can be none, ``ValueError`` for files that cannot be read or written.
+    """
+    _check_video_output(video_path, output_path)
+    frames = _drawn_frames(yolo, video_path)
+    if show if show is not None else not output_path:
+        frames = _shown(frames, _open_window())
+    if output_path:
+        _write_video(frames, output_path)
+    else:
+        for _ in frames:
+            pass
+    yolo.close_session()
+
+
+def _check_video_output(video_path, output_path) -> None:
+    if not output_path:
+        return
+    if not os.fspath(output_path).lower().endswith(".mp4"):
+        raise ValueError(f"{output_path}: expected a name that ends in .mp4")
+    if not isinstance(video_path, int) and os.path.realpath(video_path) == os.path.realpath(output_path):
+        raise ValueError(f"{output_path}: expected another file than the video that is read")
+
+
+def _drawn_frames(yolo, video_path) -> Iterator[Frame]:
+    """Yield the frames with the boxes that ``yolo`` draws on them."""
+    for frame in read_frames(_source_of(video_path)):
+        drawn = yolo.detect_image(_to_pil(frame.image))
+        yield dataclasses.replace(frame, image=np.asarray(drawn.convert("RGB")))
+
+
+def _source_of(video_path) -> str | int:
+    """Return the number of a camera, also from text, or a path."""
+    if isinstance(video_path, int):
+        return video_path
+    path = os.fspath(video_path)
+    return int(path) if path.isdecimal() and not os.path.exists(path) else path
+
+
+def _write_video(frames: Iterator[Frame], path: str | os.PathLike) -> None:
+    first = next(frames)
+    video = VideoFile(path, first.rate)
+    try:
+        for frame in itertools.chain([first], frames):
+            video.add(frame.image, frame.seconds)
+    except Exception:
+        video.discard()
+        raise
+    finally:
+        video.close()  # after an interruption too: a camera has no other end
+
+
+def _open_window() -> Window:
+    try:
+        return Window("result")
+    except OSError as error:
+        raise OSError(f"detect_video: {error}; or give output_path alone") from error
+
+
+def _shown(frames: Iterator[Frame], window: Window) -> Iterator[Frame]:
+    """Yield the frames, each once it is on the screen, until the user wants no more."""
+    with contextlib.closing(window):
+        for frame in frames:
+            goes_on = window.show(frame.image)
+            yield frame
+            if not goes_on:
+                return

@@ -1,0 +1,4 @@
+"""Whole files from Darknet to Keras and back.
+
+May import ``models`` and what it may.
+"""

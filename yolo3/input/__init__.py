@@ -1,0 +1,4 @@
+"""Annotations to batches: augmentation, decoded images, and the ``tf.data`` pipeline.
+
+May import ``datasets`` and ``ops``.
+"""

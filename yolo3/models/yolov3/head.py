@@ -1,0 +1,84 @@
+"""The codec: raw network output to boxes, and boxes to raw output, side by side.
+
+With cell (c, r) of a grid G_w x G_h, anchor (a_w, a_h) and network input (W, H), in pixels (YOLOv3, section 2.1):
+
+    x = (sigmoid(t_x) + c) / G_w        w = a_w exp(t_w) / W
+    y = (sigmoid(t_y) + r) / G_h        h = a_h exp(t_h) / H
+
+AlexeyAB's Darknet stretches the sigmoid to s * sigmoid - (s - 1) / 2 with s = ``scale_x_y``.
+"""
+
+
+from keras import ops
+
+MAX_LOG_SIZE = 15.0  # exp(15) is 3.3 million anchors: no box is that large, and products of it stay finite in float32
+
+
+def split_anchors(feats, num_anchors: int, num_classes: int):
+    """Reshape raw output [B, H, W, A * (5 + C)] to float32 [B, H, W, A, 5 + C]."""
+    shape = ops.shape(feats)
+    return ops.reshape(ops.cast(feats, "float32"), (-1, shape[1], shape[2], num_anchors, num_classes + 5))
+
+
+def cell_grid(grid_shape):
+    """Return the cells of a grid of (height, width) as float32 [H, W, 1, 2]: (column, row)."""
+    rows, columns = ops.arange(grid_shape[0], dtype="float32"), ops.arange(grid_shape[1], dtype="float32")
+    return ops.expand_dims(ops.stack(ops.meshgrid(columns, rows, indexing="xy"), -1), 2)
+
+
+def size_wh(shape):
+    """Return a (height, width) pair, of numbers or a tensor, as float32 [2]: (width, height)."""
+    return ops.flip(ops.cast(ops.stack([shape[0], shape[1]]), "float32"), 0)
+
+
+def decode_boxes(raw, anchors, input_shape, scale_x_y: float = 1.0):
+    """Return (xy, wh), float32 [B, H, W, A, 2] each: centres and sizes, relative to the network input.
+
+    ``raw``: [B, H, W, A, 5 + C]. ``anchors``: [A, 2] (w, h) in pixels of the input. ``input_shape``: (height, width).
+    Inverse: :func:`encode_boxes`.
+    """
+    grid_shape = ops.shape(raw)[1:3]
+    offset = ops.sigmoid(raw[..., 0:2]) * scale_x_y - (scale_x_y - 1) / 2
+    xy = (offset + cell_grid(grid_shape)) / size_wh(grid_shape)
+    anchors = ops.cast(anchors, "float32")
+    wh = ops.exp(ops.minimum(raw[..., 2:4], MAX_LOG_SIZE)) * anchors / size_wh(input_shape)
+    return xy, wh
+
+
+def encode_offsets(xy, grid_shape):
+    """Return the place of centres within their cells, [B, H, W, A, 2] in 0..1, for centres relative to the input."""
+    return xy * size_wh(grid_shape) - cell_grid(grid_shape)
+
+
+def encode_sizes(wh, anchors, input_shape):
+    """Return ln(size / anchor) for sizes relative to the input; 0 where there is no size."""
+    ratio = wh * size_wh(input_shape) / ops.cast(anchors, "float32")
+    return ops.log(ops.where(ratio > 0, ratio, 1.0))
+
+
+def encode_boxes(xy, wh, anchors, input_shape, scale_x_y: float = 1.0):
+    """Return the raw values [B, H, W, A, 4] that :func:`decode_boxes` turns into centres ``xy`` and sizes ``wh``.
+
+    Each box has to lie in its own cell. A centre on the cell's border needs an infinite logit; it gets that of an
+    offset of 1e-6.
+    """
+    offset = (encode_offsets(xy, ops.shape(xy)[1:3]) + (scale_x_y - 1) / 2) / scale_x_y
+    offset = ops.clip(offset, 1e-6, 1 - 1e-6)
+    logit = ops.log(offset) - ops.log(1 - offset)
+    return ops.concatenate([logit, encode_sizes(wh, anchors, input_shape)], -1)
+
+
+def yolo_head(feats, anchors, num_classes, input_shape, calc_loss=False, scale_x_y=1.0):
+    """Decode the raw output of one scale. Names, arguments and results are keras-yolo3's.
+
+    ``feats``: [B, H, W, A * (5 + C)], any float type. ``anchors``: [A, 2] (w, h), pixels of the network input.
+    ``input_shape``: (height, width), numbers or tensor. Returns ``box_xy`` and ``box_wh`` [B, H, W, A, 2] (relative to
+    the input), ``box_confidence`` [B, H, W, A, 1] and ``box_class_probs`` [B, H, W, A, C], float32. With
+    ``calc_loss=True``: the cell grid [H, W, 1, 2], raw output [B, H, W, A, 5 + C], ``box_xy`` and ``box_wh``.
+    """
+    anchors = ops.convert_to_tensor(anchors, "float32")
+    raw = split_anchors(feats, anchors.shape[0], num_classes)
+    box_xy, box_wh = decode_boxes(raw, anchors, input_shape, scale_x_y)
+    if calc_loss:
+        return cell_grid(ops.shape(raw)[1:3]), raw, box_xy, box_wh
+    return box_xy, box_wh, ops.sigmoid(raw[..., 4:5]), ops.sigmoid(raw[..., 5:])

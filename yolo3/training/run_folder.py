@@ -1,0 +1,126 @@
+"""The folder of one training run: what is in it, and how each file gets there without ever being half written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from yolo3.darknet.cfg import Cfg, cfg_bytes
+from yolo3.datasets.class_names import write_class_names
+from yolo3.files import atomic_path, replace_file
+from yolo3.models.yolov3.anchors import write_anchors
+from yolo3.training.settings import TrainConfig, format_config, parse_config
+
+SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
+CFG = "network.cfg"  # where the network is that of a cfg
+LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
+PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
+STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
+
+
+class RunFolder:
+    """Paths and files of a run. ``rows``: the log so far, one dict an epoch."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.rows: list[dict] = []
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the run's files."""
+        return self.path / name
+
+    def start(self, config: TrainConfig, class_names, anchors, findings, cfg: Cfg | None = None) -> None:
+        """Make the folder and write down what the run works with. ``anchors``: None where there are none."""
+        self.remove_leftovers()
+        self.path.mkdir(parents=True, exist_ok=True)
+        replace_file(self.file(SETTINGS), format_config(config) + "\n")
+        write_class_names(self.file(CLASSES), class_names)
+        if anchors is not None:
+            write_anchors(self.file(ANCHORS), anchors)
+        if cfg is not None:
+            with atomic_path(self.file(CFG)) as temporary:
+                temporary.write_bytes(cfg_bytes(cfg))
+        replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
+
+    def remove_leftovers(self) -> None:
+        """Remove temporary files and decoded images that a killed run left behind."""
+        for folder in self.path.glob(".decoded.*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for pattern in (".state.*.npz", ".best.*.h5", ".last.*.h5"):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    @property
+    def decoded(self) -> Path:
+        """Path of a folder for decoded images, which serve one run."""
+        return self.file(f".decoded.{os.getpid()}")
+
+    def remove_decoded(self) -> None:
+        """Remove the decoded images of this run."""
+        shutil.rmtree(self.decoded, ignore_errors=True)
+
+    def log(self, row: dict) -> None:
+        """Add an epoch to the log; columns that it lacks stay empty."""
+        self.rows.append(row)
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        replace_file(self.file(LOG), text.getvalue())
+
+    def save_state(self, arrays: list[np.ndarray], progress: dict) -> None:
+        """Write everything that resuming needs, in one step. ``progress``: plain numbers, kept beside the log."""
+        progress = {**progress, "rows": self.rows}
+        with atomic_path(self.file(STATE)) as temporary, open(temporary, "wb") as file:
+            named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
+            np.savez(file, progress=np.array(json.dumps(progress)), **named)
+
+    def has_state(self) -> bool:
+        """Return whether an epoch was finished and written down."""
+        return self.file(STATE).is_file()
+
+    def load_state(self) -> tuple[list[np.ndarray], dict]:
+        """Return what :meth:`save_state` wrote, and take the log back. Raises ``ValueError`` when there is none."""
+        if not self.has_state():
+            raise ValueError(f"{self.file(STATE)}: expected the state of a run to resume, found no such file")
+        try:
+            with np.load(self.file(STATE)) as stored:
+                progress = json.loads(str(stored["progress"]))
+                arrays = [stored[f"array_{index}"] for index in range(len(stored.files) - 1)]
+        except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.file(STATE)}: expected the state of a run, got a damaged file") from error
+        self.rows = progress.pop("rows")
+        return arrays, progress
+
+
+def new_run_folder(output: str | None, kind: str = "train") -> RunFolder:
+    """Return the folder asked for, or the first free one of runs/KIND-001, runs/KIND-002, ...
+
+    Raises ``ValueError`` when the folder asked for already holds a run.
+    """
+    if output is None:
+        number = next(n for n in range(1, 100_000) if not Path(f"runs/{kind}-{n:03d}").exists())
+        return RunFolder(f"runs/{kind}-{number:03d}")
+    if (Path(output) / SETTINGS).exists():
+        raise ValueError(f"{output}: expected a new folder, found a run in it; resume it with --resume {output}")
+    return RunFolder(output)
+
+
+def read_settings(path: str | os.PathLike) -> TrainConfig:
+    """Return the settings of a run. Raises ``ValueError`` when the folder holds none."""
+    settings = Path(path) / SETTINGS
+    if not settings.is_file():
+        raise ValueError(f"{path}: expected the folder of a run with {SETTINGS} in it, found none")
+    try:
+        return parse_config(settings.read_text())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{settings}: expected the settings of a run, got {error}") from error

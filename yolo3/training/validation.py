@@ -1,0 +1,80 @@
+"""Validation during training: the loss, detections and average precision on plain images, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from yolo3.datasets.annotation import Annotation
+from yolo3.detections import AP_SCORE_THRESHOLD, Detections
+from yolo3.evaluation.measures import Measures, measure
+from yolo3.input.batches import image_shape, plain_batches
+from yolo3.models.rpn import proposal_recall
+from yolo3.ops.letterbox import boxes_to_image
+from yolo3.ops.nms import non_max_suppression
+from yolo3.training.trainer import Trainer
+
+RECALL_PROPOSALS = 100  # of which the recall is logged where classes are not told apart
+_MAX_BOXES = 300
+
+
+class Validator:
+    """Runs a trainer's plain network over the validation images."""
+
+    def __init__(self, trainer: Trainer, annotations: list[Annotation], class_names: list[str]):
+        self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
+        config = trainer.config
+        self._input_shape, self._resize = config.input_size, config.resize
+        self._batches = plain_batches(annotations, config.batch_size, config.input_size, config.resize)
+        self._forward = tf.function(self._forward_batch, reduce_retracing=True, autograph=False)
+
+    def _forward_batch(self, images, boxes):
+        trainer = self.trainer
+        outputs = trainer.plain(images, training=False)
+        terms = trainer.batch_terms(outputs, self._input_shape, boxes)
+        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        boxes, scores = trainer.architecture.decode(outputs, self._input_shape)
+        return terms, non_max_suppression(boxes, scores, AP_SCORE_THRESHOLD, trainer.architecture.iou_threshold, _MAX_BOXES)
+
+    def run(self) -> tuple[dict, list[Detections], Measures]:
+        """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures.
+
+        Where classes are not told apart the row has the recall of the best 100 boxes of each image at an IoU of .5.
+        """
+        sums: dict[str, float] = {}
+        detections: list[Detections] = []
+        for images, boxes, indices in self._batches:
+            terms, found = self._forward(images, boxes)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
+            detections += self._to_images(indices.numpy(), *(part.numpy() for part in found))
+        means = {name: value / len(self.annotations) for name, value in sums.items()}
+        row = loss_row(means, self.trainer.architecture.terms, "val_")
+        measures = measure(self.annotations, detections, self.class_names)
+        results = measures.coco
+        row |= {"AP50": results["AP50"], "AP": results["AP"]}
+        row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
+        if self.trainer.architecture.one_class:
+            row["recall"] = recall_of_best(self.annotations, detections)
+        return row, detections, measures
+
+    def _to_images(self, indices, boxes, scores, class_ids, counts):
+        for place, index in enumerate(indices):
+            num, shape = counts[place], image_shape(self.annotations[index].image_path)
+            found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
+            found = np.clip(found, 0, [shape[1], shape[0]] * 2)
+            yield Detections(found, scores[place, :num], class_ids[place, :num])
+
+
+def recall_of_best(annotations: Sequence[Annotation], detections: Sequence[Detections]) -> float:
+    """Return the share of objects that one of the 100 best boxes of their image overlaps by half or more."""
+    best = [found.boxes[:RECALL_PROPOSALS] for found in detections]  # best scores first
+    return proposal_recall([annotation.boxes for annotation in annotations], best)
+
+
+def loss_row(terms: dict, names, prefix: str = "") -> dict:
+    """Return the terms ``names`` as they are shown: each, and the total, without what no network can remove."""
+    shown = {name: terms[name] - terms.get(f"{name}_floor", 0.0) for name in names}
+    return {f"{prefix}loss": sum(shown.values()), **{prefix + name: value for name, value in shown.items()}}
