@@ -39,7 +39,6 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The current folder, with a red and a green image in it."""
-    from tests.inference.test_detector import image
     from yolo3.datasets.images import write_image
 
     monkeypatch.chdir(tmp_path)

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.test_main import fails_in_one_line
 from tests.inference.test_detector import photo
 from tests.inference.test_videos import Screen, new_video, write_video
+from yolo3.cli import detect
 from yolo3.cli.main import main
-from yolo3.cli.options import detect
 from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source

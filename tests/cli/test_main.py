@@ -25,7 +25,7 @@ def fails_in_one_line(argv, capsys):
 def test_help_needs_neither_tensorflow_nor_keras():
     for argv in (["--help"], ["detect", "--help"], ["evaluate", "--help"]):
         code = (
-            "import sys\nfrom yolo3.cli.options import main\n"
+            "import sys\nfrom yolo3.cli.main import main\n"
             f"try:\n    main({argv})\nexcept SystemExit as end:\n    assert end.code == 0\n"
             "assert not {'tensorflow', 'keras'} & set(sys.modules)"
         )

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.inference.test_detector import METADATA, cell_network, image
+from tests.inference.test_detector import METADATA, cell_network
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.images import write_image
 from yolo3.detections import AP_SCORE_THRESHOLD

@@ -63,7 +63,7 @@ def mean_inside(image, box_cxcywh):
 # What an epoch holds
 
 
-@pytest.mark.parametrize("images, batch_size", [(12, 4), (13, 4), (5, 4), (3, 3), (1, 1), (100, 7)])
+@pytest.mark.parametrize("photos, batch_size", [(12, 4), (13, 4), (5, 4), (3, 3), (1, 1), (100, 7)])
 def test_an_epoch_holds_every_image_once_and_a_batch_no_image_twice(photos, batch_size):
     order = epoch_order(photos, batch_size, seed=1, epoch=2)
     assert sorted(order[:photos]) == list(range(photos))

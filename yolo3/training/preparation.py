@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from yolo3.darknet.cfg import read_cfg
-from yolo3.datasets import check_images as checks
 from yolo3.datasets.annotation import Annotation, Finding, in_one_class, split_annotations
+from yolo3.datasets.check_boxes import SHIFTED_IDS
+from yolo3.datasets.check_images import check_overlap
 from yolo3.datasets.class_names import read_class_names
-from yolo3.datasets.formats.registry import registry as formats
+from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.shapes import shapes_folder
+from yolo3.datasets.usable import usable_annotations
 from yolo3.models.architecture import Architecture
 from yolo3.models.registry import architecture_of_cfg, named_architecture
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.scales import check_input_shape
+from yolo3.training.checks import check_dataset
 from yolo3.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -97,11 +100,11 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
-        found = checks.check_dataset(
+        found = check_dataset(
             dataset, **slots, input_shape=config.input_size, resize=config.resize, train=index == 0, progress=progress
         )  # fmt: skip
         findings += found
-        usable, left_out = checks.usable_annotations(dataset, found)
+        usable, left_out = usable_annotations(dataset, found)
         kept.append(usable)
         if config.skip_bad and left_out:
             notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
@@ -112,14 +115,14 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
         )
     _refuse_shifted_ids(errors)
     train, val = _split(config, kept, notes)
-    findings += checks.check_overlap(train, val)
+    findings += check_overlap(train, val)
     _require_boxes(train, sets[0].name, findings)
     return Prepared(train, val, class_names, architecture, findings, notes, val_source)
 
 
 def _refuse_shifted_ids(errors: list[Finding]) -> None:
     """Stop even where bad things are left out: what stays would be learned under the name of the class before it."""
-    shifted = [finding for finding in errors if finding.kind == checks.SHIFTED_IDS]
+    shifted = [finding for finding in errors if finding.kind == SHIFTED_IDS]
     if shifted:
         raise DataError("class ids that start at 1 cannot be left out with --skip-bad; subtract 1 from each", shifted)
 

@@ -14,7 +14,7 @@ from yolo3.detections import Detections
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.report import Subject, write_report
-from yolo3.training.loop import run_folder
+from yolo3.training import run_folder
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.datasets.images import read_image
+from yolo3.datasets.images import read_image, writable_copy
 from yolo3.detections import SHOWN_SCORE, Detections
 from yolo3.models.yolov3.scales import STRIDES
 from yolo3.ops import boxes as geometry
-from yolo3.visualize.boxes import _canvas, _fitting_mask, _text_mask, class_colour, draw_boxes, draw_comparison
+from yolo3.visualize.boxes import _fitting_mask, _text_mask, class_colour, draw_boxes, draw_comparison
 
 SHEET_COLOUR = (32, 32, 36)
 
@@ -46,7 +46,7 @@ def contact_sheet(
 
 def _sheet_row(images, titles, columns: int, cell: int, gap: int) -> np.ndarray:
     """Return one row of a contact sheet, as high as its highest image, with titles and the gap under it."""
-    fitted = [_fitted(_canvas(image), cell) for image in images]
+    fitted = [_fitted(writable_copy(image), cell) for image in images]
     height, size = max(image.shape[0] for image in fitted), max(10, cell // 22)
     strip = 0 if titles is None else _text_mask("Ag", size).shape[0]
     row = np.full((height + strip + gap, columns * (cell + gap) + gap, 3), SHEET_COLOUR, np.uint8)

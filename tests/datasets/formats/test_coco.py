@@ -104,7 +104,7 @@ def test_a_stated_size_that_is_not_the_images_is_warned_of(tmp_path, sizes, kind
 
 
 @pytest.mark.parametrize(
-    "image",
+    "photo",
     [
         "train2017/a.jpg",
         "images/a.jpg",
