@@ -173,9 +173,7 @@ def _source(value, index):
 def _route(x, options, numbers, outputs, index):
     groups, group = _int(options, "groups", 1), _int(options, "group_id", 0)
     parts = [outputs[_source(value, index)] for value in options["layers"].split(",")]
-    return np.concatenate(
-        [part[len(part) // groups * group : len(part) // groups * (group + 1)] for part in parts]
-    )
+    return np.concatenate([part[len(part) // groups * group : len(part) // groups * (group + 1)] for part in parts])
 
 
 def _shortcut(x, options, numbers, outputs, index):

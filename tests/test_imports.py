@@ -85,7 +85,9 @@ def test_geometry_codec_targets_loss_and_selection_stay_apart():
         "models.yolov3.losses": {"ops.boxes", "models.yolov3.head"},
     }
     for name, others in allowed.items():
-        used = {other for other in apart for imported in imported_modules(name) if f"{imported}.".startswith(f"{other}.")}
+        used = {
+            other for other in apart for imported in imported_modules(name) if f"{imported}.".startswith(f"{other}.")
+        }
         assert used <= others, name
 
 

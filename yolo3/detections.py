@@ -1,6 +1,5 @@
 """The record of what was detected in an image, and the scores from which detections are shown and measured."""
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

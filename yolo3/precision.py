@@ -48,5 +48,7 @@ def dtype_policy(name: str):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 DETECTION_PRECISIONS = ("auto", "float32", "bfloat16")

@@ -61,10 +61,7 @@ def test_wrong_options_end_with_status_2(argv, capsys):
 
 
 def test_errors_become_one_line():
-    assert (
-        in_one_line(FileNotFoundError(2, "No such file or directory", "a.h5"))
-        == "a.h5: No such file or directory"
-    )
+    assert in_one_line(FileNotFoundError(2, "No such file or directory", "a.h5")) == "a.h5: No such file or directory"
     assert in_one_line(ValueError("a\n  b")) == "a b"
     assert in_one_line(OSError()) == "OSError"
 

@@ -226,7 +226,7 @@ def finished(slim_tiny, shapes_set, tmp_path_factory):
     lines = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(map(str, words))))
-        patch.setattr("yolo3.cli.options.train._say", lines.append)
+        patch.setattr("yolo3.cli.train._say", lines.append)
         status = main(["--anchors", TINY, "--data", shapes_set, *SMALL, "--epochs", "1", "--output", str(run)])
     assert status == 0
     return run, "\n".join(lines)

@@ -47,9 +47,7 @@ def test_a_network_goes_to_keras_and_back_to_the_same_bytes(tmp_path, files, cap
     cfg_path, weights_path, names_path = files
     assert convert(cfg_path, weights_path, tmp_path / name, "--classes", names_path) == 0
     out = capsys.readouterr().out
-    assert (
-        "Darknet 0.1.3, trained on 12,345 images" in out and "6 layers with weights, conv_0 to conv_5" in out
-    )
+    assert "Darknet 0.1.3, trained on 12,345 images" in out and "6 layers with weights, conv_0 to conv_5" in out
     assert f"wrote {tmp_path / name}" in out
     assert convert("--to-darknet", tmp_path / name, tmp_path / "back.cfg", tmp_path / "back.weights") == 0
     assert (tmp_path / "back.cfg").read_bytes() == cfg_path.read_bytes()
@@ -80,9 +78,7 @@ def test_keras_alone_opens_the_file_and_computes_the_same(tmp_path, files):
     image = random_image((3, 16, 16))
     text = text_of(YOLO)
     floats = np.fromfile(weights_path, "<f4", offset=16)
-    for result, expected in zip(
-        run(model, image), raw_outputs(text, forward(text, floats, image)), strict=True
-    ):
+    for result, expected in zip(run(model, image), raw_outputs(text, forward(text, floats, image)), strict=True):
         np.testing.assert_allclose(result, expected.transpose(1, 2, 0), atol=1e-4)
 
 
@@ -112,10 +108,7 @@ def test_results_are_given_as_json_too(tmp_path, files, capsys):
 def test_a_partial_file_says_what_is_random_and_goes_back(tmp_path, files, capsys):
     cfg_path, weights_path, _ = files
     assert convert(cfg_path, weights_path, tmp_path / "m.h5") == 0
-    assert (
-        convert("--to-darknet", "--upto", 3, tmp_path / "m.h5", tmp_path / "b.cfg", tmp_path / "net.conv.3")
-        == 0
-    )
+    assert convert("--to-darknet", "--upto", 3, tmp_path / "m.h5", tmp_path / "b.cfg", tmp_path / "net.conv.3") == 0
     size = (tmp_path / "net.conv.3").stat().st_size
     assert (tmp_path / "net.conv.3").read_bytes() == weights_path.read_bytes()[:size]
     capsys.readouterr()
@@ -262,9 +255,7 @@ def shake(model):
 
 def test_a_tiny_network_trained_here_goes_to_darknet(tmp_path):
     model = shake(tiny_yolo_body(keras.Input((None, None, 3)), 3, 2))
-    cfg = check_way_to_darknet(
-        tmp_path, model, metadata_for(scale_x_y=[1.1, 1.0], anchor_mask=[[3, 4, 5], [1, 2, 3]])
-    )
+    cfg = check_way_to_darknet(tmp_path, model, metadata_for(scale_x_y=[1.1, 1.0], anchor_mask=[[3, 4, 5], [1, 2, 3]]))
     first, second = yolo_heads(cfg)
     assert (first.mask, second.mask) == ((3, 4, 5), (1, 2, 3)) and (first.scale_x_y, second.scale_x_y) == (
         1.1,

@@ -151,9 +151,7 @@ def test_sources_are_relative_or_absolute():
 
 def test_shapes_follow_darknets_formulas():
     # (in + 2*1 - 3) // 2 + 1: 9 -> 5, 8 -> 4
-    assert shapes_of("[convolutional]\nfilters=4\nsize=3\nstride=2\npad=1\n", width=8, height=9) == [
-        (5, 4, 4)
-    ]
+    assert shapes_of("[convolutional]\nfilters=4\nsize=3\nstride=2\npad=1\n", width=8, height=9) == [(5, 4, 4)]
     # padding = size // 2 = 1 with size 2: (8 + 2 - 2) // 1 + 1 = 9
     assert shapes_of("[convolutional]\nfilters=4\nsize=2\npad=1\n", width=8, height=8) == [(9, 9, 4)]
     # total padding size - 1: (7 + 1 - 2) // 2 + 1 = 4;  with none: (7 - 2) // 2 + 1 = 3
@@ -192,9 +190,7 @@ def test_heads_for_other_classes_change_two_lines():
 
 
 def test_filters_that_do_not_fit_the_classes_are_refused():
-    with pytest.raises(
-        ValueError, match=r"2 anchors \* \(5 \+ 2 classes\) = 14 filters before \[yolo\], got 21"
-    ):
+    with pytest.raises(ValueError, match=r"2 anchors \* \(5 \+ 2 classes\) = 14 filters before \[yolo\], got 21"):
         resolve_layers(parse_cfg(SMALL.replace("filters=14", "filters=21")))
 
 

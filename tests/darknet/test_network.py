@@ -268,8 +268,7 @@ def test_a_network_trains(tmp_path):
     loss = model.train_on_batch(images, [np.ones((2, 4, 4, 14)), np.ones((2, 8, 8, 14))])
     assert np.isfinite(loss).all()
     changed = [
-        np.abs(old - keras.ops.convert_to_numpy(new)).max() > 0
-        for old, new in zip(before, model.trainable_variables)
+        np.abs(old - keras.ops.convert_to_numpy(new)).max() > 0 for old, new in zip(before, model.trainable_variables)
     ]
     assert all(changed)
 
@@ -318,9 +317,7 @@ def test_a_partial_file_fills_the_first_layers_and_leaves_the_rest(tmp_path):
         "conv_4",
         "conv_5",
     )
-    assert "filled 3 of 6 layers with weights (conv_0 to conv_2)" in str(
-        filled
-    ) and "conv_3 to conv_5" in str(filled)
+    assert "filled 3 of 6 layers with weights (conv_0 to conv_2)" in str(filled) and "conv_3 to conv_5" in str(filled)
     for name in ("conv_0", "bn_1", "conv_2"):
         for one, other in zip(model.get_layer(name).get_weights(), full.get_layer(name).get_weights()):
             np.testing.assert_array_equal(one, other)
@@ -403,9 +400,7 @@ def compare_by_hand(tmp_path, name, body, count):
 )
 def test_darknets_networks_agree_with_the_reference(tmp_path, name, size):
     text = (DATA / "darknet" / "cfg" / f"{name}.cfg").read_text()
-    lines = [
-        line for line in text.splitlines() if not line.replace(" ", "").startswith(("width=", "height="))
-    ]
+    lines = [line for line in text.splitlines() if not line.replace(" ", "").startswith(("width=", "height="))]
     text = "\n".join(lines).replace("[net]", f"[net]\nwidth={size}\nheight={size}", 1)
     check_parity(tmp_path, text)
 

@@ -137,9 +137,7 @@ def test_reading_and_writing_give_the_same_bytes(tmp_path, header):
     path, _ = random_file(tmp_path / "a.weights", header=header)
     file = open_weights(path, CFG)
     assert file.header == header
-    size = write_weights(
-        tmp_path / "b.weights", file.header, zip(file.filled, (arrays for _, arrays in file.arrays()))
-    )
+    size = write_weights(tmp_path / "b.weights", file.header, zip(file.filled, (arrays for _, arrays in file.arrays())))
     assert (tmp_path / "b.weights").read_bytes() == path.read_bytes()
     assert size == path.stat().st_size
 
@@ -197,9 +195,7 @@ def test_the_class_count_that_a_file_fits_is_named(tmp_path):
     path, _ = random_file(tmp_path / "five.weights", floats=191 + 3 * 7)
     message = refusal(path)
     assert (
-        "with 5 classes, where the cfg says 2" in message
-        and "expected 784 bytes" in message
-        and "got 868" in message
+        "with 5 classes, where the cfg says 2" in message and "expected 784 bytes" in message and "got 868" in message
     )
 
 

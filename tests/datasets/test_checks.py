@@ -9,6 +9,8 @@ import pytest
 from yolo3.datasets import check_images as checks
 from yolo3.datasets.annotation import Box, Dataset, Finding, build_annotation
 from yolo3.datasets.formats import pascal_voc
+from yolo3.datasets.usable import usable_annotations
+from yolo3.training.checks import best_shape_iou, check_dataset, count_shared
 
 BCCD = Path(__file__).parents[3] / "shared" / "data" / "bccd"
 ANCHORS = np.array([[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]], float)
@@ -34,7 +36,7 @@ def dataset_of(*annotations, names=("cat",), findings=()):
 
 def check(dataset, **more):
     settings = {"anchors": ANCHORS, "anchor_mask": MASK, "input_shape": (416, 416)} | more
-    return checks.check_dataset(dataset, **settings)
+    return check_dataset(dataset, **settings)
 
 
 def kinds(findings):
@@ -50,7 +52,7 @@ def test_a_good_data_set_has_no_findings_and_is_left_as_it_is(tmp_path):
     before = dataset.annotations[0].boxes.copy()
     findings = check(dataset)
     assert findings == []
-    annotations, left_out = checks.usable_annotations(dataset, findings)
+    annotations, left_out = usable_annotations(dataset, findings)
     assert left_out == {} and len(annotations) == 1
     np.testing.assert_array_equal(annotations[0].boxes, before)
     np.testing.assert_array_equal(dataset.annotations[0].boxes, before)
@@ -65,14 +67,12 @@ def test_findings_of_the_reader_come_first(tmp_path):
     known = Finding("error", "bad-box", "train.txt:3", "expected five numbers")
     dataset = dataset_of(annotate(write_image(tmp_path / "a.jpg"), GOOD), findings=[known])
     assert check(dataset) == [known]
-    assert checks.usable_annotations(dataset, check(dataset))[1] == {"bad-box": 1}
+    assert usable_annotations(dataset, check(dataset))[1] == {"bad-box": 1}
     assert str(known) == "train.txt:3: expected five numbers"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
-@pytest.mark.parametrize(
-    "keep, kind", [(0, "empty-image"), (0.5, "truncated-image"), (0.995, "truncated-image")]
-)
+@pytest.mark.parametrize("keep, kind", [(0, "empty-image"), (0.5, "truncated-image"), (0.995, "truncated-image")])
 def test_images_that_end_too_early_are_errors(tmp_path, suffix, keep, kind):
     path = tmp_path / f"a{suffix}"
     write_image(path)
@@ -81,7 +81,7 @@ def test_images_that_end_too_early_are_errors(tmp_path, suffix, keep, kind):
     dataset = dataset_of(annotate(path, GOOD))
     findings = check(dataset)
     assert kinds(findings) == [("error", kind)] and findings[0].where == "a.txt"
-    assert checks.usable_annotations(dataset, findings) == ([], {kind: 1})
+    assert usable_annotations(dataset, findings) == ([], {kind: 1})
 
 
 def test_images_that_cannot_be_decoded_are_errors(tmp_path):
@@ -102,9 +102,7 @@ def test_a_thumbnails_end_does_not_make_a_torn_image_whole(tmp_path):
 
 @pytest.mark.parametrize("flags", [[cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]])
 def test_progressive_and_restarted_images_are_whole(tmp_path, flags):
-    cv2.imwrite(
-        str(tmp_path / "a.jpg"), np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8), flags
-    )
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8), flags)
     assert checks.image_fault((tmp_path / "a.jpg").read_bytes()) is None
 
 
@@ -127,7 +125,7 @@ def test_boxes_outside_are_errors_and_those_partly_outside_are_clipped(tmp_path,
     dataset = dataset_of(annotate(write_image(tmp_path / "a.png"), box))
     findings = [finding for finding in check(dataset) if finding.kind != "anchor-fit"]
     assert kinds(findings) == [(severity, "outside")] and "416x416" in findings[0].message
-    ((item,), left_out) = checks.usable_annotations(dataset, findings)
+    ((item,), left_out) = usable_annotations(dataset, findings)
     expected = [] if severity == "error" else [np.clip(box, 0, 416).tolist()]
     assert item.boxes.tolist() == expected and left_out == ({"outside": 1} if severity == "error" else {})
 
@@ -156,8 +154,7 @@ def test_classes_without_boxes_are_warned_of_in_training_alone(tmp_path):
     names = tuple(f"class {number}" for number in range(9))
     (finding,) = one_image(tmp_path, GOOD, names=names)
     assert (
-        finding.kind == "unused-class"
-        and "8 of 9: class 1, class 2, class 3, class 4, class 5, ..." in finding.message
+        finding.kind == "unused-class" and "8 of 9: class 1, class 2, class 3, class 4, class 5, ..." in finding.message
     )
     assert one_image(tmp_path, GOOD, names=names, train=False) == []
 
@@ -166,18 +163,16 @@ def test_a_box_given_twice_is_used_once(tmp_path):
     dataset = dataset_of(annotate(write_image(tmp_path / "a.png"), GOOD, GOOD, (*GOOD[:3], 93)))
     findings = check(dataset)
     assert ("warning", "duplicate-box") in kinds(findings)
-    ((item,), left_out) = checks.usable_annotations(dataset, findings)
+    ((item,), left_out) = usable_annotations(dataset, findings)
     assert len(item.boxes) == 2 and left_out == {"duplicate-box": 1} and item.lines == (1, 3)
 
 
 def test_a_image_listed_twice_with_the_same_boxes_is_a_warning(tmp_path):
     path = write_image(tmp_path / "a.jpg")
-    dataset = dataset_of(
-        annotate(path, GOOD, source="t:1"), annotate(tmp_path / "." / "a.jpg", GOOD, source="t:2")
-    )
+    dataset = dataset_of(annotate(path, GOOD, source="t:1"), annotate(tmp_path / "." / "a.jpg", GOOD, source="t:2"))
     findings = check(dataset)
     assert kinds(findings) == [("warning", "duplicate-image")] and findings[0].where == "t:2"
-    ((item,), left_out) = checks.usable_annotations(dataset, findings)
+    ((item,), left_out) = usable_annotations(dataset, findings)
     assert len(item.boxes) == 1 and left_out == {"duplicate-image": 1}
 
 
@@ -186,7 +181,7 @@ def test_a_image_listed_twice_with_other_boxes_is_an_error_and_keeps_all_of_them
     dataset = dataset_of(annotate(path, GOOD, source="t:1"), annotate(path, GOOD, other, source="t:2"))
     findings = check(dataset)
     assert kinds(findings) == [("error", "duplicate-image")]
-    ((item,), left_out) = checks.usable_annotations(dataset, findings)
+    ((item,), left_out) = usable_annotations(dataset, findings)
     assert item.boxes.tolist() == [list(GOOD), list(other)] and left_out == {"duplicate-image": 1}
 
 
@@ -194,7 +189,7 @@ def test_two_files_with_the_same_bytes_are_a_warning(tmp_path):
     dataset = dataset_of(*(annotate(write_image(tmp_path / f"{name}.jpg"), GOOD) for name in "ab"))
     findings = check(dataset)
     assert kinds(findings) == [("warning", "same-image")] and findings[0].where == "b.txt"
-    assert len(checks.usable_annotations(dataset, findings)[0]) == 2
+    assert len(usable_annotations(dataset, findings)[0]) == 2
 
 
 def test_boxes_that_share_a_slot_are_counted_in_one_warning(tmp_path):
@@ -210,29 +205,25 @@ def test_taken_slots_are_counted_as_a_slow_loop_counts_them():
     for slot in slots.tolist():
         taken += tuple(slot) in seen
         seen.add(tuple(slot))
-    assert checks.count_shared(slots) == taken and checks.count_shared(slots[:0]) == 0
+    assert count_shared(slots) == taken and count_shared(slots[:0]) == 0
 
 
 def test_boxes_too_small_for_the_network_are_warned_of(tmp_path):
     # The 832x832 image is halved: 3 pixels become 1.5; 4 become 2, which is enough.
     path = write_image(tmp_path / "a.png", 832, 832)
     findings = check(dataset_of(annotate(path, (10, 10, 13, 40), (100, 100, 104, 104))))
-    assert "1 boxes are less than 2 pixels" in next(
-        str(item) for item in findings if item.kind == "small-box"
-    )
+    assert "1 boxes are less than 2 pixels" in next(str(item) for item in findings if item.kind == "small-box")
 
 
 def test_anchors_that_fit_badly_are_warned_of_with_advice(tmp_path):
     # 300x10 against the anchors: the best is 81x82 with 810 / (3000 + 6642 - 810) = .09.
     (finding,) = one_image(tmp_path, (10, 10, 310, 20))
-    assert (
-        finding.kind == "anchor-fit" and "IoU 0.09" in finding.message and "yolo3 anchors" in finding.message
-    )
+    assert finding.kind == "anchor-fit" and "IoU 0.09" in finding.message and "yolo3 anchors" in finding.message
 
 
 def test_the_best_shape_iou_is_that_of_concentric_boxes():
     # 20x28 over 10x14: 140 / 560 = .25; over 23x27: 20*27 / (560 + 621 - 540) = .842.
-    iou = checks.best_shape_iou(np.array([[20.0, 28.0], [10.0, 14.0]]), ANCHORS)
+    iou = best_shape_iou(np.array([[20.0, 28.0], [10.0, 14.0]]), ANCHORS)
     np.testing.assert_allclose(iou, [540 / 641, 1.0])
 
 
@@ -256,9 +247,7 @@ def test_exif_rotation_counts_for_the_borders(tmp_path):
     content = path.read_bytes()
     tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     segment = b"Exif\0\0" + tiff
-    path.write_bytes(
-        content[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + content[2:]
-    )
+    path.write_bytes(content[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + content[2:])
     # Upright it is 100 wide and 300 high.
     assert check(dataset_of(annotate(path, (10, 200, 90, 290))), train=False) == []
     assert kinds(check(dataset_of(annotate(path, (200, 10, 290, 90))), train=False)) == [("error", "outside")]
@@ -273,8 +262,7 @@ def test_progress_is_told_of_every_image(tmp_path):
 
 def test_images_in_two_lists_are_found_by_path_and_by_content(tmp_path):
     paths = [
-        write_image(tmp_path / f"{name}.jpg", seed=seed)
-        for name, seed in (("a", 0), ("b", 0), ("c", 1), ("d", 2))
+        write_image(tmp_path / f"{name}.jpg", seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1), ("d", 2))
     ]
     a, b, c, d = (annotate(path, GOOD) for path in paths)
     lost = annotate(tmp_path / "lost.jpg", GOOD)
@@ -292,4 +280,4 @@ def test_real_photographs_have_no_errors():
     dataset = pascal_voc.read(str(BCCD), list_name="test")
     findings = check(dataset)
     assert not [finding for finding in findings if finding.severity == "error"]
-    assert len(checks.usable_annotations(dataset, findings)[0]) == 72
+    assert len(usable_annotations(dataset, findings)[0]) == 72

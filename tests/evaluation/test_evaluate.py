@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.inference.test_detector import METADATA, cell_network
+from tests.inference.test_detector import METADATA, cell_network, photo
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.images import write_image
 from yolo3.detections import AP_SCORE_THRESHOLD
@@ -23,7 +23,7 @@ def detector():
 
 def annotate(folder, name, boxes, source="train.txt:1", colour=(255, 0, 0)):
     path = str(folder / name)
-    write_image(path, image(colour=colour))
+    write_image(path, photo(colour=colour))
     return build_annotation(path, boxes, source, (64, 128))
 
 
@@ -58,9 +58,7 @@ def test_detections_come_in_order_and_progress_is_told(detector, tmp_path):
 
 def test_classes_that_are_not_the_networks_are_refused(detector, tmp_path):
     annotations = [annotate(tmp_path, "a.png", RED)]
-    with pytest.raises(
-        ValueError, match=r"cell_network knows 3 classes \(red, green, any\), but .* 2 \(red, blue\)"
-    ):
+    with pytest.raises(ValueError, match=r"cell_network knows 3 classes \(red, green, any\), but .* 2 \(red, blue\)"):
         evaluate(detector, annotations, ["red", "blue"])
     wrong = [annotate(tmp_path, "a.png", [Box(RED[0].xyxy, 3)], source="train.txt:7")]
     with pytest.raises(ValueError, match="train.txt:7: .*got 3"):

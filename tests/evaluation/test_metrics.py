@@ -79,9 +79,7 @@ COURSE_DETECTIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("convention", "expected"), [("voc2010", 3 / 4), ("voc2007", 8 / 11), ("darknet", 3 / 4)]
-)
+@pytest.mark.parametrize(("convention", "expected"), [("voc2010", 3 / 4), ("voc2007", 8 / 11), ("darknet", 3 / 4)])
 def test_the_case_of_detection_courses_gives_its_known_average_precision(convention, expected):
     # Three detections, all hits, of four truths: precision 1 to recall .75; of eleven points 0 to .7 are 8.
     result = evaluate_detections(COURSE_TRUTHS, COURSE_DETECTIONS, ["object"], 0.3, convention)
@@ -235,9 +233,7 @@ def slow_flags(truths, detections, class_id, threshold, convention):
         truth = truths[image]
         ordinary, excused = [], []
         for m in range(len(truth.boxes)):
-            overlap = slow_iou(
-                detections[image].boxes[k].astype(float), truth.boxes[m].astype(float), truth.crowd[m]
-            )
+            overlap = slow_iou(detections[image].boxes[k].astype(float), truth.boxes[m].astype(float), truth.crowd[m])
             enough = overlap > threshold if convention.strict else overlap >= threshold
             free = not convention.fallback or (image, m) not in used or truth.crowd[m]
             if truth.class_ids[m] == class_id and enough and free:
@@ -391,9 +387,7 @@ def test_perfect_detections_score_one_everywhere():
 def test_empty_sets_give_nan_or_zero_and_no_warning(recwarn):
     nothing, empty = truth_of([]), found_of()
     for convention in CONVENTIONS:
-        assert (
-            evaluate_detections([truth_of([(0, 0, 9, 9)])], [empty], ["a"], convention=convention).mean == 0.0
-        )
+        assert evaluate_detections([truth_of([(0, 0, 9, 9)])], [empty], ["a"], convention=convention).mean == 0.0
     for truths, detections in (([], []), ([nothing], [empty]), ([nothing], [found_of((0, 0, 9, 9, 0.9, 0))])):
         result = evaluate_detections(truths, detections, ["a"])
         assert np.isnan(result.mean)
@@ -414,9 +408,7 @@ def test_boxes_without_area_match_nothing():
 
 def test_inputs_stay_unchanged():
     truths, detections = random_images(2)
-    before = [
-        (t.boxes.copy(), d.boxes.copy(), d.scores.copy()) for t, d in zip(truths, detections, strict=True)
-    ]
+    before = [(t.boxes.copy(), d.boxes.copy(), d.scores.copy()) for t, d in zip(truths, detections, strict=True)]
     evaluate_detections(truths, detections, NAMES, convention="coco")
     error_kinds(truths, detections)
     for (boxes, found, scores), t, d in zip(before, truths, detections, strict=True):

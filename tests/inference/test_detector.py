@@ -216,7 +216,11 @@ def test_a_file_s_normalisation_is_folded_and_a_model_s_own_weights_count(tmp_pa
 @pytest.mark.parametrize("kind", ["file", "model"])
 def test_detections_in_half_precision_are_nearly_the_same(kind, tmp_path):
     network = architecture_of_cfg(parse_cfg(FINE_FIRST)).build_network()
-    metadata = {**architecture_of_cfg(parse_cfg(FINE_FIRST)).metadata(), "class_names": ["a", "b"], "input_shape": [32, 64]}
+    metadata = {
+        **architecture_of_cfg(parse_cfg(FINE_FIRST)).metadata(),
+        "class_names": ["a", "b"],
+        "input_shape": [32, 64],
+    }
     rng = np.random.default_rng(0)
     network.set_weights([rng.uniform(0.1, 0.3, weight.shape) for weight in network.get_weights()])
     save_model(network, tmp_path / "model.h5", metadata)

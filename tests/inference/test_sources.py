@@ -140,8 +140,8 @@ def test_shots_are_paths_and_frames_with_names_of_their_own(folder):
     shots = list(read_shots(find_sources(["a.jpg", "clip.avi"]), every=2))
     assert [shot.name for shot in shots] == ["a", "clip/000000", "clip/000002", "clip/000004"]
     assert [shot.frame for shot in shots] == [None, 0, 2, 4]
-    assert shots[0].photo == "a.jpg" and shots[0].seconds is None and shots[0].rate is None
-    assert shots[2].photo.shape == (48, 64, 3) and shots[2].seconds == pytest.approx(0.2) and shots[2].rate == 5
+    assert shots[0].image == "a.jpg" and shots[0].seconds is None and shots[0].rate is None
+    assert shots[2].image.shape == (48, 64, 3) and shots[2].seconds == pytest.approx(0.2) and shots[2].rate == 5
     assert shots[2].source.path == "clip.avi"
 
 

@@ -234,11 +234,11 @@ def test_boxes_are_padded_to_multiples_of_32_and_empty_images_have_none(tmp_path
         lambda part: batches_of(open_images(part, 64), batch_size=len(part)),
         lambda part: [tuple(map(np.asarray, batch)) for batch in plain_batches(part, len(part), (64, 64), "letterbox")],
     ):
-        (_, rows, indices), = batches([several, none])
+        ((_, rows, indices),) = batches([several, none])
         rows = rows[np.argsort(indices.reshape(2, -1)[:, 0])]
         assert rows.shape == (2, 64, 5)  # 33 boxes
         assert (rows[0, :33, 2] > 0).all() and not rows[0, 33:].any() and not rows[1].any()
-        (_, rows, _), = batches([none])
+        ((_, rows, _),) = batches([none])
         assert rows.shape == (1, 32, 5) and not rows.any()
 
 
@@ -246,8 +246,8 @@ def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path)
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
     item = annotated(path, (10, 10, 50, 50, 0, "crowd"), (50, 50, 120, 100, 2), (110, 10, 120, 20, 1))
-    (_, rows, _), = batches_of(open_images([item], 64), batch_size=1)
-    (_, plain, _), = plain_batches([item], 1, (64, 64), "letterbox")
+    ((_, rows, _),) = batches_of(open_images([item], 64), batch_size=1)
+    ((_, plain, _),) = plain_batches([item], 1, (64, 64), "letterbox")
     for found in (rows[0], plain.numpy()[0]):
         # 50 to 100 of 100 pixels both ways; the third box has no area inside.
         np.testing.assert_allclose(found[0], [0.75, 0.75, 0.5, 0.5, 2], atol=1e-6)
@@ -340,7 +340,7 @@ def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(
     store = open_images([annotated(path, (620, 300, 940, 700, 1))], 64)
     image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
     assert image.shape == (101, 126, 3)  # an eighth, rounded up; 805 // 8 = 100 is above 1.5 x 64
-    (images, boxes, _), = batches_of(store, replace(PLAIN, jitter=0.2, flip=0.5), batch_size=1, shape=(96, 96))
+    ((images, boxes, _),) = batches_of(store, replace(PLAIN, jitter=0.2, flip=0.5), batch_size=1, shape=(96, 96))
     np.testing.assert_allclose(mean_inside(images[0], boxes[0, 0, :4]), np.array(RED) / 255, atol=0.02)
     reds = (np.abs(images[0] - np.array(RED) / 255).max(-1) < 0.25).sum() / 96**2
     assert reds == pytest.approx(boxes[0, 0, 2] * boxes[0, 0, 3], rel=0.08)

@@ -273,7 +273,12 @@ def test_metadata_makes_the_architecture_again():
     architecture = RetinaNet(2, depth=3, width=64, anchor_scale=2.5, normalize=False)
     metadata = {"class_names": ["a", "b"], **json.loads(json.dumps(architecture.metadata()))}
     assert retinanet_from_metadata(metadata) == architecture
-    assert (architecture.name, architecture.num_classes, architecture.stride, architecture.fixed_size) == ("retinanet", 2, 32, False)
+    assert (architecture.name, architecture.num_classes, architecture.stride, architecture.fixed_size) == (
+        "retinanet",
+        2,
+        32,
+        False,
+    )
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -177,8 +177,13 @@ def shared_norm(inputs):
 @pytest.mark.parametrize(
     "build",
     [
-        shared_readers, shared_activation, shared_activation_pooled_first, shared_pooling, shared_convolution,
-        shared_convolution_normalised_last, shared_norm,
+        shared_readers,
+        shared_activation,
+        shared_activation_pooled_first,
+        shared_pooling,
+        shared_convolution,
+        shared_convolution_normalised_last,
+        shared_norm,
     ],
 )
 def test_layers_that_are_used_more_than_once_stay_as_they_are(build):

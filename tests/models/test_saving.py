@@ -153,9 +153,7 @@ def test_files_of_keras_without_metadata(model, expected, tmp_path):
     network, metadata = load_network(tmp_path / "plain.keras")
     assert metadata is None
     assert_same_outputs(network, expected)
-    with pytest.raises(
-        ValueError, match="plain.weights.h5: holds weights alone; carries no class names; give them"
-    ):
+    with pytest.raises(ValueError, match="plain.weights.h5: holds weights alone; carries no class names; give them"):
         load_network(tmp_path / "plain.weights.h5")
     network, _ = load_network(tmp_path / "plain.weights.h5", ANCHORS, ["cat", "dog"])
     assert_same_outputs(network, expected)
@@ -174,8 +172,7 @@ def write_legacy_weights(model, path):
                 continue
             kind = "conv2d" if layer.name.startswith("conv") else "batch_normalization"
             count = 1 + sum(
-                other.name.startswith(layer.name.split("_")[0])
-                and int(other.name.split("_")[-1]) < int(number)
+                other.name.startswith(layer.name.split("_")[0]) and int(other.name.split("_")[-1]) < int(number)
                 for other in model.layers
             )
             group = file.create_group(f"{kind}_{count}")
@@ -194,9 +191,7 @@ def test_weights_of_keras_yolo3_are_put_where_they_belong(model, expected, tmp_p
     network, metadata = load_network(tmp_path / "old.h5", ANCHORS, ["cat", "dog"])
     assert metadata is None
     assert_same_outputs(network, expected)
-    with pytest.raises(
-        ValueError, match=r"old.h5: its weights do not fit yolov3_tiny: conv_\d+: expected arrays"
-    ):
+    with pytest.raises(ValueError, match=r"old.h5: its weights do not fit yolov3_tiny: conv_\d+: expected arrays"):
         load_network(tmp_path / "old.h5", ANCHORS, ["cat"])
 
 

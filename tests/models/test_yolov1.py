@@ -607,7 +607,12 @@ def test_an_architecture_takes_what_the_detection_section_says():
         assert (architecture.layout, architecture.activation, architecture.size_form, architecture.rescore) == (
             "darknet", "linear", "root", True,
         )  # fmt: skip
-        assert (architecture.coord_scale, architecture.object_scale, architecture.noobject_scale, architecture.class_scale) == scales
+        assert (
+            architecture.coord_scale,
+            architecture.object_scale,
+            architecture.noobject_scale,
+            architecture.class_scale,
+        ) == scales
         assert (architecture.stride, architecture.fixed_size, architecture.name) == (64, True, "cfg")
     assert len(full.backbone_layers(None)) == 48 and len(tiny.backbone_layers(None)) == 16
 
@@ -616,7 +621,12 @@ def test_what_a_detection_section_leaves_out_is_darknets_default():
     text = SMALL_CFG[: SMALL_CFG.index("sqrt=1")]
     architecture = YoloV1.from_cfg(parse_cfg(text))
     assert (architecture.size_form, architecture.rescore) == ("size", False)
-    assert (architecture.coord_scale, architecture.object_scale, architecture.noobject_scale, architecture.class_scale) == (1, 1, 1, 1)
+    assert (
+        architecture.coord_scale,
+        architecture.object_scale,
+        architecture.noobject_scale,
+        architecture.class_scale,
+    ) == (1, 1, 1, 1)
 
 
 @pytest.mark.slow

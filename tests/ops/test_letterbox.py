@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from yolo3.datasets.images import read_image
 from yolo3.ops import letterbox as images
 
 
@@ -21,18 +22,18 @@ def gradient_image(height=4, width=6):
 def test_a_image_is_read_as_rgb(tmp_path):
     image = gradient_image()
     Image.fromarray(image).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png"), image)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
 
 
 def test_a_name_with_spaces_and_other_letters_is_read(tmp_path):
     path = tmp_path / "größe of it.png"
     Image.fromarray(gradient_image()).save(path)
-    assert images.read_image(str(path)).shape == (4, 6, 3)
+    assert read_image(str(path)).shape == (4, 6, 3)
 
 
 def test_grey_images_have_three_equal_channels(tmp_path):
     Image.fromarray(gradient_image()[..., 0]).save(tmp_path / "grey.png")
-    image = images.read_image(tmp_path / "grey.png")
+    image = read_image(tmp_path / "grey.png")
     assert image.shape == (4, 6, 3)
     np.testing.assert_array_equal(image[..., 0], image[..., 2])
 
@@ -40,12 +41,12 @@ def test_grey_images_have_three_equal_channels(tmp_path):
 def test_an_alpha_channel_is_dropped(tmp_path):
     image = gradient_image()
     Image.fromarray(np.dstack([image, np.full((4, 6), 10, np.uint8)])).save(tmp_path / "rgba.png")
-    np.testing.assert_array_equal(images.read_image(tmp_path / "rgba.png"), image)
+    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), image)
 
 
 def test_sixteen_bits_become_eight(tmp_path):
     cv2.imwrite(str(tmp_path / "deep.png"), np.full((4, 6), 0x80FF, np.uint16))
-    image = images.read_image(tmp_path / "deep.png")
+    image = read_image(tmp_path / "deep.png")
     assert image.dtype == np.uint8
     assert abs(int(image[0, 0, 0]) - 0x80) <= 1
 
@@ -56,7 +57,7 @@ def test_exif_rotation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn clockwise to see it upright: black is then top right
     image.save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    upright = images.read_image(tmp_path / "turned.jpg")
+    upright = read_image(tmp_path / "turned.jpg")
     assert upright.shape == (40, 20, 3)
     assert upright[2, 17].max() < 30 < 220 < upright[2, 2].min()
 
@@ -66,9 +67,9 @@ def test_files_that_are_no_images_are_named(tmp_path):
     (tmp_path / "b.jpg").write_bytes(b"")
     for name in ("a.jpg", "b.jpg"):
         with pytest.raises(ValueError, match=name):
-            images.read_image(tmp_path / name)
+            read_image(tmp_path / name)
     with pytest.raises(FileNotFoundError):
-        images.read_image(tmp_path / "absent.jpg")
+        read_image(tmp_path / "absent.jpg")
 
 
 def test_letterbox_geometry_by_hand():
@@ -152,4 +153,4 @@ def test_a_image_with_more_pixels_than_opencv_takes_is_named(tmp_path, monkeypat
     path.write_bytes(b"image")
     monkeypatch.setattr(cv2, "imdecode", refuse)
     with pytest.raises(ValueError, match=r"huge.png: expected an image of up to 2\^30 pixels"):
-        images.read_image(path)
+        read_image(path)

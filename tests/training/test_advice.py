@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.test_metrics import found_of, truth_of
-from yolo3.evaluation.advice import evaluation_advice
+from yolo3.evaluation.advice import REMEDIES, evaluation_advice
 from yolo3.evaluation.measures import measure
 from yolo3.training import advice
 from yolo3.training.advice import run_advice, run_warnings
@@ -352,8 +352,8 @@ def test_classes_without_annotations_come_most_frequent_first():
 def test_each_kind_of_error_has_a_remedy():
     from yolo3.evaluation.measures import KINDS
 
-    assert tuple(advice.REMEDIES) == KINDS
-    assert all(meaning and remedy.endswith(".") for meaning, remedy in advice.REMEDIES.values())
+    assert tuple(REMEDIES) == KINDS
+    assert all(meaning and remedy.endswith(".") for meaning, remedy in REMEDIES.values())
 
 
 def test_a_run_that_goes_on_is_told_of_what_is_wrong_and_not_of_what_the_end_decides():

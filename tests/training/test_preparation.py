@@ -262,7 +262,9 @@ def test_an_architecture_takes_its_options(shapes_set, prepared):
     chosen = (("grid_size", 5), ("activation", "sigmoid"))
     architecture = prepared(model="yolov1-tiny", model_options=chosen, **options).architecture
     assert (architecture.grid_size, architecture.activation, architecture.num_classes) == (5, "sigmoid", 3)
-    architecture = prepared(model="retinanet", model_options=(("anchor_scale", 2), ("width", 64)), **options).architecture
+    architecture = prepared(
+        model="retinanet", model_options=(("anchor_scale", 2), ("width", 64)), **options
+    ).architecture
     assert (architecture.anchor_scale, architecture.width) == (2, 64)
 
 

@@ -47,7 +47,7 @@ class Knows:
     """Stands in for the plain network: answers the targets of the image that it is shown."""
 
     def __init__(self, annotations, certainty):
-        (images, boxes, _), = plain_batches(annotations, len(annotations), SHAPE, "letterbox")
+        ((images, boxes, _),) = plain_batches(annotations, len(annotations), SHAPE, "letterbox")
         self.images = images
         self.raws = []
         targets = build_targets(boxes, SHAPE, DEFAULT_TINY_ANCHORS, 3, TINY_MASK)

@@ -8,8 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from yolo3.datasets.images import write_image
 from yolo3.evaluation.average_precision import precision_recall
 from yolo3.visualize import boxes as draw
+from yolo3.visualize import curves
+from yolo3.visualize.curves import _save_figure, draw_confusion, draw_precision_recall, draw_training_curves
+from yolo3.visualize.sheets import contact_sheet
 
 NAMES = ("cat", "a class with a rather long name", "Žluťoučký")
 
@@ -94,7 +98,7 @@ def test_inputs_stay_unchanged():
     image, boxes = grey(60, 80), np.array([[5.0, 5, 50, 50]])
     draw.draw_boxes(image, boxes, [0], NAMES, [0.5])
     draw.draw_comparison(image, boxes, [0], boxes, [1], [0.5], NAMES)
-    draw.contact_sheet([image])
+    contact_sheet([image])
     assert (image == 128).all()
     assert boxes.tolist() == [[5.0, 5, 50, 50]]
 
@@ -287,7 +291,7 @@ def test_wrong_images_and_lengths_are_refused():
 
 def test_a_contact_sheet_holds_every_image_undistorted():
     red, wide = np.full((100, 100, 3), (250, 0, 0), np.uint8), np.full((50, 100, 3), (0, 250, 0), np.uint8)
-    sheet = draw.contact_sheet([red, wide, red], columns=2, cell=80)
+    sheet = contact_sheet([red, wide, red], columns=2, cell=80)
     # A gap of 2 around cells of 80: two columns 2 + 82 * 2 = 166; rows as high as their highest image.
     assert sheet.shape == (2 + 82 * 2, 2 + 82 * 2, 3)
     assert (sheet == (250, 0, 0)).all(axis=2).sum() == 2 * 80 * 80
@@ -295,14 +299,14 @@ def test_a_contact_sheet_holds_every_image_undistorted():
 
 
 def test_titles_stand_under_the_images():
-    plain = draw.contact_sheet([grey(50, 50)], cell=100)
-    titled = draw.contact_sheet([grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"])
+    plain = contact_sheet([grey(50, 50)], cell=100)
+    titled = contact_sheet([grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"])
     assert titled.shape[1] == plain.shape[1] and titled.shape[0] > plain.shape[0]
     assert (titled[-20:] > 200).any()
     with pytest.raises(ValueError, match="expected 1 titles, got 2"):
-        draw.contact_sheet([grey(5, 5)], titles=["a", "b"])
+        contact_sheet([grey(5, 5)], titles=["a", "b"])
     with pytest.raises(ValueError, match="at least one"):
-        draw.contact_sheet([])
+        contact_sheet([])
 
 
 # ------------------------------------------------------------------------------------------------ curves
@@ -311,15 +315,15 @@ def test_titles_stand_under_the_images():
 def drawn_panels(monkeypatch, csv_text, tmp_path):
     """The panels, taken from the figure before it is written."""
     kept = {}
-    save = draw._save_figure
+    save = _save_figure
 
     def keep(figure, path):
         kept["figure"] = figure
         save(figure, path)
 
-    monkeypatch.setattr(draw, "_save_figure", keep)
+    monkeypatch.setattr(curves, "_save_figure", keep)
     (tmp_path / "log.csv").write_text(csv_text, encoding="utf-8")
-    draw.draw_training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
+    draw_training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
     assert read_rgb(tmp_path / "curves.png").shape[1] > 1000
     return kept["figure"].get_axes()
 
@@ -356,9 +360,9 @@ def test_training_curves_of_a_run_that_has_hardly_begun(monkeypatch, tmp_path, t
 
 def test_precision_recall_curves_have_the_colours_of_the_boxes(tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(draw, "_save_figure", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(curves, "_save_figure", lambda figure, path: figures.append(figure))
     curve = precision_recall([True], [0.9], 3)
-    draw.draw_precision_recall({"no truths": precision_recall([], [], 0), "second": curve}, tmp_path / "pr.png")
+    draw_precision_recall({"no truths": precision_recall([], [], 0), "second": curve}, tmp_path / "pr.png")
     (line,) = figures[0].get_axes()[0].get_lines()
     np.testing.assert_allclose(np.array(line.get_color()) * 255, draw.class_colour(1))
 
@@ -369,11 +373,11 @@ def test_precision_recall_curves_leave_out_classes_without_truths(tmp_path):
         "nothing found": precision_recall([], [], 3),
         "no truths": precision_recall([], [], 0),
     }
-    draw.draw_precision_recall(curves, tmp_path / "pr.png")
+    draw_precision_recall(curves, tmp_path / "pr.png")
     assert read_rgb(tmp_path / "pr.png").shape == (605, 715, 3)
-    draw.draw_precision_recall({}, tmp_path / "none.png")
+    draw_precision_recall({}, tmp_path / "none.png")
     many = {f"class {k}": SimpleNamespace(precision=[1.0], recall=[k / 30], ap=k / 30) for k in range(30)}
-    draw.draw_precision_recall(many, tmp_path / "many.png")
+    draw_precision_recall(many, tmp_path / "many.png")
 
 
 # ------------------------------------------------------------------------------------------------- files
@@ -383,15 +387,15 @@ def test_images_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_path)
     image = np.zeros((8, 9, 3), np.uint8)
     image[..., 0] = 200
     path = tmp_path / "größe 図" / "bild.PNG"
-    draw.write_image(path, image)
+    write_image(path, image)
     np.testing.assert_array_equal(read_rgb(path), image)
-    draw.write_image(tmp_path / "a.jpg", image)
+    write_image(tmp_path / "a.jpg", image)
     assert np.abs(read_rgb(tmp_path / "a.jpg").astype(int) - image).max() < 6
 
 
 def test_a_failed_write_leaves_the_old_image_and_no_litter(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
-    draw.write_image(path, grey(5, 5))
+    write_image(path, grey(5, 5))
     before = path.read_bytes()
 
     def refuse(source, target):
@@ -399,21 +403,21 @@ def test_a_failed_write_leaves_the_old_image_and_no_litter(tmp_path, monkeypatch
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="no space"):
-        draw.write_image(path, grey(9, 9))
+        write_image(path, grey(9, 9))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a\.xyz: expected a name that ends in \.png"):
-        draw.write_image(tmp_path / "a.xyz", grey(5, 5))
+        write_image(tmp_path / "a.xyz", grey(5, 5))
 
 
 def test_a_confusion_matrix_is_drawn_for_few_and_for_many_classes(tmp_path):
     rng = np.random.default_rng(0)
     for count in (1, 3, 80):
         matrix = rng.integers(0, 9, (count + 1, count + 1))
-        draw.draw_confusion(matrix, [f"class {index}" for index in range(count)], tmp_path / f"{count}.png")
+        draw_confusion(matrix, [f"class {index}" for index in range(count)], tmp_path / f"{count}.png")
         image = cv2.imread(str(tmp_path / f"{count}.png"))
         assert min(image.shape[:2]) > 300 and image.std() > 10
-    draw.draw_confusion(np.zeros((3, 3)), ["a", "b"], tmp_path / "empty.png")  # nothing was annotated, nothing found
+    draw_confusion(np.zeros((3, 3)), ["a", "b"], tmp_path / "empty.png")  # nothing was annotated, nothing found

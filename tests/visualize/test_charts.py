@@ -17,7 +17,7 @@ from yolo3.visualize.charts import (
     thinned,
 )
 
-EVIL = '<b>"&\''
+EVIL = "<b>\"&'"
 
 
 def points_of(svg):

@@ -51,7 +51,9 @@ def test_a_box_whose_slot_is_taken_by_another_is_not_drawn_for_it_is_not_taught(
 
 def test_labels_of_targets_say_class_stride_and_anchor(monkeypatch):
     said = []
-    monkeypatch.setattr("yolo3.visualize.sheets.draw_boxes", lambda image, _, ids, names, colours: said.extend(names) or image)
+    monkeypatch.setattr(
+        "yolo3.visualize.sheets.draw_boxes", lambda image, _, ids, names, colours: said.extend(names) or image
+    )
     # 70 x 70: anchor 3 of the tiny ones, 81 x 82, is the first of stride 32. 30 x 30: anchor 1, 23 x 27, of stride 16.
     sheet([20, 30, 90, 100, 1], [50, 50, 80, 80, 2])
     assert said == ["square 32/0", "triangle 16/1"]
@@ -59,7 +61,9 @@ def test_labels_of_targets_say_class_stride_and_anchor(monkeypatch):
 
 def test_examples_show_their_boxes_and_no_padding(monkeypatch):
     drawn = []
-    monkeypatch.setattr("yolo3.visualize.sheets.draw_boxes", lambda *arguments: drawn.append(arguments[1:]) or arguments[0])
+    monkeypatch.setattr(
+        "yolo3.visualize.sheets.draw_boxes", lambda *arguments: drawn.append(arguments[1:]) or arguments[0]
+    )
     boxes = np.array([[[0.5, 0.25, 0.5, 0.5, 2], [0, 0, 0, 0, 0]]], np.float32)  # of 128 wide and 64 high
     assert draw_examples(np.zeros((1, 64, 128, 3), np.float32), boxes, NAMES).dtype == np.uint8
     ((corners, ids, names),) = drawn

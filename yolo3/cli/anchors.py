@@ -34,12 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True, help="annotations: a file or a folder")
     parser.add_argument("--format", help="format of the annotations (default: recognised)")
     parser.add_argument("--classes", help="file with one class name a line (default: the data set's own)")
-    parser.add_argument(
-        "--list", dest="list_name", metavar="NAME", help="list of the data set, such as trainval"
-    )
-    parser.add_argument(
-        "--num-anchors", type=count, default=9, help="9, or 6 for the tiny network (default: 9)"
-    )
+    parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as trainval")
+    parser.add_argument("--num-anchors", type=count, default=9, help="9, or 6 for the tiny network (default: 9)")
     parser.add_argument(
         "--input-size", nargs=2, type=side, default=(416, 416), metavar=("H", "W"),
         help="height and width of the network input in pixels, multiples of 32 (default: 416 416)",
@@ -103,18 +99,14 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     for annotation in dataset.annotations:
         boxes = annotation.boxes[~annotation.crowd]  # one crowd region is many objects
         if len(boxes):
-            mapped = boxes_to_network(
-                boxes, image_size(annotation.image_path), arguments.input_size, arguments.resize
-            )
+            mapped = boxes_to_network(boxes, image_size(annotation.image_path), arguments.input_size, arguments.resize)
             sizes = (mapped[:, 2:] - mapped[:, :2]).astype(np.float64)
             usable = np.isfinite(sizes).all(axis=1) & (sizes > 0).all(axis=1)
             left_out += int((~usable).sum())
             parts.append(sizes[usable])
     sizes = np.concatenate(parts)
     if not len(sizes):
-        raise ValueError(
-            f"{arguments.data}: expected boxes to cluster, got {len(dataset.annotations)} images without"
-        )
+        raise ValueError(f"{arguments.data}: expected boxes to cluster, got {len(dataset.annotations)} images without")
     return sizes, left_out
 
 
@@ -126,9 +118,7 @@ def advice(new: AnchorFit, old: AnchorFit | None) -> str:
     change = f"average IoU {old.mean_iou:.3f} -> {new.mean_iou:.3f}"
     if gain < SMALL_GAIN:
         return f"Not worth it ({change}): keep the anchors that you have."
-    scratch = (
-        "when you train from random weights; with pretrained weights keep the anchors they were trained with."
-    )
+    scratch = "when you train from random weights; with pretrained weights keep the anchors they were trained with."
     if old.above_50 >= COVERED:
         served = f"the old anchors serve {old.above_50:.1%} of the boxes"
         return f"Fits closer ({change}), but {served}: worth a try {scratch}"

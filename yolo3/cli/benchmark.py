@@ -29,9 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--input-size", type=side, nargs=2, default=(416, 416), metavar=("H", "W"), help="pixels (default: 416 416)"
     )
     parser.add_argument("--num-classes", type=count, default=80, metavar="C", help="default: %(default)s")
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, help="default: auto for the step, float32 for detection"
-    )
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: auto for the step, float32 for detection")
     parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
     parser.add_argument("--data", help="annotations whose images the input reads (default: 64 made of 640 x 480)")
     parser.add_argument("--cache", choices=CACHES, default="none", help="of the input, as in training (default: none)")

@@ -14,20 +14,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3 convert``."""
     parser = argparse.ArgumentParser(
         prog="yolo3 convert",
-        usage="%(prog)s [options] CFG WEIGHTS OUT\n       %(prog)s [options] "
-        "--to-darknet MODEL OUT.cfg OUT.weights",
+        usage="%(prog)s [options] CFG WEIGHTS OUT\n       %(prog)s [options] --to-darknet MODEL OUT.cfg OUT.weights",
         description="Turn a Darknet network into a Keras file (.h5, .keras, or "
         ".weights.h5 for weights alone), or back.",
     )
-    parser.add_argument(
-        "files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights"
-    )
-    parser.add_argument(
-        "--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file"
-    )
-    parser.add_argument(
-        "-w", "--weights_only", "--weights-only", action="store_true", help="write weights alone"
-    )
+    parser.add_argument("files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights")
+    parser.add_argument("--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file")
+    parser.add_argument("-w", "--weights_only", "--weights-only", action="store_true", help="write weights alone")
     parser.add_argument(
         "-p", "--plot_model", "--plot-model", action="store_true",
         help="also draw the network, as OUT with the suffix .png (needs pydot and Graphviz)",
@@ -82,9 +75,7 @@ def _to_keras(arguments: argparse.Namespace) -> int:
 
     if arguments.plot_model:
         conversion.check_plot(image)
-    names, names_path = _class_names(
-        arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path))
-    )
+    names, names_path = _class_names(arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path)))
     result = conversion.convert_to_keras(
         cfg_path, weights_path, output, arguments.weights_only, names, arguments.resize, _progress()
     )
@@ -170,12 +161,9 @@ def _in_words(report: dict) -> str:
     """Return the report as lines for a reader."""
     version = ".".join(map(str, report["version"]))
     lines = [
-        f"{report['weights']}: Darknet {version}, trained on {report['seen']:,} "
-        f"images, {report['numbers']:,} numbers",
+        f"{report['weights']}: Darknet {version}, trained on {report['seen']:,} images, {report['numbers']:,} numbers",
         f"network: {report['layers']} Keras layers, {report['parameters']:,} parameters, outputs "
-        + ", ".join(
-            "x".join("?" if side is None else str(side) for side in shape) for shape in report["outputs"]
-        ),
+        + ", ".join("x".join("?" if side is None else str(side) for side in shape) for shape in report["outputs"]),
         f"filled: {_layers(report['filled'])}",
     ]
     if report["random"]:
@@ -196,8 +184,4 @@ def _size(input_shape: list[int] | None) -> str:
 
 
 def _layers(names: list[str]) -> str:
-    return (
-        f"{len(names)} layers with weights, {names[0]} to {names[-1]}"
-        if len(names) > 1
-        else f"layer {names[0]}"
-    )
+    return f"{len(names)} layers with weights, {names[0]} to {names[-1]}" if len(names) > 1 else f"layer {names[0]}"

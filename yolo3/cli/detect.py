@@ -77,9 +77,7 @@ def _add_looking_options(group) -> None:
         help="part of a window that the next one shows too, 0 to 0.9; objects up to that size are seen whole "
         "(default: %(default)s)",
     )  # fmt: skip
-    group.add_argument(
-        "--tiles-only", action="store_true", help="with --tile: do not look at the whole image as well"
-    )
+    group.add_argument("--tiles-only", action="store_true", help="with --tile: do not look at the whole image as well")
 
 
 def _add_result_options(group) -> None:

@@ -44,9 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         f"{SHOWN_SCORE}, as `yolo3 detect`, or --score-threshold where that is higher)",
     )  # fmt: skip
     parser.add_argument("--report", metavar="FILE.html", help="write a page with figures, curves, errors and images")
-    parser.add_argument(
-        "--json", metavar="FILE.json", help="write the figures as JSON: AP50, AP, per_class, at_score"
-    )
+    parser.add_argument("--json", metavar="FILE.json", help="write the figures as JSON: AP50, AP, per_class, at_score")
     parser.add_argument(
         "--save-detections", metavar="FILE.json",
         help="write the detections in COCO's results format; images have the ids of COCO annotations, else the "
@@ -226,9 +224,7 @@ def format_table(results: dict) -> str:
     rows.append(("all", results["AP50"], results["AP"], sum(row[3] for row in rows)))
     width = max(len(row[0]) for row in rows) + 2
     lines = [f"{'class':<{width}}{'AP50':>8}{'AP':>8}{'truths':>8}"]
-    lines += [
-        f"{name:<{width}}{_figure(ap50):>8}{_figure(ap):>8}{truths:>8}" for name, ap50, ap, truths in rows
-    ]
+    lines += [f"{name:<{width}}{_figure(ap50):>8}{_figure(ap):>8}{truths:>8}" for name, ap50, ap, truths in rows]
     return "\n".join(lines + ([f"({len(hidden)} classes have no truths)"] if hidden else []))
 
 

@@ -1,6 +1,5 @@
 """The command ``yolo3``: it hands its arguments to one command a file, imported only when it is used."""
 
-
 import argparse
 import importlib
 import sys

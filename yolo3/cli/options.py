@@ -1,6 +1,5 @@
 """What the commands share: options, their types, checks of files, and errors in one line."""
 
-
 import argparse
 import contextlib
 import os
@@ -152,15 +151,9 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "--weights", required=True, metavar="FILE",
         help="the network: .h5, .keras or .weights.h5, or Darknet's .weights with --cfg",
     )  # fmt: skip
-    parser.add_argument(
-        "--cfg", metavar="FILE", help="cfg of Darknet weights: with --weights FILE.weights"
-    )
-    parser.add_argument(
-        "--classes", metavar="FILE", help="class names, one a line; only for weights that carry none"
-    )
-    parser.add_argument(
-        "--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; only for weights without any"
-    )
+    parser.add_argument("--cfg", metavar="FILE", help="cfg of Darknet weights: with --weights FILE.weights")
+    parser.add_argument("--classes", metavar="FILE", help="class names, one a line; only for weights that carry none")
+    parser.add_argument("--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; only for weights without any")
     parser.add_argument(
         "--resize", choices=("letterbox", "stretch"),
         help="how images are brought to the network's size (default: as in training)",

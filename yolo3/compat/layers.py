@@ -1,7 +1,5 @@
 """keras-yolo3's names of Darknet's building blocks."""
 
-
-
 from keras import layers
 
 from yolo3.darknet.blocks import BN_EPSILON, BN_MOMENTUM, LEAKY_SLOPE, Blocks, _pair

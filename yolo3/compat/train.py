@@ -4,7 +4,6 @@ Training here goes through :mod:`yolo3.training.loop`; these functions stand for
 with ``loss={"yolo_loss": lambda y_true, y_pred: y_pred}`` and call ``fit`` on the generator.
 """
 
-
 import logging
 import os
 

@@ -4,7 +4,6 @@ Training here uses :mod:`yolo3.input.augmentation` and :mod:`yolo3.ops.letterbox
 Randomness comes from NumPy's global state, so that ``numpy.random.seed`` repeats a run as it did there.
 """
 
-
 import functools
 import logging
 

@@ -4,7 +4,6 @@ New code has :class:`yolo3.inference.detector.Detector`; these names stand for o
 differs from keras-yolo3.
 """
 
-
 import contextlib
 import dataclasses
 import itertools

@@ -97,14 +97,10 @@ def convert_to_darknet(
         model = _load_with_cfg(model_path, cfg)
         return cfg, _write_both(cfg, cfg_path, lambda: save_weights(model, cfg, weights_path, header, upto))
     if upto is not None:
-        raise ValueError(
-            f"{model_path}: expected a model that came from Darknet to write its first layers alone"
-        )
+        raise ValueError(f"{model_path}: expected a model that came from Darknet to write its first layers alone")
     model, _ = load_network(model_path, anchors, class_names)
     made = _describe(model, model_path, metadata, anchors, class_names)
-    return made.cfg, _write_both(
-        made.cfg, cfg_path, lambda: write_weights(weights_path, header, made.arrays())
-    )
+    return made.cfg, _write_both(made.cfg, cfg_path, lambda: write_weights(weights_path, header, made.arrays()))
 
 
 def metadata_of(
@@ -138,9 +134,7 @@ def notes_on(cfg: Cfg, filled: Filled) -> tuple[str, ...]:
     if any(head.new_coords for head in heads):
         notes.append("new_coords=1: the raw outputs are right, but boxes are decoded as without it")
     if filled.file.header.seen_bytes == 4 and 10 * filled.file.header.major + filled.file.header.minor >= 2:
-        notes.append(
-            "the header counts images in 4 bytes where its version has 8; the size of the file shows it"
-        )
+        notes.append("the header counts images in 4 bytes where its version has 8; the size of the file shows it")
     if filled.missing:
         notes.append("the file holds the first layers alone; the others are random: train before use")
     return tuple(notes)
@@ -185,9 +179,7 @@ def check_plot(path: str | os.PathLike[str]) -> None:
     except ImportError as error:
         raise ValueError(f"{path}: an image of the network needs pydot: pip install pydot") from error
     if shutil.which("dot") is None:
-        raise ValueError(
-            f"{path}: an image of the network needs Graphviz, whose program 'dot' was not found"
-        )
+        raise ValueError(f"{path}: an image of the network needs Graphviz, whose program 'dot' was not found")
 
 
 def plot_network(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -207,10 +199,7 @@ def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
     names, anchors = metadata.get("class_names"), metadata.get("anchors")
     if names is not None and yolo_heads(cfg) and len(names) != class_count(resolve_layers(cfg)):
         cfg = with_classes(cfg, len(names))
-    if (
-        anchors is not None
-        and anchors != joined_anchors(yolo_heads(cfg))[0]
-    ):
+    if anchors is not None and anchors != joined_anchors(yolo_heads(cfg))[0]:
         for index, section in enumerate(cfg.layers):
             if section.name == "yolo":
                 cfg = replace_option(cfg, cfg.layers[index], "anchors", format_anchor_list(anchors))
@@ -251,15 +240,12 @@ def _describe(
     class_names = metadata.get("class_names", class_names)
     if anchors is None or class_names is None:
         raise ValueError(
-            f"{path}: does not say its anchors and classes, which Darknet's "
-            "cfg must; give --anchors and --classes"
+            f"{path}: does not say its anchors and classes, which Darknet's cfg must; give --anchors and --classes"
         )
     mask = check_anchor_mask(metadata.get("anchor_mask"), len(anchors))
     factors = metadata.get("scale_x_y", 1.0)
     factors = factors if isinstance(factors, Sequence) else [factors] * len(mask)
-    heads = Heads(
-        np.asarray(anchors, np.float32), mask, len(class_names), factors, metadata.get("ignore_thresh", 0.7)
-    )
+    heads = Heads(np.asarray(anchors, np.float32), mask, len(class_names), factors, metadata.get("ignore_thresh", 0.7))
     try:
         return cfg_from_model(model, tuple(metadata.get("input_shape", (416, 416))), heads)
     except ValueError as error:

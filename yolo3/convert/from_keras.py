@@ -95,9 +95,7 @@ def cfg_from_model(model: keras.Model, input_shape: tuple[int, int], heads: Head
         writer.append(_Draft("yolo", _yolo_options(heads, scale)))
     drafts = [_Draft("net", {**_RECIPE, "height": input_shape[0], "width": input_shape[1]}), *writer.drafts]
     cfg = parse_cfg("\n".join(_format_draft(draft) for draft in drafts), "cfg of the model")
-    return DarknetModel(
-        cfg, tuple((draft.weights, draft.batch_norm) for draft in drafts if draft.weights is not None)
-    )
+    return DarknetModel(cfg, tuple((draft.weights, draft.batch_norm) for draft in drafts if draft.weights is not None))
 
 
 class _Writer:
@@ -126,9 +124,7 @@ class _Writer:
         layer = tensor._keras_history.operation
         add = _WRITERS.get(type(layer).__name__) or _WRITERS.get(_stock_name(layer) or "")
         if add is None:
-            raise ValueError(
-                f"layer '{layer.name}': Darknet has no section for a {type(layer).__name__} layer"
-            )
+            raise ValueError(f"layer '{layer.name}': Darknet has no section for a {type(layer).__name__} layer")
         self.place[id(tensor)] = add(self, layer, inputs, tensor)
 
     def follow(self, tensor: Any) -> None:
@@ -139,9 +135,7 @@ class _Writer:
         if place == last:
             return
         if place < 0:
-            raise ValueError(
-                "expected the image to be read by the first layer alone: Darknet cannot return to it"
-            )
+            raise ValueError("expected the image to be read by the first layer alone: Darknet cannot return to it")
         self.append(_Draft("route", {"layers": place - last - 1}))
 
     def extend(self, layer: keras.Layer, tensor: Any, key: str, value: Any) -> _Draft:
@@ -196,9 +190,7 @@ def _add_padding(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor:
 def _add_convolution(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any) -> int:
     source, pads = writer.pads.get(id(inputs[0]), (inputs[0], ((0, 0), (0, 0))))
     writer.follow(source)
-    size, stride, dilation = (
-        _square(layer, pair) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate)
-    )
+    size, stride, dilation = (_square(layer, pair) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))
     channels = inputs[0].shape[-1]
     depthwise = type(layer).__name__ == "DepthwiseConv2D"
     options = {
@@ -242,9 +234,7 @@ def _add_batch_norm(writer: _Writer, layer: keras.Layer, inputs: list[Any], tens
 
 def _add_leaky(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any) -> int:
     if abs(layer.negative_slope - LEAKY_SLOPE) > 1e-6:
-        raise ValueError(
-            f"layer '{layer.name}': expected Darknet's slope of {LEAKY_SLOPE}, got {layer.negative_slope}"
-        )
+        raise ValueError(f"layer '{layer.name}': expected Darknet's slope of {LEAKY_SLOPE}, got {layer.negative_slope}")
     writer.extend(layer, inputs[0], "activation", "leaky")
     return writer.place[id(inputs[0])]
 
@@ -257,9 +247,7 @@ def _add_activation(writer: _Writer, layer: keras.Layer, inputs: list[Any], tens
 
 def _activation_name(layer: keras.Layer, name: Any) -> str:
     if name not in _ACTIVATIONS:
-        raise ValueError(
-            f"layer '{layer.name}': expected an activation of {', '.join(_ACTIVATIONS)}, got {name}"
-        )
+        raise ValueError(f"layer '{layer.name}': expected an activation of {', '.join(_ACTIVATIONS)}, got {name}")
     return _ACTIVATIONS[name]
 
 
@@ -269,9 +257,7 @@ def _add_sum(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor: Any
     first = places.index(last) if last in places else 0
     writer.follow(inputs[first])
     for place in (place for index, place in enumerate(places) if index != first):
-        index = writer.append(
-            _Draft("shortcut", {"from": place - len(writer.drafts), "activation": "linear"})
-        )
+        index = writer.append(_Draft("shortcut", {"from": place - len(writer.drafts), "activation": "linear"}))
     return index
 
 
@@ -287,8 +273,7 @@ def _add_maxpool(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor:
     size, stride = _square(layer, layer.pool_size), _square(layer, layer.strides)
     if layer.padding == "same" and stride != 1 and (size, stride) != (2, 2):
         raise ValueError(
-            f"layer '{layer.name}': windows of 'same' with size {size} and "
-            f"stride {stride} begin elsewhere in Darknet"
+            f"layer '{layer.name}': windows of 'same' with size {size} and stride {stride} begin elsewhere in Darknet"
         )
     writer.follow(inputs[0])
     padding = {} if layer.padding == "same" else {"padding": 0}

@@ -4,7 +4,6 @@ Every layer that holds weights has a name. Within one network convolutions are n
 Darknet's cfg (``conv_0``, ``bn_0``, ``leaky_0``, ...), so that the same weights are found by name or by order.
 """
 
-
 import itertools
 
 import keras

@@ -126,18 +126,14 @@ def parse_cfg(text: str, source: str = "cfg") -> Cfg:
         if content.startswith("["):
             sections.append(_open_section(content, line, source))
         elif not sections:
-            raise ValueError(
-                f"{source}:{line}: expected a section such as [net] first, got {_shown(content)}"
-            )
+            raise ValueError(f"{source}:{line}: expected a section such as [net] first, got {_shown(content)}")
         else:
             key, value = _split_option(content, line, source)
             sections[-1].options.setdefault(key, Option(value, line))
     if not sections:
         raise ValueError(f"{source}: expected a Darknet cfg, got a file without sections")
     if sections[0].name != "net":
-        raise ValueError(
-            f"{sections[0].where()}: expected [net] as the first section, got [{sections[0].name}]"
-        )
+        raise ValueError(f"{sections[0].where()}: expected [net] as the first section, got [{sections[0].name}]")
     return Cfg(sections[0], tuple(sections[1:]), text, source)
 
 
@@ -191,9 +187,7 @@ def _content_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _open_section(content: str, line: int, source: str) -> Section:
     if not content.endswith("]") or len(content) < 3:
-        raise ValueError(
-            f"{source}:{line}: expected a section such as [convolutional], got {_shown(content)}"
-        )
+        raise ValueError(f"{source}:{line}: expected a section such as [convolutional], got {_shown(content)}")
     name = content[1:-1]
     return Section(ALIASES.get(name, name), line, {}, source)
 

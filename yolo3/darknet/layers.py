@@ -151,9 +151,7 @@ class Layer:
         return f"layer {self.index} [{self.kind}] ({self.section.where()})"
 
 
-def resolve_layers(
-    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None
-) -> tuple[Layer, ...]:
+def resolve_layers(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None) -> tuple[Layer, ...]:
     """Every layer of `cfg` with its sources, shapes and options.
 
     `input_shape` is (height, width, channels) in pixels; what it leaves open (None) comes from the cfg.
@@ -174,8 +172,7 @@ def resolve_layers(
         options, out_shape = _KINDS[section.name](section, in_shapes)
         if min(out_shape) < 1:
             raise ValueError(
-                f"{section.where()}: expected an input large enough for "
-                f"[{section.name}], got {_size(in_shapes[0])}"
+                f"{section.where()}: expected an input large enough for [{section.name}], got {_size(in_shapes[0])}"
             )
         number = numbers.get(section.name, 0)
         numbers[section.name] = number + 1
@@ -196,9 +193,7 @@ def output_indices(cfg: Cfg) -> tuple[int, ...]:
     """Indices of the layers whose outputs are the raw outputs of the network: those read by [yolo] or
     [detection], else the last one.
     """
-    heads = tuple(
-        index - 1 for index, section in enumerate(cfg.layers) if section.name in ("yolo", "detection")
-    )
+    heads = tuple(index - 1 for index, section in enumerate(cfg.layers) if section.name in ("yolo", "detection"))
     return heads or (len(cfg.layers) - 1,)
 
 
@@ -236,9 +231,7 @@ def with_classes(cfg: Cfg, classes: int) -> Cfg:
         anchors = len(layer.options.mask)
         cfg = _set(cfg, layer.index, "classes", str(classes))
         if before.name != "convolutional":
-            raise ValueError(
-                f"{layer.section.where()}: expected a [convolutional] before [yolo], got [{before.name}]"
-            )
+            raise ValueError(f"{layer.section.where()}: expected a [convolutional] before [yolo], got [{before.name}]")
         cfg = _set(cfg, layer.index - 1, "filters", str(anchors * (5 + classes)))
     return cfg
 
@@ -284,9 +277,7 @@ def _numbers_per_output(layer: Layer) -> int:
     height, width, channels = layer.in_shape
     options = layer.options
     inputs = (
-        channels // options.groups * options.size**2
-        if layer.kind == "convolutional"
-        else height * width * channels
+        channels // options.groups * options.size**2 if layer.kind == "convolutional" else height * width * channels
     )
     return inputs + (4 if options.batch_normalize else 1)
 
@@ -308,8 +299,7 @@ def _named_sources(section: Section, key: str, index: int) -> tuple[int, ...]:
         source = value if value >= 0 else index + value
         if not 0 <= source < index:
             raise ValueError(
-                f"{section.where(key)}: expected '{key}' of layer {index} to "
-                f"name a layer before it, got {value}"
+                f"{section.where(key)}: expected '{key}' of layer {index} to name a layer before it, got {value}"
             )
         sources.append(source)
     if not sources:
@@ -324,8 +314,7 @@ def _refuse_options(section: Section, neutral: Mapping[str, float]) -> None:
     for key, harmless in neutral.items():
         if key in section.options and section.number(key) != harmless:
             raise ValueError(
-                f"{section.where(key)}: '{key}={section.text(key)}' in [{section.name}] "
-                "is not computed by this project"
+                f"{section.where(key)}: '{key}={section.text(key)}' in [{section.name}] is not computed by this project"
             )
 
 
@@ -362,9 +351,7 @@ def _activation(section: Section, default: str) -> str:
 def _positive(section: Section, key: str, default: int | None = None) -> int:
     value = section.integer(key, default)
     if value < 1:
-        raise ValueError(
-            f"{section.where(key)}: expected '{key}' in [{section.name}] to be 1 or more, got {value}"
-        )
+        raise ValueError(f"{section.where(key)}: expected '{key}' in [{section.name}] to be 1 or more, got {value}")
     return value
 
 
@@ -442,9 +429,7 @@ def _upsample(section: Section, in_shapes: list[Shape]) -> tuple[Upsample, Shape
 def _route(section: Section, in_shapes: list[Shape]) -> tuple[Route, Shape]:
     groups, group_id = _positive(section, "groups", 1), section.integer("group_id", 0)
     if not 0 <= group_id < groups:
-        raise ValueError(
-            f"{section.where('group_id')}: expected a group_id from 0 to {groups - 1}, got {group_id}"
-        )
+        raise ValueError(f"{section.where('group_id')}: expected a group_id from 0 to {groups - 1}, got {group_id}")
     if len({shape[:2] for shape in in_shapes}) > 1:
         sizes = ", ".join(_size(shape) for shape in in_shapes)
         raise ValueError(
@@ -464,13 +449,12 @@ def _shortcut(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Shape]:
     weights = section.text("weights_type", "none")
     if weights != "none":
         raise ValueError(
-            f"{section.where('weights_type')}: 'weights_type={weights}' in "
-            "[shortcut] is not computed by this project"
+            f"{section.where('weights_type')}: 'weights_type={weights}' in [shortcut] is not computed by this project"
         )
     _same_shapes(section, in_shapes)
-    return Merge(
-        _activation(section, "linear"), section.number("alpha", 1.0), section.number("beta", 1.0)
-    ), in_shapes[0]
+    return Merge(_activation(section, "linear"), section.number("alpha", 1.0), section.number("beta", 1.0)), in_shapes[
+        0
+    ]
 
 
 def _sam(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Shape]:
@@ -483,8 +467,7 @@ def _scale_channels(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Sh
     factors, scaled = in_shapes[0], in_shapes[1]
     if factors != (1, 1, scaled[2]):
         raise ValueError(
-            f"{section.where()}: expected a layer of 1x1x{scaled[2]} before "
-            f"[scale_channels], got {_size(factors)}"
+            f"{section.where()}: expected a layer of 1x1x{scaled[2]} before [scale_channels], got {_size(factors)}"
         )
     return Merge(_activation(section, "linear")), scaled
 
@@ -492,18 +475,14 @@ def _scale_channels(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Sh
 def _same_shapes(section: Section, in_shapes: list[Shape]) -> None:
     if len(set(in_shapes)) > 1:
         sizes = ", ".join(_size(shape) for shape in in_shapes)
-        raise ValueError(
-            f"{section.where('from')}: expected layers of one shape in [{section.name}], got {sizes}"
-        )
+        raise ValueError(f"{section.where('from')}: expected layers of one shape in [{section.name}], got {sizes}")
 
 
 def _dropout(section: Section, in_shapes: list[Shape]) -> tuple[float, Shape]:
     _refuse_options(section, {"dropblock": 0})
     probability = section.number("probability", 0.5)
     if not 0 <= probability < 1:
-        raise ValueError(
-            f"{section.where('probability')}: expected a probability from 0 to 1, got {probability}"
-        )
+        raise ValueError(f"{section.where('probability')}: expected a probability from 0 to 1, got {probability}")
     return probability, in_shapes[0]
 
 
@@ -545,8 +524,7 @@ def _crop(section: Section, in_shapes: list[Shape]) -> tuple[Crop, Shape]:
     )
     if not (0 < options.height <= height and 0 < options.width <= width):
         raise ValueError(
-            f"{section.where()}: expected a crop inside {_size(in_shapes[0])}, "
-            f"got {options.height}x{options.width}"
+            f"{section.where()}: expected a crop inside {_size(in_shapes[0])}, got {options.height}x{options.width}"
         )
     return options, (options.height, options.width, channels)
 
@@ -584,9 +562,7 @@ def _detection(section: Section, in_shapes: list[Shape]) -> tuple[None, Shape]:
 
 def _yolo(section: Section, in_shapes: list[Shape]) -> tuple[YoloHead, Shape]:
     number = section.integer("num", 1)
-    values = section.numbers(
-        "anchors", (0.5,) * (2 * number)
-    )  # parser.c:parse_yolo: all .5 where none are given
+    values = section.numbers("anchors", (0.5,) * (2 * number))  # parser.c:parse_yolo: all .5 where none are given
     mask = section.integers("mask", tuple(range(number)))
     if len(values) % 2 or not mask or not all(0 <= index < len(values) // 2 for index in mask):
         raise ValueError(

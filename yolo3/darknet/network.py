@@ -72,9 +72,7 @@ class Filled:
     def __str__(self) -> str:
         file = self.file
         total = len(self.filled) + len(self.missing) + len(self.mismatched)
-        text = (
-            f"{file.path}: {file.floats:,} numbers filled {len(self.filled)} of {total} layers with weights"
-        )
+        text = f"{file.path}: {file.floats:,} numbers filled {len(self.filled)} of {total} layers with weights"
         if self.filled:
             text += f" ({_span(self.filled)})"
         if self.missing:
@@ -84,9 +82,7 @@ class Filled:
         return text
 
 
-def build_network(
-    cfg: Cfg, input_shape: InputShape = (None, None, 3), batch_norm: type | None = None
-) -> keras.Model:
+def build_network(cfg: Cfg, input_shape: InputShape = (None, None, 3), batch_norm: type | None = None) -> keras.Model:
     """Build the network of `cfg`, with random weights.
 
     `input_shape` is (height, width, channels) in pixels. Where it leaves a side open (None) and a layer needs
@@ -114,9 +110,7 @@ def resolve_input_shape(cfg: Cfg, input_shape: InputShape = (None, None, 3)) -> 
     """(height, width, channels) in pixels: of `input_shape`, and where it leaves a side open, of the cfg.
     Raises ValueError where neither says.
     """
-    height, width = (
-        given or stated for given, stated in zip(input_shape[:2], cfg.input_shape[:2], strict=True)
-    )
+    height, width = (given or stated for given, stated in zip(input_shape[:2], cfg.input_shape[:2], strict=True))
     if not height or not width:
         raise ValueError(f"{cfg.net.where()}: expected height and width in [net], got none")
     return height, width, input_shape[2]
@@ -256,9 +250,9 @@ class _Network:
     def connected(self, layer: Layer, inputs: list[Any]) -> Any:
         options, name = layer.options, layer_name(layer)
         x = inputs[0] if len(inputs[0].shape) == 2 else kl.Flatten(name=f"{name}_flatten")(inputs[0])
-        x = kl.Dense(
-            options.output, use_bias=not options.batch_normalize, kernel_initializer="he_uniform", name=name
-        )(x)
+        x = kl.Dense(options.output, use_bias=not options.batch_normalize, kernel_initializer="he_uniform", name=name)(
+            x
+        )
         if options.batch_normalize:
             x = self._normalize(layer, x)
         return _activate(x, options.activation, f"{name}_{options.activation}")
@@ -302,9 +296,7 @@ def _convolution_layer(layer: Layer, strides: tuple[int, int], padding: str) -> 
         return kl.DepthwiseConv2D(
             options.size, depth_multiplier=multiplier, depthwise_initializer="he_normal", **arguments
         )
-    return kl.Conv2D(
-        options.filters, options.size, groups=options.groups, kernel_initializer="he_normal", **arguments
-    )
+    return kl.Conv2D(options.filters, options.size, groups=options.groups, kernel_initializer="he_normal", **arguments)
 
 
 def _activate(x: Any, activation: str, name: str) -> Any:
@@ -376,9 +368,7 @@ def _shortcut(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
 def _multiply(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     """[sam], both inputs of one shape, and [scale_channels], the first 1 x 1."""
     name = layer_name(layer)
-    return _activate(
-        kl.Multiply(name=name)(inputs), layer.options.activation, f"{name}_{layer.options.activation}"
-    )
+    return _activate(kl.Multiply(name=name)(inputs), layer.options.activation, f"{name}_{layer.options.activation}")
 
 
 def _dropout(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
@@ -387,9 +377,7 @@ def _dropout(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
 
 def _local(network: _Network, layer: Layer, inputs: list[Any]) -> Any:
     options, name = layer.options, layer_name(layer)
-    x = LocallyConnected2D(options.filters, options.size, options.stride, options.padding, name=name)(
-        inputs[0]
-    )
+    x = LocallyConnected2D(options.filters, options.size, options.stride, options.padding, name=name)(inputs[0])
     return _activate(x, options.activation, f"{name}_{options.activation}")
 
 

@@ -48,8 +48,6 @@ def resize_of(cfg: Cfg) -> str:
     return "stretch" if stretches else "letterbox"
 
 
-
-
 def settings_of(cfg: Cfg) -> dict[str, Any]:
     """Return what a network needs whoever trains it: ``input_size`` (height, width), if there is one, and ``resize``.
 

@@ -102,9 +102,7 @@ class WeightsFile:
                 yield layer.layer, _read_arrays(file, layer, self.header)
 
 
-def layer_arrays(
-    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None
-) -> tuple[LayerArrays, ...]:
+def layer_arrays(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None) -> tuple[LayerArrays, ...]:
     """The arrays of all layers with weights. `input_shape` (height, width, channels) matters to connected and
     local layers alone.
     """
@@ -147,14 +145,10 @@ def open_weights(
         count = _layers_in(size - header.size, stored, partial=header == parse_header(start))
         if count:
             return WeightsFile(path, header, stored[:count], stored[count:])
-    raise ValueError(
-        _describe_misfit(path, cfg, stored, resolve_layers(cfg, input_shape), size, parse_header(start))
-    )
+    raise ValueError(_describe_misfit(path, cfg, stored, resolve_layers(cfg, input_shape), size, parse_header(start)))
 
 
-def write_weights(
-    path: str | os.PathLike[str], header: Header, layers: Iterable[tuple[LayerArrays, Arrays]]
-) -> int:
+def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable[tuple[LayerArrays, Arrays]]) -> int:
     """Write a weight file and return its size in bytes. The file appears whole or not at all.
 
     Raises ValueError where an array has not the shape that its layer states. The inverse of `open_weights`
@@ -268,10 +262,7 @@ def _describe_misfit(
     facts = f"{path}: expected {expected:,} bytes for {cfg.source}, got {size:,}"
     classes = _classes_that_fit(layers, size - expected)
     if classes:
-        return (
-            f"{facts}: the size of this network with {classes} classes, "
-            f"where the cfg says {class_count(layers)}"
-        )
+        return f"{facts}: the size of this network with {classes} classes, where the cfg says {class_count(layers)}"
     if size > expected:
         return f"{facts}: {size - expected:,} bytes too many, so it belongs to another network"
     end = header.size
@@ -279,10 +270,7 @@ def _describe_misfit(
         start, end = end, end + FLOAT.itemsize * layer.floats
         if size < end:
             break
-    return (
-        f"{facts}: it ends inside {layer.layer} (bytes {start:,} to "
-        f"{end:,}): cut short, or of another network"
-    )
+    return f"{facts}: it ends inside {layer.layer} (bytes {start:,} to {end:,}): cut short, or of another network"
 
 
 def _classes_that_fit(layers: tuple[Layer, ...], surplus: int) -> int | None:

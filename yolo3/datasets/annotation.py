@@ -119,9 +119,7 @@ def build_annotation(
     )
 
 
-def clip_rounding(
-    boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = 1.0
-) -> np.ndarray:
+def clip_rounding(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = 1.0) -> np.ndarray:
     """Boxes [N, 4] in pixels with coordinates up to `slack` pixels outside the image moved to its border.
 
     Without a shape only the left and top borders are known. What lies further outside stays as it is.
@@ -184,6 +182,5 @@ def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annota
     if count:
         logger.warning("%s: left out %d crowd regions, which this format cannot mark", format, count)
     return [
-        annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation
-        for annotation in annotations
+        annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation for annotation in annotations
     ]

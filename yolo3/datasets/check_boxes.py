@@ -112,6 +112,5 @@ def _format_box(xyxy: Sequence[float]) -> str:
 def box_keys(annotation: Annotation) -> list[tuple[float, ...]]:
     """Class and coordinates of each box, to compare."""
     return [
-        (int(class_id), *box)
-        for class_id, box in zip(annotation.class_ids, annotation.boxes.tolist(), strict=True)
+        (int(class_id), *box) for class_id, box in zip(annotation.class_ids, annotation.boxes.tolist(), strict=True)
     ]

@@ -63,9 +63,7 @@ def check_overlap(train: Sequence[Annotation], val: Sequence[Annotation]) -> lis
 # Images
 
 
-def check_images(
-    paths: Sequence[str], workers: int = 2, progress: Progress | None = None
-) -> Iterator[ImageCheck]:
+def check_images(paths: Sequence[str], workers: int = 2, progress: Progress | None = None) -> Iterator[ImageCheck]:
     """Decode each image once, in their order.
 
     The end waits for no thread, as in :meth:`yolo3.inference.detector.Detector.detect_each`.
@@ -88,9 +86,7 @@ def check_image(path: str) -> ImageCheck:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        return ImageCheck(
-            None, "", ("unreadable-image", f"expected an image, got '{error.strerror}' for {path}")
-        )
+        return ImageCheck(None, "", ("unreadable-image", f"expected an image, got '{error.strerror}' for {path}"))
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     fault = image_fault(content)
     if fault is None:
@@ -99,9 +95,7 @@ def check_image(path: str) -> ImageCheck:
             return ImageCheck(image.shape[:2], digest, None)
         fault = "unreadable-image", "got a file that cannot be decoded"
     kind, text = fault
-    return ImageCheck(
-        None, digest, (kind, f"expected an image, {text}: {path}; replace it or take it out")
-    )
+    return ImageCheck(None, digest, (kind, f"expected an image, {text}: {path}; replace it or take it out"))
 
 
 def image_fault(content: bytes) -> tuple[str, str] | None:
@@ -115,11 +109,7 @@ def image_fault(content: bytes) -> tuple[str, str] | None:
         complete = b"IEND" in content[-64:] or content.rfind(b"\0\0\0\0IEND") > 0
     elif content[:2] == b"BM" and len(content) >= 34:
         complete = _bmp_is_complete(content)
-    return (
-        None
-        if complete
-        else ("truncated-image", f"got a file that ends too early, after {len(content)} bytes")
-    )
+    return None if complete else ("truncated-image", f"got a file that ends too early, after {len(content)} bytes")
 
 
 # A marker that is no byte stuffing (00), no restart (D0 to D7) and no fill byte.
@@ -190,7 +180,7 @@ def _listed_again(annotations: Sequence[Annotation], first: int, again: int) -> 
     """The same boxes twice are a warning, different ones an error: each record would teach that the others'
     boxes are background.
     """
-    same = sorted(box_keys(annotations[first])) == sorted(_box_keys(annotations[again]))
+    same = sorted(box_keys(annotations[first])) == sorted(box_keys(annotations[again]))
     advice = "take one out" if same else "with other boxes; put all boxes of an image in one place"
     return Finding(
         "warning" if same else "error",
@@ -213,17 +203,11 @@ def _digest(path: str, known: dict[str, str]) -> str:
     return known[path]
 
 
-def _same_bytes(
-    item: Annotation, by_size: dict[int, list[Annotation]], digests: dict[str, str]
-) -> Annotation | None:
+def _same_bytes(item: Annotation, by_size: dict[int, list[Annotation]], digests: dict[str, str]) -> Annotation | None:
     """A training image with the bytes of `item`; only files of the same size are read."""
     size = _file_size(item.image_path)
     candidates = by_size.get(size, []) if size >= 0 else []
     return next(
-        (
-            other
-            for other in candidates
-            if _digest(other.image_path, digests) == _digest(item.image_path, digests)
-        ),
+        (other for other in candidates if _digest(other.image_path, digests) == _digest(item.image_path, digests)),
         None,
     )

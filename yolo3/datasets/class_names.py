@@ -90,9 +90,7 @@ class ClassMap:
         for box in boxes:
             place = where if box.line is None else f"{file_of(where)}:{box.line}"
             if not 0 <= box.class_id < len(self.own_names):
-                findings.append(
-                    Finding("error", "bad-class-id", place, bad_id_message(box.class_id, self.own_names))
-                )
+                findings.append(Finding("error", "bad-class-id", place, bad_id_message(box.class_id, self.own_names)))
             elif self.own_names[box.class_id] not in self.class_names:
                 message = unknown_name_message(self.own_names[box.class_id], self.class_names)
                 findings.append(Finding("error", "unknown-class", place, message))
@@ -104,9 +102,7 @@ class ClassMap:
 
 def bad_id_message(class_id: int, class_names: Sequence[str]) -> str:
     """What to say of an id that no class has."""
-    return (
-        f"expected a class id from 0 to {len(class_names) - 1} ({len(class_names)} classes), got {class_id}"
-    )
+    return f"expected a class id from 0 to {len(class_names) - 1} ({len(class_names)} classes), got {class_id}"
 
 
 def find_class_names(file: str, root: str) -> list[str] | None:
@@ -117,9 +113,7 @@ def find_class_names(file: str, root: str) -> list[str] | None:
     if os.path.isdir(root):
         folders.append(os.path.abspath(root))
     for folder in dict.fromkeys(folders):
-        names = [
-            os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))
-        ]
+        names = [os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))]
         entries = (entry for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
         names += sorted(entry.path for entry in entries if entry.is_file())
         if names:

@@ -24,9 +24,7 @@ def group_by_folder(paths: Sequence[str], root: str) -> dict[str, list[str]]:
         return {}
     relative = [os.path.relpath(path, root).split(os.sep) for path in paths]
     depth = 0
-    while (
-        all(len(parts) > depth + 1 for parts in relative) and len({parts[depth] for parts in relative}) == 1
-    ):
+    while all(len(parts) > depth + 1 for parts in relative) and len({parts[depth] for parts in relative}) == 1:
         depth += 1
     if any(len(parts) <= depth + 1 for parts in relative):
         return {}
@@ -44,9 +42,7 @@ class ImageIndex:
 
     def __init__(self, folder: str, files: Iterable[str] | None = None):
         self.paths = [
-            path
-            for path in (walk_files(folder) if files is None else files)
-            if has_suffix(path, IMAGE_SUFFIXES)
+            path for path in (walk_files(folder) if files is None else files) if has_suffix(path, IMAGE_SUFFIXES)
         ]
         self.ambiguous: list[tuple[str, str]] = []
         self._by_name: dict[str, list[str]] = {}
@@ -85,7 +81,7 @@ def folder_distance(path: str, near: str) -> tuple[int, int]:
     """
     parts, target = _folders(path), _folders(near)
     shared = len(os.path.commonprefix([parts, target]))
-    tail = len(os.path.commonprefix([parts[:shared - 1:-1], target[:shared - 1:-1]]))
+    tail = len(os.path.commonprefix([parts[: shared - 1 : -1], target[: shared - 1 : -1]]))
     return -shared, -tail
 
 
@@ -177,9 +173,7 @@ def copy_image(path: str, folder: str, taken: set[str]) -> str:
         if os.path.exists(target):
             done = target not in taken and filecmp.cmp(path, target, shallow=False)
         else:
-            done = not any(
-                os.path.exists(os.path.join(folder, name + other)) for other in _suffixes_of(suffix)
-            )
+            done = not any(os.path.exists(os.path.join(folder, name + other)) for other in _suffixes_of(suffix))
             if done:
                 shutil.copyfile(path, target)
         if done:

@@ -39,9 +39,7 @@ def size_or_none(path: str) -> tuple[int, int] | None:
         return None
 
 
-def size_findings(
-    stated: tuple[int, int] | None, actual: tuple[int, int] | None, where: str
-) -> list[Finding]:
+def size_findings(stated: tuple[int, int] | None, actual: tuple[int, int] | None, where: str) -> list[Finding]:
     """A warning when the (height, width) that a file states is not that of the upright image."""
     if stated is None or actual is None or stated == actual:
         return []

@@ -68,13 +68,10 @@ def write_shapes(
     """
     folder = os.path.abspath(os.fspath(folder))
     if os.path.isdir(folder) and os.listdir(folder):
-        raise ValueError(
-            f"{folder}: expected a new folder for the shapes, got one with files; choose another"
-        )
+        raise ValueError(f"{folder}: expected a new folder for the shapes, got one with files; choose another")
     if min(num_train, num_val) < 0 or num_train + num_val < 1 or image_size < 32:
         raise ValueError(
-            f"shapes: expected at least one image of at least 32 pixels, got {num_train} + {num_val} "
-            f"of {image_size}"
+            f"shapes: expected at least one image of at least 32 pixels, got {num_train} + {num_val} of {image_size}"
         )
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".shapes-", dir=os.path.dirname(folder))
@@ -104,9 +101,7 @@ def _write_set(folder: str, num_train: int, num_val: int, image_size: int, seed:
         scene = render_scene(np.random.default_rng([seed, number]), image_size)
         _write_scene(folder, name, scene)
     for part, members in (("train", names[:num_train]), ("val", names[num_train:])):
-        replace_file(
-            os.path.join(folder, "ImageSets", "Main", f"{part}.txt"), "".join(f"{n}\n" for n in members)
-        )
+        replace_file(os.path.join(folder, "ImageSets", "Main", f"{part}.txt"), "".join(f"{n}\n" for n in members))
 
 
 def _write_scene(folder: str, name: str, scene: Scene) -> None:
@@ -163,9 +158,7 @@ def _place(
     return None
 
 
-def _draw_mask(
-    rng: np.random.Generator, size: int, class_id: int, centre: np.ndarray, diameter: float
-) -> np.ndarray:
+def _draw_mask(rng: np.random.Generator, size: int, class_id: int, centre: np.ndarray, diameter: float) -> np.ndarray:
     """Float32 [H, W] 0..1: the anti-aliased form, at most `diameter` pixels wide and high."""
     mask = np.zeros((size, size), np.uint8)
     fixed = 1 << _SHIFT

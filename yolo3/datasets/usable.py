@@ -13,9 +13,7 @@ from yolo3.datasets.check_boxes import SHIFTED_IDS, box_keys
 from yolo3.datasets.images import image_size
 
 
-def usable_annotations(
-    dataset: Dataset, findings: Iterable[Finding]
-) -> tuple[list[Annotation], dict[str, int]]:
+def usable_annotations(dataset: Dataset, findings: Iterable[Finding]) -> tuple[list[Annotation], dict[str, int]]:
     """The annotations that can be used, and how many things were left out, by kind of finding.
 
     An error about a box takes the box away, an error about an image the image; a box given twice stays
@@ -37,6 +35,8 @@ def usable_annotations(
         key = os.path.realpath(annotation.image_path)
         kept[key] = _joined(kept[key], annotation) if key in kept else annotation
     return list(kept.values()), _count_left_out(found, bad_images, bad_boxes)
+
+
 # Findings that sum up others, or that take nothing away.
 _SUMMARIES = (SHIFTED_IDS,)
 
@@ -55,17 +55,11 @@ def _images_to_leave_out(errors: Iterable[Finding]) -> dict[int, str]:
     }
 
 
-def _boxes_to_leave_out(
-    removing: Iterable[Finding], bad_images: dict[int, str]
-) -> dict[int, dict[int, str]]:
+def _boxes_to_leave_out(removing: Iterable[Finding], bad_images: dict[int, str]) -> dict[int, dict[int, str]]:
     """For each image that stays, the index of each box that does not, and why."""
     boxes: dict[int, dict[int, str]] = {}
     for finding in removing:
-        if (
-            finding.annotation is not None
-            and finding.box is not None
-            and finding.annotation not in bad_images
-        ):
+        if finding.annotation is not None and finding.box is not None and finding.annotation not in bad_images:
             boxes.setdefault(finding.annotation, {}).setdefault(finding.box, finding.kind)
     return boxes
 
@@ -115,4 +109,3 @@ def _joined(first: Annotation, again: Annotation) -> Annotation:
         for name in ("boxes", "class_ids", "difficult", "crowd")
     )
     return Annotation(first.image_path, boxes, class_ids, difficult, crowd, first.source)
-

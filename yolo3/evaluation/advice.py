@@ -1,6 +1,5 @@
 """Sentences on the results of an evaluation."""
 
-
 import math
 from collections.abc import Callable, Sequence
 

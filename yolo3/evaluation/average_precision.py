@@ -19,7 +19,6 @@ inclusive pixel coordinates (width = x_max - x_min + 1); readers here turn these
 same IoU. Set ``iou_offset=True`` for boxes that are still inclusive pixels.
 """
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -159,9 +158,7 @@ def average_precision(true_positive, scores, num_truths: int, method: str = "all
 def _area_under(hits: np.ndarray, precision: np.ndarray, num_truths: int, method: str) -> float:
     if not num_truths:
         return float("nan")
-    envelope = np.append(
-        np.maximum.accumulate(precision[::-1])[::-1], 0.0
-    )  # the last entry: recall never reached
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)  # the last entry: recall never reached
     if method == "all_points":
         gains = np.diff(hits, prepend=0)  # divided at the end, so that perfect detections give 1 exactly
         return float(np.sum(gains * envelope[:-1]) / num_truths)
@@ -197,8 +194,7 @@ def evaluate_detections(
     flat = _match_all(truths, detections, iou_threshold, convention)
     num_truths = _count_truths(truths, convention, len(class_names))
     curves = tuple(
-        _class_curve(flat, class_id, int(count), convention.ap_method)
-        for class_id, count in enumerate(num_truths)
+        _class_curve(flat, class_id, int(count), convention.ap_method) for class_id, count in enumerate(num_truths)
     )
     ap = np.array([curve.ap for curve in curves], np.float64)
     fixed = _at_threshold(flat, num_truths, score_threshold, convention.ignored_is_false)
@@ -241,9 +237,7 @@ def _match_options(convention: Convention) -> dict:
 
 def _match_all(truths, detections, iou_threshold: float, convention: Convention) -> _Flat:
     options = _match_options(convention)
-    matches = [
-        match_detections(t, d, iou_threshold, **options) for t, d in zip(truths, detections, strict=True)
-    ]
+    matches = [match_detections(t, d, iou_threshold, **options) for t, d in zip(truths, detections, strict=True)]
     scores = _joined([d.scores for d in detections], np.float64)
     order = np.argsort(-scores, kind="stable")
     return _Flat(
@@ -258,8 +252,7 @@ def _match_all(truths, detections, iou_threshold: float, convention: Convention)
 def _count_truths(truths, convention: Convention, num_classes: int) -> np.ndarray:
     """Return int [C]: truths of each class that a perfect detector finds."""
     ids = [
-        np.asarray(t.class_ids).reshape(-1)[_truth_roles(t, convention.difficult, convention.crowd)[0]]
-        for t in truths
+        np.asarray(t.class_ids).reshape(-1)[_truth_roles(t, convention.difficult, convention.crowd)[0]] for t in truths
     ]
     return np.bincount(_joined(ids, np.int64), minlength=num_classes)
 
@@ -277,9 +270,7 @@ def _mean_ap(ap: np.ndarray, empty_class_is_zero: bool) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _at_threshold(
-    flat: _Flat, num_truths: np.ndarray, score_threshold: float, ignored_is_false: bool
-) -> dict:
+def _at_threshold(flat: _Flat, num_truths: np.ndarray, score_threshold: float, ignored_is_false: bool) -> dict:
     """Return the fields of :class:`Evaluation` that hold at one score threshold."""
     kept = flat.scores >= np.float64(np.float32(score_threshold))  # a float32 score of .3 is above .3
     said = kept if ignored_is_false else kept & ~flat.ignored

@@ -1,6 +1,5 @@
 """COCO's twelve numbers, through pycocotools."""
 
-
 import contextlib
 import io
 from collections.abc import Sequence

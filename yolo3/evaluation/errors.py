@@ -1,6 +1,5 @@
 """What is wrong with detections: the confusion matrix, and the kinds of error."""
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,15 +113,12 @@ def _error_kinds_of_image(truth, found: Detections, iou_threshold: float, score_
     overlap = np.where(matches.counted, _overlaps(truth, kept, np.zeros(len(matches.counted), bool)), 0.0)
     same = kept.class_ids[:, None] == np.asarray(truth.class_ids).reshape(-1)[None]
     conditions = {
-        "hit": matches.true_positive[:, None]
-        & (np.arange(len(matches.counted)) == matches.truth_index[:, None]),
+        "hit": matches.true_positive[:, None] & (np.arange(len(matches.counted)) == matches.truth_index[:, None]),
         "duplicate": same & (overlap >= iou_threshold),
         "wrong_class": ~same & (overlap >= iou_threshold),
         "badly_placed": same & (overlap >= BADLY_PLACED_IOU),
     }
-    kinds = np.select([c.any(axis=1) for c in conditions.values()], list(conditions), "background").astype(
-        "U16"
-    )
+    kinds = np.select([c.any(axis=1) for c in conditions.values()], list(conditions), "background").astype("U16")
     kinds[matches.ignored] = ""
     explained = np.zeros(len(matches.counted), bool)
     for name in ("hit", "wrong_class", "badly_placed"):

@@ -1,6 +1,5 @@
 """Run a detector over annotated images and say how good it is."""
 
-
 import hashlib
 import importlib
 import json
@@ -52,9 +51,7 @@ def evaluate(
     and for a class id that names no class.
     """
     check_classes(detector, annotations, class_names)
-    return coco_results(
-        annotations, detect_annotations(detector, annotations, progress), detector.class_names
-    )
+    return coco_results(annotations, detect_annotations(detector, annotations, progress), detector.class_names)
 
 
 def check_classes(detector: Detector, annotations: Sequence[Annotation], class_names=None) -> None:
@@ -66,9 +63,7 @@ def check_classes(detector: Detector, annotations: Sequence[Annotation], class_n
             f"{len(class_names)} ({some_of(class_names)}); both need the same names in the same order"
         )
     for annotation in annotations:
-        wrong = [
-            number for number, class_id in enumerate(annotation.class_ids) if not 0 <= class_id < len(own)
-        ]
+        wrong = [number for number, class_id in enumerate(annotation.class_ids) if not 0 <= class_id < len(own)]
         if wrong:
             message = bad_id_message(int(annotation.class_ids[wrong[0]]), own)
             raise ValueError(f"{annotation.where(wrong[0])}: {message}")
@@ -150,9 +145,7 @@ def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> t
         return None
     contents = {source: load_json(source) for source in sources}
     categories = {
-        category_name(item): item["id"]
-        for content in contents.values()
-        for item in usable_categories(content)
+        category_name(item): item["id"] for content in contents.values() for item in usable_categories(content)
     }
     images = {source: _ids_by_name(content) for source, content in contents.items()}
     image_ids = [_image_id(images[annotation.source], annotation.image_path) for annotation in annotations]
@@ -179,8 +172,6 @@ def _image_id(by_name: dict[str, list[tuple[str, int]]], image_path: str):
 
 def _image_numbers(annotations: Sequence[Annotation]) -> list[int]:
     stems = [Path(annotation.image_path).stem for annotation in annotations]
-    if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(
-        stems
-    ):
+    if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(stem) for stem in stems}) == len(stems):
         return [int(stem) for stem in stems]
     return list(range(1, len(stems) + 1))

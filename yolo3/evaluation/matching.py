@@ -1,6 +1,5 @@
 """Match detections to ground truth: the rules of PASCAL VOC, COCO and Darknet."""
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,7 +3,6 @@
 Truths and detections are those of :mod:`yolo3.evaluation.average_precision`: one entry an image, corner boxes in pixels of the image.
 """
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -528,9 +528,7 @@ def _overlay(image_shape, objects, hits, errors: Sequence[ImageError]) -> str:
     parts += [_rectangle(box, "hit", _HIT_COLOUR) for box in hits]
     parts += [_rectangle(error.box, error.kind, _KIND_COLOURS[error.kind]) for error in errors]
     parts += [_badge(error, number, image_shape) for number, error in enumerate(errors[:_ERRORS_LISTED], 1)]
-    return (
-        f'<svg aria-hidden="true" viewBox="0 0 {width} {height}" preserveAspectRatio="none">{"".join(parts)}</svg>'
-    )
+    return f'<svg aria-hidden="true" viewBox="0 0 {width} {height}" preserveAspectRatio="none">{"".join(parts)}</svg>'
 
 
 def _rectangle(box, kind: str, colour: str) -> str:

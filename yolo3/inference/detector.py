@@ -1,6 +1,5 @@
 """``Detector``: a network with all that is needed to use it; images in, detections in their pixels out."""
 
-
 import contextlib
 import itertools
 import os
@@ -235,11 +234,20 @@ def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, optio
         raise ValueError(f"{weights}: holds the first layers of {cfg_path} alone; train before use")
     classes_path = classes_path or bundled_class_names(architecture.num_classes)
     if classes_path is None:
-        raise ValueError(f"{cfg_path}: says {architecture.num_classes} classes but not their names; give --classes FILE")
+        raise ValueError(
+            f"{cfg_path}: says {architecture.num_classes} classes but not their names; give --classes FILE"
+        )
     names = read_class_names(classes_path)
     if len(names) != architecture.num_classes:
-        raise ValueError(f"{classes_path}: expected {architecture.num_classes} names as {cfg_path} says, got {len(names)}")
-    metadata = {**architecture.metadata(), "class_names": names, "input_shape": list(size), "resize": settings["resize"]}
+        raise ValueError(
+            f"{classes_path}: expected {architecture.num_classes} names as {cfg_path} says, got {len(names)}"
+        )
+    metadata = {
+        **architecture.metadata(),
+        "class_names": names,
+        "input_shape": list(size),
+        "resize": settings["resize"],
+    }
     detector = Detector(network, metadata, **options)
     if detector._network is network:
         detector._fold()

@@ -1,6 +1,5 @@
 """What is looked at: images, folders, patterns, videos and cameras, each with a name of its own for its results."""
 
-
 import glob
 import itertools
 import os

@@ -8,7 +8,6 @@ around them. Boxes of one window are never compared: the detector has done that,
 large one of its class stays.
 """
 
-
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,6 +1,5 @@
 """Videos and cameras frame by frame, videos written, and a window: what OpenCV leaves to those who use it."""
 
-
 import contextlib
 import itertools
 import math

@@ -4,7 +4,6 @@ Writers have ``add(shot, image, found)`` for each image as it is done, ``close()
 calls them. A file is written beside its place and put there when it is whole.
 """
 
-
 import contextlib
 import csv
 import json

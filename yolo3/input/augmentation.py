@@ -5,7 +5,6 @@ Darknet's (src/data.c, load_data_detection): the aspect is jittered around the i
 grey canvas, colours are shifted in HSV.
 """
 
-
 import dataclasses
 import functools
 from dataclasses import dataclass
@@ -53,9 +52,7 @@ def place(units, image_shape, canvas_shape, region, policy: Augmentation, zoom):
     top = region[1] + units[4] * (region[3] - size[1])
     scale = size / tf.stack([image_width, image_height])
     mirrored = units[5] < policy.flip
-    return tf.stack(
-        [tf.where(mirrored, -scale[0], scale[0]), scale[1], tf.where(mirrored, left + size[0], left), top]
-    )
+    return tf.stack([tf.where(mirrored, -scale[0], scale[0]), scale[1], tf.where(mirrored, left + size[0], left), top])
 
 
 def crop(units, image_shape, canvas_shape, policy: Augmentation):

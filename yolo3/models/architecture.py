@@ -84,5 +84,6 @@ def expect_outputs(shapes: list[tuple], endings: list[tuple[int, ...]]) -> None:
             expected = ", ".join(map(str, ending))
             raise ValueError(f"output {number}: expected a shape [..., {expected}], got {list(shape)}")
 
+
 MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp", "yolov1", "yolov1-tiny", "retinanet", "rpn")
 WITHOUT_ANCHORS = ("yolov1", "yolov1-tiny", "retinanet", "rpn")  # those that read no file of anchors

@@ -4,7 +4,6 @@ Keras 3 computes it from separate moments, which costs a CPU about half of a tra
 same weights as the stock one and gives the same values; saved files use the stock one.
 """
 
-
 import keras
 
 

@@ -42,7 +42,9 @@ def named_architecture(
 def _checked_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options, lists as tuples. Raises ``ValueError`` for names that are no fields, or values of no use."""
     architecture = {"retinanet": RetinaNet, "rpn": Rpn}.get(name, YoloV1)
-    defaults = {field.name: field.default for field in dataclasses.fields(architecture) if field.name not in _NOT_OPTIONS}
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(architecture) if field.name not in _NOT_OPTIONS
+    }
     for key, value in options.items():
         if key not in defaults:
             raise ValueError(f"model_options: expected one of {', '.join(defaults)} for {name}, got {key}")

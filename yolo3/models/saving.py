@@ -22,7 +22,6 @@ Files that keras-yolo3 wrote are read too: whole models as they are, weights alo
 names.
 """
 
-
 import contextlib
 import json
 import logging
@@ -198,18 +197,14 @@ def _open_hdf5(path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise ValueError(
-            f"{path}: expected a whole HDF5 file, got a damaged or truncated one ({error})"
-        ) from error
+        raise ValueError(f"{path}: expected a whole HDF5 file, got a damaged or truncated one ({error})") from error
 
 
 def _open_zip(path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{path}: expected a whole .keras file, got a damaged or truncated one ({error})"
-        ) from error
+        raise ValueError(f"{path}: expected a whole .keras file, got a damaged or truncated one ({error})") from error
 
 
 def load_network(
@@ -245,9 +240,7 @@ def _load_whole(path):
 
     suffix = {"zip": ".keras", "hdf5": ".h5"}[_kind_of(path)]
     if not str(path).endswith((suffix, ".hdf5")):
-        raise ValueError(
-            f"{path}: holds a model in the {suffix} format; rename it so that it ends in {suffix}"
-        )
+        raise ValueError(f"{path}: holds a model in the {suffix} format; rename it so that it ends in {suffix}")
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises almost anything here, from KeyError to RuntimeError
@@ -278,9 +271,7 @@ def _load_weights(model, path) -> None:
                 _assign_legacy_weights(model, file)
                 return
         if not str(path).endswith(".weights.h5"):
-            raise ValueError(
-                "holds weights in the .weights.h5 format; rename it so that it ends in .weights.h5"
-            )
+            raise ValueError("holds weights in the .weights.h5 format; rename it so that it ends in .weights.h5")
         model.load_weights(path)
     except Exception as error:  # as in _load_whole
         raise ValueError(f"{path}: its weights do not fit {model.name}: {_first_line(error)}") from error
@@ -310,9 +301,7 @@ def _assign_in_order(model, stored: dict[str, list[np.ndarray]]) -> None:
     for name in sorted(stored, key=_number_at_end):
         by_kind["conv" if stored[name][0].ndim == 4 else "bn"].append(stored[name])
     for kind, weights in by_kind.items():
-        layers = sorted(
-            (layer for layer in model.layers if layer.name.startswith(kind)), key=_number_of_layer
-        )
+        layers = sorted((layer for layer in model.layers if layer.name.startswith(kind)), key=_number_of_layer)
         if len(layers) != len(weights):
             raise ValueError(f"expected {len(layers)} layers of kind {kind}, got {len(weights)}")
         for layer, arrays in zip(layers, weights, strict=True):

@@ -1,6 +1,5 @@
 """Weights of a file into the layers of the same name, or of the same place in the order of convolutions."""
 
-
 import logging
 import re
 

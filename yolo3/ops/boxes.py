@@ -4,7 +4,6 @@ Formats are named by suffix: ``xyxy`` is (x_min, y_min, x_max, y_max), ``cxcywh`
 height), ``yxyx`` is (y_min, x_min, y_max, x_max). Edges are continuous: a box from 0 to 10 is ten pixels wide.
 """
 
-
 import numpy as np
 
 _TINY = 1e-9  # keeps 0 / 0 at 0 for boxes without area; far below the area of any box in pixels or fractions

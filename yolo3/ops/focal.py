@@ -7,7 +7,6 @@ With p = sigmoid(z) and targets t (Lin et al. 2017, "Focal Loss for Dense Object
 Gamma 0 and alpha 1/2 make it half of the cross-entropy.
 """
 
-
 from keras import ops
 
 

@@ -1,7 +1,5 @@
 """Read an image; bring it to the network's size and boxes there and back, all with the same rounding."""
 
-
-
 import cv2
 import numpy as np
 

@@ -17,7 +17,6 @@ box that lies inside the kept one, however small it is. That is what the parts o
 edge of a tile need.
 """
 
-
 from keras import ops
 
 from yolo3.ops import boxes as geometry
@@ -56,9 +55,7 @@ def non_max_suppression(
     of the weaker one, the one to go. Raises ``ValueError`` for other names and for a ``sigma`` of 0 or below.
     """
     boxes, scores, class_ids = top_candidates(boxes_xyxy, scores, score_threshold, max(candidates, max_boxes))
-    kept_scores = rescore(
-        boxes, class_ids, scores, score_threshold, iou_threshold, max_boxes, method, overlap, sigma
-    )
+    kept_scores = rescore(boxes, class_ids, scores, score_threshold, iou_threshold, max_boxes, method, overlap, sigma)
     kept_scores, order = ops.top_k(kept_scores, max_boxes)
     found = kept_scores > _GONE
     boxes, class_ids = take_rows(boxes, order), take_rows(class_ids, order)

@@ -5,7 +5,6 @@ Rules stand in :data:`RUN_RULES` and :data:`EVALUATION_RULES`, the most importan
 plain to see: their limits were set so that normal runs pass in silence.
 """
 
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

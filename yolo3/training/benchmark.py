@@ -186,8 +186,14 @@ def random_detector(work: Workload, **options) -> Detector:
     """Return a detector with random weights: as fast as a trained one, but for suppression."""
     architecture = work.architecture()
     network = architecture.build_network((*work.input_size, 3) if architecture.fixed_size else (None, None, 3))
-    names = [architecture.one_class] if architecture.one_class else [f"class {index}" for index in range(architecture.num_classes)]
-    return Detector(network, {**architecture.metadata(), "class_names": names, "input_shape": work.input_size}, **options)
+    names = (
+        [architecture.one_class]
+        if architecture.one_class
+        else [f"class {index}" for index in range(architecture.num_classes)]
+    )
+    return Detector(
+        network, {**architecture.metadata(), "class_names": names, "input_shape": work.input_size}, **options
+    )
 
 
 def limit_in_words(step: dict, batches: dict) -> str:

@@ -78,11 +78,7 @@ def check_fit(
     for index, (annotation, shape) in enumerate(zip(dataset.annotations, shapes, strict=True)):
         if shape is None or (index, None) in bad:
             continue
-        good = [
-            box
-            for box in range(len(annotation.boxes))
-            if (index, box) not in bad and not annotation.crowd[box]
-        ]
+        good = [box for box in range(len(annotation.boxes)) if (index, box) not in bad and not annotation.crowd[box]]
         relative = _relative_boxes(annotation.boxes[good], shape, input_shape, resize)
         sizes_wh = relative[:, 2:] * np.array(input_shape[::-1])
         small += [annotation] * int((sizes_wh.min(1) < SMALL_SIDE).sum() if len(good) else 0)

@@ -1,6 +1,5 @@
 """Darknet's gradient descent: heavy ball with the learning rate outside the buffer."""
 
-
 import keras
 from keras import ops
 

@@ -63,7 +63,9 @@ def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
     """
     if config.cfg is not None:
         anchors = None if config.anchors is None else read_anchors(config.anchors)
-        architecture = architecture_of_cfg(read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh, config.loss)
+        architecture = architecture_of_cfg(
+            read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh, config.loss
+        )
     else:
         architecture = _named_architecture(config, num_classes)
     check_input_shape(config.input_size, architecture.stride)
@@ -78,7 +80,9 @@ def _named_architecture(config: TrainConfig, num_classes: int) -> Architecture:
         return named_architecture(config.model, num_classes, **choices)
     anchors = read_anchors(config.anchors)
     try:
-        return named_architecture(config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh, **choices)
+        return named_architecture(
+            config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh, **choices
+        )
     except ValueError as error:
         raise ValueError(f"{config.anchors}: {error}") from error
 
@@ -94,7 +98,9 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     architecture = choose_architecture(config, max(len(sets[0].class_names), 1))
     if architecture.one_class:
         sets = [in_one_class(part, architecture.one_class) for part in sets]
-        notes.append(f"{architecture.name} does not tell classes apart: every object is called '{architecture.one_class}'.")
+        notes.append(
+            f"{architecture.name} does not tell classes apart: every object is called '{architecture.one_class}'."
+        )
     class_names = sets[0].class_names
     slots: dict[str, Any] = {name: getattr(architecture, name, None) for name in ("anchors", "anchor_mask", "strides")}
     findings: list[Finding] = []

@@ -1,6 +1,5 @@
 """The learning rate at each update, as plain numbers: burn-in, then constant, cosine or steps."""
 
-
 import math
 from collections.abc import Sequence
 

@@ -36,7 +36,9 @@ class Validator:
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         boxes, scores = trainer.architecture.decode(outputs, self._input_shape)
-        return terms, non_max_suppression(boxes, scores, AP_SCORE_THRESHOLD, trainer.architecture.iou_threshold, _MAX_BOXES)
+        return terms, non_max_suppression(
+            boxes, scores, AP_SCORE_THRESHOLD, trainer.architecture.iou_threshold, _MAX_BOXES
+        )
 
     def run(self) -> tuple[dict, list[Detections], Measures]:
         """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures.

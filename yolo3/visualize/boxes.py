@@ -4,7 +4,6 @@ Images are uint8 RGB arrays [H, W, 3]; inputs are never changed. Boxes are corne
 the image.
 """
 
-
 import colorsys
 import math
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,6 @@ Each chart is one ``<svg>`` element without scripts, fonts or addresses, labelle
 of axes and text come from :data:`STYLE`, which the page has to carry. Names are escaped here.
 """
 
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """Curves of training, precision and recall, and the confusion matrix, by matplotlib."""
 
-
 import csv
 import math
 import os

@@ -121,7 +121,12 @@ def draw_predictions(
         image = read_image(truth.image_path)
         cells.append(
             draw_comparison(
-                image, truth.boxes, truth.class_ids, found.boxes[shown], found.class_ids[shown], found.scores[shown],
+                image,
+                truth.boxes,
+                truth.class_ids,
+                found.boxes[shown],
+                found.class_ids[shown],
+                found.scores[shown],
                 class_names,
             )  # fmt: skip
         )

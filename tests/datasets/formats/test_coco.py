@@ -20,9 +20,7 @@ def write_image(path, height=100, width=200):
 
 def write_json(path, images, annotations=(), categories=CATEGORIES):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps({"images": images, "annotations": list(annotations), "categories": categories})
-    )
+    path.write_text(json.dumps({"images": images, "annotations": list(annotations), "categories": categories}))
     return str(path)
 
 
@@ -93,9 +91,7 @@ def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
         "unknown-image",
         "missing-image",
     ]
-    assert all(
-        finding.where.endswith("a.json") and "expected" in finding.message for finding in dataset.findings
-    )
+    assert all(finding.where.endswith("a.json") and "expected" in finding.message for finding in dataset.findings)
 
 
 @pytest.mark.parametrize("sizes, kind", [((100, 200), "exif-size"), ((400, 200), "size-mismatch")])

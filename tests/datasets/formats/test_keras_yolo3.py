@@ -118,9 +118,7 @@ def test_names_given_that_lack_a_class_are_reported(tmp_path):
 def test_ids_are_left_as_they_are_when_nothing_names_them(tmp_path):
     write_images(tmp_path, "a.jpg")
     (tmp_path / "train.txt").write_text("a.jpg 1,1,5,5,-1 1,1,5,5,7\n")
-    assert keras_yolo3.read(str(tmp_path / "train.txt"), class_names=["x"]).annotations[
-        0
-    ].class_ids.tolist() == [-1, 7]
+    assert keras_yolo3.read(str(tmp_path / "train.txt"), class_names=["x"]).annotations[0].class_ids.tolist() == [-1, 7]
 
 
 def test_the_text_files_of_a_folder_are_its_lists(tmp_path):
@@ -151,9 +149,7 @@ def test_what_is_written_is_read_back(tmp_path):
     write_images(tmp_path, *names)
     boxes = np.array([[0, 0, 200, 100], [1 / 3, 2.5, 99.9, 50]], np.float32)
     no = np.zeros(2, bool)
-    items = [
-        Annotation(str(tmp_path / name), boxes, np.array([1, 0], np.int32), no, no, "x") for name in names
-    ]
+    items = [Annotation(str(tmp_path / name), boxes, np.array([1, 0], np.int32), no, no, "x") for name in names]
     items.append(items[0].select(no))
     dataset = Dataset(items, ["cat", "dog"], "voc", [], "set [val]")
     keras_yolo3.write(dataset, str(tmp_path))

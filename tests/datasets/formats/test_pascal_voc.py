@@ -27,9 +27,7 @@ def voc_object(name="cat", box=(11, 21, 50, 60), extra="<difficult>0</difficult>
 def write_xml(path, *objects, filename="", size=(200, 100)):
     path.parent.mkdir(parents=True, exist_ok=True)
     size_text = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>\n" if size else ""
-    path.write_text(
-        f"<annotation>\n<filename>{filename}</filename>\n{size_text}{''.join(objects)}</annotation>\n"
-    )
+    path.write_text(f"<annotation>\n<filename>{filename}</filename>\n{size_text}{''.join(objects)}</annotation>\n")
 
 
 def write_pair(folder, stem, *objects, xml="Annotations", images="JPEGImages", suffix=".jpg"):
@@ -82,11 +80,7 @@ def test_folders_of_any_layout_are_read(tmp_path, xml, images, suffix):
     write_pair(tmp_path, "my photo.1", xml=xml, images=images, suffix=suffix)
     assert pascal_voc.matches(str(tmp_path))
     dataset = pascal_voc.read(str(tmp_path))
-    assert (
-        stems(dataset) == ["my photo.1"]
-        and not dataset.findings
-        and pascal_voc.list_names(str(tmp_path)) == []
-    )
+    assert stems(dataset) == ["my photo.1"] and not dataset.findings and pascal_voc.list_names(str(tmp_path)) == []
 
 
 @pytest.mark.parametrize("filename", ["", "a", "A.JPG", "a.png", "C:\\photos\\a.jpg", "../x/a.jpg"])

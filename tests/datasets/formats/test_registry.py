@@ -11,16 +11,11 @@ from yolo3.datasets.formats import registry as formats
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    return shapes.write_shapes(
-        tmp_path_factory.mktemp("set") / "shapes", num_train=4, num_val=2, image_size=64
-    )
+    return shapes.write_shapes(tmp_path_factory.mktemp("set") / "shapes", num_train=4, num_val=2, image_size=64)
 
 
 def boxes_by_image(dataset):
-    return {
-        Path(item.image_path).name: np.column_stack([item.boxes, item.class_ids])
-        for item in dataset.annotations
-    }
+    return {Path(item.image_path).name: np.column_stack([item.boxes, item.class_ids]) for item in dataset.annotations}
 
 
 @pytest.mark.parametrize("format", list(formats.FORMATS))

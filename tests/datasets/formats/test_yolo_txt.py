@@ -92,12 +92,8 @@ def test_folders_of_images_are_lists(tmp_path):
 
 @pytest.mark.parametrize("names", ["[no, dog]", "{0: no, 1: dog}", "\n  1: dog\n  0: no", "\n- no\n- dog"])
 def test_data_yaml_names_lists_and_classes(tmp_path, names):
-    write_pair(
-        tmp_path / "data" / "train" / "images" / "a.jpg", tmp_path / "data" / "train" / "labels" / "a.txt"
-    )
-    write_pair(
-        tmp_path / "data" / "valid" / "images" / "b.jpg", tmp_path / "data" / "valid" / "labels" / "b.txt"
-    )
+    write_pair(tmp_path / "data" / "train" / "images" / "a.jpg", tmp_path / "data" / "train" / "labels" / "a.txt")
+    write_pair(tmp_path / "data" / "valid" / "images" / "b.jpg", tmp_path / "data" / "valid" / "labels" / "b.txt")
     yaml = tmp_path / "data" / "data.yaml"
     yaml.write_text(f"train: ../train/images\nval: valid/images\ntest:\nnc: 2\nnames: {names}\n")
     for path in (yaml, yaml.parent):
@@ -201,9 +197,7 @@ def test_what_is_written_is_read_back(tmp_path):
         "x",
     )
     for part in ("train", "val"):
-        yolo_txt.write(
-            Dataset([item], ["cat", "dog: big"], "voc", [], f"set [{part}]"), str(tmp_path / "out")
-        )
+        yolo_txt.write(Dataset([item], ["cat", "dog: big"], "voc", [], f"set [{part}]"), str(tmp_path / "out"))
     assert yolo_txt.list_names(str(tmp_path / "out")) == ["train", "val"]
     for part in ("train", "val"):
         again = yolo_txt.read(str(tmp_path / "out"), list_name=part)

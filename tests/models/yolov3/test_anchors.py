@@ -26,9 +26,7 @@ from yolo3.models.yolov3.anchors import (
 # ------------------------------------------------------------------------------------------------- files
 
 
-@pytest.mark.parametrize(
-    "text", ["10,13,  16,30", "10,13\n16,30\n", "10 13 16 30", "\ufeff10,13,\r\n\r\n 16,30,\n"]
-)
+@pytest.mark.parametrize("text", ["10,13,  16,30", "10,13\n16,30\n", "10 13 16 30", "\ufeff10,13,\r\n\r\n 16,30,\n"])
 def test_anchors_are_read_from_all_lines_however_they_are_separated(tmp_path, text):
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode())
@@ -141,9 +139,7 @@ def test_as_many_anchors_as_distinct_sizes_are_those_sizes():
     np.testing.assert_allclose(cluster_anchors(sizes, 4), [[10, 10], [10, 10.5], [7, 80], [300, 5]])
 
 
-@pytest.mark.parametrize(
-    ("sizes", "count"), [([[10, 10]] * 50, 2), ([[1, 2], [3, 4]], 3), (np.zeros((0, 2)), 1)]
-)
+@pytest.mark.parametrize(("sizes", "count"), [([[10, 10]] * 50, 2), ([[1, 2], [3, 4]], 3), (np.zeros((0, 2)), 1)])
 def test_fewer_distinct_sizes_than_anchors_are_refused(sizes, count):
     with pytest.raises(ValueError, match=f"cannot make {count} anchors"):
         cluster_anchors(sizes, count)
@@ -216,9 +212,7 @@ def lines_file(tmp_path):
     for image in range(6):
         path = tmp_path / f"{image}.png"
         cv2.imwrite(str(path), np.zeros((100, 200, 3), np.uint8))
-        boxes = [
-            (w * k, h * k) for w, h in ((20, 10), (40, 40), (100, 60)) for k in rng.uniform(0.97, 1.03, 4)
-        ]
+        boxes = [(w * k, h * k) for w, h in ((20, 10), (40, 40), (100, 60)) for k in rng.uniform(0.97, 1.03, 4)]
         lines.append(" ".join([str(path)] + [f"5,5,{5 + w:.2f},{5 + h:.2f},0" for w, h in boxes]))
     (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
     return tmp_path / "train.txt"
@@ -267,9 +261,7 @@ def test_crowd_regions_are_left_out(tmp_path, capsys):
 def test_stretching_changes_the_aspect(lines_file, capsys):
     main(["--data", str(lines_file), "--num-anchors", "3", "--resize", "stretch", "--json"])
     report = json.loads(capsys.readouterr().out)
-    np.testing.assert_allclose(
-        report["anchors"], np.array([[20, 10], [40, 40], [100, 60]]) * [2.08, 4.16], rtol=0.03
-    )
+    np.testing.assert_allclose(report["anchors"], np.array([[20, 10], [40, 40], [100, 60]]) * [2.08, 4.16], rtol=0.03)
     assert report["compared_fit"] is None and report["left_out"] == 0
 
 

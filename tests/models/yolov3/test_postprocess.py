@@ -126,17 +126,13 @@ def test_corrected_boxes_are_those_of_images_also_for_tensors_in_a_graph():
     xy, wh = rng.uniform(0, 1, (2, 5, 2)).astype(np.float32)
     xyxy = geometry.cxcywh_to_xyxy(np.concatenate([xy, wh], -1)) * [96, 64, 96, 64]
     expected = geometry.swap_xy(images.boxes_to_image(xyxy, (333, 517), (64, 96)))
-    np.testing.assert_allclose(
-        as_numpy([yolo_correct_boxes(xy, wh, (64, 96), (333, 517))])[0], expected, atol=1e-3
-    )
+    np.testing.assert_allclose(as_numpy([yolo_correct_boxes(xy, wh, (64, 96), (333, 517))])[0], expected, atol=1e-3)
     found = tf.function(yolo_correct_boxes)(xy, wh, tf.constant([64, 96]), tf.constant([333.0, 517.0]))
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_boxes_and_scores_are_flat_lists():
-    boxes, scores = yolo_boxes_and_scores(
-        random_outputs(images=2)[0], ANCHORS[3:], CLASSES, (64, 64), (50, 90)
-    )
+    boxes, scores = yolo_boxes_and_scores(random_outputs(images=2)[0], ANCHORS[3:], CLASSES, (64, 64), (50, 90))
     assert tuple(boxes.shape) == (2 * 2 * 2 * 3, 4) and tuple(scores.shape) == (2 * 2 * 2 * 3, CLASSES)
 
 

@@ -65,7 +65,12 @@ def architecture():
 
 
 def test_a_cfg_gives_scales_in_its_own_order(architecture):
-    assert (architecture.name, architecture.num_classes, architecture.strides, architecture.stride) == ("cfg", 2, (8, 16), 16)
+    assert (architecture.name, architecture.num_classes, architecture.strides, architecture.stride) == (
+        "cfg",
+        2,
+        (8, 16),
+        16,
+    )
     assert (architecture.anchor_mask, architecture.scale_x_y) == (((0, 1), (2, 3)), (1.2, 1.05))
     assert architecture.ignore_thresh == (0.6, 0.7) and not architecture.fixed_size
     targets, (_, count) = architecture.build_targets(keras.ops.convert_to_tensor(BOXES), (32, 64))

@@ -57,9 +57,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     """
     files = _files_to_read(path, list_name)
     contents = [(file, load_json(file)) for file in files.values()]
-    names = (
-        list(class_names) if class_names is not None else _category_names(content for _, content in contents)
-    )
+    names = list(class_names) if class_names is not None else _category_names(content for _, content in contents)
     root = path if os.path.isdir(path) else _root_of(path)
     index = ImageIndex(root)
     annotations: list[Annotation] = []
@@ -101,10 +99,7 @@ def is_coco_json(path: str) -> bool:
         file.seek(0, os.SEEK_END)
         file.seek(max(file.tell() - _BYTES_LOOKED_AT, 0))
         ends = head + file.read()
-    return (
-        re.search(rb'"images"\s*:\s*\[', ends) is not None
-        and re.search(rb'"categories"\s*:', ends) is not None
-    )
+    return re.search(rb'"images"\s*:\s*\[', ends) is not None and re.search(rb'"categories"\s*:', ends) is not None
 
 
 def load_json(path: str) -> dict[str, Any]:
@@ -112,18 +107,12 @@ def load_json(path: str) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file"
-        ) from error
+        raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
     if not isinstance(content, dict):
-        raise ValueError(
-            f"{path}: expected a JSON object with images, annotations, categories, got a list or value"
-        )
+        raise ValueError(f"{path}: expected a JSON object with images, annotations, categories, got a list or value")
     for key in ("images", "categories"):
         if not isinstance(content.get(key), list):
-            raise ValueError(
-                f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}"
-            )
+            raise ValueError(f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}")
     content["annotations"] = content.get("annotations") or []
     if not isinstance(content["annotations"], list):
         raise ValueError(f"{path}: expected 'annotations' to be a list, got {_short(content['annotations'])}")
@@ -135,12 +124,8 @@ def _build_json(dataset: Dataset, image_paths: Sequence[str], folder: str) -> di
     annotations: list[dict[str, Any]] = []
     for number, (image_path, annotation) in enumerate(zip(image_paths, dataset.annotations, strict=True), 1):
         height, width = image_size(image_path)
-        images.append(
-            {"id": number, "file_name": path_for_list(image_path, folder), "width": width, "height": height}
-        )
-        for box, class_id, crowd in zip(
-            annotation.boxes, annotation.class_ids, annotation.crowd, strict=True
-        ):
+        images.append({"id": number, "file_name": path_for_list(image_path, folder), "width": width, "height": height})
+        for box, class_id, crowd in zip(annotation.boxes, annotation.class_ids, annotation.crowd, strict=True):
             x_min, y_min, x_max, y_max = (float(value) for value in box)
             annotations.append(
                 {
@@ -191,9 +176,7 @@ class _Reader:
 
     def _class_ids(self, content: dict[str, Any]) -> dict[Any, int | None]:
         """Category id to class id; None for a category that is not among the class names (reported once)."""
-        counts = Counter(
-            entry["category_id"] for entry in content["annotations"] if _has_id(entry, "category_id")
-        )
+        counts = Counter(entry["category_id"] for entry in content["annotations"] if _has_id(entry, "category_id"))
         ids: dict[Any, int | None] = {}
         for category in usable_categories(content):
             name = category_name(category)
@@ -212,9 +195,7 @@ class _Reader:
             if not _has_id(image, "id") or not isinstance(image.get("file_name"), str):
                 self._report("bad-line", f"expected an image with 'id' and 'file_name', got {_short(image)}")
             elif image["id"] in by_id:
-                self._report(
-                    "bad-line", f"expected each image id once, got {image['id']} again for {_short(image)}"
-                )
+                self._report("bad-line", f"expected each image id once, got {image['id']} again for {_short(image)}")
             else:
                 by_id[image["id"]] = image
         return by_id
@@ -360,6 +341,4 @@ def _list_name_of(file: str) -> str:
 def _root_of(file: str) -> str:
     """The data folder of a JSON file: its own, or the one above when that is annotations/ or labels/."""
     folder = os.path.dirname(os.path.abspath(file))
-    return (
-        os.path.dirname(folder) if os.path.basename(folder).lower() in ("annotations", "labels") else folder
-    )
+    return os.path.dirname(folder) if os.path.basename(folder).lower() in ("annotations", "labels") else folder

@@ -71,9 +71,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     for file in files:
         _read_file(file, path, id_map, annotations, findings)
     if not annotations and not findings:
-        raise ValueError(
-            f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no images"
-        )
+        raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no images")
     names = list(class_names or own_names or _names_from_ids(path, annotations))
     return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
 
@@ -125,9 +123,7 @@ def format_line(annotation: Annotation, folder: str) -> str:
 
 def _quote(path: str) -> str:
     if "\n" in path or "\r" in path or ('"' in path and "'" in path):
-        raise ValueError(
-            f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it"
-        )
+        raise ValueError(f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it")
     return f"'{path}'" if '"' in path else f'"{path}"'
 
 
@@ -152,9 +148,7 @@ def _split_line(line: str) -> tuple[str, list[str], list[str]]:
 
 def _cut_stray_words(path: str, tokens: list[str]) -> tuple[str, list[str], list[str]]:
     """A 'path' that holds a box or goes on after an image's suffix has words that belong to neither."""
-    match = re.match(
-        rf".*?({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})(?=\s)", path, re.IGNORECASE
-    )
+    match = re.match(rf".*?({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})(?=\s)", path, re.IGNORECASE)
     if match is None or has_suffix(path, IMAGE_SUFFIXES):
         return path, tokens, []
     stray = path[match.end() :].split()

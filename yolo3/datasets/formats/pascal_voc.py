@@ -83,9 +83,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
             parsed[file] = _parse_or_report(file, findings)
     names = list(class_names) if class_names is not None else _collect_names(root, path, parsed)
     reader = _Reader(index, names, findings)
-    annotations = [
-        found for where, file in entries if (found := reader.build(file, parsed[file], where)) is not None
-    ]
+    annotations = [found for where, file in entries if (found := reader.build(file, parsed[file], where)) is not None]
     if os.path.isdir(path) and list_name is None:
         findings += _images_without_xml(index, annotations, path)
     findings += ambiguity_findings(index, path)
@@ -133,8 +131,7 @@ def parse_xml(path: str) -> VocFile:
     except ET.ParseError as error:
         reason = str(error).split(":")[0]
         raise ValueError(
-            f"{path}:{error.position[0]}: expected well-formed XML, got '{reason}'; repair the file or "
-            "take it out"
+            f"{path}:{error.position[0]}: expected well-formed XML, got '{reason}'; repair the file or take it out"
         ) from error
     for element in root.iter():
         element.tag = str(element.tag).rpartition("}")[2]  # a namespace says nothing here
@@ -151,18 +148,14 @@ def parse_xml(path: str) -> VocFile:
     return VocFile(_text(root, "filename"), _parse_size(root), objects, faults)
 
 
-def format_xml(
-    filename: str, image_shape: tuple[int, int], annotation: Annotation, class_names: Sequence[str]
-) -> str:
+def format_xml(filename: str, image_shape: tuple[int, int], annotation: Annotation, class_names: Sequence[str]) -> str:
     """XML text for an image of `image_shape` (height, width) with the boxes of an annotation."""
     height, width = image_shape
     objects = "".join(
         f"  <object>\n    <name>{escape(class_names[int(class_id)])}</name>\n    <pose>Unspecified</pose>\n"
         f"    <truncated>0</truncated>\n    <difficult>{int(difficult)}</difficult>\n"
         f"    <bndbox>{_format_box(box.tolist())}</bndbox>\n  </object>\n"
-        for box, class_id, difficult in zip(
-            annotation.boxes, annotation.class_ids, annotation.difficult, strict=True
-        )
+        for box, class_id, difficult in zip(annotation.boxes, annotation.class_ids, annotation.difficult, strict=True)
     )
     return (
         f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{escape(filename)}</filename>\n"
@@ -217,9 +210,7 @@ def _parse_object(element: ET.Element, line: int | None) -> VocObject:
         raise ValueError("expected a <name> in each <object>, got none; name it or take it out")
     bndbox = element.find("bndbox")
     if bndbox is None:
-        raise ValueError(
-            f"expected a <bndbox> in each <object>, got none for '{name}'; add it or take it out"
-        )
+        raise ValueError(f"expected a <bndbox> in each <object>, got none for '{name}'; add it or take it out")
     x_min, y_min, x_max, y_max = (_parse_corner(bndbox, tag) for tag in _CORNERS)
     difficult = _text(element, "difficult").lower() in ("1", "true", "yes")
     return VocObject(name, (x_min - 1, y_min - 1, x_max, y_max), difficult, line)
@@ -275,9 +266,7 @@ class _Reader:
             return None
         shape = size_or_none(image)
         self.findings += size_findings(parsed.size, shape, file)
-        self.findings += [
-            Finding("error", kind, _place(file, line), message) for line, kind, message in parsed.faults
-        ]
+        self.findings += [Finding("error", kind, _place(file, line), message) for line, kind, message in parsed.faults]
         boxes = [box for item in parsed.objects if (box := self._build_box(file, item)) is not None]
         return build_annotation(image, boxes, file, shape)
 
@@ -388,9 +377,7 @@ class _XmlIndex:
         return min(found, key=lambda file: (*folder_distance(file, near), stem_of(file) != stem), default=None)
 
 
-def _entries_to_read(
-    path: str, list_name: str | None
-) -> tuple[str, list[tuple[str, str]], list[Finding], str | None]:
+def _entries_to_read(path: str, list_name: str | None) -> tuple[str, list[tuple[str, str]], list[Finding], str | None]:
     """Root folder, (place, XML file) of each image to read, findings, and the name of the list."""
     if os.path.isfile(path):
         if list_name is not None:
@@ -399,9 +386,7 @@ def _entries_to_read(
             return _root_of_xml(path), [(path, path)], [], None
         root = _root_of_list(path)
         if root is None:
-            raise ValueError(
-                f"{path}: expected an XML file with <annotation> or a list of such files, got neither"
-            )
+            raise ValueError(f"{path}: expected an XML file with <annotation> or a list of such files, got neither")
         entries, findings = _read_list([path], _XmlIndex(root))
         return root, entries, findings, None
     index = _XmlIndex(path)
@@ -444,10 +429,7 @@ def _root_of_list(path: str) -> str | None:
 def _holds_entry(folder: str, entries: list[str]) -> bool:
     """Whether the folder or one directly below it has an XML file for one of the names: no deep search."""
     folders = [folder, *(entry.path for entry in os.scandir(folder) if entry.is_dir())]
-    stems = [
-        stem_of(base_name(entry)) if has_suffix(entry, IMAGE_SUFFIXES) else base_name(entry)
-        for entry in entries
-    ]
+    stems = [stem_of(base_name(entry)) if has_suffix(entry, IMAGE_SUFFIXES) else base_name(entry) for entry in entries]
     return any(os.path.isfile(os.path.join(parent, stem + ".xml")) for parent in folders for stem in stems)
 
 
@@ -513,9 +495,7 @@ def _main_sets(text_files: Iterable[str]) -> list[str]:
     chosen = []
     for subfolders in by_set.values():
         chosen += (
-            subfolders.get("main")
-            or subfolders.get("")
-            or [file for some in subfolders.values() for file in some]
+            subfolders.get("main") or subfolders.get("") or [file for some in subfolders.values() for file in some]
         )
     return chosen
 

@@ -53,9 +53,7 @@ def detect_format(path: str | os.PathLike) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ValueError(
-            f"{path}: expected annotations in one format, got {' and '.join(found)}; choose with --format"
-        )
+        raise ValueError(f"{path}: expected annotations in one format, got {' and '.join(found)}; choose with --format")
     looked_for = "; ".join(f"{text} ({name})" for name, text in _LOOKED_FOR.items())
     raise ValueError(f"{path}: expected {looked_for}; got {_describe(path)}")
 

@@ -96,8 +96,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
                 "warning",
                 "no-annotation",
                 path,
-                f"{len(without_label)} images have no label file "
-                f"and count as background, first {without_label[0]}",
+                f"{len(without_label)} images have no label file and count as background, first {without_label[0]}",
             )
         )
     if not annotations and not findings:
@@ -237,9 +236,7 @@ class LabelIndex:
         return ranked[0][1]
 
 
-def _read_image(
-    image: str, label: str | None, id_map: ClassMap | None, findings: list[Finding]
-) -> Annotation | None:
+def _read_image(image: str, label: str | None, id_map: ClassMap | None, findings: list[Finding]) -> Annotation | None:
     try:
         shape = image_size(image)
     except (OSError, ValueError):
@@ -300,9 +297,7 @@ def _layout_of_file(path: str) -> Layout:
     if settings is not None:
         base = _yaml_base(path, settings)
         lists = {
-            key: [_resolve(base, entry) for entry in _as_list(settings[key])]
-            for key in _LISTS
-            if settings.get(key)
+            key: [_resolve(base, entry) for entry in _as_list(settings[key])] for key in _LISTS if settings.get(key)
         }
         return Layout(lists, _yaml_names(path, settings.get("names")))
     settings = _parse_darknet_data(path)
@@ -393,9 +388,7 @@ def _yaml_names(path: str, names: Any) -> list[str]:
     if isinstance(names, dict):
         ids = [str(number) for number in range(len(names))]
         if set(names) != set(ids):
-            raise ValueError(
-                f"{path}: expected names with ids from 0 to {len(names) - 1}, got {', '.join(names)}"
-            )
+            raise ValueError(f"{path}: expected names with ids from 0 to {len(names) - 1}, got {', '.join(names)}")
         names = [names[number] for number in ids]
     if not isinstance(names, list) or not names:
         raise ValueError(f"{path}: expected 'names' to be a list or 'id: name' pairs, got {names!r}")
@@ -409,9 +402,7 @@ def _parse_darknet_data(path: str) -> dict[str, str] | None:
     """The `key = value` lines of a Darknet .data file; None for anything else."""
     if not has_suffix(path, ".data"):
         return None
-    pairs = (
-        line.split("=", 1) for line in read_lines(path) if "=" in line and not line.lstrip().startswith("#")
-    )
+    pairs = (line.split("=", 1) for line in read_lines(path) if "=" in line and not line.lstrip().startswith("#"))
     settings = {key.strip(): value.strip() for key, value in pairs}
     return settings if "train" in settings or "valid" in settings else None
 
@@ -424,10 +415,7 @@ def _names_in_label_folders(files: Iterable[str], images: Iterable[str]) -> list
     """Names from the classes.txt that labelling tools put among the labels."""
     stems = {stem_of(image) for image in images}
     for file in files:
-        if (
-            os.path.basename(file) in ("classes.txt", "obj.names", "_darknet.labels")
-            and stem_of(file) not in stems
-        ):
+        if os.path.basename(file) in ("classes.txt", "obj.names", "_darknet.labels") and stem_of(file) not in stems:
             return read_class_names(file)
     return None
 
@@ -462,9 +450,7 @@ def _images_to_read(path: str, layout: Layout, list_name: str | None, findings: 
     if not layout.lists:
         return _expand(path, layout.loose, findings)
     lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
-    every = (
-        image for entries in lists or layout.lists.values() for image in _expand(path, entries, findings)
-    )
+    every = (image for entries in lists or layout.lists.values() for image in _expand(path, entries, findings))
     return list(dict.fromkeys(every))
 
 
@@ -480,8 +466,7 @@ def _expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[
             images += _read_image_list(entry, path, findings)
         else:
             raise ValueError(
-                f"{path}: expected a folder or a list of images at {entry}, got nothing there; correct "
-                "the path"
+                f"{path}: expected a folder or a list of images at {entry}, got nothing there; correct the path"
             )
     return images
 

@@ -3,7 +3,6 @@
 ``anchors`` are float [A, 2], (width, height) in pixels of the network input, small ones first.
 """
 
-
 import os
 import re
 from collections.abc import Callable
@@ -50,9 +49,7 @@ def parse_anchors(text: str, source: str = "anchors") -> np.ndarray:
         raise ValueError(f"{source}: expected anchors such as '10,13,  16,30,  33,23', got no number")
     if len(values) % 2:
         last = max(number for number, line in enumerate(text.splitlines(), 1) if line.strip(", \t"))
-        raise ValueError(
-            f"{source}:{last}: expected pairs 'width,height', got an odd number of values, {len(values)}"
-        )
+        raise ValueError(f"{source}:{last}: expected pairs 'width,height', got an odd number of values, {len(values)}")
     return np.array(values, np.float32).reshape(-1, 2)
 
 
@@ -89,9 +86,7 @@ def _checked_sizes(sizes_wh, name: str) -> np.ndarray:
     """Return float64 [N, 2]; raises ``ValueError`` for another shape and for what is no positive number."""
     sizes = np.asarray(sizes_wh, np.float64)
     if sizes.ndim != 2 or sizes.shape[1] != 2:
-        raise ValueError(
-            f"{name}: expected an array [N, 2] of widths and heights, got shape {list(sizes.shape)}"
-        )
+        raise ValueError(f"{name}: expected an array [N, 2] of widths and heights, got shape {list(sizes.shape)}")
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         wrong = sizes[~(np.isfinite(sizes) & (sizes > 0)).all(axis=1)][0]
         raise ValueError(f"{name}: expected widths and heights above 0, got {wrong[0]:g} x {wrong[1]:g}")
@@ -212,13 +207,9 @@ def anchor_fit(sizes_wh, anchors) -> AnchorFit:
     """
     sizes, anchors = _checked_sizes(sizes_wh, "sizes"), _checked_sizes(anchors, "anchors")
     if not len(sizes) or not len(anchors):
-        raise ValueError(
-            f"anchor_fit: expected boxes and anchors, got {len(sizes)} boxes and {len(anchors)} anchors"
-        )
+        raise ValueError(f"anchor_fit: expected boxes and anchors, got {len(sizes)} boxes and {len(anchors)} anchors")
     best = np.concatenate([shape_iou(part, anchors).max(axis=1) for part in _parts(sizes)])
-    return AnchorFit(
-        float(best.mean()), float((best >= 0.5).mean()), float((best >= 0.25).mean()), len(sizes)
-    )
+    return AnchorFit(float(best.mean()), float((best >= 0.5).mean()), float((best >= 0.25).mean()), len(sizes))
 
 
 def _parts(sizes: np.ndarray, length: int = 100_000) -> list[np.ndarray]:

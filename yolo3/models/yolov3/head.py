@@ -8,7 +8,6 @@ With cell (c, r) of a grid G_w x G_h, anchor (a_w, a_h) and network input (W, H)
 AlexeyAB's Darknet stretches the sigmoid to s * sigmoid - (s - 1) / 2 with s = ``scale_x_y``.
 """
 
-
 from keras import ops
 
 MAX_LOG_SIZE = 15.0  # exp(15) is 3.3 million anchors: no box is that large, and products of it stay finite in float32

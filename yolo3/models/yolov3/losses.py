@@ -12,7 +12,6 @@ float32 whatever the precision of the network. :class:`yolo3.models.yolov3.loss_
 another way: boxes by their overlap with the truth, objectness and classes by the focal loss, smoothed labels.
 """
 
-
 import keras
 from keras import ops
 

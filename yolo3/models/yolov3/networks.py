@@ -1,6 +1,5 @@
 """Darknet's YOLOv3 networks: full, tiny and with spatial pyramid pooling."""
 
-
 import keras
 from keras import layers
 

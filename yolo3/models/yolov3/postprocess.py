@@ -5,7 +5,6 @@
 results of keras-yolo3.
 """
 
-
 from keras import ops
 
 from yolo3.models.yolov3.head import yolo_head
@@ -125,12 +124,8 @@ def yolo_eval(
     (:func:`select_boxes` takes batches) and for unknown names.
     """
     if isinstance(yolo_outputs[0].shape[0], int) and yolo_outputs[0].shape[0] != 1:
-        raise ValueError(
-            f"yolo_eval: expected one image, got {yolo_outputs[0].shape[0]}; use select_boxes for batches"
-        )
-    boxes, scores = _all_boxes_and_scores(
-        yolo_outputs, anchors, num_classes, image_shape, anchor_mask, scale_x_y
-    )
+        raise ValueError(f"yolo_eval: expected one image, got {yolo_outputs[0].shape[0]}; use select_boxes for batches")
+    boxes, scores = _all_boxes_and_scores(yolo_outputs, anchors, num_classes, image_shape, anchor_mask, scale_x_y)
     candidates = min(max(CANDIDATES, max_boxes * num_classes), _MOST_CANDIDATES)
     boxes, scores, class_ids = top_candidates(boxes[None], scores[None], score_threshold, candidates)
     size = class_ids.shape[1]
@@ -159,13 +154,9 @@ def _all_boxes_and_scores(yolo_outputs, anchors, num_classes, image_shape, ancho
             image_shape,
             factor,
         )
-        for feats, indices, factor in zip(
-            yolo_outputs, mask, per_scale(scale_x_y, len(mask)), strict=True
-        )
+        for feats, indices, factor in zip(yolo_outputs, mask, per_scale(scale_x_y, len(mask)), strict=True)
     ]
-    return ops.concatenate([boxes for boxes, _ in parts], 0), ops.concatenate(
-        [scores for _, scores in parts], 0
-    )
+    return ops.concatenate([boxes for boxes, _ in parts], 0), ops.concatenate([scores for _, scores in parts], 0)
 
 
 def _rank_in_class(keep, class_ids, num_classes: int):

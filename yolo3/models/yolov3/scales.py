@@ -4,7 +4,6 @@ A *scale* is one output of the network. Scale 0 is the coarsest (stride 32), as 
 ``anchor_mask[s]`` lists which anchors, by index, scale ``s`` predicts with.
 """
 
-
 from collections.abc import Sequence
 
 STRIDES = (32, 16, 8)  # of YOLOv3; a network made from a cfg may have others, in another order

@@ -6,7 +6,6 @@ that no object is lost: anchors that no scale uses are not candidates, and centr
 cell.
 """
 
-
 import numpy as np
 from keras import ops
 

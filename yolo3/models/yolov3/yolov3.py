@@ -102,9 +102,7 @@ class YoloV3:
         )  # fmt: skip
 
     def decode(self, outputs, input_shape) -> tuple:
-        return decode_outputs(
-            outputs, self.anchors, self.num_classes, input_shape, self.anchor_mask, self.scale_x_y
-        )
+        return decode_outputs(outputs, self.anchors, self.num_classes, input_shape, self.anchor_mask, self.scale_x_y)
 
     def check_outputs(self, shapes) -> None:
         """Compare the outputs of a network with what anchors and classes ask for."""
