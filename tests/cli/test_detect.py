@@ -187,8 +187,9 @@ def test_how_many_were_not_read_and_how_many_are_full_is_said_at_the_end(red, fo
     assert "\nImages or frames with as many objects as --max-boxes allows (1): 1\n" in output
 
 
-def test_drawn_images_can_be_left_out(red, folder, capsys):
-    assert red("red.png", "--no-images", "--json", "found.json")[0] == 0
+@pytest.mark.parametrize("option", ["--no-images", "--no-pictures"])  # the second is its name in earlier versions
+def test_drawn_images_can_be_left_out(option, red, folder, capsys):
+    assert red("red.png", option, "--json", "found.json")[0] == 0
     assert not Path("detections").exists() and len(read_json()) == 1
     assert "Images with boxes" not in capsys.readouterr().out
 

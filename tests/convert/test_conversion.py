@@ -101,6 +101,7 @@ def test_results_are_given_as_json_too(tmp_path, files, capsys):
     cfg_path, weights_path, _ = files
     assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--json") == 0
     report = json.loads(capsys.readouterr().out)
+    assert report["picture"] is None  # the key of earlier versions
     assert report["filled"] == [f"conv_{i}" for i in range(6)] and report["random"] == []
     assert report["seen"] == 12345 and report["outputs"] == [[None, None, 14]] * 2
 

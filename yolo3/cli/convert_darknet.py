@@ -139,7 +139,7 @@ def _report(result: Any, output: str, names_path: str | None, image: str | None)
     file, metadata = result.filled.file, result.metadata
     return {
         "output": output,
-        "image": image,
+        "picture": image,  # the key of earlier versions, which scripts read
         "weights": str(file.path),
         "version": [file.header.major, file.header.minor, file.header.revision],
         "seen": file.header.seen,
@@ -175,7 +175,7 @@ def _in_words(report: dict) -> str:
     )
     lines.append(f"images: {report['resize']} to {_size(report['input_shape'])}")
     lines += [f"note: {note}" for note in report["notes"]]
-    lines += [f"wrote {path}" for path in (report["output"], report["image"]) if path]
+    lines += [f"wrote {path}" for path in (report["output"], report["picture"]) if path]
     return "\n".join(lines)
 
 

@@ -86,6 +86,7 @@ def _add_result_options(group) -> None:
         help="folder for images and videos (.mp4, without sound) with boxes (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--no-images", action="store_true", help="write no images or videos with boxes")
+    group.add_argument("--no-pictures", dest="no_images", action="store_true", help=argparse.SUPPRESS)  # the old name
     group.add_argument("--json", metavar="FILE", help="write the detections as JSON, an object an image or frame")
     group.add_argument("--csv", metavar="FILE", help="write the detections as CSV, a line each")
     group.add_argument(
