@@ -89,6 +89,18 @@ def test_results_for_coco_number_images_by_their_names(detector, tmp_path):
     assert {record["image_id"] for record in json.loads(path.read_text())} == {1, 2}
 
 
+def test_images_that_fit_two_entries_of_a_coco_file_are_refused(tmp_path):
+    source = tmp_path / "gt.json"
+    images = [{"id": 4, "file_name": "night/1.png"}, {"id": 8, "file_name": "day/1.png"}]
+    categories = [{"id": 3, "name": "red"}]
+    source.write_text(json.dumps({"images": images, "categories": categories, "annotations": []}))
+    for folder in ("day", "dusk"):
+        (tmp_path / folder).mkdir()
+    assert coco_ids([annotate(tmp_path, "day/1.png", [], str(source))], ["red"]) == ([8], [3])
+    with pytest.raises(ValueError, match=r"dusk/1.png can mean, got several: night/1.png \(id 4\), day/1.png \(id 8\)"):
+        coco_ids([annotate(tmp_path, "dusk/1.png", [], str(source))], ["red"])
+
+
 def test_ids_come_from_coco_files_where_there_are_any(tmp_path):
     source = tmp_path / "instances_val.json"
     categories = [{"id": 18, "name": "green"}, {"id": 3, "name": "red"}]

@@ -191,10 +191,21 @@ def test_annotations_that_do_not_know_a_image_or_a_class_are_refused(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["gt.json"]
 
 
-def test_annotations_that_cannot_say_which_image_is_which_are_refused(tmp_path):
-    path = coco_file(tmp_path / "gt.json", [(5, "train/a.png"), (7, "val/a.png")])
-    with pytest.raises(ValueError, match="expected one id for in/a.png, got several: train/a.png, val/a.png"):
+@pytest.mark.parametrize("names", [("train/a.png", "val/a.png"), ("in/a.png", "in/a.png")])
+def test_annotations_that_cannot_say_which_image_is_which_are_refused(tmp_path, names):
+    path = coco_file(tmp_path / "gt.json", [(5, names[0]), (7, names[1])])
+    message = rf"in/a.png can mean, got several: {names[0]} \(id 5\), {names[1]} \(id 7\)"
+    with pytest.raises(ValueError, match=message):
         read_coco_ids(path, [STILL])
+
+
+def test_the_nearest_folders_say_which_image_of_annotations_is_meant(tmp_path):
+    path = coco_file(tmp_path / "gt.json", [(5, "set/out/a.png"), (7, "set\\in\\a.png")])
+    assert coco_items(tmp_path, [STILL], read_coco_ids(path, [STILL]), SHOTS[:1])[0]["image_id"] == 7
+
+
+def test_annotations_without_ids_or_names_of_images_are_refused(tmp_path):
+    path = coco_file(tmp_path / "gt.json", [])
     for image in ({"id": 1}, 3, {"file_name": "a.png"}):
         Path(path).write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
         with pytest.raises(ValueError, match="gt.json: expected images with 'id' and 'file_name', got "):

@@ -21,6 +21,7 @@ from yolo3.cli.options import (
     run_command,
     start_tensorflow,
 )
+from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.datasets.formats.yolo_txt import find_label
 from yolo3.detections import SHOWN_SCORE, Detections
 from yolo3.inference.sources import Shot, Source, count_shots, find_sources, look, read_shots
@@ -28,7 +29,6 @@ from yolo3.inference.tiles import OVERLAP, TiledDetector, check_tiling
 from yolo3.inference.videos import Window, check_window
 from yolo3.inference.writers import (
     CocoFile,
-    CocoIds,
     CropsFolder,
     CsvFile,
     DrawnFiles,

@@ -73,6 +73,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from yolo3.evaluation.evaluate import (
         check_classes,
         check_objects,
+        coco_ids,
         describe,
         detect_annotations,
         write_coco_detections,
@@ -93,6 +94,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     dataset = _checked(dataset, detector, arguments)
     check_classes(detector, dataset.annotations, dataset.class_names)
     check_objects(dataset.annotations, arguments.data)
+    if arguments.save_detections:
+        coco_ids(dataset.annotations, detector.class_names)  # images that cannot be told apart stop now, not at the end
     with _Bar() as bar:
         detections = detect_annotations(detector, dataset.annotations, bar.show)
     measures = measure(dataset.annotations, detections, detector.class_names, arguments.at_score)

@@ -75,6 +75,20 @@ class ImageIndex:
         return ranked[0][1]
 
 
+def num_shared_parts(name: str, other: str) -> int:
+    """Return how many trailing parts two paths share: 2 for "data/night/1.jpg" and "C:\\\\set\\\\night\\\\1.jpg"."""
+    return len(os.path.commonprefix([_parts(name)[::-1], _parts(other)[::-1]]))
+
+
+def num_parts(name: str) -> int:
+    """Return the number of folders and file names in a path."""
+    return len(_parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
 def folder_distance(path: str, near: str) -> tuple[int, int]:
     """Sorts files by how their folders agree with those of `near`: from the top first, then from the bottom
     (images/monday/1.jpg and xml/monday/1.xml).

@@ -14,7 +14,7 @@ import keras
 from yolo3 import __version__
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.class_names import bad_id_message
-from yolo3.datasets.formats.coco import category_name, load_json, usable_categories
+from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.detections import Detections, coco_detections_json
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.coco import coco_results
@@ -138,36 +138,18 @@ def write_coco_detections(
 def coco_ids(annotations: Sequence[Annotation], class_names: Sequence[str]) -> tuple[list, list[int]] | None:
     """Return (id of each image, id of each category) as the COCO JSON files of the annotations have them.
 
-    ``None`` when annotations do not all come from such files, or these lack an image or a class.
+    ``None`` when annotations do not all come from such files, or these lack an image or a class. Raises ``ValueError``
+    when several images of a file fit an annotation equally well.
     """
     sources = {annotation.source for annotation in annotations}
     if not sources or not all(source.lower().endswith(".json") for source in sources):
         return None
-    contents = {source: load_json(source) for source in sources}
-    categories = {
-        category_name(item): item["id"] for content in contents.values() for item in usable_categories(content)
-    }
-    images = {source: _ids_by_name(content) for source, content in contents.items()}
-    image_ids = [_image_id(images[annotation.source], annotation.image_path) for annotation in annotations]
+    ids = {source: CocoIds(source) for source in sources}
+    categories = {name: number for source in ids.values() for name, number in source.categories.items()}
+    image_ids = [ids[annotation.source].image_id(annotation.image_path) for annotation in annotations]
     if None in image_ids or not set(class_names) <= set(categories):
         return None
     return image_ids, [categories[name] for name in class_names]
-
-
-def _ids_by_name(content: dict) -> dict[str, list[tuple[str, int]]]:
-    """Return (path in the file, id) of the images of a COCO JSON file by their name without folders."""
-    by_name: dict[str, list[tuple[str, int]]] = {}
-    for image in content["images"]:
-        name = str(image["file_name"]).replace("\\", "/")
-        by_name.setdefault(Path(name).name, []).append((name, image["id"]))
-    return by_name
-
-
-def _image_id(by_name: dict[str, list[tuple[str, int]]], image_path: str):
-    """Return the id of an image; of several with its name, that whose folders fit too; ``None`` for none."""
-    fitting = by_name.get(Path(image_path).name, [])
-    exact = [image_id for name, image_id in fitting if f"/{Path(image_path).as_posix()}".endswith(f"/{name}")]
-    return next(iter(exact or [image_id for _, image_id in fitting]), None)
 
 
 def _image_numbers(annotations: Sequence[Annotation]) -> list[int]:

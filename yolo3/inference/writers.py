@@ -17,7 +17,7 @@ from typing import Protocol, TextIO
 
 import numpy as np
 
-from yolo3.datasets.formats.coco import category_name, load_json, usable_categories
+from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.datasets.images import write_image
 from yolo3.detections import Detections, coco_detections_json
 from yolo3.files import replace_file
@@ -184,51 +184,6 @@ def _rows(found: Detections) -> Iterator[tuple[list[float], float, int]]:
 _COCO_UNUSED = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's category ids, 1 to 90
 
 
-@dataclass(frozen=True)
-class CocoIds:
-    """Ids of images by path, and of categories by name, from the COCO annotations ``file``."""
-
-    file: str
-    images: Mapping[str, int]
-    categories: Mapping[str, int]
-
-    def category_ids(self, class_names: Sequence[str]) -> list[int]:
-        """Return the id of each class. Raises ``ValueError`` for one that the file does not name."""
-        missing = [name for name in class_names if name not in self.categories]
-        if missing:
-            raise ValueError(f"{self.file}: expected the network's classes as categories, got none called {missing[0]}")
-        return [self.categories[name] for name in class_names]
-
-
-def read_coco_ids(path: str, sources: Sequence[Source]) -> CocoIds:
-    """Return the ids that COCO annotations give to the images that are looked at.
-
-    An image is found by its file name; of several with that name it is the one whose folders fit too. Raises
-    ``ValueError`` where an image has no id or may have several, and for a video.
-    """
-    content = load_json(path)
-    by_name: dict[str, list[tuple[str, int]]] = {}
-    for image in content["images"]:
-        if not isinstance(image, dict) or not {"id", "file_name"} <= image.keys():
-            raise ValueError(f"{path}: expected images with 'id' and 'file_name', got {json.dumps(image)[:80]}")
-        name = str(image["file_name"]).replace("\\", "/")
-        by_name.setdefault(name.rsplit("/", 1)[-1], []).append((name, image["id"]))
-    categories = {category_name(item): item["id"] for item in usable_categories(content)}
-    return CocoIds(path, {source.path: _image_id(path, by_name, source) for source in sources}, categories)
-
-
-def _image_id(path: str, by_name: Mapping[str, list[tuple[str, int]]], source: Source) -> int:
-    fitting = by_name.get(Path(source.path).name, []) if source.kind == "image" else []
-    if not fitting:
-        raise ValueError(f"{path}: expected an id for each image, got none for {source.path}")
-    own = f"/{Path(source.path).as_posix()}"
-    exact = [(name, image_id) for name, image_id in fitting if own.endswith(f"/{name}")]
-    if not exact and len(fitting) > 1:
-        names = ", ".join(name for name, _ in fitting)
-        raise ValueError(f"{path}: expected one id for {source.path}, got several: {names}")
-    return max(exact or fitting, key=lambda pair: len(pair[0]))[1]
-
-
 class CocoFile(_OneFile):
     """COCO's results format: a list with an object a detection: image_id, category_id, bbox, score.
 
@@ -242,7 +197,7 @@ class CocoFile(_OneFile):
         self, path: str | os.PathLike, class_names: Sequence[str], sources: Sequence[Source], ids: CocoIds | None = None
     ):
         self._category_ids = _coco_category_ids(class_names) if ids is None else ids.category_ids(class_names)
-        self._image_ids = _numbers_in_names(sources) if ids is None else ids.images
+        self._image_ids = _numbers_in_names(sources) if ids is None else _ids_of_images(sources, ids)
         self._list, self._count = _JsonList(path), 0
         super().__init__(self._list)
 
@@ -254,6 +209,25 @@ class CocoFile(_OneFile):
             origin["file_name"] = shot.source.path
         for item in coco_detections_json([found], [image_id], self._category_ids):
             self._list.write(item | origin)
+
+
+def read_coco_ids(path: str, sources: Sequence[Source]) -> CocoIds:
+    """Read the ids that COCO annotations give to the images that are looked at.
+
+    Raises ``ValueError`` where an image has no id or may have several, and for a video.
+    """
+    ids = CocoIds(path)
+    _ids_of_images(sources, ids)
+    return ids
+
+
+def _ids_of_images(sources: Sequence[Source], ids: CocoIds) -> dict[str, int]:
+    """Return the id of each image by path. Raises ``ValueError`` for one without an id, and for a video."""
+    found = {source.path: ids.image_id(source.path) if source.kind == "image" else None for source in sources}
+    missing = next((path for path, image_id in found.items() if image_id is None), None)
+    if missing is not None:
+        raise ValueError(f"{ids.file}: expected an id for each image, got none for {missing}")
+    return found
 
 
 def _coco_category_ids(class_names: Sequence[str]) -> list[int] | None:
