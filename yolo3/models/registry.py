@@ -10,7 +10,8 @@ from yolo3.darknet.cfg import Cfg, parse_cfg
 from yolo3.models.architecture import WITHOUT_ANCHORS, Architecture
 from yolo3.models.retinanet import RetinaNet, retinanet_from_metadata
 from yolo3.models.rpn import Rpn, rpn_from_metadata
-from yolo3.models.yolov1 import YoloV1, is_yolov1
+from yolo3.models.yolov1.cfg import is_yolov1
+from yolo3.models.yolov1.yolov1 import YoloV1
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.losses import DARKNET
 from yolo3.models.yolov3.yolov3 import CFG, cfg_yolov3, named_yolov3, yolov3_from_metadata
