@@ -76,9 +76,9 @@ def main(argv=None) -> int:
     if hasattr(os, "sched_setaffinity"):  # before TensorFlow counts the cores
         os.sched_setaffinity(0, set(itertools.islice(os.sched_getaffinity(0), arguments.cores)))
     cv2.setNumThreads(1)
-    from yolo3.input.augmentation import Augmentation
-    from yolo3.input.batches import run_batches
+    from yolo3.input.batches import training_batches
     from yolo3.input.image_cache import open_images
+    from yolo3.input.settings import Augmentation
     from yolo3.training.benchmark import rates, take_turns, write_photographs
 
     rng = np.random.default_rng(0)
@@ -87,7 +87,15 @@ def main(argv=None) -> int:
         paths = [annotation.image_path for annotation in annotations]
         store = open_images(annotations, SIDE)
         policy, size = Augmentation(mosaic=arguments.mosaic), arguments.batch_size
-        batches = run_batches(store, size, (SIDE, SIDE), policy, 0, range(_EPOCHS))
+        batches = training_batches(
+            store,
+            batch_size=size,
+            input_shape=(SIDE, SIDE),
+            stride=32,
+            augmentation=policy,
+            seed=0,
+            epochs=range(_EPOCHS),
+        )
 
         def our_batches() -> None:  # from start to end, so that nothing is prepared while the other one works
             for images, _, _ in batches:

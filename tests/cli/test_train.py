@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from yolo3.cli.train import build_parser, config_from, main
-from yolo3.input.settings import AugmentSettings
+from yolo3.input.settings import Augmentation
 from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.preparation import choose_architecture
@@ -25,7 +25,7 @@ ACTIONS = {"help", "resume", "check_only", "cfg", "recipe"}
 OF_A_RECIPE = {"cfg", "rate_steps", "max_batches", "burn_in_power"}  # a cfg says them
 VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
 VALUES |= {"saturation": "2", "exposure": "2", "model_options": "grid_size=9"}
-RECORDS = {"augment": AugmentSettings, "loss": LossOptions}  # settings within the settings
+RECORDS = {"augment": Augmentation, "loss": LossOptions}  # settings within the settings
 
 
 def options():

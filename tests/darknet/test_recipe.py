@@ -6,7 +6,7 @@ import pytest
 
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.recipe import recipe_of, settings_of
-from yolo3.input.settings import AugmentSettings
+from yolo3.input.settings import Augmentation
 from yolo3.training.settings import TrainConfig
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "darknet"
@@ -84,7 +84,7 @@ def test_a_cfg_of_alexeyabs_darknet_crops_stretches_and_draws_sizes_around_its_o
 def test_the_other_settings_of_a_run_take_it():
     values = recipe()
     names = {"jitter", "placement", "zoom", "flip", "hue", "saturation", "exposure", "mosaic", "plain_share"}
-    augment = AugmentSettings(**{name: values.pop(name) for name in names})
+    augment = Augmentation(**{name: values.pop(name) for name in names})
     config = TrainConfig(cfg="my.cfg", **values, **settings_of(parse_cfg(NET + HEADS)), augment=augment, epochs=0)
     assert config.max_batches == 2000
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo3.input.augmentation import Augmentation, augment, distort_colours, draw_colours, move_boxes, place, to_pixels
+from yolo3.input.augmentation import augment, distort_colours, draw_colours, move_boxes, place, to_pixels
+from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import resize_image
 
 OFF = Augmentation(
@@ -16,9 +17,20 @@ BACKGROUND = (30, 60, 90)
 COLOURS = np.array([(220, 20, 20), (20, 220, 20), (20, 20, 220), (220, 220, 20)], np.uint8)
 
 
-def transform_of(units, image_shape, canvas_shape, region, policy=OFF, zoom=(1.0, 1.0)):
-    values = place(tf.constant(units, tf.float32), image_shape, canvas_shape, region, policy, zoom)
-    return values.numpy()
+def transform_of(units, image_shape, canvas_shape, region, settings=OFF, zoom=(1.0, 1.0), resize="letterbox"):
+    return place(
+        tf.constant(units, tf.float32),
+        image_shape=image_shape,
+        canvas_shape=canvas_shape,
+        region=region,
+        settings=settings,
+        resize=resize,
+        zoom=zoom,
+    ).numpy()
+
+
+def example_of(load, indices, settings, canvas_shape, seed):
+    return augment(load, indices, canvas_shape=canvas_shape, seed=seed, settings=settings, resize="letterbox")
 
 
 def lies_or_fills(low, size, start, extent):
@@ -61,13 +73,13 @@ def test_zoom_is_a_factor_of_the_size_that_fits():
 
 def test_a_image_lies_within_its_region_or_fills_it():
     rng = np.random.default_rng(0)
-    policy = replace(OFF, jitter=0.3, flip=0.5)
+    settings = replace(OFF, jitter=0.3, flip=0.5)
     for _ in range(50):
         left, top, width, height = map(float, (*rng.integers(0, 30, 2), *rng.integers(20, 60, 2)))
         shape = tuple(map(float, rng.integers(20, 200, 2)))
         units = rng.uniform(size=6)
         region = (left, top, width, height)
-        scale_x, scale_y, x, y = transform_of(units, shape, (96.0, 64.0), region, policy, (0.3, 2.0))
+        scale_x, scale_y, x, y = transform_of(units, shape, (96.0, 64.0), region, settings, (0.3, 2.0))
         size = abs(scale_x) * shape[1], scale_y * shape[0]
         x = x - size[0] if scale_x < 0 else x
         assert lies_or_fills(x, size[0], left, width) and lies_or_fills(y, size[1], top, height)
@@ -77,24 +89,25 @@ def test_cropping_moves_each_edge_by_its_own_number_and_fills_the_canvas():
     # Of 100 x 50: left edge in by .2 x 100 x (1 - .5 x 2) = 0, right edge in by 20: 80 columns are seen; the upper edge
     # moves out by 10 rows, the lower one in by 10: 50 rows from -10 on. On 40 x 100: scales .5 and 2, offsets 0 and 20.
     units = [0.5, 1.0, 0.3, 0.0, 1.0, 1.0]
-    policy = replace(OFF, jitter=0.2, placement="crop", resize="stretch")
+    settings = replace(OFF, jitter=0.2, placement="crop")
     canvas = (100.0, 40.0)
-    values = transform_of(units, (50.0, 100.0), canvas, (0.0, 0.0, 40.0, 100.0), policy)
+    region = (0.0, 0.0, 40.0, 100.0)
+    values = transform_of(units, (50.0, 100.0), canvas, region, settings, resize="stretch")
     np.testing.assert_allclose(values, [0.5, 2, 0, 20], atol=1e-4)
-    mirrored = transform_of(units, (50.0, 100.0), canvas, (0.0, 0.0, 40.0, 100.0), replace(policy, flip=1.1))
+    mirrored = transform_of(units, (50.0, 100.0), canvas, region, replace(settings, flip=1.1), resize="stretch")
     np.testing.assert_allclose(mirrored, [-0.5, 2, 50, 20], atol=1e-4)  # it begins at its right end: 100 x .5
 
 
 def test_a_letterboxed_crop_keeps_the_aspect_of_the_image():
     # Nothing moves: 100 x 50 on 64 x 64 are seen with 25 rows more above and below.
-    policy = replace(OFF, placement="crop")
-    values = transform_of([0.5] * 5 + [1.0], (50.0, 100.0), (64.0, 64.0), (0.0, 0.0, 64.0, 64.0), policy)
+    settings = replace(OFF, placement="crop")
+    values = transform_of([0.5] * 5 + [1.0], (50.0, 100.0), (64.0, 64.0), (0.0, 0.0, 64.0, 64.0), settings)
     np.testing.assert_allclose(values, [0.64, 0.64, 0, 16], atol=1e-4)
 
 
 def test_a_mosaic_is_fitted_whatever_the_placement():
-    policies = [replace(OFF, mosaic=1.0, jitter=0.2, placement=placement) for placement in ("fit", "crop")]
-    whole, cropped = (augment(load, [0, 1, 2, 3], (64.0, 64.0), [1, 2], policy)[0] for policy in policies)
+    both = [replace(OFF, mosaic=1.0, jitter=0.2, placement=placement) for placement in ("fit", "crop")]
+    whole, cropped = (example_of(load, [0, 1, 2, 3], settings, (64.0, 64.0), [1, 2])[0] for settings in both)
     np.testing.assert_array_equal(whole, cropped)
 
 
@@ -124,10 +137,10 @@ def load(index):
     return tf.ensure_shape(image, [None, None, 3]), tf.ensure_shape(boxes, [None, 5])
 
 
-def examples(policy, seeds, canvas=(96.0, 128.0), first=0):
+def examples(settings, seeds, canvas=(96.0, 128.0), first=0):
     """Yield (image, corner boxes in pixels of the canvas, class ids, used) for each seed."""
     indices = tf.constant([first, *(index for index in range(4) if index != first)])
-    run = tf.function(lambda seed: augment(load, indices, canvas, seed, policy), autograph=False)
+    run = tf.function(lambda seed: example_of(load, indices, settings, canvas, seed), autograph=False)
     for seed in seeds:
         image, boxes, colours, used = run(tf.constant([seed, 5]))
         boxes = boxes.numpy()
@@ -176,9 +189,9 @@ def test_a_box_lands_where_its_pixels_do(change):
 
 
 def test_boxes_of_mosaics_land_where_their_pixels_do_and_a_share_of_the_canvases_is_one():
-    policy = replace(OFF, mosaic=0.5, mosaic_zoom=(0.6, 1.4), jitter=0.2, flip=0.5)
+    settings = replace(OFF, mosaic=0.5, mosaic_zoom=(0.6, 1.4), jitter=0.2, flip=0.5)
     seen, parts = [], []
-    for image, corners, class_ids, used in examples(policy, range(50)):
+    for image, corners, class_ids, used in examples(settings, range(50)):
         assert image.shape == (96, 128, 3)
         for box, class_id in zip(corners, class_ids):
             assert_box_holds_its_rectangle(image, box, class_id)
@@ -240,7 +253,7 @@ def test_a_image_without_boxes_gives_none():
         return tf.constant(IMAGES[0][0]), tf.zeros([0, 5])
 
     for mosaic in (0.0, 1.0):
-        _, boxes, _, _ = augment(empty, tf.range(4), (64.0, 64.0), tf.constant([1, 2]), replace(OFF, mosaic=mosaic))
+        _, boxes, _, _ = example_of(empty, tf.range(4), replace(OFF, mosaic=mosaic), (64.0, 64.0), tf.constant([1, 2]))
         assert boxes.shape == (0, 5)
 
 
@@ -249,8 +262,8 @@ def test_whole_pixels_are_less_than_one_from_what_was_asked_for(seed):
     rng = np.random.default_rng(seed)
     height, width = map(float, rng.integers(20, 200, 2))
     region = (32.0, 0.0, 64.0, 96.0)
-    policy = replace(OFF, jitter=0.3, flip=0.5)
-    asked = place(tf.constant(rng.random(6), tf.float32), (height, width), (96.0, 128.0), region, policy, (0.6, 1.4))
+    settings = replace(OFF, jitter=0.3, flip=0.5)
+    asked = transform_of(rng.random(6), (height, width), (96.0, 128.0), region, settings, zoom=(0.6, 1.4))
     seen, shown, made = to_pixels(asked, (height, width), region)
     top, left, bottom, right = seen.numpy()
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
@@ -260,8 +273,8 @@ def test_whole_pixels_are_less_than_one_from_what_was_asked_for(seed):
         ends[:, 0] = width - ends[:, 0]
     on_canvas = ends * made.numpy()[:2] + made.numpy()[2:]
     np.testing.assert_allclose(on_canvas, shown.numpy()[[[1, 0], [3, 2]]], atol=1e-3)
-    wanted = ends * asked.numpy()[:2] + asked.numpy()[2:]
-    pixel = np.maximum(np.abs(asked.numpy()[:2]), 1)  # of the image or of the canvas, the larger one
+    wanted = ends * asked[:2] + asked[2:]
+    pixel = np.maximum(np.abs(asked[:2]), 1)  # of the image or of the canvas, the larger one
     assert (np.abs(on_canvas - wanted) <= 0.5 * pixel + 0.51).all()
 
 
@@ -276,17 +289,23 @@ def test_the_same_seed_gives_the_same_example_and_another_seed_another():
     assert not np.array_equal(first[1], other[1])
 
 
-def coloured(image, units, policy):
+@pytest.mark.parametrize("unit, turns", [(0.0, -0.1), (0.25, -0.05), (0.5, 0.0), (1.0, 0.1)])
+def test_the_hue_is_shifted_either_way(unit, turns):
+    hue, saturation, exposure = draw_colours(tf.constant([0.0, 0.0, unit, 0.0, 0.0]), replace(OFF, hue=0.1)).numpy()
+    assert hue == pytest.approx(turns, abs=1e-7) and (saturation, exposure) == (1, 1)
+
+
+def coloured(image, units, settings):
     """An image 0..1 with the colours that five numbers in 0..1 draw."""
-    shifts = draw_colours(tf.constant(units, tf.float32), policy)
+    shifts = draw_colours(tf.constant(units, tf.float32), settings)
     return distort_colours(image[None] * 255, shifts[None])[0]
 
 
 def test_colours_stay_between_0_and_1_however_far_they_are_shifted():
-    policy = Augmentation(hue=0.5, saturation=4.0, exposure=4.0)
+    settings = Augmentation(hue=0.5, saturation=4.0, exposure=4.0)
     image = tf.random.stateless_uniform([16, 16, 3], [1, 2])
     for seed in range(10):
-        changed = coloured(image, tf.random.stateless_uniform([5], [seed, 3]), policy).numpy()
+        changed = coloured(image, tf.random.stateless_uniform([5], [seed, 3]), settings).numpy()
         assert changed.min() >= 0 and changed.max() <= 1 and np.isfinite(changed).all()
         assert np.abs(changed - image).max() > 0.01
 
@@ -332,7 +351,7 @@ def test_with_all_parts_off_the_image_is_a_plain_letterbox(shape, canvas):
         return tf.constant(smooth), tf.constant([[0.1, 0.2, 0.6, 0.9, 2.0]])
 
     size = tuple(map(float, canvas))
-    image, boxes, _, _ = augment(one, tf.range(4), size, tf.constant([3, 1]), OFF)
+    image, boxes, _, _ = example_of(one, tf.range(4), OFF, size, tf.constant([3, 1]))
     image, expected = tf.cast(image, tf.float32) / 255, resize_image(smooth, canvas) / 255
     # Resampling: two grey levels of a smooth image; its outermost pixels are half a pixel beyond the last centre.
     np.testing.assert_allclose(image.numpy()[1:-1, 1:-1], expected[1:-1, 1:-1], atol=2.5 / 255)

@@ -15,16 +15,16 @@ from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
 from yolo3.input import batches as pipeline
 from yolo3.input import image_cache as image_store
-from yolo3.input.augmentation import Augmentation
 from yolo3.input.batches import (
-    batch_sizes_of_input,
     block_size,
     epoch_order,
     mosaic_partners,
-    plain_batches,
+    multi_scale_sizes,
     training_batches,
+    validation_batches,
 )
 from yolo3.input.image_cache import decode_jpeg, open_images, pixel_bytes
+from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
 PLAIN = Augmentation(jitter=0.0, zoom=(1.0, 1.0), flip=0.0, hue=0.0, saturation=1.0, exposure=1.0, mosaic=0.0)
@@ -40,9 +40,26 @@ def annotated(path, *boxes) -> Annotation:
     return build_annotation(str(path), [Box(tuple(box[:4]), box[4], crowd=len(box) > 5) for box in boxes], "here:1")
 
 
-def batches_of(store, policy=PLAIN, batch_size=4, shape=(64, 64), seed=0, epoch=0, scales=()):
-    dataset = training_batches(store, batch_size, shape, policy, seed, epoch, scales)
+def batches_of(store, settings=PLAIN, batch_size=4, shape=(64, 64), seed=0, epochs=range(1), **options):
+    dataset = training_batches(
+        store,
+        batch_size=batch_size,
+        input_shape=shape,
+        stride=32,
+        augmentation=settings,
+        seed=seed,
+        epochs=epochs,
+        **options,
+    )
     return [tuple(part.numpy() for part in batch) for batch in dataset]
+
+
+def sizes_of(num_steps, input_shape, scales, epoch=0, stride=32):
+    return multi_scale_sizes(num_steps, input_shape, stride=stride, scales=scales, seed=0, epoch=epoch)
+
+
+def resized_batches(items, batch_size, resize="letterbox", shape=(64, 64)):
+    return validation_batches(items, batch_size=batch_size, input_shape=shape, resize=resize)
 
 
 def assert_same(batches, others):
@@ -83,24 +100,39 @@ def test_the_order_depends_on_seed_and_epoch():
 
 
 def test_sizes_of_multi_scale_training_are_multiples_of_32_that_change_every_ten_batches():
-    sizes = batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 0)
+    sizes = sizes_of(205, (416, 320), (0.75, 1.0, 1.25))
     assert sizes.shape == (205, 2) and not (sizes % 32).any()
     assert all(len(np.unique(sizes[start : start + 10], axis=0)) == 1 for start in range(0, 205, 10))
     # 416 x .75 = 312 is 9.75 cells: 320; x 1.25 = 520, 16.25 cells: 512. 320 x .75 = 240, 7.5 cells, to even: 256;
     # x 1.25 = 400, 12.5 cells, to even: 384.
     assert {tuple(size) for size in sizes.tolist()} == {(320, 256), (416, 320), (512, 384)}
-    assert not np.array_equal(sizes, batch_sizes_of_input(205, (416, 320), (0.75, 1.0, 1.25), 0, 1))
+    assert not np.array_equal(sizes, sizes_of(205, (416, 320), (0.75, 1.0, 1.25), epoch=1))
+
+
+def test_sizes_of_multi_scale_training_are_multiples_of_the_stride_of_the_network():
+    # 192 x .75 = 144 is 2.25 cells of 64 pixels: 128; x 1.25 = 240, 3.75 cells: 256.
+    assert set(np.unique(sizes_of(205, (192, 192), (0.75, 1.0, 1.25), stride=64))) == {128, 192, 256}
+
+
+def test_the_last_epochs_go_without_mosaic(annotations):
+    store = open_images(annotations, 64, "memory")
+    settings = replace(PLAIN, mosaic=1.0)
+    batches = batches_of(store, settings, batch_size=12, epochs=range(3), mosaic_end=1.5)
+    assert [int((indices >= 0).sum(1).max()) for _, _, indices in batches] == [4, 4, 1]
 
 
 def test_without_scales_all_batches_have_the_size_of_the_input():
-    np.testing.assert_array_equal(batch_sizes_of_input(3, (64, 96), (), 0, 0), [[64, 96]] * 3)
+    np.testing.assert_array_equal(sizes_of(3, (64, 96), ()), [[64, 96]] * 3)
 
 
 def test_batches_of_multi_scale_training_have_their_sizes(annotations):
     store = open_images(annotations[:11], 64, "memory")
-    by_epoch = [batch_sizes_of_input(11, (64, 64), (0.5, 1.5), 0, epoch) for epoch in range(20)]
+    by_epoch = [sizes_of(11, (64, 64), (0.5, 1.5), epoch) for epoch in range(20)]
     epoch, sizes = next((epoch, sizes) for epoch, sizes in enumerate(by_epoch) if len(np.unique(sizes)) == 2)
-    shapes = [images.shape[1:3] for images, _, _ in batches_of(store, batch_size=1, epoch=epoch, scales=(0.5, 1.5))]
+    shapes = [
+        images.shape[1:3]
+        for images, _, _ in batches_of(store, batch_size=1, epochs=range(epoch, epoch + 1), scales=(0.5, 1.5))
+    ]
     np.testing.assert_array_equal(shapes, sizes)
 
 
@@ -140,8 +172,8 @@ def test_images_kept_in_memory_give_the_batches_of_those_read_from_disk(annotati
 @pytest.mark.slow
 def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(annotations, monkeypatch):
     monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 images: three blocks of 4
-    policy = Augmentation(mosaic=0.7)
-    kept, decoded = (batches_of(open_images(annotations, 64, cache), policy) for cache in ("memory", "none"))
+    settings = Augmentation(mosaic=0.7)
+    kept, decoded = (batches_of(open_images(annotations, 64, cache), settings) for cache in ("memory", "none"))
     assert_same(decoded, kept)
 
 
@@ -214,11 +246,11 @@ def test_a_disk_without_room_for_decoded_images_is_said_before_any_is_written(an
 def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):
     store = open_images(annotations, 64, "memory")
     assert store.kept == "memory"
-    policy = Augmentation(mosaic=0.0)
-    first = batches_of(store, policy, seed=3, epoch=1)
-    assert_same(batches_of(store, policy, seed=3, epoch=1), first)
+    settings = Augmentation(mosaic=0.0)
+    first = batches_of(store, settings, seed=3, epochs=range(1, 2))
+    assert_same(batches_of(store, settings, seed=3, epochs=range(1, 2)), first)
     for seed, epoch in ((3, 2), (4, 1)):
-        other = batches_of(store, policy, seed=seed, epoch=epoch)
+        other = batches_of(store, settings, seed=seed, epochs=range(epoch, epoch + 1))
         assert not np.array_equal(other[0][0], first[0][0]) and not np.array_equal(other[0][2], first[0][2])
 
 
@@ -232,7 +264,7 @@ def test_boxes_are_padded_to_multiples_of_32_and_empty_images_have_none(tmp_path
     several, none = annotated(path, *boxes), annotated(path)
     for batches in (
         lambda part: batches_of(open_images(part, 64), batch_size=len(part)),
-        lambda part: [tuple(map(np.asarray, batch)) for batch in plain_batches(part, len(part), (64, 64), "letterbox")],
+        lambda part: [tuple(map(np.asarray, batch)) for batch in resized_batches(part, len(part))],
     ):
         ((_, rows, indices),) = batches([several, none])
         rows = rows[np.argsort(indices.reshape(2, -1)[:, 0])]
@@ -247,7 +279,7 @@ def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path)
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
     item = annotated(path, (10, 10, 50, 50, 0, "crowd"), (50, 50, 120, 100, 2), (110, 10, 120, 20, 1))
     ((_, rows, _),) = batches_of(open_images([item], 64), batch_size=1)
-    ((_, plain, _),) = plain_batches([item], 1, (64, 64), "letterbox")
+    ((_, plain, _),) = resized_batches([item], 1)
     for found in (rows[0], plain.numpy()[0]):
         # 50 to 100 of 100 pixels both ways; the third box has no area inside.
         np.testing.assert_allclose(found[0], [0.75, 0.75, 0.5, 0.5, 2], atol=1e-6)
@@ -346,15 +378,15 @@ def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(
     assert reds == pytest.approx(boxes[0, 0, 2] * boxes[0, 0, 3], rel=0.08)
 
 
-# Plain batches
+# Batches to validate on
 
 
 @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
-def test_plain_batches_are_what_detection_sees(tmp_path, annotations, resize):
+def test_images_to_validate_on_are_what_detection_sees(tmp_path, annotations, resize):
     write_rotated(tmp_path / "rotated.jpg")
     wide = annotated(tmp_path / "rotated.jpg", RECTANGLE, (0, 0, 15, 15, 0))
     items = [annotations[0], wide, annotations[1]]
-    batches = list(plain_batches(items, 2, (64, 96), resize))
+    batches = list(resized_batches(items, 2, resize, (64, 96)))
     assert [len(indices) for _, _, indices in batches] == [2, 1]
     np.testing.assert_array_equal(np.concatenate([indices for *_, indices in batches]), [0, 1, 2])
     for images, boxes, indices in batches:
@@ -370,7 +402,7 @@ def test_plain_batches_are_what_detection_sees(tmp_path, annotations, resize):
             assert not rows[len(corners) :].any()
 
 
-def test_plain_batches_are_the_same_each_time(annotations):
-    dataset = plain_batches(annotations[:3], 2, (64, 64), "letterbox")
+def test_batches_to_validate_on_are_the_same_each_time(annotations):
+    dataset = resized_batches(annotations[:3], 2)
     first, again = ([tuple(map(np.asarray, batch)) for batch in dataset] for _ in range(2))
     assert_same(first, again)

@@ -23,7 +23,7 @@ from yolo3.darknet.network import build_network, load_weights, save_weights
 from yolo3.darknet.recipe import recipe_of
 from yolo3.datasets.class_names import read_class_names
 from yolo3.inference.detector import load_detector
-from yolo3.input.settings import AugmentSettings
+from yolo3.input.settings import Augmentation
 from yolo3.models.saving import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
 from yolo3.training import loop as training
@@ -32,7 +32,7 @@ from yolo3.training.preparation import prepare
 from yolo3.training.run_folder import RunFolder, read_settings
 from yolo3.training.settings import MULTI_SCALES, TrainConfig
 
-PLAIN = AugmentSettings(mosaic=0.0)
+PLAIN = Augmentation(mosaic=0.0)
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
     "state.npz", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
@@ -516,8 +516,8 @@ def test_a_run_of_a_cfg_is_resumed_without_the_cfg_file(settings, eagerly, darkn
 @pytest.mark.slow
 def test_the_recipe_of_a_cfg_makes_the_length_of_the_run_and_its_rates(settings, eagerly, darknet, tmp_path):
     options = recipe_of(read_cfg(darknet / "net.cfg"))
-    names = {field.name for field in dataclasses.fields(AugmentSettings)}
-    augment = AugmentSettings(**{name: options.pop(name) for name in list(options) if name in names})
+    names = {field.name for field in dataclasses.fields(Augmentation)}
+    augment = Augmentation(**{name: options.pop(name) for name in list(options) if name in names})
     rates = Rates()
     config = of_cfg(settings, darknet, **options, epochs=0, augment=augment)
     run(config, tmp_path / "run", callbacks=[rates])
@@ -564,7 +564,7 @@ class Rates(keras.callbacks.Callback):
 @pytest.mark.slow
 def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(settings, compiled, tmp_path):
     assert not tf.config.functions_run_eagerly()
-    config = dataclasses.replace(settings, multi_scale=MULTI_SCALES, burn_in=2, augment=AugmentSettings())
+    config = dataclasses.replace(settings, multi_scale=MULTI_SCALES, burn_in=2, augment=Augmentation())
     run(config, tmp_path / "whole")
     with pytest.raises(Interrupted):
         run(config, tmp_path / "run", callbacks=[InterruptAt(2)])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from yolo3.datasets.formats.registry import read_dataset
-from yolo3.input.batches import plain_batches
+from yolo3.input.batches import validation_batches
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.head import encode_boxes
 from yolo3.models.yolov3.losses import TERMS
@@ -47,7 +47,9 @@ class Knows:
     """Stands in for the plain network: answers the targets of the image that it is shown."""
 
     def __init__(self, annotations, certainty):
-        ((images, boxes, _),) = plain_batches(annotations, len(annotations), SHAPE, "letterbox")
+        ((images, boxes, _),) = validation_batches(
+            annotations, batch_size=len(annotations), input_shape=SHAPE, resize="letterbox"
+        )
         self.images = images
         self.raws = []
         targets = build_targets(boxes, SHAPE, DEFAULT_TINY_ANCHORS, 3, TINY_MASK)

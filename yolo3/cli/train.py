@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from yolo3.cli.options import count, fraction, from_zero, run_command, side, start_tensorflow
-from yolo3.input.settings import CACHES, PLACEMENTS, AugmentSettings
+from yolo3.input.settings import CACHES, PLACEMENTS, Augmentation
 from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
 from yolo3.models.yolov3.loss_options import BOX_LOSSES, FOCAL_TERMS, LossOptions
 from yolo3.ops.letterbox import RESIZE_MODES
@@ -184,7 +184,7 @@ def config_from(options: dict) -> TrainConfig:
         raise ValueError(f"--recipe {recipe}: expected --cfg FILE beside it, which says the recipe")
     elif "data" not in options:
         options = _embedded_defaults(options) | options
-    return TrainConfig(augment=_record(AugmentSettings, options), loss=_record(LossOptions, options), **options)
+    return TrainConfig(augment=_record(Augmentation, options), loss=_record(LossOptions, options), **options)
 
 
 def _record(kind: type, options: dict) -> Any:

@@ -1,7 +1,7 @@
-"""Annotations to batches: the ``tf.data`` pipeline.
+"""Batches of images and boxes with `tf.data`: augmented ones to train on, resized ones to validate on.
 
-What a batch holds depends only on the seed, the epoch and the place in it, never on timing, so that a run can be
-repeated and resumed. Images are sent as they are seen, boxes as numbers; targets are built on the device.
+What a training batch holds depends on the seed, the epoch and its place in the epoch alone, never on timing: a run can
+be repeated, and resumed without any random state. Boxes are sent as numbers; targets are built on the device.
 """
 
 from __future__ import annotations
@@ -11,75 +11,66 @@ import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
-from yolo3.input.augmentation import Augmentation, augment, distort_colours
+from yolo3.input.augmentation import augment, distort_colours
 from yolo3.input.image_cache import ImageStore, image_shape, relative_boxes
+from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
 _BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
-_BLOCK = 32  # images at most, of which mosaics are made
+_BLOCK = 32  # images at most that mosaics are made of together
 _BLOCK_BYTES = 128 << 20  # of their pixels, about
 _IMAGE = (-1, -1, 3)
 _SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 
-
-def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return int64 [steps * batch_size]: every image once, and the last batch filled up from the first ones."""
-    order = np.random.default_rng([seed, epoch]).permutation(num_images)
-    steps = -(-num_images // batch_size)
-    return np.resize(order, steps * batch_size).astype(np.int64)
-
-
-def batch_sizes_of_input(num_steps, input_shape, scales, seed, epoch) -> np.ndarray:
-    """Return float32 [steps, 2] (height, width): one of ``scales`` for every ten batches, multiples of 32."""
-    if not scales:
-        return np.tile(np.array(input_shape, np.float32), (num_steps, 1))
-    rng = np.random.default_rng([seed, epoch, 1])
-    drawn = rng.choice(np.asarray(scales), -(-num_steps // _SCALE_EVERY))
-    sides = np.round(np.outer(drawn, input_shape) / 32).clip(1) * 32
-    return np.repeat(sides, _SCALE_EVERY, 0)[:num_steps].astype(np.float32)
+# Nothing here needs autograph, whose rewriting takes its time.
+_plain = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
     store: ImageStore,
+    *,
     batch_size: int,
     input_shape: tuple[int, int],
-    policy: Augmentation,
-    seed: int,
-    epoch: int,
-    scales: tuple[float, ...] = (),
-    workers: int | None = None,
-) -> tf.data.Dataset:
-    """Return the batches of one epoch; see :func:`run_batches`."""
-    return run_batches(store, batch_size, input_shape, policy, seed, range(epoch, epoch + 1), scales, workers)
-
-
-def run_batches(
-    store: ImageStore,
-    batch_size: int,
-    input_shape: tuple[int, int],
-    policy: Augmentation,
+    stride: int,
+    augmentation: Augmentation,
     seed: int,
     epochs: range,
+    resize: str = "letterbox",
     scales: tuple[float, ...] = (),
-    workers: int | None = None,
-    plain_from: float = float("inf"),
+    workers: int = 0,
+    mosaic_end: float = float("inf"),
 ) -> tf.data.Dataset:
-    """Return the batches (images, boxes, indices) of several epochs, one after the other.
+    """Return the augmented batches of several epochs, one after the other.
 
-    ``images``: float32 [B, H, W, 3] 0..1. ``boxes``: float32 [B, T, 5] (x, y, w, h relative, class id), rows of zeros
-    are padding. ``indices``: int64 [B, 4], the images in each example, -1 for none. ``scales``: factors of the input
-    size in multi-scale training. ``plain_from``: the epoch from which on there is no mosaic.
+    Args:
+        store: Images and boxes.
+        batch_size: Images in a batch; the last batch of an epoch is filled up with images from its beginning.
+        input_shape: (height, width) of the network input in pixels.
+        stride: Multi-scale sizes are multiples of it.
+        augmentation: How images vary.
+        seed: With an epoch it decides everything that is drawn for that epoch.
+        epochs: The epochs, 0 is the first of a run.
+        resize: "letterbox" or "stretch", see `yolo3.input.augmentation.place`.
+        scales: Factors of the input size in multi-scale training; empty for one size.
+        workers: Data-loading threads (0 = auto).
+        mosaic_end: The epoch from which on there is no mosaic.
+
+    Returns:
+        Data set of (images, boxes, indices): float32 [B, H, W, 3], 0..1; float32 [B, T, 5] (x, y, w, h relative to the
+        input, class id), padded with rows of zeros; int64 [B, 4], the images in each example, -1 for none.
     """
     count = store.count
     block = block_size(-(-count // batch_size) * batch_size, store.image_bytes)
 
     def plan(epoch):
-        """What is drawn for an epoch outside the images: (indices, places, size, seed, mosaic) by example."""
+        """Draw what does not depend on the images: (indices, places, size, seed, mosaic) of each example."""
         order = epoch_order(count, batch_size, seed, epoch)
         places, indices = mosaic_partners(order, block, seed, epoch)
-        sizes = batch_sizes_of_input(len(order) // batch_size, input_shape, scales, seed, epoch)
+        sizes = multi_scale_sizes(
+            len(order) // batch_size, input_shape, stride=stride, scales=scales, seed=seed, epoch=epoch
+        )
         seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
-        mosaic = np.full(len(order), policy.mosaic if epoch < plain_from else 0.0, np.float32)
+        mosaic = np.full(len(order), augmentation.mosaic if epoch < mosaic_end else 0.0, np.float32)
         return indices, places, np.repeat(sizes, batch_size, 0), seeds, mosaic
 
     def planned(epoch):
@@ -87,62 +78,46 @@ def run_batches(
         shapes = ([None, 4], [None, 4], [None, 2], [None, 2], [None])
         return tf.data.Dataset.from_tensor_slices(tuple(map(tf.ensure_shape, columns, shapes)))
 
+    def example(load, places, *, indices, size, seed, mosaic):
+        image, boxes, colours, used = augment(
+            load,
+            places,
+            canvas_shape=tf.unstack(size),
+            seed=seed,
+            settings=augmentation,
+            resize=resize,
+            mosaic=mosaic,
+        )
+        return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
+
     def batch(images, boxes, colours, indices):
         return distort_colours(images, colours), _pad_rows(boxes), indices
 
     parallel = {"num_parallel_calls": workers or tf.data.AUTOTUNE}
-    if policy.mosaic and store.kept == "none":
-        examples = _examples_of_blocks(store, planned, block, policy, parallel)
+    if augmentation.mosaic and store.kept == "none":
+        examples = _examples_of_blocks(store, planned, example, block=block, parallel=parallel)
     else:
-        examples = _examples(store, planned, policy, parallel)
+        examples = _examples(store, planned, example, parallel=parallel)
+
     dataset = examples(tf.data.Dataset.range(epochs.start, epochs.stop))
     dataset = dataset.padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
     return dataset.map(_plain(batch), num_parallel_calls=2).prefetch(2)
 
 
-_plain = tf.autograph.experimental.do_not_convert  # nothing here needs Python rewritten, which takes its time
-
-
-def block_size(positions: int, image_bytes: int = 0) -> int:
-    """Return how many neighbours in an epoch's order share their images for mosaics: all blocks about as large."""
-    at_most = min(_BLOCK, max(_BLOCK_BYTES // max(image_bytes, 1), 4))
-    return -(-positions // -(-positions // at_most))
-
-
-def mosaic_partners(order: np.ndarray, block: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (places, indices), int64 [N, 4]: of each image in the order and of three that complete a mosaic.
-
-    Partners are drawn from the same block of the epoch's order, so that one decoding serves all mosaics with an image.
-    ``places`` are within the block, ``indices`` within the data set.
-    """
-    positions = np.arange(len(order))
-    starts = positions // block * block
-    sizes = np.minimum(block, len(order) - starts)
-    drawn = np.random.default_rng([seed, epoch, 2]).random((len(order), 3))
-    others = (drawn * sizes[:, None]).astype(np.int64)
-    places = np.concatenate([(positions - starts)[:, None], others], 1)
-    return places, order[starts[:, None] + places]
-
-
-def _example(load, places, indices, size, seed, mosaic, policy):
-    image, boxes, colours, used = augment(load, places, tf.unstack(size), seed, policy, mosaic)
-    return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
-
-
-def _examples(store: ImageStore, planned, policy, parallel):
-    """Return a function from a data set of epochs to one of examples, each of which reads what it needs."""
+def _examples(store: ImageStore, planned, example, *, parallel):
+    """Return a function from a data set of epochs to one of examples, each of which reads the images it needs."""
     load = store.loader()
 
-    def example(indices, _, size, seed, mosaic):
-        return _example(load, indices, indices, size, seed, mosaic, policy)
+    def of_plan(indices, _, size, seed, mosaic):
+        return example(load, indices, indices=indices, size=size, seed=seed, mosaic=mosaic)
 
-    return lambda epochs: epochs.flat_map(_plain(planned)).map(_plain(example), **parallel)
+    return lambda epochs: epochs.flat_map(_plain(planned)).map(_plain(of_plan), **parallel)
 
 
-def _examples_of_blocks(store: ImageStore, planned, block: int, policy, parallel):
-    """Return what :func:`_examples` does, with each image decoded once for all mosaics of its block.
+def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, parallel):
+    """Return what `_examples` does, with each image decoded once for all mosaics of its block.
 
-    Images go through as lists of one tensor, which are handed on without a copy.
+    Images are passed on as lists of one tensor, which are not copied on the way.
     """
     boxes_of = store.boxes_reader()
 
@@ -154,35 +129,118 @@ def _examples_of_blocks(store: ImageStore, planned, block: int, policy, parallel
         return planned(epoch).map(_plain(decoded), **parallel).batch(block)
 
     def spread(*whole):
-        """All of a block, and one example's place in it, as often as it has examples."""
+        """Repeat a block for each of its examples, with the place of the example in it."""
         count = tf.shape(whole[0], tf.int64)[0]
         return tf.data.Dataset.range(count).map(_plain(lambda place: (*whole, place)))
 
-    def example(images, indices, places, sizes, seeds, mosaic, place):
+    def of_block(images, indices, places, sizes, seeds, mosaic, place):
         def load(other):
             image = tf.raw_ops.TensorListGetItem(
                 input_handle=images[other], index=0, element_shape=_IMAGE, element_dtype=tf.uint8
             )
             return tf.ensure_shape(image, [None, None, 3]), boxes_of(indices[other, 0])
 
-        of_one = (column[place] for column in (places, indices, sizes, seeds, mosaic))
-        return _example(load, *of_one, policy)
+        return example(
+            load,
+            places[place],
+            indices=indices[place],
+            size=sizes[place],
+            seed=seeds[place],
+            mosaic=mosaic[place],
+        )
 
-    return lambda epochs: epochs.flat_map(_plain(blocks)).flat_map(_plain(spread)).map(_plain(example), **parallel)
-
-
-def _pad_rows(boxes):
-    """Pad [B, T, 5] with zeros until T is 32, 64, 128, ...: each number of rows compiles the step anew."""
-    rows = tf.shape(boxes)[1]
-    padded = _BOX_ROWS * sum(tf.where(rows > _BOX_ROWS * 2**power, 2**power, 0) for power in range(16))
-    padded = tf.maximum(padded + _BOX_ROWS, _BOX_ROWS)
-    return tf.pad(boxes, [[0, 0], [0, padded - rows], [0, 0]])
+    return lambda epochs: epochs.flat_map(_plain(blocks)).flat_map(_plain(spread)).map(_plain(of_block), **parallel)
 
 
-def plain_batches(annotations: list[Annotation], batch_size: int, input_shape, resize: str) -> tf.data.Dataset:
-    """Return batches as :func:`training_batches` does, of images as detection sees them; the last one may be smaller.
+def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of the images in an epoch.
 
-    ``indices``: int64 [B], the place of each image in ``annotations``.
+    Args:
+        num_images: Images in the data set.
+        batch_size: Images in a batch.
+        seed: Of the run.
+        epoch: 0 is the first.
+
+    Returns:
+        int64 [steps * batch_size]: every image once, and the last batch filled up with the first ones.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(num_images)
+    steps = -(-num_images // batch_size)
+    return np.resize(order, steps * batch_size).astype(np.int64)
+
+
+def multi_scale_sizes(num_steps: int, input_shape, *, stride: int, scales, seed: int, epoch: int) -> np.ndarray:
+    """Return the input size of each batch of an epoch: one of `scales` for every ten batches, as in Darknet.
+
+    Args:
+        num_steps: Batches in the epoch.
+        input_shape: (height, width) in pixels.
+        stride: Sizes are rounded to multiples of it.
+        scales: Factors of the input size; empty for one size.
+        seed: Of the run.
+        epoch: 0 is the first.
+
+    Returns:
+        float32 [num_steps, 2] (height, width) in pixels.
+    """
+    if not scales:
+        return np.tile(np.array(input_shape, np.float32), (num_steps, 1))
+    rng = np.random.default_rng([seed, epoch, 1])
+    drawn = rng.choice(np.asarray(scales), -(-num_steps // _SCALE_EVERY))
+    sides = np.round(np.outer(drawn, input_shape) / stride).clip(1) * stride
+    return np.repeat(sides, _SCALE_EVERY, 0)[:num_steps].astype(np.float32)
+
+
+def block_size(positions: int, image_bytes: int = 0) -> int:
+    """Return how many neighbours in the order of an epoch share their images for mosaics.
+
+    All blocks are about equally large.
+
+    Args:
+        positions: Length of the order.
+        image_bytes: Size of a decoded image, on average.
+    """
+    at_most = min(_BLOCK, max(_BLOCK_BYTES // max(image_bytes, 1), 4))
+    return -(-positions // -(-positions // at_most))
+
+
+def mosaic_partners(order: np.ndarray, block: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the three images that complete the mosaic of each image of an epoch.
+
+    They come from the same block of the order, so that each image is decoded once for all mosaics that show it.
+
+    Args:
+        order: int64 [N] from `epoch_order`.
+        block: Size of a block, from `block_size`.
+        seed: Of the run.
+        epoch: 0 is the first.
+
+    Returns:
+        (places, indices), int64 [N, 4], the image itself first: places within the block, indices within the data set.
+    """
+    positions = np.arange(len(order))
+    starts = positions // block * block
+    sizes = np.minimum(block, len(order) - starts)
+    drawn = np.random.default_rng([seed, epoch, 2]).random((len(order), 3))
+    others = (drawn * sizes[:, None]).astype(np.int64)
+    places = np.concatenate([(positions - starts)[:, None], others], 1)
+    return places, order[starts[:, None] + places]
+
+
+def validation_batches(
+    annotations: list[Annotation], *, batch_size: int, input_shape: tuple[int, int], resize: str
+) -> tf.data.Dataset:
+    """Return the images of a data set as detection sees them, in order, without augmentation.
+
+    Args:
+        annotations: Images and their boxes.
+        batch_size: Images in a batch; the last batch may be smaller.
+        input_shape: (height, width) of the network input in pixels.
+        resize: "letterbox" or "stretch".
+
+    Returns:
+        Data set of (images, boxes, indices): images and boxes as from `training_batches`; int64 [B], the places of the
+        images in `annotations`.
     """
     rows = [_network_boxes(annotation, input_shape, resize) for annotation in annotations]
     flat = tf.constant(np.concatenate(rows) if rows else np.zeros((0, 5), np.float32))
@@ -209,3 +267,11 @@ def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
     corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)
     sides = corners[:, 2:] - corners[:, :2]
     return np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, sides, rows[:, 4:]], 1).astype(np.float32)
+
+
+def _pad_rows(boxes):
+    """Pad [B, T, 5] with zeros until T is 32, 64, 128, ...: each number of rows compiles the step anew."""
+    rows = tf.shape(boxes)[1]
+    padded = _BOX_ROWS * sum(tf.where(rows > _BOX_ROWS * 2**power, 2**power, 0) for power in range(16))
+    padded = tf.maximum(padded + _BOX_ROWS, _BOX_ROWS)
+    return tf.pad(boxes, [[0, 0], [0, padded - rows], [0, 0]])

@@ -391,7 +391,7 @@ def proposal_recall(true_boxes: Sequence, proposals: Sequence, iou_threshold: fl
 def measure_recall(rpn: Rpn, network, batches: Iterable, num_proposals: int = 100, iou_threshold: float = 0.5) -> float:
     """Return :func:`proposal_recall` of the best ``num_proposals`` of a network on batches of plain images.
 
-    ``batches``: (images float32 [B, H, W, 3], boxes [B, T, 5], ...) as from :func:`yolo3.input.batches.plain_batches`.
+    ``batches``: (images float32 [B, H, W, 3], boxes [B, T, 5], ...) as from :func:`yolo3.input.batches.validation_batches`.
     """
     true_boxes: list[np.ndarray] = []
     proposals: list[np.ndarray] = []

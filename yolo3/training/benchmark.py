@@ -21,9 +21,9 @@ import tensorflow as tf
 from yolo3.datasets.annotation import Annotation, Box, build_annotation
 from yolo3.datasets.images import write_image
 from yolo3.inference.detector import Detector
-from yolo3.input.augmentation import Augmentation
-from yolo3.input.batches import run_batches
+from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
+from yolo3.input.settings import Augmentation
 from yolo3.models.architecture import WITHOUT_ANCHORS, Architecture
 from yolo3.models.registry import named_architecture
 from yolo3.models.yolov3.anchors import default_anchors
@@ -148,7 +148,16 @@ def benchmark_input(
     with tempfile.TemporaryDirectory() as folder:
         store = open_images(list(annotations), max(work.input_size), cache, folder)
         batches: Iterator = iter(
-            run_batches(store, work.batch_size, work.input_size, policy, 0, range(10**9), workers=workers or None)
+            training_batches(
+                store,
+                batch_size=work.batch_size,
+                input_shape=work.input_size,
+                stride=work.architecture().stride,
+                augmentation=policy,
+                seed=0,
+                epochs=range(10**9),
+                workers=workers,
+            )
         )
         seconds = take_turns({"input": lambda: [next(batches)[0].shape for _ in range(_AT_ONCE)]}, work.steps)
     return rates(seconds["input"], _AT_ONCE * work.batch_size) | {"cached": store.kept != "none"}

@@ -18,8 +18,7 @@ from yolo3.darknet.network import load_weights
 from yolo3.datasets.images import write_image
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
-from yolo3.input.augmentation import Augmentation
-from yolo3.input.batches import run_batches, training_batches
+from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import check_room, open_images
 from yolo3.models.saving import is_keras_file, save_model
 from yolo3.models.weights_by_name import load_weights_by_name
@@ -222,11 +221,19 @@ class _Run:
     def _batches(self, store, first: int) -> Iterator:
         """Return the batches from an epoch to the end of the run; its last part goes without mosaic."""
         config = self.config
-        plain_from = config.epochs * (1 - config.augment.plain_share)
-        batches = run_batches(
-            store, self.batch_size, config.input_size, _policy(config), config.seed, range(first, config.epochs),
-            config.multi_scale, config.workers or None, plain_from,
-        )  # fmt: skip
+        batches = training_batches(
+            store,
+            batch_size=self.batch_size,
+            input_shape=config.input_size,
+            stride=self.prepared.architecture.stride,
+            augmentation=config.augment,
+            seed=config.seed,
+            epochs=range(first, config.epochs),
+            resize=config.resize,
+            scales=config.multi_scale,
+            workers=config.workers,
+            mosaic_end=config.augment.mosaic_end(config.epochs),
+        )
         device = accelerator()
         if device and self.trainer.strategy.num_replicas_in_sync == 1:  # the next batches are copied during a step
             batches = batches.apply(tf.data.experimental.prefetch_to_device(device))
@@ -393,18 +400,22 @@ def _without_folders(config: TrainConfig) -> dict:
     return settings | {name: os.path.basename(path) for name, path in paths.items()}
 
 
-def _policy(config: TrainConfig) -> Augmentation:
-    settings = dataclasses.asdict(config.augment)
-    settings.pop("plain_share")
-    return Augmentation(**settings, resize=config.resize)
-
-
 def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, num_images: int = 12) -> None:
     """Draw training examples with the targets that the network is given for them."""
     store = open_images(prepared.train, max(config.input_size))
     count = min(num_images, len(prepared.train))
-    images, boxes, _ = next(iter(training_batches(store, count, config.input_size, _policy(config), config.seed, 0)))
     architecture = prepared.architecture
+    batches = training_batches(
+        store,
+        batch_size=count,
+        input_shape=config.input_size,
+        stride=architecture.stride,
+        augmentation=config.augment,
+        seed=config.seed,
+        epochs=range(1),
+        resize=config.resize,
+    )
+    images, boxes, _ = next(iter(batches))
     if isinstance(architecture, YoloV3):
         targets, _ = architecture.build_targets(boxes, config.input_size)
         sheet = draw_targets(

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from yolo3.input.settings import CACHES, AugmentSettings
+from yolo3.input.settings import CACHES, Augmentation
 from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.scales import check_input_shape
@@ -78,7 +78,7 @@ class TrainConfig:
     output: str | None = None
     model_options: tuple[tuple[str, Any], ...] = ()
     loss: LossOptions = field(default_factory=LossOptions)
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    augment: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self):
         check_input_shape(self.input_size)
@@ -127,7 +127,7 @@ def parse_config(text: str) -> TrainConfig:
     if unknown:
         raise ValueError(f"settings: expected those of this version, got {', '.join(sorted(unknown))} too")
     values = {name: _tuples(value) for name, value in values.items()}
-    records = {"augment": AugmentSettings, "loss": LossOptions}
+    records = {"augment": Augmentation, "loss": LossOptions}
     for name, record in records.items():
         if name in values:
             values[name] = record(**{key: _tuples(value) for key, value in values[name].items()})

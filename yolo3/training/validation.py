@@ -10,7 +10,7 @@ import tensorflow as tf
 from yolo3.datasets.annotation import Annotation
 from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
-from yolo3.input.batches import image_shape, plain_batches
+from yolo3.input.batches import image_shape, validation_batches
 from yolo3.models.rpn import proposal_recall
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
@@ -27,7 +27,9 @@ class Validator:
         self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
         config = trainer.config
         self._input_shape, self._resize = config.input_size, config.resize
-        self._batches = plain_batches(annotations, config.batch_size, config.input_size, config.resize)
+        self._batches = validation_batches(
+            annotations, batch_size=config.batch_size, input_shape=config.input_size, resize=config.resize
+        )
         self._forward = tf.function(self._forward_batch, reduce_retracing=True, autograph=False)
 
     def _forward_batch(self, images, boxes):
