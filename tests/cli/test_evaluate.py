@@ -57,9 +57,9 @@ def test_a_report_json_and_detections_are_written_and_agree(weights, folder, cap
     assert at_score["precision"] == page.figures["precision"] == 0.75 and at_score["score"] == 0.3
     assert at_score["errors"] == {"missed": 0, "wrong_class": 1, "badly_placed": 0, "duplicate": 0, "background": 0}
     assert len(json.loads(Path("out/found.json").read_text())) == 4
-    for words in ("/m.h5 on ", "train.txt (keras-yolo3)", "64 x 64 pixels", "stretch", "above 0.001", "SHA-256"):
+    for words in ("/m.h5 on ", "train.txt (keras-yolo3)", "64 x 64 pixels", "stretch", "AP 0.001", "SHA-256"):
         assert words in page.text, words
-    assert [image["alt"] for image in page.of("img")] == ["2.png: 1 hit; 1 wrong class"]
+    assert [image["alt"] for image in page.of("img")] == ["2.png: 1 hit; 1 misclassified"]
     assert str(folder.parent) not in Path("out/r.html").read_text()  # where files lie is private
 
 
@@ -175,7 +175,7 @@ def test_images_without_objects_are_no_data_to_evaluate_on(weights, folder, caps
     Path("train.txt").write_text("1.png\n2.png\n")
     argv = ["--weights", weights, "--data", "train.txt", "--format", "keras-yolo3"]
     error = fails([*argv, "--report", "r.html"], capsys)
-    assert "train.txt: expected annotated objects in 2 images, got none; `yolo3 detect`" in error
+    assert "train.txt: expected annotated objects in 2 images, got none; use `yolo3 detect`" in error
     assert not Path("r.html").exists()
 
 

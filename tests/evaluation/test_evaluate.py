@@ -69,7 +69,7 @@ def test_objects_that_do_not_count_are_none(tmp_path):
     aside = [Box(RED[0].xyxy, 0, difficult=True), Box(RED[1].xyxy, 0, crowd=True)]
     path = str(tmp_path / "a.png")
     check_objects([build_annotation(path, [*aside, RED[0]], "t", (64, 128))], "cells")
-    with pytest.raises(ValueError, match="cells: .* in 1 images, got none but 2 difficult ones and crowds"):
+    with pytest.raises(ValueError, match="cells: .* in 1 images, got only 2 difficult objects and crowds"):
         check_objects([build_annotation(path, aside, "t", (64, 128))], "cells")
     with pytest.raises(ValueError, match="cells: .* got none; "):
         check_objects([build_annotation(path, [], "t", (64, 128))], "cells")

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tests.evaluation.test_metrics import found_of, random_images, truth_of
+from tests.evaluation.examples import annotated, detected, random_images
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.images import write_image
 from yolo3.detections import Detections
@@ -23,7 +23,7 @@ from yolo3.visualize.charts import shade
 
 SUBJECT = Subject("Evaluation of run/best.h5 on cells [test]", {"Weights": "run/best.h5"}, {"Resize": "letterbox"})
 SECTIONS = ["summary", "subject", "classes", "curves", "errors", "confusion", "histograms", "images", "settings"]
-NOTHING = found_of()
+NOTHING = detected()
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -71,15 +71,18 @@ def annotate(folder, name, boxes, class_ids=None, difficult=(), size=(120, 160))
     return build_annotation(path, rows, name, size)
 
 
-def report(truths, detections, names=("cat", "dog"), subject=SUBJECT, **options):
-    return build_report(subject, measure(truths, detections, names), truths, detections, **options)
+def report(ground_truths, detections, names=("cat", "dog"), subject=SUBJECT, **options):
+    return build_report(subject, measure(ground_truths, detections, names), ground_truths, detections, **options)
 
 
 @pytest.fixture
 def two(tmp_path):
-    """(truths, detections): a hit of .9 and a false one of .8 in the first image; a miss in the second."""
-    truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)]), annotate(tmp_path, "b.png", [(60, 60, 90, 110)], [1])]
-    return truths, [found_of((10, 10, 50, 50, 0.9, 0), (100, 20, 140, 60, 0.8, 0)), NOTHING]
+    """(ground_truths, detections): a hit of .9 and a false one of .8 in the first image; a miss in the second."""
+    ground_truths = [
+        annotate(tmp_path, "a.png", [(10, 10, 50, 50)]),
+        annotate(tmp_path, "b.png", [(60, 60, 90, 110)], [1]),
+    ]
+    return ground_truths, [detected((10, 10, 50, 50, 0.9, 0), (100, 20, 140, 60, 0.8, 0)), NOTHING]
 
 
 def test_figures_by_hand_have_all_their_digits(two):
@@ -90,7 +93,7 @@ def test_figures_by_hand_have_all_their_digits(two):
     assert figures["precision"] == figures["recall"] == figures["F1"] == figures["average-IoU"] == 0.5
     # with the first detection alone: precision 1, recall 1/2
     assert figures["best-F1"] == pytest.approx(2 / 3)
-    kinds = ("missed", "wrong_class", "badly_placed", "duplicate", "background")
+    kinds = ("missed", "misclassified", "localization", "duplicate", "background")
     assert [figures[kind] for kind in kinds] == [1, 0, 0, 0, 1]
 
 
@@ -110,14 +113,14 @@ def test_the_class_table_by_hand(two):
 
 
 def test_the_confusion_table_by_hand(tmp_path):
-    # a cat found; a cat taken for a dog; a dog with a dog and a cat on it; a dog badly placed; a cat on nothing
+    # a cat found; a cat taken for a dog; a dog with a dog and a cat on it; a dog with a box too small; a cat on nothing
     boxes = [(0, 0, 20, 20), (30, 0, 50, 20), (60, 0, 80, 20), (90, 0, 110, 20)]
-    truths = [annotate(tmp_path, "a.png", boxes, [0, 0, 1, 1])]
-    found = found_of(
+    ground_truths = [annotate(tmp_path, "a.png", boxes, [0, 0, 1, 1])]
+    found = detected(
         (*boxes[0], 0.9, 0), (*boxes[1], 0.9, 1), (*boxes[2], 0.9, 0), (*boxes[2], 0.8, 1), (90, 0, 110, 6, 0.9, 1),
         (120, 50, 140, 70, 0.9, 0),
     )  # fmt: skip
-    html = report(truths, [found])
+    html = report(ground_truths, [found])
     assert cells(html, "matrix") == [
         ["", "cat", "dog", "(not found)"],
         ["cat", "1", "1", "0"],
@@ -125,15 +128,21 @@ def test_the_confusion_table_by_hand(tmp_path):
         ["(no object)", "2", "1", ""],
     ]
     counts = {row[0]: row[1] for row in cells(html, "errors")[1:]}
-    assert counts == {"missed": "0", "wrong class": "2", "badly placed": "1", "duplicate": "0", "background": "1"}
+    assert counts == {
+        "missed": "0",
+        "misclassified": "2",
+        "localization error": "1",
+        "duplicate": "0",
+        "background": "1",
+    }
 
 
 def test_curves_of_many_classes_name_the_best_and_the_worst():
     # class k has 12 objects of which k are found, without a false one: AP50 rises with k
     boxes = [[(10 * x, 10 * k, 10 * x + 8, 10 * k + 8) for x in range(12)] for k in range(12)]
-    truth = truth_of([box for row in boxes for box in row], [k for k in range(12) for _ in range(12)])
-    found = found_of(*[(*box, 0.9, k) for k in range(12) for box in boxes[k][:k]])
-    html = report([truth], [found], [f"c{k}" for k in range(12)], most_images=0)
+    annotation = annotated([box for row in boxes for box in row], [k for k in range(12) for _ in range(12)])
+    found = detected(*[(*box, 0.9, k) for k in range(12) for box in boxes[k][:k]])
+    html = report([annotation], [found], [f"c{k}" for k in range(12)], most_images=0)
     names = re.findall("</i>(c[0-9]+) [0-9.]+</li>", html.split('<ul class="legend">')[1].split("</ul>")[0])
     assert names == ["c11", "c10", "c9", "c8", "c7", "c4", "c3", "c2", "c1", "c0"]
     assert "</i>2 more</li>" in html and "from 0.000 (c0) to " in html
@@ -143,8 +152,8 @@ def test_curves_of_many_classes_name_the_best_and_the_worst():
 
 
 def test_classes_in_the_tables_are_those_of_objects_and_of_detections(tmp_path):
-    truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)], [1])]
-    html = report(truths, [found_of((100, 20, 140, 60, 0.8, 3))], [f"class {index}" for index in range(5)])
+    ground_truths = [annotate(tmp_path, "a.png", [(10, 10, 50, 50)], [1])]
+    html = report(ground_truths, [detected((100, 20, 140, 60, 0.8, 3))], [f"class {index}" for index in range(5)])
     assert [row[0] for row in cells(html, "matrix")] == ["", "class 1", "class 3", "(no object)"]
     assert [row[0] for row in cells(html)[1:]] == ["class 1", "class 3"]
     assert "Neither annotated nor detected: class 0, class 2, class 4." in Page(html).text
@@ -152,14 +161,14 @@ def test_classes_in_the_tables_are_those_of_objects_and_of_detections(tmp_path):
 
 def test_cells_are_the_darker_the_larger_their_share_of_the_row(tmp_path):
     boxes = [(10 * x, 0, 10 * x + 8, 8) for x in range(10)]
-    truths = [annotate(tmp_path, "a.png", boxes)]
-    html = report(truths, [found_of(*[(*box, 0.9, 0) for box in boxes[:9]])])
+    ground_truths = [annotate(tmp_path, "a.png", boxes)]
+    html = report(ground_truths, [detected(*[(*box, 0.9, 0) for box in boxes[:9]])])
     assert f'background: {shade(0.9, True)}">9<' in html and f'background: {shade(0.1, False)}">1<' in html
 
 
 def test_sizes_are_marked_and_those_beyond_the_last_bar_are_told():
-    truth = truth_of([(0, 0, 20, 20), (0, 0, 1500, 1500)])
-    html = report([truth], [NOTHING], most_images=0)
+    annotation = annotated([(0, 0, 20, 20), (0, 0, 1500, 1500)])
+    html = report([annotation], [NOTHING], most_images=0)
     assert ">medium from 32</text>" in html and ">large from 96</text>" in html
     assert "Those above 1024 are in the last bar." in html and "768 to 1024: 0 found, 1 not found" in html
 
@@ -167,9 +176,9 @@ def test_sizes_are_marked_and_those_beyond_the_last_bar_are_told():
 def test_the_most_frequent_of_many_confusions_are_told(tmp_path):
     names = [f"class {index}" for index in range(13)]
     boxes = [(10 * index, 0, 10 * index + 8, 8) for index in range(13)]
-    truths = [annotate(tmp_path, "a.png", boxes, list(range(13)))] * 2
-    found = [found_of((*boxes[4], 0.9, 7)), found_of((*boxes[4], 0.9, 7), (*boxes[2], 0.9, 3))]
-    html = report(truths, found, names)
+    ground_truths = [annotate(tmp_path, "a.png", boxes, list(range(13)))] * 2
+    found = [detected((*boxes[4], 0.9, 7)), detected((*boxes[4], 0.9, 7), (*boxes[2], 0.9, 3))]
+    html = report(ground_truths, found, names)
     assert cells(html, "taken")[1:] == [["class 4", "class 7", "2", "100%"], ["class 2", "class 3", "1", "50%"]]
 
 
@@ -187,9 +196,9 @@ def test_curves_over_the_score_hold_what_the_figures_say(two):
 def test_charts_count_every_object_and_every_detection_of_a_tenth_or_more(tmp_path):
     # small, medium and large; the large one is not found
     boxes = [(0, 0, 10, 10), (20, 0, 60, 40), (60, 0, 160, 100)]
-    truths = [annotate(tmp_path, "a.png", boxes)]
-    found = found_of((*boxes[0], 0.95, 0), (*boxes[1], 0.42, 0), (0, 60, 20, 80, 0.44, 0), (0, 60, 20, 80, 0.05, 0))
-    html = report(truths, [found], ("cat",))
+    ground_truths = [annotate(tmp_path, "a.png", boxes)]
+    found = detected((*boxes[0], 0.95, 0), (*boxes[1], 0.42, 0), (0, 60, 20, 80, 0.44, 0), (0, 60, 20, 80, 0.05, 0))
+    html = report(ground_truths, [found], ("cat",))
     scores, sizes = (
         [title for title in re.findall("<title>([^<]* to [^<]*)</title>", chart) if re.search("[1-9] [hfn]", title)]
         for chart in html.split("<svg")[3:5]
@@ -203,7 +212,7 @@ def test_charts_count_every_object_and_every_detection_of_a_tenth_or_more(tmp_pa
     assert "last bar" not in html
 
 
-def coco_by_file(folder, truths, detections, num_classes):
+def coco_by_file(folder, ground_truths, detections, num_classes):
     """AP and AP50 of pycocotools from files, as anybody would get them."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -215,21 +224,21 @@ def coco_by_file(folder, truths, detections, num_classes):
     annotations = [
         {"id": next(counter), "image_id": index, "category_id": int(class_id), "bbox": wh(box), "iscrowd": 0,
          "area": wh(box)[2] * wh(box)[3]}
-        for index, truth in enumerate(truths) for box, class_id in zip(truth.boxes, truth.class_ids)
+        for index, image in enumerate(ground_truths) for box, class_id in zip(image.boxes, image.class_ids)
     ]  # fmt: skip
     found = [
         {"image_id": index, "category_id": int(class_id), "bbox": wh(box), "score": float(score)}
         for index, part in enumerate(detections)
         for box, class_id, score in zip(part.boxes, part.class_ids, part.scores)
     ]
-    categories, images = [{"id": index} for index in range(num_classes)], [{"id": i} for i in range(len(truths))]
-    (folder / "truth.json").write_text(
+    categories, images = [{"id": index} for index in range(num_classes)], [{"id": i} for i in range(len(ground_truths))]
+    (folder / "annotation.json").write_text(
         json.dumps({"info": {}, "images": images, "categories": categories, "annotations": annotations})
     )
     (folder / "found.json").write_text(json.dumps(found))
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(folder / "truth.json"))
-        evaluation = COCOeval(truth, truth.loadRes(str(folder / "found.json")), "bbox")
+        annotation = COCO(str(folder / "annotation.json"))
+        evaluation = COCOeval(annotation, annotation.loadRes(str(folder / "found.json")), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -237,11 +246,11 @@ def coco_by_file(folder, truths, detections, num_classes):
 
 
 def test_figures_are_those_of_pycocotools(tmp_path):
-    truths, detections = random_images(3, images=12, hard=False)
+    ground_truths, detections = random_images(3, images=12, hard=False)
     names = ("a", "b", "c", "d")
-    measures = measure(truths, detections, names)
-    figures = Page(build_report(SUBJECT, measures, truths, detections, most_images=0)).figures
-    ap, ap50, by_class = coco_by_file(tmp_path, truths, detections, 4)
+    measures = measure(ground_truths, detections, names)
+    figures = Page(build_report(SUBJECT, measures, ground_truths, detections, most_images=0)).figures
+    ap, ap50, by_class = coco_by_file(tmp_path, ground_truths, detections, 4)
     assert figures["AP"] == pytest.approx(ap, abs=1e-6) and figures["AP50"] == pytest.approx(ap50, abs=1e-6)
     np.testing.assert_allclose(measures.fixed.ap, by_class, atol=1e-6)  # of the curves that the page draws
 
@@ -274,11 +283,11 @@ def test_the_page_asks_no_network_for_anything(two):
 
 def test_names_are_escaped_wherever_they_stand(tmp_path):
     evil = '</title><script>alert("1")</script>&amp;'
-    truths = [annotate(tmp_path, 'a<i>"&.png', [(10, 10, 50, 50), (70, 70, 90, 90)], [0, 1])]
-    detections = [found_of((10, 10, 50, 50, 0.9, 1), (70, 70, 90, 90, 0.9, 0), (100, 10, 150, 40, 0.5, 0))]
+    ground_truths = [annotate(tmp_path, 'a<i>"&.png', [(10, 10, 50, 50), (70, 70, 90, 90)], [0, 1])]
+    detections = [detected((10, 10, 50, 50, 0.9, 1), (70, 70, 90, 90, 0.9, 0), (100, 10, 150, 40, 0.5, 0))]
     names = [evil, "it's <b>"]
     subject = Subject(evil, {evil: evil}, {evil: evil})
-    page = Page(report(truths, detections, names, subject))
+    page = Page(report(ground_truths, detections, names, subject))
     assert not page.of("script") and not page.of("i") == [] and len(page.of("b")) == 1
     assert page.text.count(evil) >= 8 and 'a<i>"&.png' in page.text
     many = [f"{evil} {index}" for index in range(20)]
@@ -289,28 +298,28 @@ def test_names_are_escaped_wherever_they_stand(tmp_path):
 
 CASES = {
     "one class": lambda folder: (
-        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((12, 10, 50, 50, 0.9, 0))], 1,
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [detected((12, 10, 50, 50, 0.9, 0))], 1,
     ),
     "80 classes, 3 of them there": lambda folder: (
         [annotate(folder, "a.png", [(10, 10, 50, 50), (60, 60, 90, 90)], [3, 70])],
-        [found_of((12, 10, 50, 50, 0.9, 3), (60, 60, 90, 90, 0.5, 5))], 80,
+        [detected((12, 10, 50, 50, 0.9, 3), (60, 60, 90, 90, 0.5, 5))], 80,
     ),
     "80 classes, all there": lambda folder: (
         [annotate(folder, "a.png", [(i, 1, i + 20, 30) for i in range(80)], list(range(80)))],
-        [found_of(*[(i, 1, i + 20, 30, 0.4 + i / 200, (i * 7) % 80) for i in range(80)])], 80,
+        [detected(*[(i, 1, i + 20, 30, 0.4 + i / 200, (i * 7) % 80) for i in range(80)])], 80,
     ),
     "no detections": lambda folder: ([annotate(folder, "a.png", [(10, 10, 50, 50)])], [NOTHING], 2),
     "weak detections alone": lambda folder: (
-        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((10, 10, 50, 50, 0.1, 0))], 2,
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [detected((10, 10, 50, 50, 0.1, 0))], 2,
     ),
-    "no objects": lambda folder: ([annotate(folder, "a.png", [])], [found_of((12, 10, 50, 50, 0.9, 0))], 2),
+    "no objects": lambda folder: ([annotate(folder, "a.png", [])], [detected((12, 10, 50, 50, 0.9, 0))], 2),
     "neither": lambda folder: ([annotate(folder, "a.png", [])], [NOTHING], 2),
     "no image": lambda folder: ([], [], 2),
     "difficult ones alone": lambda folder: (
-        [annotate(folder, "a.png", [(10, 10, 50, 50)], difficult=[0])], [found_of((12, 10, 50, 50, 0.9, 0))], 2,
+        [annotate(folder, "a.png", [(10, 10, 50, 50)], difficult=[0])], [detected((12, 10, 50, 50, 0.9, 0))], 2,
     ),
     "no errors": lambda folder: (
-        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [found_of((10, 10, 50, 50, 1, 0))], 1,
+        [annotate(folder, "a.png", [(10, 10, 50, 50)])], [detected((10, 10, 50, 50, 1, 0))], 1,
     ),
     "a huge object": lambda folder: (
         [annotate(folder, "a.png", [(0, 0, 1500, 1200)], size=(1200, 1500))], [NOTHING], 1,
@@ -321,8 +330,8 @@ CASES = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", CASES)
 def test_the_page_has_all_its_parts_whatever_there_is(case, tmp_path):
-    truths, detections, num_classes = CASES[case](tmp_path)
-    page = Page(report(truths, detections, [f"class {index}" for index in range(num_classes)]))
+    ground_truths, detections, num_classes = CASES[case](tmp_path)
+    page = Page(report(ground_truths, detections, [f"class {index}" for index in range(num_classes)]))
     assert [attributes["id"] for attributes in page.of("section")] == SECTIONS
     assert "nan" not in page.text.lower().split() and page.of("li")
     assert not any("nan" in value for _, attributes in page.tags for name, value in attributes.items() if name != "src")
@@ -332,12 +341,14 @@ def test_the_page_has_all_its_parts_whatever_there_is(case, tmp_path):
 def test_the_costliest_image_comes_first(tmp_path):
     # costs: a false one of .5; two misses; a false one of .9 and a miss; none
     box, other = (10, 10, 50, 50), (100, 20, 140, 60)
-    truths = [annotate(tmp_path, f"{name}.png", boxes) for name, boxes in zip("abcd", ([], [box, other], [box], [box]))]
-    detections = [found_of((*other, 0.5, 0)), NOTHING, found_of((*other, 0.9, 0)), found_of((*box, 0.9, 0))]
-    page = Page(report(truths, detections))
+    ground_truths = [
+        annotate(tmp_path, f"{name}.png", boxes) for name, boxes in zip("abcd", ([], [box, other], [box], [box]))
+    ]
+    detections = [detected((*other, 0.5, 0)), NOTHING, detected((*other, 0.9, 0)), detected((*box, 0.9, 0))]
+    page = Page(report(ground_truths, detections))
     assert [image["alt"].split(".")[0] for image in page.of("img")] == ["b", "c", "a"]
     assert "cost 2.00" in page.text and "cost 1.90" in page.text and "cost 0.50" in page.text
-    assert len(Page(report(truths, detections, most_images=1)).of("img")) == 1
+    assert len(Page(report(ground_truths, detections, most_images=1)).of("img")) == 1
 
 
 def test_boxes_lie_where_they_are_in_the_image(two):
@@ -354,8 +365,11 @@ def test_boxes_lie_where_they_are_in_the_image(two):
 
 def test_numbers_of_errors_stand_inside_the_image(tmp_path):
     corners = [(0, 0, 20, 20), (145, 5, 160, 20), (5, 108, 25, 120), (60, 40, 80, 60)]
-    truths = [annotate(tmp_path, "a.png", corners)]
-    discs = [[float(disc[side]) for side in ("cx", "cy", "r")] for disc in Page(report(truths, [NOTHING])).of("circle")]
+    ground_truths = [annotate(tmp_path, "a.png", corners)]
+    discs = [
+        [float(disc[side]) for side in ("cx", "cy", "r")]
+        for disc in Page(report(ground_truths, [NOTHING])).of("circle")
+    ]
     assert all(r <= x <= 160 - r and r <= y <= 120 - r for x, y, r in discs) and discs[3][:2] == [60, 40]
     assert [x < 80 for x, _, _ in discs] == [True, False, True, True]
 
@@ -363,21 +377,21 @@ def test_numbers_of_errors_stand_inside_the_image(tmp_path):
 def test_the_page_stays_small_however_large_the_images_are(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (1400, 2000, 3), np.uint8)
     write_image(tmp_path / "n.png", noise)
-    truth = build_annotation(str(tmp_path / "n.png"), [Box((0, 0, 90, 90), 0)], "n", (1400, 2000))
-    text = report([truth] * 3, [NOTHING] * 3)
+    annotation = build_annotation(str(tmp_path / "n.png"), [Box((0, 0, 90, 90), 0)], "n", (1400, 2000))
+    text = report([annotation] * 3, [NOTHING] * 3)
     assert len(Page(text).of("img")) == 3 and len(text) < 3 * 400_000  # noise is the worst case for JPEG
 
 
 def test_the_page_is_written_whole_or_not_at_all(two, tmp_path):
-    truths, detections = two
+    ground_truths, detections = two
     path = tmp_path / "sub" / "r.html"
-    measures = measure(truths, detections, ("cat", "dog"))
-    write_report(path, SUBJECT, measures, truths, detections)
+    measures = measure(ground_truths, detections, ("cat", "dog"))
+    write_report(path, SUBJECT, measures, ground_truths, detections)
     assert path.read_text().endswith("</html>\n")
     path.write_text("before")
     (tmp_path / "b.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="b.png: expected an image"):
-        write_report(path, SUBJECT, measures, truths, detections)
+        write_report(path, SUBJECT, measures, ground_truths, detections)
     assert path.read_text() == "before" and [item.name for item in path.parent.iterdir()] == ["r.html"]
 
 
@@ -421,9 +435,9 @@ def seen_by_browser(page, folder, width):
 @pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome is installed")
 @pytest.mark.parametrize("width", [340, 1000])
 def test_a_browser_shows_all_of_the_page(width, tmp_path):
-    truths, detections, _ = CASES["80 classes, all there"](tmp_path)
+    ground_truths, detections, _ = CASES["80 classes, all there"](tmp_path)
     names = [f"class <{index}>&" for index in range(80)]
-    page, seen = seen_by_browser(report(truths, detections, names), tmp_path, width)
+    page, seen = seen_by_browser(report(ground_truths, detections, names), tmp_path, width)
     assert seen["broken"] == ["probe"]  # the image that is broken on purpose, and no other
     assert seen["images"] == 2 and seen["charts"] == 5
     assert seen["asked"] == []

@@ -1,4 +1,4 @@
-"""COCO's twelve numbers, through pycocotools."""
+"""COCO's twelve numbers, computed by pycocotools."""
 
 import contextlib
 import io
@@ -6,39 +6,58 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from yolo3.detections import Detections, _xywh
-from yolo3.evaluation.average_precision import CONVENTIONS, _count_truths
-from yolo3.evaluation.matching import _check_lists, _flags
+from yolo3.datasets.annotation import Annotation
+from yolo3.detections import Detections, coco_detections_json
+from yolo3.evaluation.average_precision import CONVENTIONS, count_ground_truths
+from yolo3.evaluation.matching import check_lists
 from yolo3.ops.boxes import area
 
-# ------------------------------------------------------------------------------------------------- COCO
+SIZES = {"small": (0, 32), "medium": (32, 96), "large": (96, np.inf)}  # sides in pixels: roots of cocoeval.py's areas
+MAX_DETECTIONS = (1, 10, 100)  # per image, of AR
 
 
-def coco_results(truths: Sequence, detections: Sequence[Detections], class_names: Sequence[str]) -> dict:
-    """Return COCO's twelve numbers as pycocotools has them, and three for each class; NaN without truths.
+def coco_results(
+    ground_truths: Sequence[Annotation],
+    detections: Sequence[Detections],
+    class_names: Sequence[str],
+    areas: Sequence[np.ndarray] | None = None,
+) -> dict:
+    """Return COCO's twelve numbers as pycocotools computes them, and three for each class.
 
-    Keys: ``AP`` (mean over IoU .5:.05:.95), ``AP50``, ``AP75``, ``AP_small`` (area up to 32 x 32 pixels),
-    ``AP_medium``, ``AP_large`` (from 96 x 96), ``AR_1``, ``AR_10``, ``AR_100``, ``AR_small``, ``AR_medium``,
-    ``AR_large``, and ``per_class``: name to ``{"AP", "AP50", "num_truths"}``. Crowds are COCO's; difficult
-    truths excuse one detection and count for nothing. Areas are those of the boxes (COCO's own files carry
-    segment areas: give these as ``truth.areas`` [M]).
+    Crowds are treated as COCO treats them; a difficult object excuses one detection and counts for nothing.
+
+    Args:
+        ground_truths: one annotation per image.
+        detections: one record per image, in the same order, low scores included.
+        class_names: C names.
+        areas: float [M] per image, area of each object in pixels, which decides its size group. Default: that of
+            the boxes. COCO's own files carry areas of segments.
+
+    Returns:
+        ``AP`` (mean over IoU .5:.05:.95), ``AP50``, ``AP75``, ``AP_small`` (area up to 32 x 32 pixels), ``AP_medium``,
+        ``AP_large`` (from 96 x 96), ``AR_1``, ``AR_10``, ``AR_100``, ``AR_small``, ``AR_medium``, ``AR_large``, and
+        ``per_class``: name to ``{"AP", "AP50", "num_truths"}``. NaN where there is no ground truth.
+
+    Raises:
+        ValueError: for lists of different lengths and class ids without a name.
     """
-    _check_lists(truths, detections, len(class_names))
-    result = _run_cocoeval(truths, detections, len(class_names))
-    precision, recall = (
-        result["precision"],
-        result["recall"],
-    )  # [T, R, C, area, max dets], [T, C, area, max dets]
+    check_lists(ground_truths, detections, len(class_names))
+    if areas is None:
+        areas = [area(annotation.boxes.astype(np.float64)) for annotation in ground_truths]
+    result = _run_cocoeval(_ground_truth_records(ground_truths, areas), detections, len(class_names))
+    precision = result["precision"]  # [T, R, C, size, max detections]
+    recall = result["recall"]  # [T, C, size, max detections]
+
     numbers: dict = {
         "AP": _valid_mean(precision[..., 0, -1]),
         "AP50": _valid_mean(precision[0, ..., 0, -1]),
         "AP75": _valid_mean(precision[5, ..., 0, -1]),
     }
-    sizes = ("small", "medium", "large")
-    numbers |= {f"AP_{size}": _valid_mean(precision[..., index, -1]) for index, size in enumerate(sizes, 1)}
-    numbers |= {f"AR_{limit}": _valid_mean(recall[..., 0, index]) for index, limit in enumerate((1, 10, 100))}
-    numbers |= {f"AR_{size}": _valid_mean(recall[..., index, -1]) for index, size in enumerate(sizes, 1)}
-    counts = _count_truths(truths, CONVENTIONS["coco"], len(class_names))
+    numbers |= {f"AP_{size}": _valid_mean(precision[..., index, -1]) for index, size in enumerate(SIZES, 1)}
+    numbers |= {f"AR_{limit}": _valid_mean(recall[..., 0, index]) for index, limit in enumerate(MAX_DETECTIONS)}
+    numbers |= {f"AR_{size}": _valid_mean(recall[..., index, -1]) for index, size in enumerate(SIZES, 1)}
+
+    counts = count_ground_truths(ground_truths, CONVENTIONS["coco"], len(class_names))
     numbers["per_class"] = {
         name: {
             "AP": _valid_mean(precision[:, :, index, 0, -1]),
@@ -51,58 +70,60 @@ def coco_results(truths: Sequence, detections: Sequence[Detections], class_names
 
 
 def _valid_mean(values: np.ndarray) -> float:
-    """Return the mean without the -1 that cocoeval.py writes where truths lack; NaN if nothing is left."""
+    """Return the mean without the -1 that cocoeval.py writes where there is no ground truth; NaN if none is left."""
     values = values[values > -1]
     return float(values.mean()) if values.size else float("nan")
 
 
-def _run_cocoeval(truths, detections, num_classes: int) -> dict:
-    """Run pycocotools in memory, without its prints; returns its arrays ``precision`` and ``recall``."""
+def _run_cocoeval(annotations: list[dict], detections: Sequence[Detections], num_classes: int) -> dict:
+    """Run pycocotools in memory, without its prints, and return its arrays ``precision`` and ``recall``."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    images = [{"id": index} for index in range(len(truths))]
-    categories = [{"id": index} for index in range(num_classes)]
+    image_ids, category_ids = range(len(detections)), range(num_classes)
+    results = coco_detections_json(detections, image_ids, category_ids)
+    for number, (record, size) in enumerate(zip(results, _detected_areas(detections), strict=True), 1):
+        record |= {"id": number, "area": float(size), "iscrowd": 0}
+
     with contextlib.redirect_stdout(io.StringIO()):
         sides = []
-        for annotations in (_coco_truths(truths), _coco_found(detections)):
+        for records in (annotations, results):
             side = COCO()
-            side.dataset = {"images": images, "categories": categories, "annotations": annotations}
+            side.dataset = {
+                "images": [{"id": index} for index in image_ids],
+                "categories": [{"id": index} for index in category_ids],
+                "annotations": records,
+            }
             side.createIndex()
             sides.append(side)
         evaluator = COCOeval(*sides, "bbox")
-        evaluator.params.imgIds = list(range(len(truths)))
-        evaluator.params.catIds = list(range(num_classes))
+        evaluator.params.imgIds, evaluator.params.catIds = list(image_ids), list(category_ids)
+        evaluator.params.maxDets = list(MAX_DETECTIONS)
         evaluator.evaluate()
         evaluator.accumulate()
     return evaluator.eval
 
 
-def _coco_truths(truths) -> list[dict]:
+def _detected_areas(detections: Sequence[Detections]) -> np.ndarray:
+    """Return float64 [K]: the areas of the boxes of all images, in float64 as cocoeval.py compares them."""
+    return np.concatenate([area(found.boxes.astype(np.float64)) for found in detections] or [np.zeros(0)])
+
+
+def _ground_truth_records(ground_truths: Sequence[Annotation], areas: Sequence[np.ndarray]) -> list[dict]:
     """Return COCO annotations, numbered from 1: to cocoeval.py a match with annotation 0 is no match."""
     records: list[dict] = []
-    for image_id, truth in enumerate(truths):
-        boxes = np.asarray(truth.boxes, np.float64).reshape(-1, 4)
-        areas = getattr(truth, "areas", None)
-        areas = area(boxes) if areas is None else np.asarray(areas, np.float64)
-        # cocoeval.py ignores truths outside the range of areas; no range has -1, so this says "difficult".
-        areas = np.where(_flags(truth, "difficult"), -1.0, areas)
-        crowds = _flags(truth, "crowd")
-        for box, class_id, size, crowd in zip(boxes, truth.class_ids, areas, crowds, strict=True):
-            record = _coco_record(image_id, box, class_id, len(records) + 1)
-            records.append(record | {"area": float(size), "iscrowd": int(crowd)})
+    for image_id, (annotation, sizes) in enumerate(zip(ground_truths, areas, strict=True)):
+        # cocoeval.py ignores objects outside the range of areas; no range includes -1, so this says "difficult".
+        sizes = np.where(annotation.difficult, -1.0, sizes)
+        for index, box in enumerate(annotation.boxes.astype(np.float64).tolist()):
+            records.append(
+                {
+                    "id": len(records) + 1,
+                    "image_id": image_id,
+                    "category_id": int(annotation.class_ids[index]),
+                    "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+                    "area": float(sizes[index]),
+                    "iscrowd": int(annotation.crowd[index]),
+                }
+            )
     return records
-
-
-def _coco_found(detections: Sequence[Detections]) -> list[dict]:
-    records: list[dict] = []
-    for image_id, found in enumerate(detections):
-        areas = area(found.boxes.astype(np.float64))
-        for box, class_id, size, score in zip(found.boxes, found.class_ids, areas, found.scores, strict=True):
-            record = _coco_record(image_id, box, class_id, len(records) + 1)
-            records.append(record | {"area": float(size), "iscrowd": 0, "score": float(score)})
-    return records
-
-
-def _coco_record(image_id, box, class_id, number: int) -> dict:
-    return {"id": number, "image_id": image_id, "category_id": int(class_id), "bbox": _xywh(box)}

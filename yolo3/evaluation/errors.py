@@ -1,73 +1,28 @@
-"""What is wrong with detections: the confusion matrix, and the kinds of error."""
+"""Confusion matrix, and the kinds of error of TIDE (Bolya et al. 2020)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from yolo3.datasets.annotation import Annotation
 from yolo3.detections import Detections
-from yolo3.evaluation.matching import _check_lists, _joined, _match_with_fallback, _overlaps, match_detections
+from yolo3.evaluation.matching import assign_with_fallback, check_lists, concatenate, match_detections, overlaps
 
-ERROR_KINDS = ("hit", "duplicate", "wrong_class", "badly_placed", "background")
-BADLY_PLACED_IOU = 0.1  # below it a detection counts as background: TIDE (Bolya et al. 2020), section 2.2
-
-
-# ------------------------------------------------------------------------------------------ what is wrong
-
-
-def confusion_matrix(
-    truths: Sequence,
-    detections: Sequence[Detections],
-    num_classes: int,
-    iou_threshold: float = 0.5,
-    score_threshold: float = 0.25,
-) -> np.ndarray:
-    """Return int64 [C + 1, C + 1]: rows true classes, columns detected classes, the last of each background.
-
-    Detections of the right class are paired first, so that the diagonal holds the hits; what is left, truths
-    and detections of any class, is paired by falling score. Row C holds detections of nothing, column C
-    truths that were missed. Difficult truths and crowds, and what lies on them, are left out.
-    """
-    _check_lists(truths, detections, num_classes)
-    matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
-    for truth, found in zip(truths, detections, strict=True):
-        pairs = _confused_pairs(truth, _above(found, score_threshold), iou_threshold, num_classes)
-        np.add.at(matrix, tuple(pairs), 1)
-    return matrix
-
-
-def _above(found: Detections, score_threshold: float) -> Detections:
-    kept = found.scores >= np.float32(score_threshold)
-    return Detections(found.boxes[kept], found.scores[kept], found.class_ids[kept])
-
-
-def _confused_pairs(truth, found: Detections, iou_threshold: float, background: int) -> np.ndarray:
-    """Return int [2, K]: true class and detected class of each pair in one image."""
-    matches = match_detections(truth, found, iou_threshold, fallback=True, difficult="after")
-    true_ids = np.asarray(truth.class_ids, np.int64).reshape(-1)
-    hit = matches.true_positive
-    left_truths = np.setdiff1d(np.flatnonzero(matches.counted), matches.truth_index[hit])
-    left_found = np.flatnonzero(~hit & ~matches.ignored)
-    overlap = _overlaps(truth, found, np.zeros(len(true_ids), bool))[np.ix_(left_found, left_truths)]
-    order = np.argsort(-found.scores[left_found], kind="stable")
-    everyone, no_one = np.ones(len(left_truths), bool), np.zeros(len(left_truths), bool)
-    overlap = np.where(overlap >= iou_threshold, overlap, -1.0)
-    paired, partner = _match_with_fallback(overlap, order, everyone, no_one, no_one)
-    alone = np.setdiff1d(np.arange(len(left_truths)), partner[paired])
-    rows = [true_ids[matches.truth_index[hit]], np.append(true_ids[left_truths], background)[partner]]
-    columns = [found.class_ids[hit], found.class_ids[left_found]]
-    rows.append(true_ids[left_truths[alone]])
-    columns.append(np.full(len(alone), background))
-    return np.stack([np.concatenate(rows), np.concatenate(columns)]).astype(np.int64)
+KINDS = ("missed", "misclassified", "localization", "duplicate", "background")  # in the order of a report
+DETECTION_KINDS = ("hit", "duplicate", "misclassified", "localization", "background")
+BACKGROUND_IOU = 0.1  # below it a detection lies on background: TIDE, section 2.2
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorKinds:
-    """Where the errors are. Result of :func:`error_kinds`.
+    """Hold what :func:`error_kinds` found.
 
-    ``detection_kinds``: for each image an array [N] of names from :data:`ERROR_KINDS` ("" for detections
-    under the score threshold and for those that lie on difficult truths or crowds). ``missed``: for each
-    image bool [M]. ``counts``: name to number over all images, with "missed".
+    Attributes:
+        detection_kinds: for each image an array [N] of :data:`DETECTION_KINDS`, "" for detections below the score
+            threshold and for those on difficult objects or crowds.
+        missed: for each image bool [M].
+        counts: name of each kind, and "hit", to its number over all images.
     """
 
     detection_kinds: tuple[np.ndarray, ...]
@@ -76,53 +31,122 @@ class ErrorKinds:
 
 
 def error_kinds(
-    truths: Sequence,
+    ground_truths: Sequence[Annotation],
     detections: Sequence[Detections],
     iou_threshold: float = 0.5,
     score_threshold: float = 0.25,
 ) -> ErrorKinds:
-    """Give each detection above the score threshold, and each truth that none explains, a kind.
+    """Give a kind to each detection above the score threshold and to each object that none of them explains.
 
-    * ``hit``: the best-scored detection of a truth of its class, IoU >= threshold;
-    * ``duplicate``: the same, but the truth has been hit already;
-    * ``wrong_class``: IoU >= threshold with a truth of another class;
-    * ``badly_placed``: IoU with a truth of its class from .1 up to the threshold;
+    * ``hit``: the best-scored detection of an object of its class, IoU >= threshold;
+    * ``duplicate``: the same, but the object has been hit already;
+    * ``misclassified``: IoU >= threshold with an object of another class;
+    * ``localization``: IoU from .1 up to the threshold with an object of its class;
     * ``background``: none of these;
-    * ``missed``: a truth without a hit, a wrong class or a badly placed detection.
+    * ``missed``: an object without a hit, a misclassified detection or a localization error.
 
-    A detection gets the first that fits. The kinds are those of TIDE (Bolya et al. 2020) but for its "both",
-    which is background here.
+    A detection gets the first kind that fits. TIDE's kind "both", wrong in class and in place, is background here.
+
+    Args:
+        ground_truths: one annotation per image.
+        detections: one record per image, in the same order.
+        iou_threshold: least IoU of a hit.
+        score_threshold: least score of a detection that is looked at.
+
+    Returns:
+        The kinds, image by image and counted.
     """
-    images = [
-        _error_kinds_of_image(truth, found, iou_threshold, score_threshold)
-        for truth, found in zip(truths, detections, strict=True)
-    ]
-    kinds = tuple(kinds for kinds, _ in images)
-    missed = tuple(missed for _, missed in images)
-    every_kind = _joined(list(kinds), "U16")
-    counts = {name: int((every_kind == name).sum()) for name in ERROR_KINDS}
-    counts["missed"] = int(sum(flags.sum() for flags in missed))
-    return ErrorKinds(kinds, missed, counts)
+    all_kinds, all_missed = [], []
+    for annotation, found in zip(ground_truths, detections, strict=True):
+        kept = found.scores >= np.float32(score_threshold)
+        kinds = np.full(len(found), "", "U16")
+        kinds[kept], missed = _image_kinds(annotation, found=_select(found, kept), iou_threshold=iou_threshold)
+        all_kinds.append(kinds)
+        all_missed.append(missed)
+
+    joined = concatenate(all_kinds, "U16")
+    counts = {name: int((joined == name).sum()) for name in DETECTION_KINDS}
+    counts["missed"] = int(sum(missed.sum() for missed in all_missed))
+    return ErrorKinds(detection_kinds=tuple(all_kinds), missed=tuple(all_missed), counts=counts)
 
 
-def _error_kinds_of_image(truth, found: Detections, iou_threshold: float, score_threshold: float):
-    """Return the kinds [N] of the detections of one image and bool [M], which truths were missed."""
-    named = found.scores >= np.float32(score_threshold)
-    kept = _above(found, score_threshold)
-    matches = match_detections(truth, kept, iou_threshold, fallback=True, difficult="after")
-    overlap = np.where(matches.counted, _overlaps(truth, kept, np.zeros(len(matches.counted), bool)), 0.0)
-    same = kept.class_ids[:, None] == np.asarray(truth.class_ids).reshape(-1)[None]
+def _image_kinds(annotation: Annotation, found: Detections, iou_threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kinds [N] of the detections of one image, and bool [M], which of its objects were missed."""
+    matches = match_detections(annotation, found, iou_threshold, fallback=True, difficult="after")
+    iou = np.where(matches.counted, overlaps(annotation, found), 0.0)  # [N, M]
+    same_class = found.class_ids[:, None] == annotation.class_ids[None]
+    own_object = np.arange(len(matches.counted)) == matches.ground_truth_index[:, None]
+
     conditions = {
-        "hit": matches.true_positive[:, None] & (np.arange(len(matches.counted)) == matches.truth_index[:, None]),
-        "duplicate": same & (overlap >= iou_threshold),
-        "wrong_class": ~same & (overlap >= iou_threshold),
-        "badly_placed": same & (overlap >= BADLY_PLACED_IOU),
+        "hit": matches.true_positive[:, None] & own_object,
+        "duplicate": same_class & (iou >= iou_threshold),
+        "misclassified": ~same_class & (iou >= iou_threshold),
+        "localization": same_class & (iou >= BACKGROUND_IOU),
     }
-    kinds = np.select([c.any(axis=1) for c in conditions.values()], list(conditions), "background").astype("U16")
+    fits = [condition.any(axis=1) for condition in conditions.values()]
+    kinds = np.select(fits, list(conditions), "background").astype("U16")
     kinds[matches.ignored] = ""
+
     explained = np.zeros(len(matches.counted), bool)
-    for name in ("hit", "wrong_class", "badly_placed"):
+    for name in ("hit", "misclassified", "localization"):
         explained |= conditions[name][kinds == name].any(axis=0)
-    all_kinds = np.full(len(found), "", "U16")
-    all_kinds[named] = kinds
-    return all_kinds, matches.counted & ~explained
+    return kinds, matches.counted & ~explained
+
+
+def confusion_matrix(
+    ground_truths: Sequence[Annotation],
+    detections: Sequence[Detections],
+    num_classes: int,
+    iou_threshold: float = 0.5,
+    score_threshold: float = 0.25,
+) -> np.ndarray:
+    """Return how often objects of each class are detected as each class.
+
+    Detections of the right class are paired first, so that the diagonal holds the hits. What is left, objects and
+    detections of any class, is paired by falling score. Difficult objects and crowds, and detections on them, are
+    left out.
+
+    Args:
+        ground_truths: one annotation per image.
+        detections: one record per image, in the same order.
+        num_classes: C.
+        iou_threshold: least IoU of a pair.
+        score_threshold: least score of a detection that is looked at.
+
+    Returns:
+        int64 [C + 1, C + 1]: rows true classes, columns detected classes, the last of each background. Row C holds
+        detections without an object, column C objects without a detection.
+
+    Raises:
+        ValueError: for lists of different lengths and class ids that are not 0 to C - 1.
+    """
+    check_lists(ground_truths, detections, num_classes)
+    matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
+    for annotation, found in zip(ground_truths, detections, strict=True):
+        found = _select(found, found.scores >= np.float32(score_threshold))
+        matches = match_detections(annotation, found, iou_threshold, fallback=True, difficult="after")
+        hit, true_ids = matches.true_positive, annotation.class_ids
+        np.add.at(matrix, (true_ids[matches.ground_truth_index[hit]], found.class_ids[hit]), 1)
+
+        # Pair what is left, whatever its class.
+        objects = np.setdiff1d(np.flatnonzero(matches.counted), matches.ground_truth_index[hit])  # [m]
+        others = np.flatnonzero(~hit & ~matches.ignored)  # [n]
+        overlap = overlaps(annotation, found)[np.ix_(others, objects)]  # [n, m]
+        everyone, no_one = np.ones(len(objects), bool), np.zeros(len(objects), bool)
+        paired, partner = assign_with_fallback(
+            np.where(overlap >= iou_threshold, overlap, -1.0),
+            order=np.argsort(-found.scores[others], kind="stable"),
+            first=everyone,
+            later=no_one,
+            reusable=no_one,
+        )
+
+        # The appended entry is what partner -1 finds.
+        np.add.at(matrix, (np.append(true_ids[objects], num_classes)[partner], found.class_ids[others]), 1)
+        alone = np.setdiff1d(np.arange(len(objects)), partner[paired])
+        np.add.at(matrix, (true_ids[objects[alone]], num_classes), 1)
+    return matrix
+
+
+def _select(found: Detections, kept: np.ndarray) -> Detections:
+    return Detections(boxes=found.boxes[kept], scores=found.scores[kept], class_ids=found.class_ids[kept])

@@ -1,4 +1,4 @@
-"""Run a detector over annotated images and say how good it is."""
+"""Run a detector over annotated images, measure it, and describe what was evaluated."""
 
 import hashlib
 import importlib
@@ -28,7 +28,16 @@ Progress = Callable[[int, int], None]
 def detect_annotations(
     detector: Detector, annotations: Sequence[Annotation], progress: Progress | None = None
 ) -> list[Detections]:
-    """Return the detections of each annotated image, in order; ``progress`` is called with (done, all)."""
+    """Return the detections in each annotated image, in order.
+
+    Args:
+        detector: what detects.
+        annotations: the images.
+        progress: called with (images done, all images) after each image.
+
+    Returns:
+        One record per image.
+    """
     found = []
     for index, _, detections in detector.detect_each([annotation.image_path for annotation in annotations]):
         found.append(detections)
@@ -43,19 +52,27 @@ def evaluate(
     class_names: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> dict:
-    """Detect and compare: COCO's numbers, as :func:`yolo3.evaluation.coco.coco_results` returns them.
+    """Detect objects in annotated images and return COCO's numbers.
 
-    Among them "AP50", "AP" and "per_class" {name: {"AP50", "AP", "num_truths"}}; NaN where there are no
-    truths. The detector should have a ``score_threshold`` of :data:`yolo3.detections.AP_SCORE_THRESHOLD`.
-    ``class_names``: those of the annotations, which have to be the detector's. Raises ``ValueError`` when they are not,
-    and for a class id that names no class.
+    Args:
+        detector: its ``score_threshold`` should be :data:`yolo3.detections.AP_SCORE_THRESHOLD`.
+        annotations: images with their ground truth.
+        class_names: classes of the annotations, which have to be the detector's.
+        progress: called with (images done, all images) after each image.
+
+    Returns:
+        The dict of :func:`yolo3.evaluation.coco.coco_results`, with "AP50", "AP" and "per_class"
+        {name: {"AP50", "AP", "num_truths"}}; NaN where there is no ground truth.
+
+    Raises:
+        ValueError: when the classes differ, and for a class id without a name.
     """
     check_classes(detector, annotations, class_names)
     return coco_results(annotations, detect_annotations(detector, annotations, progress), detector.class_names)
 
 
 def check_classes(detector: Detector, annotations: Sequence[Annotation], class_names=None) -> None:
-    """Raise ``ValueError`` unless the annotations speak of the detector's classes."""
+    """Raise ``ValueError`` unless the classes of the annotations are those of the detector."""
     own = detector.class_names
     if class_names is not None and list(class_names) != own:
         raise ValueError(
@@ -70,27 +87,40 @@ def check_classes(detector: Detector, annotations: Sequence[Annotation], class_n
 
 
 def check_objects(annotations: Sequence[Annotation], path: str) -> None:
-    """Raise ``ValueError`` where no object counts, because average precision says nothing then."""
-    aside = sum(len(annotation.boxes) for annotation in annotations)
+    """Raise ``ValueError`` where no object counts, because average precision is undefined then."""
     if any((~annotation.difficult & ~annotation.crowd).any() for annotation in annotations):
         return
-    told = f"none but {aside} difficult ones and crowds, which do not count" if aside else "none"
+    excluded = sum(len(annotation.boxes) for annotation in annotations)
+    got = f"only {excluded} difficult objects and crowds, which do not count" if excluded else "none"
     raise ValueError(
-        f"{path}: expected annotated objects in {len(annotations)} images, got {told}; `yolo3 detect` shows what is "
-        "found in images without annotations"
+        f"{path}: expected annotated objects in {len(annotations)} images, got {got}; use `yolo3 detect` for images "
+        "without annotations"
     )
 
 
 def describe(detector: Detector, weights: str, data: str, data_format: str, score_threshold: float) -> Subject:
-    """Return what is evaluated in words for :func:`yolo3.evaluation.report.write_report`.
+    """Describe what is evaluated, for :func:`yolo3.evaluation.report.write_report`.
 
-    ``weights``: their file, of which the last folder and the name are told. ``data``: the name of the data set.
-    ``score_threshold``: that of precision, recall and errors; the detector has its own.
+    Args:
+        detector: what detects.
+        weights: path of its weights; the last folder and the name are shown.
+        data: name of the data set.
+        data_format: format of the data set.
+        score_threshold: that of precision, recall and errors; the detector has its own.
+
+    Returns:
+        The title, facts and settings of the report.
     """
     name = "/".join(Path(os.path.abspath(weights)).parts[-2:])
     height, width = detector.input_shape
+    with open(weights, "rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    modules = [importlib.import_module(module) for module in ("keras", keras.backend.backend(), "numpy")]
+    versions = [f"yolo3 {__version__}", f"Python {platform.python_version()}"]
+    versions += [f"{module.__name__} {module.__version__}" for module in modules]
+
     facts = {
-        "Weights": f"{name}, {os.path.getsize(weights) / 1e6:.1f} MB, SHA-256 {_checksum(weights)[:16]}",
+        "Weights": f"{name}, {os.path.getsize(weights) / 1e6:.1f} MB, SHA-256 {checksum[:16]}",
         "Network": f"{detector.model.name}, {detector.model.count_params():,} parameters",
         "Classes": f"{len(detector.class_names)}: {some_of(detector.class_names)}",
         "Data": f"{data} ({data_format})",
@@ -99,24 +129,13 @@ def describe(detector: Detector, weights: str, data: str, data_format: str, scor
     settings = {
         "Network input": f"{width} x {height} pixels (width x height)",
         "Resize": detector.resize,
-        "Scores for AP": f"above {detector.score_threshold:g}",
-        "Scores for precision, errors and images": f"from {score_threshold:g}",
-        "Suppression": f"{detector.nms}, {detector.nms_overlap} above {detector.iou_threshold:g}",
-        "Detections an image": f"{detector.max_boxes} at most; AP uses the best 100 of each class",
-        "Versions": _versions(),
+        "Score threshold for AP": f"{detector.score_threshold:g}",
+        "Score threshold for precision, errors and images": f"{score_threshold:g}",
+        "Non-maximum suppression": f"{detector.nms}, {detector.nms_overlap} above {detector.iou_threshold:g}",
+        "Detections per image": f"at most {detector.max_boxes}; AP uses the best 100 of each class",
+        "Versions": ", ".join(versions),
     }
     return Subject(f"Evaluation of {name} on {data}", facts, settings)
-
-
-def _checksum(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _versions() -> str:
-    modules = [importlib.import_module(name) for name in ("keras", keras.backend.backend(), "numpy")]
-    versions = [f"{module.__name__} {module.__version__}" for module in modules]
-    return ", ".join([f"yolo3 {__version__}", f"Python {platform.python_version()}", *versions])
 
 
 def write_coco_detections(
@@ -125,11 +144,11 @@ def write_coco_detections(
     detections: Sequence[Detections],
     class_names: Sequence[str],
 ) -> None:
-    """Write detections in COCO's results format, in one step.
+    """Write detections in COCO's results format, atomically.
 
-    Annotations that come from COCO JSON give the ids of images and categories. Otherwise images have the
-    number that is their name (000000397133.jpg), or their place from 1 where a name is no number or comes
-    twice, and the first class is category 1.
+    Annotations read from COCO JSON give the ids of images and categories. Otherwise an image has the number that is
+    its name (000000397133.jpg), or its place from 1 where a name is not a number or occurs twice, and the first class
+    is category 1.
     """
     ids = coco_ids(annotations, class_names) or (_image_numbers(annotations), None)
     replace_file(path, json.dumps(coco_detections_json(detections, *ids)))

@@ -20,10 +20,9 @@ from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
 from yolo3.evaluation.advice import REMEDIES, evaluation_advice, name_of
-from yolo3.evaluation.errors import BADLY_PLACED_IOU
+from yolo3.evaluation.coco import SIZES
+from yolo3.evaluation.errors import BACKGROUND_IOU, KINDS
 from yolo3.evaluation.measures import (
-    KINDS,
-    SIZES,
     ImageError,
     Measures,
     at_thresholds,
@@ -47,8 +46,8 @@ _SIDES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # e
 # Boxes on photographs: from Okabe and Ito's palette, as the charts.
 _KIND_COLOURS = {
     "missed": "#E69F00",
-    "wrong_class": "#CC79A7",
-    "badly_placed": "#0072B2",
+    "misclassified": "#CC79A7",
+    "localization": "#0072B2",
     "duplicate": "#333333",
     "background": "#D55E00",
 }
@@ -251,10 +250,13 @@ def _class_row(measures: Measures, index: int) -> list[str]:
     coco = measures.coco["per_class"][name]
     return [
         escape(name),
-        str(fixed.num_truths[index]),
+        str(fixed.num_ground_truths[index]),
         *(_value(coco[figure]) for figure in ("AP50", "AP")),
         *(_value(values[index]) for values in (fixed.precision, fixed.recall, fixed.f1)),
-        *(str(counts[index]) for counts in (measures.num_hits, measures.num_lost, measures.num_false)),
+        *(
+            str(counts[index])
+            for counts in (measures.true_positives, measures.false_negatives, measures.false_positives)
+        ),
         _value(best_point(fixed.curves[index])[0]),
     ]
 
@@ -263,7 +265,9 @@ def _ranked_classes(measures: Measures) -> tuple[list[int], list[int]]:
     """Return the classes that something is to be said of, lowest AP50 first, and the others."""
     ap = np.array([measures.coco["per_class"][name]["AP50"] for name in measures.class_names])
     order = [int(index) for index in np.argsort(np.where(np.isnan(ap), 2.0, ap), kind="stable")]
-    silent = [index for index in order if not measures.fixed.num_truths[index] and not measures.num_false[index]]
+    silent = [
+        index for index in order if not measures.fixed.num_ground_truths[index] and not measures.false_positives[index]
+    ]
     return [index for index in order if index not in silent], sorted(silent)
 
 
@@ -271,7 +275,7 @@ def _ranked_classes(measures: Measures) -> tuple[list[int], list[int]]:
 
 
 def _recall_chart(measures: Measures) -> str:
-    known = [index for index, count in enumerate(measures.fixed.num_truths) if count]
+    known = [index for index, count in enumerate(measures.fixed.num_ground_truths) if count]
     if not known:
         return _note("No class has objects: there is no precision-recall curve.")
     ranked = sorted(known, key=lambda index: -measures.fixed.ap[index])
@@ -446,7 +450,7 @@ def _confusion_list(measures: Measures, most: int = 10) -> str:
     pairs = confusions(measures)
     if not pairs:
         return _note("No class is taken for another.")
-    names, truths = [escape(name) for name in measures.class_names], measures.fixed.num_truths
+    names, truths = [escape(name) for name in measures.class_names], measures.fixed.num_ground_truths
     rows = [[names[true], names[said], str(n), _share(n, truths[true])] for true, said, n in pairs[:most]]
     caption = f"The most frequent of {len(pairs)} confusions, with their share of the objects of the class."
     return _table(["objects of", "are taken for", "times", "share"], rows, caption, "taken")
@@ -498,14 +502,14 @@ def _error_words(error: ImageError, names: Sequence[str]) -> str:
     width, height = error.box[2:] - error.box[:2]
     if error.kind == "missed":
         return f"{name} missed ({width:.0f} x {height:.0f} pixels)"
-    if error.kind == "wrong_class":
-        return f"{name} {score} where {names[error.truth_id]} is"
-    if error.kind == "badly_placed":
+    if error.kind == "misclassified":
+        return f"{name} {score} where {names[error.ground_truth_id]} is"
+    if error.kind == "localization":
         return f"{name} {score} badly placed, IoU {error.iou:.2f}"
     if error.kind == "duplicate":
         return f"{name} {score} a second time, IoU {error.iou:.2f}"
-    if error.iou >= BADLY_PLACED_IOU:
-        return f"{name} {score} on part of {names[error.truth_id]}, IoU {error.iou:.2f}"
+    if error.iou >= BACKGROUND_IOU:
+        return f"{name} {score} on part of {names[error.ground_truth_id]}, IoU {error.iou:.2f}"
     return f"{name} {score}, nothing annotated"
 
 
