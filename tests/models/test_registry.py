@@ -3,7 +3,7 @@
 import pytest
 
 from yolo3.models.retinanet import RetinaNet
-from yolo3.models.rpn import Rpn
+from yolo3.models.rpn.rpn import Rpn
 from yolo3.models.yolov1.yolov1 import YoloV1
 from yolo3.models.yolov3.yolov3 import named_yolov3
 

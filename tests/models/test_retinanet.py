@@ -8,31 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo3.darknet.blocks import Blocks
+from tests.models.cases import SHAPE, PooledBlocks, SlimBlocks, to_rows
 from yolo3.models import retinanet as module
+from yolo3.models.anchors.targets import AnchorTargets
 from yolo3.models.retinanet import RetinaNet, feature_pyramid, retinanet_from_metadata
-from yolo3.models.rpn import AnchorTargets
 from yolo3.ops import boxes as geometry
 from yolo3.ops.nms import non_max_suppression
 
-SHAPE = (64, 96)  # (height, width)
 GRIDS = [(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]  # P6 and P7 by ceil
 CLASSES = 3
 SMALL = RetinaNet(CLASSES, depth=2, width=8)
-
-
-class PooledBlocks(Blocks):
-    """A backbone that is built in no time: means over 8, 16 and 32 pixels."""
-
-    def darknet53(self, x):
-        return [keras.layers.AveragePooling2D(stride)(x) for stride in (8, 16, 32)]
-
-
-class SlimBlocks(Blocks):
-    """Darknet-53 with all its layers and names and a thirty-second of its filters."""
-
-    def conv_bn_leaky(self, x, filters, size, strides=1, **options):
-        return super().conv_bn_leaky(x, max(filters // 32, 4), size, strides, **options)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +25,6 @@ def network():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "Blocks", PooledBlocks)
         return SMALL.build_network()
-
-
-def to_rows(boxes_xyxy, class_ids):
-    """Return boxes [T, 4] in pixels as rows [1, T, 5] relative to the input."""
-    boxes = geometry.xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32))
-    size = np.array([SHAPE[1], SHAPE[0]] * 2, np.float32)
-    return np.concatenate([boxes / size, np.reshape(class_ids, (-1, 1))], 1)[None].astype(np.float32)
 
 
 def random_outputs(images=2, seed=0, spread=1.0):

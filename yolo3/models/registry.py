@@ -9,7 +9,7 @@ from typing import Any
 from yolo3.darknet.cfg import Cfg, parse_cfg
 from yolo3.models.architecture import WITHOUT_ANCHORS, Architecture
 from yolo3.models.retinanet import RetinaNet, retinanet_from_metadata
-from yolo3.models.rpn import Rpn, rpn_from_metadata
+from yolo3.models.rpn.rpn import Rpn, rpn_from_metadata
 from yolo3.models.yolov1.cfg import is_yolov1
 from yolo3.models.yolov1.yolov1 import YoloV1
 from yolo3.models.yolov3.loss_options import LossOptions

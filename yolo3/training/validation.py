@@ -11,7 +11,7 @@ from yolo3.datasets.annotation import Annotation
 from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
 from yolo3.input.batches import image_shape, validation_batches
-from yolo3.models.rpn import proposal_recall
+from yolo3.models.rpn.recall import proposal_recall
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.training.trainer import Trainer
