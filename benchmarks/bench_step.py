@@ -17,6 +17,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from flops import training_flop
 
 from yolo3.precision import POLICIES, dtype_policy
 from yolo3.training.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
@@ -71,7 +72,7 @@ def convolutions_alone(work: Workload, precision: str):
     """Return (call, GFLOP of a call): every convolution of the network with both gradients, nothing else."""
     network = work.architecture().build_network((*work.input_size, 3))
     layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    cases, flop = [], 0
+    cases = []
     for number, layer in enumerate(layers):
         shape_in, shape_out = ((work.batch_size, *tensor.shape[1:]) for tensor in (layer.input, layer.output))
         x, kernel, dy = (
@@ -79,7 +80,6 @@ def convolutions_alone(work: Workload, precision: str):
         )
         options = {"strides": [1, *layer.strides, 1], "padding": layer.padding.upper()}
         cases.append((x, kernel, dy, options, number == 0))
-        flop += (4 if number == 0 else 6) * int(np.prod(layer.kernel.shape)) * int(np.prod(shape_out[:3]))
 
     @tf.function(autograph=False)
     def run():
@@ -102,7 +102,7 @@ def convolutions_alone(work: Workload, precision: str):
             total += sum(tf.cast(tf.reshape(part, [-1])[0], tf.float32) for part in parts)
         return total
 
-    return lambda: float(run()), flop / 1e9
+    return lambda: float(run()), training_flop(layers, work.batch_size) / 1e9
 
 
 def torch_steps(work: Workload, images, boxes) -> dict:
@@ -114,15 +114,15 @@ def torch_steps(work: Workload, images, boxes) -> dict:
 
     photos = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
     rows = torch.from_numpy(boxes.numpy())
-    shape = (work.model, work.batch_size, work.input_size, work.num_classes)
-    kinds = {
-        "PyTorch float32": (False, False),
-        "PyTorch float32, channels_last": (False, True),
-        "PyTorch bfloat16": (True, False),
-        "PyTorch bfloat16, channels_last": (True, True),
-    }
-    steps = {name: build_step(*shape, *kind) for name, kind in kinds.items()}
-    return {name: lambda step=step: step(photos, rows) for name, step in steps.items()}
+    steps = {
+        f"PyTorch {precision}{', channels_last' if channels_last else ''}": build_step(
+            work.model, input_size=work.input_size, num_classes=work.num_classes, bfloat16=precision == "bfloat16",
+            channels_last=channels_last,
+        )
+        for precision in ("float32", "bfloat16")
+        for channels_last in (False, True)
+    }  # fmt: skip
+    return {name: lambda step=step: float(step(photos, rows)) for name, step in steps.items()}
 
 
 def main(argv=None) -> int:

@@ -123,24 +123,32 @@ def loss_of(outputs, targets):
     return total
 
 
-def build_step(model: str, batch_size: int, input_size, num_classes: int, bfloat16: bool, channels_last: bool):
-    """Return a function of (images [B, 3, H, W], boxes [B, T, 5]) tensors that makes one step and returns the loss."""
-    network = (Tiny if model == "yolov3-tiny" else Full)(3 * (5 + num_classes)).train()
+def build_step(
+    model: str, *, input_size, num_classes: int, bfloat16: bool, channels_last: bool,
+    device: str = "cpu", compiled: bool = False,
+):  # fmt: skip
+    """Return a function of (images [B, 3, H, W], boxes [B, T, 5]) tensors that makes one step and returns the loss.
+
+    Images and targets of the first call are kept on the device; later calls use them again. ``compiled``: the network
+    under ``torch.compile``.
+    """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = network.to(memory_format=layout)
+    network = (Tiny if model == "yolov3-tiny" else Full)(3 * (5 + num_classes)).train()
+    network = network.to(device, memory_format=layout)
     optimizer = torch.optim.Adam(network.parameters(), 1e-6)
+    forward = torch.compile(network) if compiled else network
     known: list = []
 
-    def step(images, boxes) -> float:
+    def step(images, boxes) -> torch.Tensor:
         if not known:
-            known.append(images.to(memory_format=layout))
-            known.append(targets_of(boxes, model, input_size, num_classes))
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            outputs = network(known[0])
+            known.append(images.to(device).to(memory_format=layout))
+            known.append([target.to(device) for target in targets_of(boxes, model, input_size, num_classes)])
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            outputs = forward(known[0])
         loss = loss_of(outputs, known[1])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss.detach()
 
     return step
