@@ -91,3 +91,33 @@ def write_keras2_model(path) -> dict[str, np.ndarray]:
                 part[f"{name}/{weight}:0"] = arrays[f"{name}/{weight}"]
             part.attrs["weight_names"] = [f"{name}/{weight}:0".encode() for weight in SHAPES.get(name, {})]
     return arrays
+
+
+def write_keras2_weights(model, path, first: int = 1, pieces: int = 1) -> None:
+    """Write the weights of a network of ours as keras-yolo3 did: alone, under the names that Keras 2 gave.
+
+    Convolutions and normalizations are numbered from ``first`` on, as in a process that has made other models before,
+    and the layers stand in another order. ``pieces``: into how many attributes the list of names is cut.
+    """
+    kinds = {"conv": "conv2d", "bn": "batch_normalization"}
+    layers = [layer for layer in model.layers if layer.weights]
+    groups = {}
+    for kind, keras_kind in kinds.items():
+        own = [layer for layer in layers if layer.name.startswith(f"{kind}_")]
+        own.sort(key=lambda layer: int(layer.name.split("_")[1]))
+        groups |= {f"{keras_kind}_{first + index}": layer.get_weights() for index, layer in enumerate(own)}
+
+    names = [name.encode() for name in sorted(groups, reverse=True)] + [b"leaky_re_lu_1"]
+    with h5py.File(path, "w") as file:
+        if pieces == 1:
+            file.attrs["layer_names"] = names
+        else:
+            for index, piece in enumerate(np.array_split(names, pieces)):
+                file.attrs[f"layer_names{index}"] = piece
+        file.create_group("leaky_re_lu_1").attrs["weight_names"] = []
+        for name, arrays in groups.items():
+            group = file.create_group(name)
+            weights = [f"{name}/array_{index}:0" for index in range(len(arrays))]
+            group.attrs["weight_names"] = [weight.encode() for weight in weights]
+            for weight, array in zip(weights, arrays, strict=True):
+                group[weight] = array

@@ -27,7 +27,7 @@ DOORS = {"model", "utils", "yolo", "__main__"}
 WITHOUT_TENSORFLOW = (
     "ops.boxes ops.letterbox files detections precision datasets.formats.registry datasets.shapes datasets.usable "
     "datasets.check_images datasets.check_boxes darknet.cfg darknet.layers darknet.weights models.architecture "
-    "models.saving models.yolov3.anchors models.yolov3.scales visualize.boxes visualize.sheets visualize.curves "
+    "models.saving models.metadata models.loading models.yolov3.anchors models.yolov3.scales visualize.boxes visualize.sheets visualize.curves "
     "inference.videos inference.sources inference.tiles inference.writers evaluation.average_precision "
     "evaluation.measures evaluation.report evaluation.advice training.settings training.advice training.run_folder "
     "training.schedules input.settings compat.utils cli.main cli.options cli.train"

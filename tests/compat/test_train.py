@@ -3,13 +3,13 @@
 import inspect
 import logging
 
-import h5py
 import keras
 import numpy as np
 import pytest
 from keras.layers import Input, Lambda
 from PIL import Image
 
+from tests.keras2_model import write_keras2_weights
 from yolo3.compat import train as legacy
 from yolo3.model import preprocess_true_boxes, tiny_yolo_body, yolo_loss
 from yolo3.models.saving import save_model
@@ -164,30 +164,10 @@ def test_layers_that_do_not_fit_are_skipped_and_named(stored, name, caplog):
     assert weights_of(model, "conv_9")[0].shape[-1] == 3 * 10
 
 
-def write_as_keras_yolo3(body, path):
-    """The same weights under the names that Keras gave: numbers go on from another model, stored in another order."""
-    counts, groups = {"conv": 5, "bn": 4}, {}
-    for layer in sorted(
-        (layer for layer in body.layers if layer.weights), key=lambda layer: int(layer.name.split("_")[1])
-    ):
-        kind = layer.name.split("_")[0]
-        counts[kind] += 1
-        groups[f"{ {'conv': 'conv2d', 'bn': 'batch_normalization'}[kind] }_{counts[kind]}"] = layer.get_weights()
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name in sorted(groups, reverse=True)] + [b"input_1"]
-        file.create_group("input_1").attrs["weight_names"] = []
-        for name, arrays in groups.items():
-            group = file.create_group(name)
-            names = [f"{name}/array_{index}:0" for index in range(len(arrays))]
-            group.attrs["weight_names"] = [text.encode() for text in names]
-            for text, array in zip(names, arrays, strict=True):
-                group[text] = array
-
-
 def test_weights_of_keras_yolo3_are_taken_in_the_order_of_their_numbers(stored, tmp_path):
     body, _ = stored
     path = tmp_path / "tiny_yolo_weights.h5"
-    write_as_keras_yolo3(body, path)
+    write_keras2_weights(body, path, first=6)
     model = legacy.create_tiny_model((64, 96), DEFAULT_TINY_ANCHORS, 2, weights_path=str(path))
     for name in ("conv_0", "bn_0", "conv_9", "conv_10", "bn_11", "conv_12"):
         for one, other in zip(weights_of(body, name), weights_of(model, name), strict=True):

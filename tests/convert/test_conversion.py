@@ -17,7 +17,9 @@ from yolo3.darknet.network import build_network, load_weights
 from yolo3.darknet.weights import Header, open_weights
 from yolo3.datasets.images import read_image
 from yolo3.inference.detector import Detector
-from yolo3.models.saving import load_network, read_metadata, save_model
+from yolo3.models.loading import load_network
+from yolo3.models.metadata import read_metadata
+from yolo3.models.saving import save_model
 from yolo3.models.yolov3.networks import spp_yolo_body, tiny_yolo_body, yolo_body
 from yolo3.models.yolov3.postprocess import select_boxes
 from yolo3.ops.boxes import cxcywh_to_xyxy, pairwise_iou

@@ -24,7 +24,7 @@ from yolo3.darknet.recipe import recipe_of
 from yolo3.datasets.class_names import read_class_names
 from yolo3.inference.detector import load_detector
 from yolo3.input.settings import Augmentation
-from yolo3.models.saving import read_metadata
+from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
 from yolo3.training import loop as training
 from yolo3.training.loop import NotFiniteError, fit_length, train, write_targets_sheet

@@ -14,7 +14,7 @@ from keras.layers import Input, Lambda
 from yolo3.compat.utils import get_random_data
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats.keras_yolo3 import parse_line
-from yolo3.models.weights_by_name import _number, load_weights_by_name
+from yolo3.models.loading import layer_number, load_weights_by_name
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.losses import yolo_loss
 from yolo3.models.yolov3.networks import tiny_yolo_body, yolo_body
@@ -116,7 +116,7 @@ def _freeze(body, freeze_body, backbone_convolutions):
     outputs = {tensor._keras_history.operation.name for tensor in body.outputs}
     for layer in body.layers:
         if freeze_body == 1:
-            layer.trainable = not (layer.weights and _number(layer.name) < backbone_convolutions)
+            layer.trainable = not (layer.weights and layer_number(layer.name) < backbone_convolutions)
         elif freeze_body == 2:
             layer.trainable = layer.name in outputs
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from yolo3.inference.detector import Detector, load_detector
 from yolo3.inference.videos import Frame, VideoFile, Window, read_frames
-from yolo3.models.saving import read_metadata
+from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.scales import STRIDES
 from yolo3.ops.boxes import swap_xy
 from yolo3.visualize.boxes import class_colour, draw_boxes

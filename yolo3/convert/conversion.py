@@ -24,7 +24,9 @@ from yolo3.darknet.recipe import resize_of
 from yolo3.darknet.weights import DEFAULT_HEADER, Header, write_weights
 from yolo3.datasets.class_names import bundled_class_names
 from yolo3.files import atomic_path
-from yolo3.models.saving import ATTRIBUTE, SUFFIXES, file_bytes, load_network, read_metadata, save_model
+from yolo3.models.loading import load_network
+from yolo3.models.metadata import ATTRIBUTE, read_metadata
+from yolo3.models.saving import SUFFIXES, file_bytes, save_model
 from yolo3.models.yolov3.scales import check_anchor_mask
 
 # pjreddie's and AlexeyAB's yolov3-tiny.cfg: the numbers of its weights, and its masks, of which the published

@@ -18,9 +18,10 @@ from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
+from yolo3.models.loading import legacy_anchor_mask, load_network
+from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg
 from yolo3.models.rewriting import fold_batch_norm, is_functional
-from yolo3.models.saving import is_keras_file, load_network, read_metadata, undescribed_mask
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.scales import check_input_shape
 from yolo3.ops.boxes import area, clip
@@ -37,7 +38,7 @@ Image = str | os.PathLike | np.ndarray
 class Detector:
     """Detects objects: ``Detector("model.h5")("dog.jpg")`` returns :class:`yolo3.detections.Detections`.
 
-    ``weights_or_model``: a file that :func:`yolo3.models.saving.load_network` reads, or a ``keras.Model`` (input RGB
+    ``weights_or_model``: a file that :func:`yolo3.models.loading.load_network` reads, or a ``keras.Model`` (input RGB
     0..1, outputs raw tensors), then with its ``metadata``. What the metadata says counts
     unless an argument says otherwise: ``resize`` ("letterbox" or "stretch"), ``input_shape`` (height, width,
     multiples of 32), ``class_names``, ``anchors`` [.., 2] (w, h) in pixels of the network input,
@@ -67,7 +68,7 @@ class Detector:
             self.source = os.fspath(weights_or_model)
             self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
             if stored is None and anchors is not None and anchor_mask is None:
-                anchor_mask = undescribed_mask(self.source, len(anchors))
+                anchor_mask = legacy_anchor_mask(self.source, len(anchors))
             metadata = stored if metadata is None else metadata
         given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
         metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}

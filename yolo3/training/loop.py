@@ -20,8 +20,9 @@ from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import check_room, open_images
-from yolo3.models.saving import is_keras_file, save_model
-from yolo3.models.weights_by_name import load_weights_by_name
+from yolo3.models.loading import load_weights_by_name
+from yolo3.models.metadata import is_keras_file
+from yolo3.models.saving import save_model
 from yolo3.models.yolov3.yolov3 import YoloV3
 from yolo3.precision import accelerator
 from yolo3.training import run_folder
