@@ -8,7 +8,7 @@ import sys
 import keras
 import pytest
 
-from yolo3.files import atomic_path, naming
+from yolo3.files import atomic_path, naming, read_text, replace_file, text_head, walk_files
 from yolo3.models.saving import save_model
 
 
@@ -63,3 +63,43 @@ def test_a_process_that_may_not_write_so_much_goes_on(tmp_path, name):
     done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / name], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("File too large") and not os.listdir(tmp_path)
+
+
+def test_hidden_files_and_rings_of_links_are_passed_over(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "b.jpg").write_bytes(b"x")
+    (tmp_path / "._a.jpg").write_bytes(b"x")
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "c.jpg").write_bytes(b"x")
+    (tmp_path / "ring").symlink_to(tmp_path)
+    assert list(walk_files(str(tmp_path))) == [str(tmp_path / "a.jpg")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_text_is_read_in_the_encodings_that_editors_write(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("Käfer\r\n".encode(encoding))
+    assert read_text(str(tmp_path / "a.txt")) == "Käfer\r\n"
+
+
+def test_the_head_of_what_is_no_text_is_empty(tmp_path):
+    (tmp_path / "a.txt").write_bytes("one\ntwo\n".encode("utf-16"))
+    # A mark of two bytes, three characters of two, and half a one.
+    assert text_head(str(tmp_path / "a.txt"), 9) == "one"
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\r")
+    assert text_head(str(tmp_path / "a.png"), 4096) == ""
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        replace_file(path, "new \ud800")
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        replace_file(tmp_path / "out", "x")
+    assert error.value.filename == str(tmp_path / "out") and [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -93,7 +93,7 @@ def test_mistakes_of_evaluate_end_in_one_line(weights, folder, capsys):
     error = capsys.readouterr().err
     assert "error: train.txt:1: expected a class id from 0 to 2" in error and "Traceback" not in error
     assert main([*argv, "train.txt", "--skip-bad"]) == 1  # ids that start at 1 are all wrong, not only the largest
-    assert "look like they start at 1" in capsys.readouterr().err
+    assert "class ids seem to start at 1" in capsys.readouterr().err
 
 
 def test_evaluate_stops_at_annotations_that_cannot_be_used(weights, folder, capsys):

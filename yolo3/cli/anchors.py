@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from yolo3.cli.options import check_findings, check_outputs, count, from_zero, run_command, side
+from yolo3.datasets.formats.registry import format_help
 from yolo3.models.yolov3.anchors import (
     AnchorFit,
     anchor_fit,
@@ -32,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(k-means, distance 1 - IoU), and compare them with the default ones.",
     )
     parser.add_argument("--data", required=True, help="annotations: a file or a folder")
-    parser.add_argument("--format", help="format of the annotations (default: recognised)")
+    parser.add_argument("--format", help=format_help())
     parser.add_argument("--classes", help="file with one class name a line (default: the data set's own)")
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as trainval")
     parser.add_argument("--num-anchors", type=count, default=9, help="9, or 6 for the tiny network (default: 9)")
@@ -89,7 +90,7 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     """Return sizes [N, 2], (w, h) in pixels of the network input, and how many boxes cannot be used."""
     from yolo3.datasets.class_names import read_class_names
     from yolo3.datasets.formats.registry import read_dataset
-    from yolo3.datasets.images import image_size
+    from yolo3.datasets.image_size import image_size
 
     names = read_class_names(arguments.classes) if arguments.classes else None
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)

@@ -18,6 +18,7 @@ from yolo3.cli.options import (
     run_command,
     start_tensorflow,
 )
+from yolo3.datasets.formats.registry import format_help
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation.advice import some_of
 from yolo3.files import replace_file
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         "mean over IoU .5 to .95. With --report a page that shows where the errors are.",
     )
     parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
-    parser.add_argument("--format", help="format of the annotations (default: recognised)")
+    parser.add_argument("--format", help=format_help())
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
     add_detector_options(parser, AP_SCORE_THRESHOLD)
     parser.add_argument("--skip-bad", action="store_true", help="leave out what cannot be used instead of stopping")
@@ -176,14 +177,11 @@ def _check_names(dataset, detector, arguments: argparse.Namespace) -> None:
 def _checked(dataset, detector, arguments: argparse.Namespace):
     """Return the data set as training would validate on it; what cannot be used stops, or is left out."""
     from yolo3.datasets.check_boxes import SHIFTED_IDS
+    from yolo3.datasets.checks import check_dataset
     from yolo3.datasets.usable import usable_annotations
-    from yolo3.training.checks import check_dataset
 
     with _Bar() as bar:
-        findings = check_dataset(
-            dataset, anchors=None, anchor_mask=None, input_shape=detector.input_shape, resize=detector.resize,
-            train=False, progress=bar.show,
-        )  # fmt: skip
+        findings, _ = check_dataset(dataset, train=False, progress=bar.show)
     usable, left_out = usable_annotations(dataset, findings)
     if arguments.skip_bad:
         shown = [finding for finding in findings if finding.severity != "error" or finding.kind == SHIFTED_IDS]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from yolo3.cli.options import count, fraction, from_zero, run_command, side, start_tensorflow
+from yolo3.datasets.formats.registry import FORMATS, format_help
 from yolo3.input.settings import CACHES, PLACEMENTS, Augmentation
 from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
 from yolo3.models.yolov3.loss_options import BOX_LOSSES, FOCAL_TERMS, LossOptions
@@ -21,7 +22,6 @@ from yolo3.training.schedules import SCHEDULES
 from yolo3.training.settings import MULTI_SCALES, OPTIMIZERS, PATHS, TrainConfig
 
 RECIPES = ("default", "darknet")
-FORMATS = ("keras-yolo3", "voc", "coco", "yolo")
 _SHOWN_WARNINGS = 20
 
 # What fits the embedded set (256 x 256 pixels) and a first run that ends soon on two cores. A few passes over so many
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_data_options(group) -> None:
     group.add_argument("--data", help="annotations: a file or a folder (default: the embedded shapes)")
-    group.add_argument("--format", choices=FORMATS, help="format of the annotations (default: recognised)")
+    group.add_argument("--format", choices=tuple(FORMATS), help=format_help())
     group.add_argument("--classes", help="file with one class name a line (default: collected from the data)")
     group.add_argument("--train-list", metavar="NAME", help="list of the data set to train on, such as trainval")
     group.add_argument("--val-list", metavar="NAME", help="list of the data set to validate on, such as test")

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from yolo3.datasets.formats.keras_yolo3 import parse_line
-from yolo3.datasets.images import image_size, read_image
+from yolo3.datasets.image_size import image_size
+from yolo3.datasets.images import read_image
 from yolo3.ops import boxes as geometry
 from yolo3.ops.letterbox import GREY, boxes_to_network, letterbox_geometry, resize_image
 

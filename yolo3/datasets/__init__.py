@@ -1,4 +1,4 @@
-"""Annotated images: one record, class names, which image a name means, checks, and an embedded set of shapes.
+"""Annotated images: the record that all readers return, class names, image files, checks, and an embedded data set.
 
-Formats live in ``formats``. May import ``ops`` and the modules at the top of the package.
+The formats, one a file, live in ``formats``. May import ``ops`` and the modules at the top of the package.
 """

@@ -14,7 +14,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.datasets.images import image_size, read_image
+from yolo3.datasets.image_size import image_size
+from yolo3.datasets.images import read_image
 from yolo3.files import naming
 from yolo3.input.settings import CACHES
 from yolo3.ops.letterbox import least_side, reduce_image, reduced_shape

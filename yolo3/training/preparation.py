@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from yolo3.darknet.cfg import read_cfg
-from yolo3.datasets.annotation import Annotation, Finding, in_one_class, split_annotations
+from yolo3.datasets.annotation import Annotation, Finding, in_one_class
 from yolo3.datasets.check_boxes import SHIFTED_IDS
-from yolo3.datasets.check_images import check_overlap
+from yolo3.datasets.check_duplicates import check_overlap
+from yolo3.datasets.checks import check_dataset
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats import registry as formats
+from yolo3.datasets.lists import split_annotations
 from yolo3.datasets.shapes import shapes_folder
 from yolo3.datasets.usable import usable_annotations
 from yolo3.models.architecture import Architecture
 from yolo3.models.registry import architecture_of_cfg, named_architecture
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.scales import check_input_shape
-from yolo3.training.checks import check_dataset
+from yolo3.training.anchor_fit import check_anchor_fit
 from yolo3.training.settings import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -106,9 +108,11 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
-        found = check_dataset(
-            dataset, **slots, input_shape=config.input_size, resize=config.resize, train=index == 0, progress=progress
-        )  # fmt: skip
+        found, shapes = check_dataset(dataset, train=index == 0, progress=progress)
+        if index == 0:
+            found += check_anchor_fit(
+                dataset, shapes, found, **slots, input_shape=config.input_size, resize=config.resize
+            )
         findings += found
         usable, left_out = usable_annotations(dataset, found)
         kept.append(usable)

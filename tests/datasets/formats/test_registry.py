@@ -5,8 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yolo3.cli import train
 from yolo3.datasets import shapes
+from yolo3.datasets.annotation import Box, Dataset, build_annotation
 from yolo3.datasets.formats import registry as formats
+from yolo3.datasets.formats.format import Format
+from yolo3.datasets.images import write_image
 
 
 @pytest.fixture(scope="module")
@@ -76,29 +80,59 @@ def test_an_unknown_format_is_an_error(tmp_path):
         formats.read_dataset(tmp_path, format="csv")
 
 
-@pytest.mark.parametrize(
-    "names, pair",
-    [
-        (["train", "val", "trainval", "test"], ("train", "val")),
-        (["trainval", "test"], ("trainval", "test")),
-        (["train", "test"], ("train", "test")),
-        (["train", "valid", "test"], ("train", "valid")),
-        (["training", "validation"], ("training", "validation")),
-        (["train2017", "val2017"], ("train2017", "val2017")),
-        (["2007_train", "2007_val"], ("2007_train", "2007_val")),
-        (["train", "2007_train", "val"], ("train", "val")),
-        (["trainval", "test", "train"], ("trainval", "test")),
-        (["train", "extra_train", "test"], ("train", "test")),
-        (["train"], None),
-        (["trainval", "val"], None),
-        (["day1", "day2"], None),
-        ([], None),
-    ],
-)
-def test_default_lists_are_those_that_belong_together(monkeypatch, tmp_path, names, pair):
-    monkeypatch.setattr(formats.FORMATS["voc"], "list_names", lambda path: names)
-    assert formats.find_default_lists(tmp_path, "voc") == pair
-
-
 def test_paths_may_be_path_objects_or_text(source):
     assert formats.list_names(Path(source)) == formats.list_names(source) == ["train", "val"]
+
+
+def toy_format():
+    """A format of a user: a .toy file, an image, a class name and a box a line."""
+
+    def read(path, class_names=None, list_name=None):
+        lines = [line.split() for line in Path(path).read_text().splitlines()]
+        names = list(class_names or sorted({line[1] for line in lines}))
+        annotations = [
+            build_annotation(
+                str(Path(path).parent / image), [Box(tuple(map(float, box)), names.index(name))], f"{path}:{number}"
+            )
+            for number, (image, name, *box) in enumerate(lines, 1)
+        ]
+        return Dataset(annotations, names, "toy", name=Path(path).stem)
+
+    return Format(
+        name="toy",
+        description="toys, one a line",
+        looked_for="lines 'image name x_min y_min x_max y_max' in a .toy file",
+        matches=lambda path: path.endswith(".toy"),
+        list_names=lambda path: [],
+        read=read,
+        write=lambda dataset, path: None,
+    )
+
+
+def test_a_format_from_outside_is_read_checked_and_an_option(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(formats, "FORMATS", formats.FORMATS.copy())
+    monkeypatch.setattr(train, "FORMATS", formats.FORMATS)
+    formats.register(toy_format())
+    for number in range(4):
+        image = np.random.default_rng(number).integers(0, 255, (64, 96, 3), np.uint8)
+        write_image(tmp_path / f"{number}.png", image)
+    lines = [f"{number}.png {name} 8 8 40 48" for number, name in enumerate(["cow", "dog", "cow", "dog"])]
+    (tmp_path / "set.toy").write_text("\n".join(lines))
+
+    dataset = formats.read_dataset(tmp_path / "set.toy")
+    assert (dataset.format, dataset.class_names, len(dataset.annotations)) == ("toy", ["cow", "dog"], 4)
+
+    anchors = Path(__file__).parents[3] / "model_data" / "tiny_yolo_anchors.txt"
+    options = ["--data", str(tmp_path / "set.toy"), "--format", "toy", "--anchors", str(anchors), "--check-only"]
+    assert train.main([*options, "--input-size", "96", "96", "--output", str(tmp_path / "run")]) == 0
+    assert "set: 4 images (toy)." in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        train.main(["--help"])
+    assert "toy: toys, one a line" in " ".join(capsys.readouterr().out.split())
+
+
+def test_two_formats_of_one_name_are_an_error(monkeypatch):
+    monkeypatch.setattr(formats, "FORMATS", formats.FORMATS.copy())
+    formats.register(toy_format())
+    with pytest.raises(ValueError, match="expected a name that is not taken, got 'toy'"):
+        formats.register(toy_format())

@@ -1,4 +1,5 @@
 """One reader and writer a format, and the registry that knows them all.
 
-May import what ``datasets`` may, and ``datasets`` itself.
+A format is one module with a :class:`yolo3.datasets.formats.format.Format` called ``FORMAT``, and one line in
+``registry``. May import what ``datasets`` may, and ``datasets`` itself.
 """

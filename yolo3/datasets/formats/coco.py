@@ -1,7 +1,7 @@
 """COCO JSON: `images`, `annotations` with bbox [x, y, width, height] in pixels, and `categories`.
 
-Category ids, which need not be consecutive, become class ids from 0 in their order. Crowd regions are kept
-and marked.
+Category ids, which need not be consecutive, become class ids from 0 in their order. Crowd regions are kept and marked.
+See https://cocodataset.org/#format-data.
 """
 
 from __future__ import annotations
@@ -16,19 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from yolo3.datasets.annotation import (
-    Annotation,
-    Box,
-    Dataset,
-    Finding,
-    build_annotation,
-    dataset_name,
-    list_of,
-    require_list,
-)
+from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
 from yolo3.datasets.class_names import unknown_name_message
-from yolo3.datasets.find_images import ImageIndex, ambiguity_findings, copy_image, group_by_folder, path_for_list
-from yolo3.datasets.images import image_size, size_findings, size_or_none
+from yolo3.datasets.copy_images import copy_image, path_for_list
+from yolo3.datasets.find_images import ImageIndex, ambiguity_findings
+from yolo3.datasets.formats.format import Format
+from yolo3.datasets.image_size import image_size, size_findings, size_or_none
+from yolo3.datasets.lists import dataset_name, group_by_folder, list_of, require_list
 from yolo3.files import has_suffix, read_text, replace_file, walk_files
 
 NAME = "coco"
@@ -38,88 +32,71 @@ _NAMES_A_LIST = re.compile("train|val|test|dev", re.IGNORECASE)
 
 
 def matches(path: str) -> bool:
-    """Whether a path is, or holds, JSON with images and categories."""
+    """Return whether a path is, or holds, JSON with images and categories."""
     if os.path.isfile(path):
         return is_coco_json(path)
     return bool(_find_lists(path))
 
 
 def list_names(path: str) -> list[str]:
-    """Names of the annotation files of a folder: "train2017" of instances_train2017.json; a file has none."""
+    """Return the names of a folder's annotation files: "train2017" of instances_train2017.json; a file has none."""
     return list(_find_lists(path)) if os.path.isdir(path) else []
 
 
 def read(path: str, class_names: Sequence[str] | None = None, list_name: str | None = None) -> Dataset:
     """Read a JSON file, one list of a folder, or all files of a folder together.
 
-    Without `class_names` the categories by id are the classes, also those without boxes. Raises ValueError
-    when there is nothing of this format, a file is no JSON, or there is no such list.
+    Args:
+        path: The file or folder.
+        class_names: Classes of the result; the categories in the order of their ids, also those without boxes, if None.
+        list_name: Name of a list of the folder.
+
+    Returns:
+        The data set.
+
+    Raises:
+        ValueError: If there is no COCO JSON, a file is not JSON, or there is no such list.
     """
-    files = _files_to_read(path, list_name)
-    contents = [(file, load_json(file)) for file in files.values()]
-    names = list(class_names) if class_names is not None else _category_names(content for _, content in contents)
-    root = path if os.path.isdir(path) else _root_of(path)
-    index = ImageIndex(root)
+    lists = _find_lists(path) if os.path.isdir(path) else {}
+    if list_name is not None:
+        require_list(path, list_name, lists)
+        lists = {list_name: lists[list_name]}
+    elif os.path.isfile(path):
+        lists = {_list_name_of(path): path}
+    elif not lists:
+        raise ValueError(f"{path}: expected JSON files with images, annotations and categories, got none")
+
+    contents = {file: load_json(file) for file in lists.values()}
+    names = list(class_names) if class_names is not None else _category_names(contents.values())
+    index = ImageIndex(path if os.path.isdir(path) else _root_of(path))
     annotations: list[Annotation] = []
     findings: list[Finding] = []
-    for (list_of_file, file), (_, content) in zip(files.items(), contents, strict=True):
-        reader = _Reader(file, list_of_file, index, names, findings)
-        annotations += reader.read(content)
+    for list_of_file, file in lists.items():
+        reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=names, findings=findings)
+        annotations += reader.read(contents[file])
     findings += ambiguity_findings(index, path)
-    return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
+    return Dataset(annotations, names, format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
     """Write a JSON file (a path that ends in .json), or annotations/instances_<list>.json in a folder.
 
-    Into a folder the images are copied too, to <list>/; a JSON file names them where they are. Category ids
-    count from 1. Whether a box is difficult is not kept.
+    Into a folder the images are copied too, to <list>/; a JSON file names them where they are. Category ids count from
+    1. Whether a box is difficult is not kept.
+
+    Args:
+        dataset: The data set.
+        path: The JSON file or the folder.
     """
+    image_paths = [annotation.image_path for annotation in dataset.annotations]
     if has_suffix(path, ".json"):
-        folder = os.path.dirname(os.path.abspath(path))
-        content = _build_json(dataset, [annotation.image_path for annotation in dataset.annotations], folder)
-        replace_file(path, json.dumps(content))
-        return
-    folder = os.path.join(path, list_of(dataset))
-    taken: set[str] = set()
-    image_paths = [copy_image(annotation.image_path, folder, taken) for annotation in dataset.annotations]
-    content = _build_json(dataset, image_paths, folder)
-    replace_file(os.path.join(path, "annotations", f"instances_{list_of(dataset)}.json"), json.dumps(content))
+        file, folder = path, os.path.dirname(os.path.abspath(path))
+    else:
+        file = os.path.join(path, "annotations", f"instances_{list_of(dataset)}.json")
+        folder = os.path.join(path, list_of(dataset))
+        taken: set[str] = set()
+        image_paths = [copy_image(image_path, folder, taken) for image_path in image_paths]
 
-
-# JSON
-
-
-def is_coco_json(path: str) -> bool:
-    """Whether a file holds a JSON object with the keys "images" and "categories", judged by its two ends."""
-    with open(path, "rb") as file:
-        head = file.read(_BYTES_LOOKED_AT)
-        if not re.match(rb"(\xef\xbb\xbf)?\s*\{", head):
-            return False
-        file.seek(0, os.SEEK_END)
-        file.seek(max(file.tell() - _BYTES_LOOKED_AT, 0))
-        ends = head + file.read()
-    return re.search(rb'"images"\s*:\s*\[', ends) is not None and re.search(rb'"categories"\s*:', ends) is not None
-
-
-def load_json(path: str) -> dict[str, Any]:
-    """The content of an annotation file. Raises ValueError when it is not JSON or lacks one of its parts."""
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object with images, annotations, categories, got a list or value")
-    for key in ("images", "categories"):
-        if not isinstance(content.get(key), list):
-            raise ValueError(f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}")
-    content["annotations"] = content.get("annotations") or []
-    if not isinstance(content["annotations"], list):
-        raise ValueError(f"{path}: expected 'annotations' to be a list, got {_short(content['annotations'])}")
-    return content
-
-
-def _build_json(dataset: Dataset, image_paths: Sequence[str], folder: str) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (image_path, annotation) in enumerate(zip(image_paths, dataset.annotations, strict=True), 1):
@@ -138,22 +115,65 @@ def _build_json(dataset: Dataset, image_paths: Sequence[str], folder: str) -> di
                 }
             )
     categories = [{"id": number, "name": name} for number, name in enumerate(dataset.class_names, 1)]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    replace_file(file, json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
 
-# From JSON to annotations
+FORMAT = Format(
+    name=NAME,
+    description="COCO's JSON",
+    looked_for="JSON with images and categories",
+    matches=matches,
+    list_names=list_names,
+    read=read,
+    write=write,
+)
+
+
+def is_coco_json(path: str) -> bool:
+    """Return whether a file holds a JSON object with the keys "images" and "categories", judged by its two ends."""
+    with open(path, "rb") as file:
+        head = file.read(_BYTES_LOOKED_AT)
+        if not re.match(rb"(\xef\xbb\xbf)?\s*\{", head):
+            return False
+        file.seek(0, os.SEEK_END)
+        file.seek(max(file.tell() - _BYTES_LOOKED_AT, 0))
+        ends = head + file.read()
+    return re.search(rb'"images"\s*:\s*\[', ends) is not None and re.search(rb'"categories"\s*:', ends) is not None
+
+
+def load_json(path: str) -> dict[str, Any]:
+    """Load an annotation file.
+
+    Args:
+        path: Path of the JSON file.
+
+    Returns:
+        The object, with the lists "images", "annotations" and "categories".
+
+    Raises:
+        ValueError: If the file is not JSON or lacks one of its parts.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object with images, annotations, categories, got a list or value")
+
+    for key in ("images", "categories"):
+        if not isinstance(content.get(key), list):
+            raise ValueError(f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}")
+    content["annotations"] = content.get("annotations") or []
+    if not isinstance(content["annotations"], list):
+        raise ValueError(f"{path}: expected 'annotations' to be a list, got {_short(content['annotations'])}")
+    return content
 
 
 class _Reader:
     """Makes annotations of one file's content; what is wrong goes to `findings`."""
 
     def __init__(
-        self,
-        file: str,
-        list_name: str,
-        index: ImageIndex,
-        class_names: Sequence[str],
-        findings: list[Finding],
+        self, file: str, list_name: str, index: ImageIndex, class_names: Sequence[str], findings: list[Finding]
     ):
         self.file = file
         self.list_name = list_name
@@ -162,20 +182,29 @@ class _Reader:
         self.findings = findings
 
     def read(self, content: dict[str, Any]) -> list[Annotation]:
-        """One annotation for each image whose image exists, boxes in the order of the file."""
-        ids = self._class_ids(content)
+        """Return one annotation for each image that exists, boxes in the order of the file."""
+        class_ids = self._class_ids(content)
         images = self._images_by_id(content["images"])
         boxes: dict[Any, list[Box]] = {image_id: [] for image_id in images}
         for entry in content["annotations"]:
-            self._add_box(entry, ids, boxes)
+            if not _has_id(entry, "image_id") or entry["image_id"] not in boxes:
+                self._report("unknown-image", f"expected an annotation of one of the images, got {_short(entry)}")
+            elif not _has_id(entry, "category_id") or entry["category_id"] not in class_ids:
+                self._report("unknown-class", f"expected one of the category ids, got {_short(entry)}")
+            elif (xyxy := parse_bbox(entry.get("bbox")) or _around_polygons(entry.get("segmentation"))) is None:
+                self._report("bad-box", f"expected 'bbox': [x, y, width, height], got {_short(entry)}")
+            elif (class_id := class_ids[entry["category_id"]]) is not None:
+                crowd = str(entry.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
+                boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=crowd))
+
         built = (self._build(image, boxes[image_id]) for image_id, image in images.items())
         return [annotation for annotation in built if annotation is not None]
 
-    def _report(self, kind: str, message: str, severity: str = "error") -> None:
-        self.findings.append(Finding(severity, kind, self.file, message))
+    def _report(self, kind: str, message: str) -> None:
+        self.findings.append(Finding("error", kind, self.file, message))
 
     def _class_ids(self, content: dict[str, Any]) -> dict[Any, int | None]:
-        """Category id to class id; None for a category that is not among the class names (reported once)."""
+        """Map category id to class id, None for a category that is not among the class names (reported once)."""
         counts = Counter(entry["category_id"] for entry in content["annotations"] if _has_id(entry, "category_id"))
         ids: dict[Any, int | None] = {}
         for category in usable_categories(content):
@@ -183,10 +212,8 @@ class _Reader:
             ids[category["id"]] = self.class_names.index(name) if name in self.class_names else None
             count = counts.get(category["id"], 0)
             if ids[category["id"]] is None and count:
-                self._report(
-                    "unknown-class",
-                    f"{unknown_name_message(name, self.class_names)} ({count} boxes left out)",
-                )
+                message = f"{unknown_name_message(name, self.class_names)} ({count} boxes left out)"
+                self._report("unknown-class", message)
         return ids
 
     def _images_by_id(self, images: Iterable[Any]) -> dict[Any, dict[str, Any]]:
@@ -200,24 +227,13 @@ class _Reader:
                 by_id[image["id"]] = image
         return by_id
 
-    def _add_box(self, entry: Any, ids: dict[Any, int | None], boxes: dict[Any, list[Box]]) -> None:
-        if not _has_id(entry, "image_id") or entry["image_id"] not in boxes:
-            self._report("unknown-image", f"expected an annotation of one of the images, got {_short(entry)}")
-        elif not _has_id(entry, "category_id") or entry["category_id"] not in ids:
-            self._report("unknown-class", f"expected one of the category ids, got {_short(entry)}")
-        elif (xyxy := parse_bbox(entry.get("bbox")) or _around_polygons(entry.get("segmentation"))) is None:
-            self._report("bad-box", f"expected 'bbox': [x, y, width, height], got {_short(entry)}")
-        elif (class_id := ids[entry["category_id"]]) is not None:
-            crowd = str(entry.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
-            boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=crowd))
-
     def _build(self, image: dict[str, Any], boxes: list[Box]) -> Annotation | None:
         image_path = self._find_image(image["file_name"])
         if image_path is None:
             self._report(
                 "missing-image",
-                f"expected an image {image['file_name']} below {os.path.dirname(self.file)} "
-                "or the data folder, got none; add it or take the image out",
+                f"expected an image {image['file_name']} below {os.path.dirname(self.file)} or the data folder, got "
+                "none; add it or remove the image from the file",
             )
             return None
         shape = size_or_none(image_path)
@@ -227,9 +243,7 @@ class _Reader:
         return build_annotation(image_path, boxes, self.file, shape)
 
     def _find_image(self, file_name: str) -> str | None:
-        """Beside the JSON file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by
-        name.
-        """
+        """Look beside the file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by name."""
         name = file_name.replace("\\", "/")
         here = os.path.dirname(os.path.abspath(self.file))
         for folder in (here, os.path.dirname(here)):
@@ -241,7 +255,7 @@ class _Reader:
 
 
 def parse_bbox(bbox: Any) -> tuple[float, float, float, float] | None:
-    """x_min, y_min, x_max, y_max from [x, y, width, height]; None when it is not four finite numbers."""
+    """Return the corners of [x, y, width, height], None unless these are four finite numbers."""
     try:
         x, y, width, height = (float(value) for value in bbox)
     except (TypeError, ValueError):
@@ -250,9 +264,7 @@ def parse_bbox(bbox: Any) -> tuple[float, float, float, float] | None:
 
 
 def _around_polygons(polygons: Any) -> tuple[float, float, float, float] | None:
-    """x_min, y_min, x_max, y_max of polygons [[x1, y1, x2, y2, ...], ...]; None for anything else, such as
-    run lengths.
-    """
+    """Return the corners around polygons [[x1, y1, x2, y2, ...], ...], None for anything else, such as run lengths."""
     try:
         points = np.array([float(value) for polygon in polygons for value in polygon]).reshape(-1, 2)
     except (TypeError, ValueError):
@@ -264,17 +276,17 @@ def _around_polygons(polygons: Any) -> tuple[float, float, float, float] | None:
 
 
 def _has_id(entry: Any, key: str) -> bool:
-    """Whether an entry is an object with an id, a number or text, under the key."""
+    """Return whether an entry is an object with an id, a number or text, under the key."""
     return isinstance(entry, dict) and isinstance(entry.get(key), (int, float, str))
 
 
 def category_name(category: dict[str, Any]) -> str:
-    """The name of a category on one line, without blanks around it."""
+    """Return the name of a category on one line, without blanks around it."""
     return " ".join(str(category["name"]).split())
 
 
 def usable_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """The categories by id; those without an id or a name are of no use."""
+    """Return the categories that have an id and a name, sorted by id."""
     usable = [
         item
         for item in content["categories"]
@@ -284,43 +296,27 @@ def usable_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _category_names(contents: Iterable[dict[str, Any]]) -> list[str]:
-    """Names in id order; names that only a later file has come after those of the first."""
+    """Return names in id order; names that only a later file has come after those of the first."""
     return list(dict.fromkeys(category_name(item) for content in contents for item in usable_categories(content)))
 
 
 def _short(value: Any, limit: int = 120) -> str:
-    """An entry on one line; a long polygon is cut."""
+    """Return an entry on one line, cut where it is long."""
     text = json.dumps(value, default=str)
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-# Lists
-
-
-def _files_to_read(path: str, list_name: str | None) -> dict[str, str]:
-    """List name to JSON file."""
-    lists = _find_lists(path) if os.path.isdir(path) else {}
-    if list_name is not None:
-        require_list(path, list_name, lists)
-        return {list_name: lists[list_name]}
-    if os.path.isfile(path):
-        return {_list_name_of(path): path}
-    if not lists:
-        raise ValueError(f"{path}: expected JSON files with images, annotations and categories, got none")
-    return lists
-
-
 def _find_lists(folder: str) -> dict[str, str]:
-    """List name to JSON file: instances_*.json where there are any, else every JSON file of this form.
+    """Map list name to JSON file: instances_*.json if there are any, else every JSON file of this form.
 
-    Files of one name that is no list's (train/labels.json, val/labels.json) are named by the folders that
-    divide them.
+    Files of one name that is no list's (train/labels.json, val/labels.json) are named by the folders that divide them.
     """
     files = [file for file in walk_files(folder) if has_suffix(file, ".json") and is_coco_json(file)]
     instances = [file for file in files if os.path.basename(file).startswith("instances_")]
     by_name: dict[str, list[str]] = {}
     for file in instances or files:
         by_name.setdefault(_list_name_of(file), []).append(file)
+
     lists: dict[str, str] = {}
     for name, same in by_name.items():
         groups = {} if len(same) == 1 or _NAMES_A_LIST.search(name) else group_by_folder(same, folder)
@@ -331,7 +327,7 @@ def _find_lists(folder: str) -> dict[str, str]:
 
 
 def _list_name_of(file: str) -> str:
-    """ "train2017" of instances_train2017.json, "train" of train/_annotations.coco.json, else the stem."""
+    """Return "train2017" of instances_train2017.json, "train" of train/_annotations.coco.json, else the stem."""
     stem = os.path.basename(file).split(".")[0]
     if stem.startswith("_"):
         return os.path.basename(os.path.dirname(os.path.abspath(file)))
@@ -339,6 +335,6 @@ def _list_name_of(file: str) -> str:
 
 
 def _root_of(file: str) -> str:
-    """The data folder of a JSON file: its own, or the one above when that is annotations/ or labels/."""
+    """Return the data folder of a JSON file: its own, or the one above if that is annotations/ or labels/."""
     folder = os.path.dirname(os.path.abspath(file))
     return os.path.dirname(folder) if os.path.basename(folder).lower() in ("annotations", "labels") else folder

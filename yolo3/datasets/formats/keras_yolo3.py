@@ -1,8 +1,7 @@
 """Text files of keras-yolo3: an image a line, `path x_min,y_min,x_max,y_max,class_id x_min,...`.
 
-Coordinates are pixels of the upright image, origin top left; a line without boxes is an image of
-background. Read tolerantly: paths with spaces (quoted or not), decimals, trailing commas, blank lines, '#'
-comments.
+Coordinates are pixels of the upright image, origin top left; a line without boxes is an image of background. Read
+tolerantly: paths with spaces (quoted or not), decimals, trailing commas, blank lines, '#' comments.
 """
 
 from __future__ import annotations
@@ -11,34 +10,28 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from yolo3.datasets.annotation import (
-    Annotation,
-    Box,
-    Dataset,
-    Finding,
-    build_annotation,
-    dataset_name,
-    list_of,
-    require_list,
-    without_crowd,
-)
+from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import ClassMap, find_class_names, is_class_id, numbered_class_names, write_class_names
-from yolo3.datasets.find_images import ListedPaths, missing_image, path_for_list
-from yolo3.datasets.images import IMAGE_SUFFIXES, size_or_none
+from yolo3.datasets.copy_images import path_for_list
+from yolo3.datasets.find_images import ListedPaths, missing_image
+from yolo3.datasets.formats.format import Format
+from yolo3.datasets.image_size import size_or_none
+from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.lists import dataset_name, list_of, require_list
 from yolo3.files import has_suffix, read_lines, replace_file, text_head, walk_files
 
 NAME = "keras-yolo3"
 _EXPECTED = "expected 'x_min,y_min,x_max,y_max,class_id'"
-# How much of a file decides whether it is of this format.
+# How much of a file decides whether it is in this format.
 _LINES_LOOKED_AT = 200
 _BYTES_LOOKED_AT = 1 << 18
 
 
 @dataclass(frozen=True)
 class ParsedLine:
-    """Image path, boxes and the tokens that should have been boxes, each with what is wrong with it."""
+    """Image path, boxes, and what is wrong with each token that should have been a box."""
 
     path: str
     boxes: list[Box]
@@ -46,41 +39,67 @@ class ParsedLine:
 
 
 def matches(path: str) -> bool:
-    """Whether a file, or a text file in a folder or directly below it, has a line with boxes of this form."""
+    """Return whether a file, or a text file in a folder or directly below it, has a line with boxes in this form."""
     if os.path.isdir(path):
         return bool(_list_files(path))
     return os.path.isfile(path) and _has_box_line(path)
 
 
 def list_names(path: str) -> list[str]:
-    """Names of the text files of a folder; a file has none."""
+    """Return the names of a folder's text files; a file has none."""
     return list(_list_files(path)) if os.path.isdir(path) else []
 
 
 def read(path: str, class_names: Sequence[str] | None = None, list_name: str | None = None) -> Dataset:
     """Read one text file, one list of a folder, or all lists of a folder.
 
-    When the data names its classes (classes.txt beside it) and `class_names` is given too, ids are mapped by
-    name. Raises ValueError when the path holds nothing of this format or not that list.
+    Args:
+        path: The file or folder.
+        class_names: Classes of the result. If the data names its own (classes.txt beside it), ids are mapped by name.
+        list_name: Name of a list of the folder.
+
+    Returns:
+        The data set.
+
+    Raises:
+        ValueError: If the path holds nothing in this format, or there is no such list.
     """
     files = _files_to_read(path, list_name)
     own_names = find_class_names(files[0], path)
+    class_map = None if class_names is None or own_names is None else ClassMap(own_names, class_names)
     annotations: list[Annotation] = []
     findings: list[Finding] = []
-    id_map = None if class_names is None or own_names is None else ClassMap(own_names, class_names)
     for file in files:
-        _read_file(file, path, id_map, annotations, findings)
+        images = ListedPaths(file, path)
+        for number, line in enumerate(read_lines(file), 1):
+            parsed = parse_line(line)
+            if parsed is None:
+                continue
+            where = f"{file}:{number}"
+            findings += [Finding("error", "bad-box", where, fault) for fault in parsed.faults]
+            image = images.find(parsed.path)
+            if image is None:
+                findings.append(missing_image(where, parsed.path))
+                continue
+            boxes = parsed.boxes if class_map is None else class_map.apply(parsed.boxes, where, findings)
+            boxes = [replace(box, line=number) for box in boxes]
+            annotations.append(build_annotation(image, boxes, where, size_or_none(image)))
+
     if not annotations and not findings:
         raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no images")
     names = list(class_names or own_names or _names_from_ids(path, annotations))
-    return Dataset(annotations, names, NAME, findings, dataset_name(path, list_name))
+    return Dataset(annotations, names, format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
     """Write a text file (a path that ends in .txt) or `<list>.txt` in a folder, and classes.txt beside it.
 
-    Images stay where they are. The format knows no difficult and no crowd: the first mark is lost, crowd
-    regions are left out and counted in the log.
+    Images stay where they are. The format knows neither difficult objects, whose mark is lost, nor crowd regions, which
+    are left out and counted in the log.
+
+    Args:
+        dataset: The data set.
+        path: The text file or the folder.
     """
     file = path if has_suffix(path, ".txt") else os.path.join(path, f"{list_of(dataset)}.txt")
     folder = os.path.dirname(os.path.abspath(file))
@@ -89,12 +108,25 @@ def write(dataset: Dataset, path: str) -> None:
     write_class_names(os.path.join(folder, "classes.txt"), dataset.class_names)
 
 
-# Lines
+FORMAT = Format(
+    name=NAME,
+    description="text, an image and its boxes a line",
+    looked_for="text lines 'path x_min,y_min,x_max,y_max,class_id'",
+    matches=matches,
+    list_names=list_names,
+    read=read,
+    write=write,
+)
 
 
 def parse_line(line: str) -> ParsedLine | None:
-    """Take a line apart, boxes from the right end; None for blank lines and comments. Inverse of
-    `format_line`.
+    """Take a line apart, boxes from the right end; inverse of `format_line`.
+
+    Args:
+        line: The line.
+
+    Returns:
+        Its parts, None for blank lines and comments.
     """
     line = line.strip().lstrip("\ufeff")
     if not line or line.startswith("#"):
@@ -110,10 +142,16 @@ def parse_line(line: str) -> ParsedLine | None:
 
 
 def format_line(annotation: Annotation, folder: str) -> str:
-    """A line for a text file in `folder`; a path that holds white space or could be misread is quoted."""
+    """Return the line for a text file in `folder`; inverse of `parse_line`.
+
+    Raises:
+        ValueError: If the image's path cannot be written, because it holds both kinds of quotes or ends of line.
+    """
     path = path_for_list(annotation.image_path, folder)
     if re.search(r"\s", path) or path[:1] in "#'\"":
-        path = _quote(path)
+        if "\n" in path or "\r" in path or ('"' in path and "'" in path):
+            raise ValueError(f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it")
+        path = f"'{path}'" if '"' in path else f'"{path}"'
     boxes = [
         ",".join([*(_format_number(value) for value in box.tolist()), str(int(class_id))])
         for box, class_id in zip(annotation.boxes, annotation.class_ids, strict=True)
@@ -121,33 +159,25 @@ def format_line(annotation: Annotation, folder: str) -> str:
     return " ".join([path, *boxes])
 
 
-def _quote(path: str) -> str:
-    if "\n" in path or "\r" in path or ('"' in path and "'" in path):
-        raise ValueError(f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it")
-    return f"'{path}'" if '"' in path else f'"{path}"'
-
-
 def _format_number(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.9g}"  # nine digits keep a float32
 
 
 def _split_line(line: str) -> tuple[str, list[str], list[str]]:
-    """Path, box tokens, and faults found on the way."""
+    """Return path, box tokens, and faults found on the way."""
     if line[0] in "\"'" and line.find(line[0], 1) > 0:
         end = line.index(line[0], 1)
         tokens = line[end + 1 :].split()
         return line[1:end], [token for token in tokens if token != ","], []
+
     words = list(re.finditer(r"\S+", line))
     first_box = len(words)
     while first_box > 1 and _is_box_like(words[first_box - 1].group()):
         first_box -= 1
-    end = words[first_box - 1].end()
-    path = line[:end]
-    return _cut_stray_words(path, [word.group() for word in words[first_box:]])
+    path = line[: words[first_box - 1].end()]
+    tokens = [word.group() for word in words[first_box:]]
 
-
-def _cut_stray_words(path: str, tokens: list[str]) -> tuple[str, list[str], list[str]]:
-    """A 'path' that holds a box or goes on after an image's suffix has words that belong to neither."""
+    # A 'path' that goes on after an image's suffix holds words that belong to neither path nor boxes.
     match = re.match(rf".*?({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})(?=\s)", path, re.IGNORECASE)
     if match is None or has_suffix(path, IMAGE_SUFFIXES):
         return path, tokens, []
@@ -174,33 +204,6 @@ def _parse_box(token: str) -> Box:
     return Box((x_min, y_min, x_max, y_max), int(class_id))
 
 
-# Files
-
-
-def _read_file(
-    file: str,
-    root: str,
-    id_map: ClassMap | None,
-    annotations: list[Annotation],
-    findings: list[Finding],
-) -> None:
-    """Append what a text file holds to `annotations` and what is wrong with it to `findings`."""
-    images = ListedPaths(file, root)
-    for number, line in enumerate(read_lines(file), 1):
-        parsed = parse_line(line)
-        if parsed is None:
-            continue
-        where = f"{file}:{number}"
-        findings += [Finding("error", "bad-box", where, fault) for fault in parsed.faults]
-        image = images.find(parsed.path)
-        if image is None:
-            findings.append(missing_image(where, parsed.path))
-            continue
-        boxes = parsed.boxes if id_map is None else id_map.apply(parsed.boxes, where, findings)
-        boxes = [Box(box.xyxy, box.class_id, line=number) for box in boxes]
-        annotations.append(build_annotation(image, boxes, where, size_or_none(image)))
-
-
 def _files_to_read(path: str, list_name: str | None) -> list[str]:
     lists = _list_files(path) if os.path.isdir(path) else {}
     if list_name is not None:
@@ -216,7 +219,7 @@ def _files_to_read(path: str, list_name: str | None) -> list[str]:
 
 
 def _list_files(folder: str) -> dict[str, str]:
-    """Name to path of the text files with boxes in a folder and in the folders directly below it."""
+    """Map name to path of the text files with boxes in a folder and in the folders directly below it."""
     lists = {}
     for file in walk_files(folder):
         relative = os.path.relpath(file, folder)
@@ -234,11 +237,8 @@ def _has_box_line(file: str) -> bool:
     return False
 
 
-# Class names
-
-
 def _names_from_ids(path: str, annotations: list[Annotation]) -> list[str]:
-    """Numbered names, counted over all lists of a folder so that each list gives the same ones."""
+    """Return numbered names, counted over all lists of a folder so that each list gives the same ones."""
     ids = [int(class_id) for annotation in annotations for class_id in annotation.class_ids]
     for file in _list_files(path).values() if os.path.isdir(path) else []:
         parsed = (parse_line(line) for line in read_lines(file))

@@ -21,14 +21,15 @@ from yolo3.datasets.annotation import (
     Dataset,
     Finding,
     build_annotation,
-    dataset_name,
-    list_of,
-    require_list,
     without_crowd,
 )
 from yolo3.datasets.class_names import unknown_name_message
-from yolo3.datasets.find_images import ImageIndex, ambiguity_findings, copy_image, folder_distance, group_by_folder
-from yolo3.datasets.images import IMAGE_SUFFIXES, image_size, size_findings, size_or_none
+from yolo3.datasets.copy_images import copy_image
+from yolo3.datasets.find_images import ImageIndex, ambiguity_findings, folder_distance
+from yolo3.datasets.formats.format import Format
+from yolo3.datasets.image_size import image_size, size_findings, size_or_none
+from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.lists import dataset_name, group_by_folder, list_of, require_list
 from yolo3.files import base_name, decode_text, has_suffix, read_lines, replace_file, stem_of, text_head, walk_files
 
 NAME = "voc"
@@ -106,6 +107,17 @@ def write(dataset: Dataset, path: str) -> None:
         replace_file(os.path.join(path, "Annotations", stems[-1] + ".xml"), text)
     list_file = os.path.join(path, "ImageSets", "Main", f"{list_of(dataset)}.txt")
     replace_file(list_file, "".join(f"{stem}\n" for stem in stems))
+
+
+FORMAT = Format(
+    name=NAME,
+    description="Pascal VOC, an XML file an image",
+    looked_for="XML with <annotation>",
+    matches=matches,
+    list_names=list_names,
+    read=read,
+    write=write,
+)
 
 
 # One XML file

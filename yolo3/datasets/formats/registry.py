@@ -1,66 +1,77 @@
-"""The formats by name, and which of them a path holds.
-
-A format is a module with `matches(path)`, `list_names(path)`, `read(path, class_names, list_name)` and
-`write(dataset, path)`.
-"""
+"""The formats by name, which of them a path is in, and reading and writing by name."""
 
 from __future__ import annotations
 
+import importlib
 import os
-import re
 from collections.abc import Sequence
-from types import ModuleType
 
 from yolo3.datasets.annotation import Dataset
-from yolo3.datasets.formats import coco, keras_yolo3, pascal_voc, yolo_txt
+from yolo3.datasets.formats.format import Format
+from yolo3.datasets.lists import default_pair
 
-FORMATS: dict[str, ModuleType] = {
-    keras_yolo3.NAME: keras_yolo3,
-    pascal_voc.NAME: pascal_voc,
-    coco.NAME: coco,
-    yolo_txt.NAME: yolo_txt,
-}
+FORMATS: dict[str, Format] = {}
 
-_LOOKED_FOR = {
-    keras_yolo3.NAME: "text lines 'path x_min,y_min,x_max,y_max,class_id'",
-    pascal_voc.NAME: "XML with <annotation>",
-    coco.NAME: "JSON with images and categories",
-    yolo_txt.NAME: "data.yaml or label files 'class_id x y w h'",
-}
+# One line a format: the module in this folder that defines it as `FORMAT`, in the order of help and messages.
+_MODULES = (
+    "keras_yolo3",
+    "pascal_voc",
+    "coco",
+    "yolo_txt",
+)
 
-# Lists that belong together, best first: (train, validation).
-_DEFAULT_PAIRS = (("train", "val"), ("trainval", "test"), ("train", "test"))
-_ROLES = {
-    "train": "train",
-    "training": "train",
-    "trainval": "trainval",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+
+def register(format: Format) -> None:
+    """Add a format, so that `read_dataset` and `--format` know it.
+
+    Raises:
+        ValueError: If another format has its name.
+    """
+    if FORMATS.setdefault(format.name, format) is not format:
+        raise ValueError(f"format: expected a name that is not taken, got '{format.name}'")
+
+
+for _module in _MODULES:
+    register(importlib.import_module(f"yolo3.datasets.formats.{_module}").FORMAT)
+
+
+def format_help() -> str:
+    """Return the help text of `--format`."""
+    known = "; ".join(f"{format.name}: {format.description}" for format in FORMATS.values())
+    return f"format of the annotations (default: recognised by content). {known}"
 
 
 def detect_format(path: str | os.PathLike) -> str:
-    """Name of the format that a file or folder is in, by its content.
+    """Return the name of the format that a file or folder is in, by its content.
 
-    Raises ValueError when it is in none of them, or in several.
+    Raises:
+        ValueError: If it is in none of them, or in several.
     """
     path = _existing(path)
-    found = [name for name, module in FORMATS.items() if module.matches(path)]
+    found = [format.name for format in FORMATS.values() if format.matches(path)]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"{path}: expected annotations in one format, got {' and '.join(found)}; choose with --format")
-    looked_for = "; ".join(f"{text} ({name})" for name, text in _LOOKED_FOR.items())
-    raise ValueError(f"{path}: expected {looked_for}; got {_describe(path)}")
+
+    if os.path.isfile(path):
+        content = f"a file of {os.path.getsize(path)} bytes"
+    elif names := sorted(os.listdir(path)):
+        content = f"a folder with {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
+    else:
+        content = "an empty folder"
+    looked_for = "; ".join(f"{format.looked_for} ({format.name})" for format in FORMATS.values())
+    raise ValueError(f"{path}: expected {looked_for}; got {content}")
 
 
 def list_names(path: str | os.PathLike, format: str | None = None) -> list[str]:
-    """Names of the data set's own lists; [] when it has none."""
-    return _module(path, format).list_names(_existing(path))
+    """Return the names of the data set's own lists, [] if it has none; the format is recognised if not given."""
+    return _format_of(path, format).list_names(_existing(path))
+
+
+def find_default_lists(path: str | os.PathLike, format: str | None = None) -> tuple[str, str] | None:
+    """Return the lists (train, validation) that belong together, None if the data set has no such pair."""
+    return default_pair(list_names(path, format))
 
 
 def read_dataset(
@@ -69,46 +80,40 @@ def read_dataset(
     class_names: Sequence[str] | None = None,
     list_name: str | None = None,
 ) -> Dataset:
-    """Read a data set or one of its lists; the format is recognised when it is not given.
+    """Read a data set or one of its lists.
 
-    What is wrong with single lines, boxes and images is in the `findings` of the result. Raises ValueError
-    when nothing can be made of the path, or the format or the list does not exist.
+    Args:
+        path: A file or a folder.
+        format: Name of its format; recognised by content if None.
+        class_names: Classes of the result, in this order; those that the data names if None.
+        list_name: Name of one of its lists; all are read if None.
+
+    Returns:
+        The data set. What is wrong with single lines, boxes and images is in its `findings`.
+
+    Raises:
+        ValueError: If nothing can be read, or the format or the list does not exist.
+
+    Example:
+        >>> dataset = read_dataset("VOCdevkit/VOC2007", list_name="trainval")
     """
-    return _module(path, format).read(_existing(path), class_names=class_names, list_name=list_name)
-
-
-def find_default_lists(path: str | os.PathLike, format: str | None = None) -> tuple[str, str] | None:
-    """Names of the lists to train and to validate on, None when the data set has no such pair.
-
-    train and val (valid, validation), else trainval and test, else train and test; numbers and words around
-    the name do not matter (2007_train, train2017).
-    """
-    by_role: dict[str, str] = {}
-    for name in sorted(list_names(path, format), key=len):
-        by_role.setdefault(list_role(name), name)
-    for train, val in _DEFAULT_PAIRS:
-        if train in by_role and val in by_role:
-            return by_role[train], by_role[val]
-    return None
-
-
-def list_role(name: str) -> str:
-    """ "train", "trainval", "val" or "test" as the name of a list says it, "" when it says none."""
-    words = re.findall(r"[a-z]+", os.path.basename(name).lower())
-    roles = [_ROLES[word] for word in words if word in _ROLES]
-    return roles[-1] if roles else ""
+    return _format_of(path, format).read(_existing(path), class_names=class_names, list_name=list_name)
 
 
 def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str) -> None:
-    """Write a data set in a format; where and what is lost stands in that module's `write`."""
-    _named_module(format).write(dataset, os.fspath(path))
+    """Write a data set in a format; where, and what is lost, is documented in the `write` of its module.
+
+    Raises:
+        ValueError: If there is no such format.
+    """
+    _named_format(format).write(dataset, os.fspath(path))
 
 
-def _module(path: str | os.PathLike, format: str | None) -> ModuleType:
-    return _named_module(detect_format(path) if format is None else format)
+def _format_of(path: str | os.PathLike, format: str | None) -> Format:
+    return _named_format(detect_format(path) if format is None else format)
 
 
-def _named_module(format: str) -> ModuleType:
+def _named_format(format: str) -> Format:
     if format not in FORMATS:
         raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got '{format}'")
     return FORMATS[format]
@@ -119,13 +124,3 @@ def _existing(path: str | os.PathLike) -> str:
     if not os.path.exists(path):
         raise ValueError(f"{path}: expected a file or a folder with annotations, got nothing there")
     return path
-
-
-def _describe(path: str) -> str:
-    """What a path holds, in a few words."""
-    if os.path.isfile(path):
-        return f"a file of {os.path.getsize(path)} bytes"
-    names = sorted(os.listdir(path))
-    if not names:
-        return "an empty folder"
-    return f"a folder with {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"

@@ -22,14 +22,15 @@ from yolo3.datasets.annotation import (
     Dataset,
     Finding,
     build_annotation,
-    dataset_name,
-    list_of,
-    require_list,
     without_crowd,
 )
 from yolo3.datasets.class_names import ClassMap, find_class_names, is_class_id, numbered_class_names, read_class_names
-from yolo3.datasets.find_images import ListedPaths, copy_image, folder_distance, group_by_folder, missing_image
-from yolo3.datasets.images import IMAGE_SUFFIXES, image_size
+from yolo3.datasets.copy_images import copy_image
+from yolo3.datasets.find_images import ListedPaths, folder_distance, missing_image
+from yolo3.datasets.formats.format import Format
+from yolo3.datasets.image_size import image_size
+from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.lists import dataset_name, group_by_folder, list_of, require_list
 from yolo3.files import has_suffix, read_lines, read_text, replace_file, stem_of, text_head, walk_files
 
 NAME = "yolo"
@@ -122,6 +123,17 @@ def write(dataset: Dataset, path: str) -> None:
     settings = {key: value for key, value in (old or {}).items() if key in _LISTS}
     settings |= {part: f"images/{part}", "names": dict(enumerate(dataset.class_names))}
     replace_file(settings_file, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+
+FORMAT = Format(
+    name=NAME,
+    description="YOLO's text files, one an image, with or without data.yaml",
+    looked_for="data.yaml or label files 'class_id x y w h'",
+    matches=matches,
+    list_names=list_names,
+    read=read,
+    write=write,
+)
 
 
 # Label files

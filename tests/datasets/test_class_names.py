@@ -1,0 +1,75 @@
+"""Class names in files, by number, and mapped."""
+
+import numpy as np
+import pytest
+
+from yolo3.datasets.annotation import Box
+from yolo3.datasets.class_names import (
+    ClassMap,
+    numbered_class_names,
+    read_class_names,
+    unknown_name_message,
+    write_class_names,
+)
+from yolo3.datasets.images import write_image
+
+
+def test_class_names_skip_blank_lines_comments_and_byte_order_mark(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_bytes("\ufeff# names\r\ncat\r\n\r\n traffic light \r\n".encode())
+    assert read_class_names(path) == ["cat", "traffic light"]
+
+
+def test_a_class_name_given_twice_is_an_error_with_both_lines(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("cat\n\ndog\ncat\n")
+    with pytest.raises(ValueError, match=r"classes\.txt:4: .*'cat' again \(first on line 1\)"):
+        read_class_names(path)
+
+
+def test_an_empty_class_file_is_an_error(tmp_path):
+    (tmp_path / "classes.txt").write_text("\n# nothing\n")
+    with pytest.raises(ValueError, match="one class name a line"):
+        read_class_names(tmp_path / "classes.txt")
+
+
+def test_class_names_written_are_read_back_and_leave_no_other_file(tmp_path):
+    names = ["cat", "traffic light", "\u00e9t\u00e9"]
+    write_class_names(tmp_path / "run" / "classes.txt", names)
+    assert read_class_names(tmp_path / "run" / "classes.txt") == names
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["classes.txt"]
+
+
+@pytest.mark.parametrize("names", [["a", "a"], [""], [" a"], ["#a"], ["a\nb"]])
+def test_class_names_that_would_not_be_read_back_are_refused(tmp_path, names):
+    with pytest.raises(ValueError, match="class names"):
+        write_class_names(tmp_path / "classes.txt", names)
+
+
+def test_class_names_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "names.png"
+    write_image(path, np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(ValueError, match="names.png: expected one class name a line, got bytes that are not text"):
+        read_class_names(path)
+
+
+def test_unknown_names_come_with_the_nearest_known_ones():
+    assert "did you mean 'Platelets'?" in unknown_name_message("platelet", ["RBC", "Platelets"])
+    assert "the classes are RBC, WBC" in unknown_name_message("zebra", ["RBC", "WBC"])
+
+
+def test_classes_are_numbered_up_to_the_highest_id_that_can_be_believed():
+    assert numbered_class_names([2, 0, -1]) == ["class_0", "class_1", "class_2"]
+    assert numbered_class_names([1, 2_000_000_000]) == ["class_0", "class_1"]
+    assert numbered_class_names([]) == ["class_0"]
+
+
+def test_class_ids_are_mapped_by_name():
+    findings = []
+    boxes = [Box((0, 0, 1, 1), class_id, line=class_id + 1) for class_id in (0, 1, 2, 5)]
+    mapped = ClassMap(["cat", "dog", "cow"], ["dog", "cat"]).apply(boxes, "a.txt", findings)
+    assert [box.class_id for box in mapped] == [1, 0]
+    assert [(finding.kind, finding.where) for finding in findings] == [
+        ("unknown-class", "a.txt:3"),
+        ("bad-class-id", "a.txt:6"),
+    ]

@@ -1,0 +1,30 @@
+"""Clip boxes to their image: the one place where annotated boxes that reach outside are cut.
+
+Readers clip what is rounding, up to `ROUNDING` pixels; `usable.usable_annotations` clips the rest once it was reported.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+ROUNDING = 1.0  # pixels outside the image that count as rounding, not as a fault
+
+
+def clip_boxes(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = ROUNDING) -> np.ndarray:
+    """Move coordinates that lie up to `slack` pixels outside the image onto its border.
+
+    Args:
+        boxes_xyxy: [N, 4] in pixels of the image. Not changed.
+        image_shape: (height, width) of the image; None if unknown, then only its left and top border are used.
+        slack: Pixels; coordinates further outside stay as they are. `np.inf` clips everything.
+
+    Returns:
+        The boxes [N, 4].
+    """
+    boxes = np.where((boxes_xyxy < 0) & (boxes_xyxy >= -slack), 0.0, boxes_xyxy)
+    if image_shape is None:
+        return boxes
+
+    height, width = image_shape
+    limit = np.array([width, height, width, height], np.float64)
+    return np.where((boxes > limit) & (boxes <= limit + slack), limit, boxes)

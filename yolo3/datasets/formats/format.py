@@ -1,0 +1,63 @@
+"""The interface of an annotation format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from yolo3.datasets.annotation import Dataset
+
+
+class Matches(Protocol):
+    """Tells whether a path is, or holds, annotations in the format, by content; cheap also for other data."""
+
+    def __call__(self, path: str) -> bool: ...
+
+
+class ListNames(Protocol):
+    """Returns the names of a data set's own lists, such as train and val; [] if it has none."""
+
+    def __call__(self, path: str) -> list[str]: ...
+
+
+class Read(Protocol):
+    """Reads a data set or one of its lists.
+
+    Given class names are the classes of the result, in this order; objects of other classes are reported. What is wrong
+    with single lines, boxes and images goes to the findings. Raises ValueError if nothing can be read, or if there is
+    no such list.
+    """
+
+    def __call__(
+        self, path: str, class_names: Sequence[str] | None = None, list_name: str | None = None
+    ) -> Dataset: ...
+
+
+class Write(Protocol):
+    """Writes a data set as the list that its name says; what the format cannot hold is logged."""
+
+    def __call__(self, dataset: Dataset, path: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """An annotation format.
+
+    Attributes:
+        name: Name for `--format` and messages.
+        description: A few words for the help of `--format`.
+        looked_for: What a path of this format holds, for the message about paths of no format.
+        matches: Whether a path is in this format.
+        list_names: Names of a data set's lists.
+        read: The reader.
+        write: The writer.
+    """
+
+    name: str
+    description: str
+    looked_for: str
+    matches: Matches
+    list_names: ListNames
+    read: Read
+    write: Write

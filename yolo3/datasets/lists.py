@@ -1,0 +1,126 @@
+"""Lists of a data set, such as train and val: their names, which belong together, and drawing a split."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from yolo3.datasets.annotation import Annotation, Dataset
+
+# Lists that belong together, best first: (train, validation).
+_DEFAULT_PAIRS = (("train", "val"), ("trainval", "test"), ("train", "test"))
+_ROLES = {
+    "train": "train",
+    "training": "train",
+    "trainval": "trainval",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def list_role(name: str) -> str:
+    """Return "train", "trainval", "val" or "test" if the name of a list says so, else ""."""
+    words = re.findall(r"[a-z]+", os.path.basename(name).lower())
+    roles = [_ROLES[word] for word in words if word in _ROLES]
+    return roles[-1] if roles else ""
+
+
+def default_pair(names: Iterable[str]) -> tuple[str, str] | None:
+    """Choose the lists to train and to validate on.
+
+    train and val (valid, validation), else trainval and test, else train and test. Numbers and words around the name
+    do not matter (2007_train, train2017); of several with one role the shortest name is taken.
+
+    Args:
+        names: Names of a data set's lists.
+
+    Returns:
+        (train, validation), None if there is no such pair.
+    """
+    by_role: dict[str, str] = {}
+    for name in sorted(names, key=len):
+        by_role.setdefault(list_role(name), name)
+    for train, val in _DEFAULT_PAIRS:
+        if train in by_role and val in by_role:
+            return by_role[train], by_role[val]
+    return None
+
+
+def require_list(path: str, list_name: str, names: Iterable[str]) -> None:
+    """Raise ValueError, listing what there is, if a data set has no list of this name."""
+    names = list(names)
+    if list_name not in names:
+        have = f"it has {', '.join(names)}" if names else "it has no lists of its own"
+        raise ValueError(f"{path}: expected a list of the data set, got '{list_name}'; {have}")
+
+
+def dataset_name(path: str, list_name: str | None) -> str:
+    """Return the name of a data set, "folder" or "folder [trainval]"."""
+    base = os.path.basename(os.path.normpath(os.path.abspath(path)))
+    return f"{base} [{list_name}]" if list_name else base
+
+
+def list_of(dataset: Dataset, default: str = "train") -> str:
+    """Return the list that a data set was read from, as a name that a file or folder can have."""
+    match = re.search(r"\[([^\]]+)\]$", dataset.name)
+    return match.group(1).replace("/", "_") if match else default
+
+
+def group_by_folder(paths: Sequence[str], root: str) -> dict[str, list[str]]:
+    """Group paths by the folders that divide them, such as train/, valid/ and test/.
+
+    Args:
+        paths: Paths below `root`.
+        root: The data folder.
+
+    Returns:
+        Name of a folder directly below the deepest folder that holds all paths, to the paths in it; {} if some path
+        lies in none.
+    """
+    if not paths:
+        return {}
+    relative = [os.path.relpath(path, root).split(os.sep) for path in paths]
+    depth = 0
+    while all(len(parts) > depth + 1 for parts in relative) and len({parts[depth] for parts in relative}) == 1:
+        depth += 1
+    if any(len(parts) <= depth + 1 for parts in relative):
+        return {}
+
+    groups: dict[str, list[str]] = {}
+    for path, parts in zip(paths, relative, strict=True):
+        groups.setdefault(parts[depth], []).append(path)
+    return groups
+
+
+def split_annotations(
+    annotations: Sequence[Annotation], fraction: float, seed: int
+) -> tuple[list[Annotation], list[Annotation]]:
+    """Split images at random; the same seed gives the same split.
+
+    Args:
+        annotations: The images.
+        fraction: Share of the images in the validation part, between 0 and 1.
+        seed: Seed of the draw.
+
+    Returns:
+        (train, val), each in the old order. Of two images or more both parts get at least one; a single one goes to
+        train.
+
+    Raises:
+        ValueError: If the fraction is not between 0 and 1.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"validation split: expected a fraction between 0 and 1, got {fraction}")
+    count = len(annotations)
+    num_val = min(max(round(count * fraction), 1), count - 1) if count >= 2 else 0
+
+    chosen = set(np.random.default_rng(seed).permutation(count)[:num_val].tolist())
+    train = [annotation for index, annotation in enumerate(annotations) if index not in chosen]
+    return train, [annotations[index] for index in sorted(chosen)]
