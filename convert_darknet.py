@@ -1,4 +1,4 @@
-"""``python convert_darknet.py CFG WEIGHTS OUT.h5``: see ``yolo3/cli/convert_darknet.py``."""
+"""Convert Darknet weights to Keras: ``python convert_darknet.py CFG WEIGHTS OUT.h5``; see ``yolo3 convert --help``."""
 
 import sys
 

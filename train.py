@@ -1,13 +1,18 @@
-"""``python train.py --anchors model_data/yolo_anchors.txt``: see ``yolo3/cli/train.py``.
+"""Train a detector: ``python train.py --anchors model_data/yolo_anchors.txt``, the same as ``yolo3 train``.
 
-The functions that code written for keras-yolo3 takes from here come from ``yolo3/compat/train.py``.
+The functions that code written for keras-yolo3 imports from here are those of ``yolo3/compat/train.py``.
 """
 
 import sys
 
 KERAS_YOLO3_NAMES = (
-    "get_classes", "get_anchors", "create_model", "create_tiny_model", "data_generator", "data_generator_wrapper"
-)  # fmt: skip
+    "get_classes",
+    "get_anchors",
+    "create_model",
+    "create_tiny_model",
+    "data_generator",
+    "data_generator_wrapper",
+)
 
 
 def __getattr__(name):

@@ -171,7 +171,7 @@ def test_a_limit_that_one_asks_for_is_said(photo, caplog):
     with caplog.at_level(logging.WARNING):
         _, boxes = get_random_data(line, (64, 96), random=False, max_boxes=30)
     assert boxes.shape == (30, 5)
-    assert "6 of 36 boxes dropped" in caplog.text
+    assert "dropped 6 of 36 boxes" in caplog.text
 
 
 def test_thin_boxes_keep_their_height_and_those_without_are_dropped_on_both_paths(photo):

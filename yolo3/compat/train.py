@@ -1,10 +1,9 @@
-"""What code written for keras-yolo3 took from its ``train.py``: the training model and its generator.
+"""The functions that code written for keras-yolo3 takes from its ``train.py``: the training model and its generator.
 
-Training here goes through :mod:`yolo3.training.loop`; these functions stand for old scripts and notebooks, which compile
-with ``loss={"yolo_loss": lambda y_true, y_pred: y_pred}`` and call ``fit`` on the generator.
+They serve old scripts and notebooks, which compile with ``loss={"yolo_loss": lambda y_true, y_pred: y_pred}`` and call
+``fit`` on the generator. The command ``yolo3 train`` goes through :mod:`yolo3.training.loop` instead.
 """
 
-import logging
 import os
 
 import keras
@@ -21,15 +20,13 @@ from yolo3.models.yolov3.networks import tiny_yolo_body, yolo_body
 from yolo3.models.yolov3.scales import check_anchor_mask, check_input_shape, grid_shapes
 from yolo3.models.yolov3.targets import preprocess_true_boxes
 
-logger = logging.getLogger(__name__)
-
 FULL_BACKBONE = 52  # convolutions of Darknet-53; keras-yolo3 froze its first 185 layers, which end there
 TINY_BACKBONE = 5  # convolutions of the tiny body down to stride 16; keras-yolo3 froze its first 20 layers
 NUM_SCALES = {yolo_body: 3, tiny_yolo_body: 2}
 
 
 def get_classes(classes_path):
-    """Return the class names of a file, one a line; blank lines do not count."""
+    """Return the class names of a file, one a line; blank lines are skipped."""
     return read_class_names(os.path.expanduser(classes_path))
 
 
@@ -48,15 +45,36 @@ def create_model(
     anchor_mask=None,
     ignore_thresh=0.5,
 ):
-    """Return the training model of YOLOv3: inputs image and three targets, output the layer ``yolo_loss``.
+    """Return the training model of YOLOv3: inputs are an image and three targets, the output is ``yolo_loss``.
 
-    ``input_shape``: (height, width). Pretrained weights are loaded by layer name; what does not fit is left as it is
-    and named in the log. Only when they are loaded, ``freeze_body`` 1 freezes Darknet-53 and 2 all but the output
-    layers. Raises ``FileNotFoundError`` when there is no file of weights.
+    Args:
+        input_shape: (height, width), multiples of 32.
+        anchors: Nine anchors [9, 2] (w, h) in pixels of the network input.
+        num_classes: Number of classes.
+        load_pretrained: Whether to load ``weights_path`` by layer name. What does not fit is left as it is and logged.
+        freeze_body: 1 freezes Darknet-53, 2 all but the output layers, 0 nothing; only if weights are loaded.
+        weights_path: A file that :func:`yolo3.models.loading.load_weights_by_name` reads.
+        anchor_mask: Anchor indices of each scale, by default keras-yolo3's.
+        ignore_thresh: IoU above which a prediction without an object is not punished.
+
+    Returns:
+        A ``keras.Model`` whose layer ``yolo_loss`` is the loss of a batch.
+
+    Raises:
+        FileNotFoundError: If weights are to be loaded and there is no such file.
+        ValueError: For sizes, anchors or weights that do not fit.
     """
-    weights_path = _check_weights_path(weights_path) if load_pretrained else None
-    settings = (input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh)
-    return _create(yolo_body, FULL_BACKBONE, *settings)
+    return _training_model(
+        yolo_body,
+        num_backbone_convolutions=FULL_BACKBONE,
+        input_shape=input_shape,
+        anchors=anchors,
+        num_classes=num_classes,
+        weights_path=weights_path if load_pretrained else None,
+        freeze_body=freeze_body,
+        anchor_mask=anchor_mask,
+        ignore_thresh=ignore_thresh,
+    )
 
 
 def create_tiny_model(
@@ -69,26 +87,58 @@ def create_tiny_model(
     anchor_mask=None,
     ignore_thresh=0.7,
 ):
-    """Return the training model of YOLOv3-tiny: :func:`create_model` with two targets.
+    """Return the training model of YOLOv3-tiny: as :func:`create_model`, with six anchors and two targets.
 
     ``freeze_body`` 1 freezes the five convolutions down to stride 16, as keras-yolo3 did.
     """
-    weights_path = _check_weights_path(weights_path) if load_pretrained else None
-    settings = (input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh)
-    return _create(tiny_yolo_body, TINY_BACKBONE, *settings)
+    return _training_model(
+        tiny_yolo_body,
+        num_backbone_convolutions=TINY_BACKBONE,
+        input_shape=input_shape,
+        anchors=anchors,
+        num_classes=num_classes,
+        weights_path=weights_path if load_pretrained else None,
+        freeze_body=freeze_body,
+        anchor_mask=anchor_mask,
+        ignore_thresh=ignore_thresh,
+    )
 
 
-def _create(build, backbone, input_shape, anchors, num_classes, weights_path, freeze_body, anchor_mask, ignore_thresh):
+def _training_model(
+    build_body,
+    *,
+    num_backbone_convolutions,
+    input_shape,
+    anchors,
+    num_classes,
+    weights_path,
+    freeze_body,
+    anchor_mask,
+    ignore_thresh,
+):
     """Build the body, load and freeze it if there is a ``weights_path``, and put the loss on top."""
+    if weights_path is not None and not os.path.isfile(weights_path):
+        raise FileNotFoundError(
+            f"{weights_path}: expected pretrained weights, found no such file; convert Darknet's with "
+            "convert_darknet.py, or say load_pretrained=False"
+        )
     mask = check_anchor_mask(anchor_mask, len(anchors))
-    if len(mask) != NUM_SCALES[build]:
-        raise ValueError(f"{build.__name__}: expected anchors for {NUM_SCALES[build]} scales, got them for {len(mask)}")
-    grids = grid_shapes(check_input_shape(input_shape), len(mask))
-    body = build(Input((None, None, 3)), len(mask[0]), num_classes)
+    num_scales = NUM_SCALES[build_body]
+    if len(mask) != num_scales:
+        raise ValueError(f"{build_body.__name__}: expected anchors for {num_scales} scales, got them for {len(mask)}")
+    grids = grid_shapes(check_input_shape(input_shape), num_scales)
+
+    body = build_body(Input((None, None, 3)), len(mask[0]), num_classes)
     if weights_path is not None:
         load_weights_by_name(body, weights_path)
-        _freeze(body, freeze_body, backbone)
-    y_true = [Input((*grid, len(mask[0]), num_classes + 5)) for grid in grids]
+        outputs = {tensor._keras_history.operation.name for tensor in body.outputs}
+        for layer in body.layers:
+            if freeze_body == 1:
+                layer.trainable = not (layer.weights and layer_number(layer.name) < num_backbone_convolutions)
+            elif freeze_body == 2:
+                layer.trainable = layer.name in outputs
+
+    y_true = [Input((*grid, len(mask[0]), num_classes + 5)) for grid in grids]  # [B, H, W, A, 5 + C] each
     arguments = {
         "anchors": np.asarray(anchors, np.float32),
         "num_classes": num_classes,
@@ -99,63 +149,48 @@ def _create(build, backbone, input_shape, anchors, num_classes, weights_path, fr
     return keras.Model([*body.inputs, *y_true], loss)
 
 
-# Pretrained weights
-
-
-def _check_weights_path(weights_path):
-    if not os.path.isfile(weights_path):
-        raise FileNotFoundError(
-            f"{weights_path}: expected pretrained weights, found no such file; convert Darknet's with "
-            "convert_darknet.py, or say load_pretrained=False"
-        )
-    return weights_path
-
-
-def _freeze(body, freeze_body, backbone_convolutions):
-    """Set ``trainable`` of the layers of ``body``: see :func:`create_model`."""
-    outputs = {tensor._keras_history.operation.name for tensor in body.outputs}
-    for layer in body.layers:
-        if freeze_body == 1:
-            layer.trainable = not (layer.weights and layer_number(layer.name) < backbone_convolutions)
-        elif freeze_body == 2:
-            layer.trainable = layer.name in outputs
-
-
-# Data
-
-
 def data_generator(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
-    """Yield without end ``((images, *y_true), zeros)``: a batch of augmented samples, as ``fit`` takes it.
+    """Yield batches of augmented samples without end, as ``fit`` takes them.
 
-    ``annotation_lines``: lines of text, left unchanged; blank ones do not count. Lines are shuffled anew for each
-    pass over them; a batch may hold the end of one pass and the beginning of the next.
+    Lines are shuffled anew for each pass over them; a batch may hold the end of one pass and the start of the next.
+
+    Args:
+        annotation_lines: Lines ``path x_min,y_min,x_max,y_max,class_id ...``, left unchanged; blank ones are skipped.
+        batch_size: Images in a batch.
+        input_shape: (height, width) of the network input.
+        anchors: [N, 2] (w, h) in pixels of the network input.
+        num_classes: Number of classes.
+        anchor_mask: Anchor indices of each scale, by default keras-yolo3's.
+
+    Yields:
+        ((images, *y_true), zeros): float32 [B, h, w, 3] in 0..1, targets [B, H, W, A, 5 + C], zeros [B].
     """
+    lines = [line for line in annotation_lines if parse_line(line) is not None]
     batch = []
-    for line in _endless_passes(annotation_lines):
-        batch.append(get_random_data(line, input_shape, random=True))
-        if len(batch) == batch_size:
+    while lines:
+        for index in np.random.permutation(len(lines)):
+            batch.append(get_random_data(lines[index], input_shape, random=True))
+            if len(batch) != batch_size:
+                continue
+
             images, boxes = zip(*batch)
-            y_true = preprocess_true_boxes(_stack_boxes(boxes), input_shape, anchors, num_classes, anchor_mask)
+            padded = np.zeros((len(boxes), max(map(len, boxes)), 5), np.float32)  # [B, T, 5]
+            for rows, target in zip(boxes, padded):
+                target[: len(rows)] = rows
+            y_true = preprocess_true_boxes(padded, input_shape, anchors, num_classes, anchor_mask=anchor_mask)
             yield (np.stack(images), *y_true), np.zeros(batch_size)
             batch = []
-
-
-def _endless_passes(annotation_lines):
-    lines = [line for line in annotation_lines if parse_line(line) is not None]
-    while lines:
-        yield from (lines[index] for index in np.random.permutation(len(lines)))
-
-
-def _stack_boxes(boxes):
-    """Return [B, T, 5] from arrays [T_i, 5]; rows of zeros fill the shorter ones up."""
-    stacked = np.zeros((len(boxes), max(map(len, boxes)), 5), np.float32)
-    for rows, target in zip(boxes, stacked):
-        target[: len(rows)] = rows
-    return stacked
 
 
 def data_generator_wrapper(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
     """Return :func:`data_generator`, or ``None`` when there are no lines or no batch to fill."""
     if len(annotation_lines) == 0 or batch_size <= 0:
         return None
-    return data_generator(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask)
+    return data_generator(
+        annotation_lines,
+        batch_size=batch_size,
+        input_shape=input_shape,
+        anchors=anchors,
+        num_classes=num_classes,
+        anchor_mask=anchor_mask,
+    )

@@ -1,7 +1,7 @@
-"""What code written for keras-yolo3 imports from ``yolo3.utils``, under the same names.
+"""The functions that code written for keras-yolo3 imports from ``yolo3.utils``.
 
-Training here uses :mod:`yolo3.input.augmentation` and :mod:`yolo3.ops.letterbox`; these functions stand for old scripts and notebooks.
-Randomness comes from NumPy's global state, so that ``numpy.random.seed`` repeats a run as it did there.
+They serve old scripts and notebooks; training here uses :mod:`yolo3.input.augmentation` and :mod:`yolo3.ops.letterbox`
+instead. Randomness comes from NumPy's global state, so that ``numpy.random.seed`` repeats a run as it did there.
 """
 
 import functools
@@ -23,7 +23,14 @@ MIN_SIDE = 0.001  # of the network input; Darknet's src/data.c drops thinner box
 
 
 def compose(*funcs):
-    """Return the function that applies ``funcs`` from left to right: ``compose(f, g)(x) == g(f(x))``."""
+    """Return the function that applies ``funcs`` from left to right.
+
+    Example:
+        ``compose(f, g)(x) == g(f(x))``
+
+    Raises:
+        ValueError: Without functions.
+    """
     if not funcs:
         raise ValueError("compose: expected at least one function, got none")
     return functools.reduce(lambda first, then: lambda *args, **kwargs: then(first(*args, **kwargs)), funcs)
@@ -35,7 +42,15 @@ def rand(a=0, b=1):
 
 
 def letterbox_image(image, size):
-    """Return the PIL ``image`` resized with its aspect kept, centred on grey 128 of ``size`` (width, height)."""
+    """Return an image resized with its aspect ratio kept, centred on grey.
+
+    Args:
+        image: A PIL image.
+        size: (width, height) in pixels.
+
+    Returns:
+        A PIL image, RGB, of that size; what the image does not cover is grey 128.
+    """
     from PIL import Image
 
     width, height = size
@@ -57,121 +72,106 @@ def get_random_data(
     proc_img=True,
     scale=(1.0, 1.0),
 ):
-    """Read one annotated image as a training sample: (image float32 [h, w, 3] in 0..1, boxes float32 [N, 5]).
+    """Read one annotated image as a training sample, augmented or letterboxed.
 
-    ``annotation_line``: ``path x_min,y_min,x_max,y_max,class_id ...`` in pixels of the image. ``input_shape``:
-    (height, width). Rows of boxes: x_min, y_min, x_max, y_max, class id in pixels of the network input, then rows of
-    zeros. ``random=True`` changes the aspect by up to ``jitter`` around the image's own, multiplies the size by a
-    factor from ``scale``, places, flips with probability 1/2 and shifts hue (up to ``hue`` of the circle), saturation
-    and value (up to ``sat`` and ``val`` times, or their inverse). ``random=False`` letterboxes; with
-    ``proc_img=False`` the image is then 0.
+    Args:
+        annotation_line: ``path x_min,y_min,x_max,y_max,class_id ...`` in pixels of the image.
+        input_shape: (height, width) of the network input.
+        random: Whether to augment. If not, the image is letterboxed and the arguments from ``jitter`` to ``val`` and
+            ``scale`` do nothing.
+        max_boxes: Rows of boxes to return; boxes that do not fit are dropped and counted in the log. ``None`` keeps
+            every box, in 20 rows or as many as it takes.
+        jitter: How far the aspect ratio may depart from the image's own, 0..1.
+        hue: Largest shift of the hue, as a share of the circle.
+        sat: Largest factor of the saturation, or its inverse.
+        val: Largest factor of the value, or its inverse.
+        proc_img: Whether to return the letterboxed image; 0 takes its place otherwise.
+        scale: Range of the factor of the image's size, relative to the largest that fits.
 
-    ``max_boxes=None`` keeps every box, in 20 rows or as many as it takes. A number gives exactly so many rows; boxes
-    that do not fit are dropped and counted in the log. Boxes without area in the input are dropped on both paths.
-    Raises ``ValueError`` for a line that cannot be read and ``OSError`` for an image that cannot.
+    Returns:
+        (image, boxes): float32 [h, w, 3], RGB, 0..1, and float32 [N, 5] (x_min, y_min, x_max, y_max, class id) in
+        pixels of the network input, padded with rows of zeros. Boxes without area in the input are dropped.
+
+    Raises:
+        ValueError: For a line that cannot be read.
+        OSError: For an image that cannot be read.
     """
-    path, boxes = _parse(annotation_line)
-    if random:
-        image = read_image(path)
-        placement = _random_placement(image.shape[:2], input_shape, jitter, scale)
-        flip = rand() < 0.5
-        pixels = _distort(_place(image, input_shape, placement, flip), hue, sat, val)
-        boxes = _move_boxes(np.random.permutation(boxes), image.shape[:2], input_shape, placement, flip)
-    else:
-        image_shape, pixels = _letterboxed(path, input_shape, proc_img)
-        moved = boxes_to_network(boxes[:, :4], image_shape, input_shape)
-        boxes = np.concatenate([moved, boxes[:, 4:]], -1)
-    return pixels, _pad_rows(_clean(boxes, input_shape), max_boxes, path)
-
-
-def _parse(annotation_line):
-    """Return the image's path and its boxes, float32 [N, 5]."""
     parsed = parse_line(annotation_line)
     if parsed is None:
         raise ValueError("annotation line: expected 'path x_min,y_min,x_max,y_max,class_id ...', got an empty line")
     if parsed.faults:
         raise ValueError(f"annotation line of {parsed.path}: {'; '.join(parsed.faults)}")
-    rows = [(*box.xyxy, box.class_id) for box in parsed.boxes]
-    return parsed.path, np.array(rows, np.float32).reshape(-1, 5)
+    boxes = np.array([(*box.xyxy, box.class_id) for box in parsed.boxes], np.float32).reshape(-1, 5)
+
+    if random:
+        image = read_image(parsed.path)
+        image, boxes = _place_at_random(image, boxes, input_shape, jitter=jitter, scale=scale)
+        image = _distort(image, hue=hue, sat=sat, val=val)
+        boxes = np.random.permutation(boxes)
+    else:
+        image = read_image(parsed.path) if proc_img else 0
+        image_shape = image.shape[:2] if proc_img else image_size(parsed.path)
+        if proc_img:
+            image = resize_image(image, tuple(input_shape)).astype(np.float32) / 255
+        boxes = np.concatenate([boxes_to_network(boxes[:, :4], image_shape, input_shape), boxes[:, 4:]], -1)
+
+    # Clip to the input, and drop boxes that are too thin to be learned.
+    height, width = input_shape
+    corners = geometry.clip(boxes[:, :4], input_shape)
+    sides = corners[:, 2:] - corners[:, :2]
+    keep = (sides[:, 0] >= MIN_SIDE * width) & (sides[:, 1] >= MIN_SIDE * height)
+    boxes = np.concatenate([corners, boxes[:, 4:]], -1)[keep]
+
+    rows = max(len(boxes), LEAST_ROWS) if max_boxes is None else max_boxes
+    if len(boxes) > rows:
+        dropped = len(boxes) - rows
+        logger.warning("%s: dropped %d of %d boxes; max_boxes is %d", parsed.path, dropped, len(boxes), rows)
+    padded = np.zeros((rows, 5), np.float32)
+    padded[: len(boxes)] = boxes[:rows]
+    return image, padded
 
 
-def _letterboxed(path, input_shape, proc_img):
-    """Return (the image's height and width, its letterboxed pixels or 0)."""
-    if not proc_img:
-        return image_size(path), 0
-    image = read_image(path)
-    return image.shape[:2], resize_image(image, tuple(input_shape)).astype(np.float32) / 255
+def _place_at_random(image, boxes, input_shape, jitter, scale):
+    """Return the image uint8 [h, w, 3], resized and laid on grey at random, and its boxes [N, 5] in its pixels.
 
-
-def _random_placement(image_shape, input_shape, jitter, scale):
-    """Draw (new_height, new_width, top, left), whole pixels: where the image lies on the input.
-
-    Source: Darknet's src/data.c, ``load_data_detection``, with the comparison of aspects made right for inputs that
-    are not square. Sizes above 1 reach over the border.
+    Source: Darknet's src/data.c, ``load_data_detection``, with the comparison of aspect ratios made right for inputs
+    that are not square. Sizes above 1 reach over the border.
     """
     height, width = input_shape
-    aspect = image_shape[1] / image_shape[0] * rand(1 - jitter, 1 + jitter) / rand(1 - jitter, 1 + jitter)
+    aspect = image.shape[1] / image.shape[0] * rand(1 - jitter, 1 + jitter) / rand(1 - jitter, 1 + jitter)
     factor = rand(*scale)
     if aspect < width / height:
         new_height, new_width = height * factor, height * factor * aspect
     else:
         new_height, new_width = width * factor / aspect, width * factor
     new_height, new_width = max(int(new_height), 1), max(int(new_width), 1)
-    return new_height, new_width, int(rand(0, height - new_height)), int(rand(0, width - new_width))
+    top, left = int(rand(0, height - new_height)), int(rand(0, width - new_width))
+    flip = rand() < 0.5
 
-
-def _place(image, input_shape, placement, flip):
-    """Return uint8 [h, w, 3]: the image resized and laid on grey, mirrored if ``flip``."""
-    new_height, new_width, top, left = placement
-    height, width = input_shape
-    matrix = np.array([[new_width / image.shape[1], 0, left], [0, new_height / image.shape[0], top]], np.float64)
+    scale_x, scale_y = new_width / image.shape[1], new_height / image.shape[0]
+    matrix = np.array([[scale_x, 0, left], [0, scale_y, top]], np.float64)
     matrix[:, 2] += matrix[[0, 1], [0, 1]] / 2 - 0.5  # edges, not pixel centres, keep their place
     canvas = cv2.warpAffine(
         image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(GREY,) * 3
     )
-    return canvas[:, ::-1] if flip else canvas
+
+    moved = boxes[:, :4] * np.array([scale_x, scale_y] * 2, np.float64) + np.array([left, top] * 2)
+    if flip:
+        canvas = canvas[:, ::-1]
+        moved = np.stack([width - moved[:, 2], moved[:, 1], width - moved[:, 0], moved[:, 3]], -1)
+    return canvas, np.concatenate([moved, boxes[:, 4:]], -1).astype(np.float32)
 
 
 def _distort(image, hue, sat, val):
     """Return float32 RGB 0..1 of a uint8 image with hue, saturation and value shifted at random."""
-    turn, sat_factor, val_factor = rand(-hue, hue), _rand_factor(sat), _rand_factor(val)
+
+    def rand_factor(limit):
+        factor = rand(1, limit)
+        return factor if rand() < 0.5 else 1 / factor
+
+    turn, sat_factor, val_factor = rand(-hue, hue), rand_factor(sat), rand_factor(val)
     hsv = cv2.cvtColor(np.ascontiguousarray(image).astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0] + turn * 360) % 360
     hsv[..., 1] = np.clip(hsv[..., 1] * sat_factor, 0, 1)
     hsv[..., 2] = np.clip(hsv[..., 2] * val_factor, 0, 1)
     return np.clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), 0, 1)
-
-
-def _rand_factor(limit):
-    """Draw a factor from [1, limit) or its inverse, each with probability 1/2."""
-    factor = rand(1, limit)
-    return factor if rand() < 0.5 else 1 / factor
-
-
-def _move_boxes(boxes, image_shape, input_shape, placement, flip):
-    """Return boxes [N, 5] in pixels of the input."""
-    new_height, new_width, top, left = placement
-    scale = np.array([new_width / image_shape[1], new_height / image_shape[0]] * 2, np.float64)
-    moved = boxes[:, :4] * scale + np.array([left, top] * 2)
-    if flip:
-        moved = np.stack([input_shape[1] - moved[:, 2], moved[:, 1], input_shape[1] - moved[:, 0], moved[:, 3]], -1)
-    return np.concatenate([moved, boxes[:, 4:]], -1).astype(np.float32)
-
-
-def _clean(boxes, input_shape):
-    """Clip boxes [N, 5] to the input and leave out those that are too thin to be learned."""
-    corners = geometry.clip(boxes[:, :4], input_shape)
-    keep = (corners[:, 2] - corners[:, 0] >= MIN_SIDE * input_shape[1]) & (
-        corners[:, 3] - corners[:, 1] >= MIN_SIDE * input_shape[0]
-    )
-    return np.concatenate([corners, boxes[:, 4:]], -1)[keep]
-
-
-def _pad_rows(boxes, max_boxes, path):
-    """Return float32 [max_boxes, 5], or for ``None`` at least :data:`LEAST_ROWS` rows, padded with zeros."""
-    rows = max(len(boxes), LEAST_ROWS) if max_boxes is None else max_boxes
-    if len(boxes) > rows:
-        logger.warning("%s: %d of %d boxes dropped, because max_boxes is %d", path, len(boxes) - rows, len(boxes), rows)
-    padded = np.zeros((rows, 5), np.float32)
-    padded[: len(boxes)] = boxes[:rows]
-    return padded

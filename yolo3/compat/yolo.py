@@ -1,6 +1,6 @@
 """keras-yolo3's class ``YOLO`` and its ``detect_video``: ``from yolo3.yolo import YOLO, detect_video``.
 
-New code has :class:`yolo3.inference.detector.Detector`; these names stand for old scripts. ``docs/conventions.md`` says what
+They serve old scripts; new code has :class:`yolo3.inference.detector.Detector`. ``docs/conventions.md`` says what
 differs from keras-yolo3.
 """
 
@@ -17,7 +17,6 @@ import numpy as np
 from yolo3.inference.detector import Detector, load_detector
 from yolo3.inference.videos import Frame, VideoFile, Window, read_frames
 from yolo3.models.metadata import read_metadata
-from yolo3.models.yolov3.scales import STRIDES
 from yolo3.ops.boxes import swap_xy
 from yolo3.visualize.boxes import class_colour, draw_boxes
 
@@ -40,18 +39,38 @@ _SIZES_KEPT = 8  # graphs for images of different sizes, of a few MB each
 
 
 class YOLO:
-    """Detects and draws: ``YOLO(model_path="model.h5").detect_image(pil_image)`` is the image with its boxes.
+    """Detect objects and draw them, as keras-yolo3's class did.
 
-    Keywords, all optional, with their defaults in the class attribute ``_defaults``, which may be changed:
-    ``model_path``, ``anchors_path``, ``classes_path``; ``score`` and ``iou``, the thresholds; ``model_image_size``,
-    (height, width) in pixels, multiples of 32, where (None, None) is each image's own size rounded down;
-    ``gpu_num``, without effect; ``anchor_mask`` (:mod:`yolo3.models.yolov3.scales`). A file of weights that says its anchors,
-    class names and size is believed, unless they are given; what is given and disagrees is an error.
+    The defaults of the arguments are in the class attribute ``_defaults``, which may be changed. A file of weights that
+    says its anchors, class names and size is believed unless they are given; what is given and disagrees is an error.
 
-    Attributes: the keywords; ``class_names``; ``anchors`` float32 [N, 2]; ``colors``, (r, g, b) for each class;
-    ``yolo_model``, a ``keras.Model``; and what the last image showed: ``boxes`` float32 [N, 4] (y_min, x_min,
-    y_max, x_max) in its pixels, ``scores`` [N], ``classes`` int32 [N]. Raises ``TypeError`` for other keywords,
-    ``OSError`` and ``ValueError`` for files that cannot be used.
+    Args:
+        model_path: File of the network or of weights alone.
+        anchors_path: File of anchors.
+        classes_path: File of class names.
+        score: Score threshold, 0..1.
+        iou: IoU threshold of non-maximum suppression, 0..1.
+        model_image_size: (height, width) in pixels, multiples of the network's stride. (None, None) takes each image
+            at its own size, rounded down.
+        gpu_num: Without effect.
+        anchor_mask: Anchor indices of each scale: see :mod:`yolo3.models.yolov3.scales`.
+
+    Attributes:
+        class_names: Names of the classes.
+        anchors: float32 [N, 2] (w, h), pixels of the network input.
+        colors: (r, g, b) for each class.
+        yolo_model: The ``keras.Model``.
+        boxes: Of the last image, float32 [N, 4] (y_min, x_min, y_max, x_max) in its pixels.
+        scores: Of the last image, float32 [N].
+        classes: Of the last image, class ids int32 [N].
+
+    Raises:
+        TypeError: For other arguments.
+        OSError: For files that cannot be opened.
+        ValueError: For files that cannot be used.
+
+    Example:
+        ``YOLO(model_path="model.h5").detect_image(pil_image)`` is the image with its boxes.
     """
 
     _defaults = dict(_SHIPPED)
@@ -67,32 +86,45 @@ class YOLO:
 
     @classmethod
     def get_defaults(cls, n: str) -> Any:
-        """Return the default of a keyword; raises ``ValueError`` for what is none."""
+        """Return the default of an argument; raise ``ValueError`` for a name that is none."""
         defaults = {**_SHIPPED, **cls._defaults}
         if n not in defaults:
             raise ValueError(f"YOLO: expected one of {', '.join(defaults)}, got {n!r}")
         return defaults[n]
 
     def __init__(self, **kwargs):
-        settings = self._settings(kwargs)
+        kwargs = {_OPTION_NAMES.get(name, name): value for name, value in kwargs.items() if name not in _OTHER_OPTIONS}
+        if unknown := sorted(kwargs.keys() - _SHIPPED.keys()):
+            raise TypeError(f"YOLO: expected arguments among {', '.join(_SHIPPED)}, got {', '.join(unknown)}")
+        settings = {name: self.get_defaults(name) for name in _SHIPPED} | kwargs
         self._given = {name for name, value in settings.items() if name in kwargs or value != _SHIPPED[name]}
         self.__dict__.update(settings)
         self.boxes, self.scores, self.classes = self.generate()
 
-    def _settings(self, kwargs: dict) -> dict:
-        """Return the value of each keyword; those of yolo_video.py's options count under their proper names."""
-        kwargs = {_OPTION_NAMES.get(name, name): value for name, value in kwargs.items() if name not in _OTHER_OPTIONS}
-        unknown = sorted(kwargs.keys() - _SHIPPED.keys())
-        if unknown:
-            raise TypeError(f"YOLO: expected keywords of {', '.join(_SHIPPED)}, got {', '.join(unknown)}")
-        return {name: self.get_defaults(name) for name in _SHIPPED} | kwargs
-
     def generate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read the network as the attributes say; return boxes, scores and classes of no image, all empty."""
-        size = _checked_size(self.model_image_size)
+        size = self.model_image_size
+        size = tuple(size) if isinstance(size, (tuple, list, np.ndarray)) else ()
+        if len(size) != 2 or (None in size and size != (None, None)):
+            raise ValueError(f"model_image_size: expected (height, width) or (None, None), got {self.model_image_size}")
         self._takes_own_size = size == (None, None)
-        self._detector = self._load(None if self._takes_own_size or "model_image_size" not in self._given else size)
+
+        weights = os.path.expanduser(self.model_path)
+        described = read_metadata(weights) is not None
+        classes_path, anchors_path = (
+            None if described and name not in self._given else os.path.expanduser(getattr(self, name))
+            for name in ("classes_path", "anchors_path")
+        )
+        self._detector = load_detector(
+            weights,
+            classes_path,
+            anchors_path,
+            anchor_mask=self.anchor_mask,
+            input_shape=None if self._takes_own_size or "model_image_size" not in self._given else size,
+            **self._thresholds(),
+        )
         self._detectors: dict[tuple[int, int], Detector] = {}
+
         if not self._takes_own_size:
             self.model_image_size = self._detector.input_shape
         self.yolo_model = self._detector.model
@@ -102,30 +134,20 @@ class YOLO:
             logger.warning("gpu_num is %s, but one device is used", self.gpu_num)
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
 
-    def _load(self, input_shape) -> Detector:
-        weights = os.path.expanduser(self.model_path)
-        described = read_metadata(weights) is not None
-        classes_path, anchors_path = (
-            None if described and name not in self._given else os.path.expanduser(getattr(self, name))
-            for name in ("classes_path", "anchors_path")
-        )
-        return load_detector(
-            weights, classes_path, anchors_path, anchor_mask=self.anchor_mask, input_shape=input_shape,
-            **self._thresholds(),
-        )  # fmt: skip
-
     def _thresholds(self) -> dict:
         return {"score_threshold": self.score, "iou_threshold": self.iou}
 
     def _detector_for(self, image_shape: Sequence[int]) -> Detector:
-        """Return the detector of the size that an image of ``image_shape`` is looked at."""
+        """Return the detector of the input size at which an image of ``image_shape`` is detected."""
+        own = self._detector
         if not self._takes_own_size:
-            return self._detector
-        height, width = (max(side // STRIDES[0], 1) * STRIDES[0] for side in image_shape[:2])
+            return own
+
+        stride = own.architecture.stride
+        height, width = (max(side // stride, 1) * stride for side in image_shape[:2])
         if (height, width) not in self._detectors:
             if len(self._detectors) == _SIZES_KEPT:
                 del self._detectors[next(iter(self._detectors))]
-            own = self._detector
             metadata = {**own.architecture.metadata(), "class_names": own.class_names, "resize": own.resize}
             self._detectors[height, width] = Detector(
                 self.yolo_model, metadata, input_shape=(height, width), **self._thresholds()
@@ -133,55 +155,65 @@ class YOLO:
         return self._detectors[height, width]
 
     def detect_image(self, image):
-        """Return a copy of a PIL image, upright as its EXIF orientation says, with boxes and labels on it.
+        """Return a copy of an image with boxes and labels on it.
 
-        What was found is in ``boxes``, ``scores`` and ``classes``. Raises ``TypeError`` for what is no PIL image.
+        What was found is in ``boxes``, ``scores`` and ``classes``.
+
+        Args:
+            image: A PIL image, taken upright as its EXIF orientation says.
+
+        Returns:
+            A PIL image, RGB.
+
+        Raises:
+            TypeError: For anything but a PIL image.
         """
-        pixels = _upright_pixels(image)
+        from PIL import Image, ImageOps
+
+        if not isinstance(image, Image.Image):
+            raise TypeError(f"detect_image: expected a PIL image, got {type(image).__name__}; use PIL.Image.open")
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
         found = self._detector_for(pixels.shape)(pixels)
         self.boxes, self.scores, self.classes = swap_xy(found.boxes), found.scores, found.class_ids
-        return _to_pil(draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors))
+        drawn = draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors)
+        return Image.fromarray(drawn)
 
     def close_session(self) -> None:
         """Do nothing: there is no session. keras-yolo3's scripts end with this call."""
 
 
-def _checked_size(size) -> tuple[int | None, ...]:
-    pair = tuple(size) if isinstance(size, (tuple, list, np.ndarray)) else ()
-    if len(pair) != 2 or (None in pair and pair != (None, None)):
-        raise ValueError(f"model_image_size: expected (height, width) or (None, None), got {size}")
-    return pair
-
-
-def _upright_pixels(image) -> np.ndarray:
-    """Return a PIL image as uint8 RGB [H, W, 3]."""
-    from PIL import Image, ImageOps
-
-    if not isinstance(image, Image.Image):
-        raise TypeError(f"detect_image: expected a PIL image, got {type(image).__name__}; use PIL.Image.open")
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-def _to_pil(pixels: np.ndarray):
-    from PIL import Image
-
-    return Image.fromarray(pixels)
-
-
-# Videos
-
-
 def detect_video(yolo, video_path: str | os.PathLike | int, output_path: str | os.PathLike = "", show=None) -> None:
-    """Look at each frame of a video file, or of a camera by its number, with ``yolo.detect_image``.
+    """Detect objects in each frame of a video file or of a camera.
 
-    Writes a video (.mp4) to ``output_path`` if there is one. A window shows the frames if ``show`` says so, which is
-    usual without ``output_path``; q in it, or the end of the video, is the end. Raises ``OSError`` where a window is
-    wanted and there can be none, ``ValueError`` for files that cannot be read or written.
+    Args:
+        yolo: A :class:`YOLO`, whose ``detect_image`` draws on each frame.
+        video_path: A video file, or the number of a camera.
+        output_path: A video (.mp4) to write, "" for none.
+        show: Whether a window shows the frames; by default only without ``output_path``. The key q in it ends the
+            video.
+
+    Raises:
+        OSError: Where a window is wanted and cannot be opened.
+        ValueError: For files that cannot be read or written.
     """
-    _check_video_output(video_path, output_path)
+    if output_path and not os.fspath(output_path).lower().endswith(".mp4"):
+        raise ValueError(f"{output_path}: expected a name that ends in .mp4")
+    if not isinstance(video_path, int):
+        video_path = os.fspath(video_path)
+        if output_path and os.path.realpath(video_path) == os.path.realpath(output_path):
+            raise ValueError(f"{output_path}: expected another file than the video that is read")
+        if video_path.isdecimal() and not os.path.exists(video_path):
+            video_path = int(video_path)
+
     frames = _drawn_frames(yolo, video_path)
     if show if show is not None else not output_path:
-        frames = _shown(frames, _open_window())
+        try:
+            window = Window("result")
+        except OSError as error:
+            raise OSError(f"detect_video: {error}; or give output_path alone") from error
+        frames = _shown(frames, window)
+
     if output_path:
         _write_video(frames, output_path)
     else:
@@ -190,28 +222,23 @@ def detect_video(yolo, video_path: str | os.PathLike | int, output_path: str | o
     yolo.close_session()
 
 
-def _check_video_output(video_path, output_path) -> None:
-    if not output_path:
-        return
-    if not os.fspath(output_path).lower().endswith(".mp4"):
-        raise ValueError(f"{output_path}: expected a name that ends in .mp4")
-    if not isinstance(video_path, int) and os.path.realpath(video_path) == os.path.realpath(output_path):
-        raise ValueError(f"{output_path}: expected another file than the video that is read")
-
-
-def _drawn_frames(yolo, video_path) -> Iterator[Frame]:
+def _drawn_frames(yolo, video_path: str | int) -> Iterator[Frame]:
     """Yield the frames with the boxes that ``yolo`` draws on them."""
-    for frame in read_frames(_source_of(video_path)):
-        drawn = yolo.detect_image(_to_pil(frame.image))
+    from PIL import Image
+
+    for frame in read_frames(video_path):
+        drawn = yolo.detect_image(Image.fromarray(frame.image))
         yield dataclasses.replace(frame, image=np.asarray(drawn.convert("RGB")))
 
 
-def _source_of(video_path) -> str | int:
-    """Return the number of a camera, also from text, or a path."""
-    if isinstance(video_path, int):
-        return video_path
-    path = os.fspath(video_path)
-    return int(path) if path.isdecimal() and not os.path.exists(path) else path
+def _shown(frames: Iterator[Frame], window: Window) -> Iterator[Frame]:
+    """Yield the frames, each once it is on the screen, until the user presses q."""
+    with contextlib.closing(window):
+        for frame in frames:
+            goes_on = window.show(frame.image)
+            yield frame
+            if not goes_on:
+                return
 
 
 def _write_video(frames: Iterator[Frame], path: str | os.PathLike) -> None:
@@ -225,20 +252,3 @@ def _write_video(frames: Iterator[Frame], path: str | os.PathLike) -> None:
         raise
     finally:
         video.close()  # after an interruption too: a camera has no other end
-
-
-def _open_window() -> Window:
-    try:
-        return Window("result")
-    except OSError as error:
-        raise OSError(f"detect_video: {error}; or give output_path alone") from error
-
-
-def _shown(frames: Iterator[Frame], window: Window) -> Iterator[Frame]:
-    """Yield the frames, each once it is on the screen, until the user wants no more."""
-    with contextlib.closing(window):
-        for frame in frames:
-            goes_on = window.show(frame.image)
-            yield frame
-            if not goes_on:
-                return
