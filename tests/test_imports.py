@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Folders and modules at the top of the package, level by level: each imports from the levels above it and from itself.
 LEVELS = [
-    "ops files detections precision",
+    "ops files detections precision settings",
     "darknet datasets",
     "models input",
     "visualize convert",
@@ -25,12 +25,14 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.
 DOORS = {"model", "utils", "yolo", "__main__"}
 
 WITHOUT_TENSORFLOW = (
-    "ops.boxes ops.letterbox files detections precision datasets.formats.registry datasets.shapes datasets.usable "
-    "datasets.check_images datasets.check_boxes darknet.cfg darknet.layers darknet.weights models.architecture "
-    "models.saving models.metadata models.loading models.yolov3.anchors models.yolov3.scales visualize.boxes visualize.sheets visualize.curves "
-    "inference.videos inference.sources inference.tiles inference.writers evaluation.average_precision "
-    "evaluation.measures evaluation.report evaluation.advice training.settings training.advice training.run_folder "
-    "training.schedules input.settings compat.utils cli.main cli.options cli.train"
+    "settings ops.nms_methods ops.boxes ops.letterbox files detections precision datasets.formats.registry "
+    "datasets.shapes datasets.usable datasets.check_images datasets.check_boxes darknet.cfg darknet.layers "
+    "darknet.weights models.architecture models.saving models.metadata models.loading models.yolov3.anchors "
+    "models.yolov3.scales visualize.boxes visualize.sheets visualize.curves inference.settings inference.videos "
+    "inference.sources inference.tiles inference.writers evaluation.average_precision evaluation.measures "
+    "evaluation.report evaluation.advice training.settings training.advice training.run_folder training.schedules "
+    "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
+    "cli.anchors cli.benchmark cli.convert_darknet"
 ).split()
 
 PATHS = {

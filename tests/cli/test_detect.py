@@ -300,9 +300,11 @@ def test_what_a_camera_sees_is_not_kept_waiting_for_a_batch(red, folder, monkeyp
 def test_windows_are_told_which_scores_are_strong(red, folder, monkeypatch):
     write_image("large.png", photo(height=100, width=180))
     told = []
-    monkeypatch.setattr(detect, "TiledDetector", lambda *options: told.append(options[1:]) or options[0])
+    monkeypatch.setattr(
+        detect, "TiledDetector", lambda *given, **options: told.append((*given[1:], options)) or given[0]
+    )
     red("large.png", "--tile", "100", "--score-threshold", "0.7", "--no-images")
-    assert told == [(100, 0.2, True, 0.7)]
+    assert told == [(100, {"overlap": 0.2, "whole": True, "strong": 0.7})]
 
 
 def test_windows_go_over_large_images_and_the_whole_is_looked_at_too(red, folder):

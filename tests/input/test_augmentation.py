@@ -88,13 +88,13 @@ def test_a_image_lies_within_its_region_or_fills_it():
 def test_cropping_moves_each_edge_by_its_own_number_and_fills_the_canvas():
     # Of 100 x 50: left edge in by .2 x 100 x (1 - .5 x 2) = 0, right edge in by 20: 80 columns are seen; the upper edge
     # moves out by 10 rows, the lower one in by 10: 50 rows from -10 on. On 40 x 100: scales .5 and 2, offsets 0 and 20.
-    units = [0.5, 1.0, 0.3, 0.0, 1.0, 1.0]
+    units = [0.5, 1.0, 0.3, 0.0, 1.0, 0.9]
     settings = replace(OFF, jitter=0.2, placement="crop")
     canvas = (100.0, 40.0)
     region = (0.0, 0.0, 40.0, 100.0)
     values = transform_of(units, (50.0, 100.0), canvas, region, settings, resize="stretch")
     np.testing.assert_allclose(values, [0.5, 2, 0, 20], atol=1e-4)
-    mirrored = transform_of(units, (50.0, 100.0), canvas, region, replace(settings, flip=1.1), resize="stretch")
+    mirrored = transform_of(units, (50.0, 100.0), canvas, region, replace(settings, flip=1.0), resize="stretch")
     np.testing.assert_allclose(mirrored, [-0.5, 2, 50, 20], atol=1e-4)  # it begins at its right end: 100 x .5
 
 

@@ -14,7 +14,8 @@ from keras import ops
 
 from yolo3.cli.options import add_detector_options, detector_options
 from yolo3.ops import nms
-from yolo3.ops.nms import METHODS, OVERLAPS, non_max_suppression
+from yolo3.ops.nms import non_max_suppression
+from yolo3.ops.nms_methods import METHODS, OVERLAPS
 
 EVERY_WAY = [{"method": method, "overlap": overlap} for method in METHODS for overlap in OVERLAPS]
 EVERY_WAY.append({"method": "soft", "sigma": None})
@@ -289,7 +290,7 @@ def test_unknown_names_and_a_bad_sigma_are_refused():
 
 def test_the_command_line_offers_these_names_to_the_detector():
     parser = argparse.ArgumentParser()
-    add_detector_options(parser, 0.3)
+    add_detector_options(parser)
     choices = {action.dest: action.choices for action in parser._actions}
     assert choices["nms"] == METHODS and choices["nms_overlap"] == OVERLAPS
     given = ["--weights", "a.weights", "--cfg", "a.cfg", "--nms", "soft", "--nms-overlap", "ios"]

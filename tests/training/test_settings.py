@@ -8,6 +8,20 @@ import pytest
 from yolo3.input.settings import Augmentation
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
+# settings.json as version 0.1.0 wrote it, before settings carried their descriptions
+OF_AN_EARLIER_VERSION = """
+{"anchors": "a.txt", "data": null, "format": null, "classes": null, "model": null, "cfg": null, "anchor_mask":
+[[3, 4, 5], [0, 1, 2]], "train_list": null, "val_list": null, "val": null, "val_split": 0.1, "skip_bad": false,
+"input_size": [192, 192], "resize": "letterbox", "multi_scale": [], "epochs": 12, "max_batches": null,
+"batch_size": 8, "accumulate": 1, "optimizer": "adam", "learning_rate": 0.001, "schedule": "cosine",
+"rate_steps": null, "burn_in": null, "burn_in_power": 4.0, "momentum": 0.9, "weight_decay": 0.0005, "clip_norm":
+0.0, "ema": 0.0, "ignore_thresh": null, "precision": "auto", "jit_compile": false, "weights": null,
+"freeze_epochs": null, "cache": "auto", "workers": 0, "evaluate_every": null, "seed": 0, "output": null,
+"model_options": [], "loss": {"box_loss": "xywh", "box_scale": 1.0, "focal": [], "focal_alpha": 0.25,
+"focal_gamma": 2.0, "label_smoothing": 0.0, "iou_thresh": 1.0}, "augment": {"jitter": 0.3, "zoom": [0.9, 1.1],
+"flip": 0.5, "hue": 0.1, "saturation": 1.5, "exposure": 1.5, "mosaic": 0.0, "mosaic_zoom": [0.6, 1.4],
+"placement": "fit", "plain_share": 0.15}}"""
+
 UNUSUAL = TrainConfig(
     anchors="a.txt",
     data="d",
@@ -44,23 +58,25 @@ def test_settings_cannot_be_changed_in_place():
     "wrong, message",
     [
         ({"input_size": (416, 400)}, "multiples of 32, got 416 400"),
-        ({"input_size": (0, 32)}, "multiples of 32"),
+        ({"input_size": (0, 32)}, "input_size: expected a whole number above 0, got 0"),
         ({"optimizer": "adamw"}, "optimizer: expected one of adam, sgd, darknet, got 'adamw'"),
         ({"schedule": "linear"}, "schedule: expected one of cosine, steps, constant"),
         ({"precision": "float64"}, "precision: expected one of auto"),
         ({"cache": "tape"}, "cache: expected one of auto, memory, disk, none"),
         ({"resize": "crop"}, "resize: expected one of letterbox, stretch"),
-        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size: expected at least 1"),
-        ({"accumulate": -1}, "accumulate: expected at least 1"),
-        ({"learning_rate": 0.0}, "learning_rate: expected a positive number"),
-        ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
-        ({"val_split": 1.0}, "val_split: expected a share"),
-        ({"burn_in": -1}, "burn_in: expected 0 or more, got -1"),
-        ({"freeze_epochs": -1}, "freeze_epochs: expected 0 or more"),
-        ({"workers": -2}, "workers: expected 0 or more"),
-        ({"weight_decay": -0.1}, "weight_decay: expected 0 or more"),
-        ({"ema": 1.0}, "ema: expected a momentum from 0 to below 1"),
+        ({"epochs": 0}, "epochs: expected a whole number above 0, got 0"),
+        ({"batch_size": 0}, "batch_size: expected a whole number above 0"),
+        ({"accumulate": -1}, "accumulate: expected a whole number above 0"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected a number above 0"),
+        ({"val_split": 1.0}, "val_split: expected a number from 0 to below 1"),
+        ({"burn_in": -1}, "burn_in: expected a whole number, 0 or above, got -1"),
+        ({"freeze_epochs": -1}, "freeze_epochs: expected a whole number, 0 or above"),
+        ({"workers": -2}, "workers: expected a whole number, 0 or above"),
+        ({"weight_decay": -0.1}, "weight_decay: expected a number, 0 or above"),
+        ({"format": "dance"}, "format: expected one of keras-yolo3, voc, coco, yolo, got 'dance'"),
+        ({"multi_scale": (1.0, 0.0)}, "multi_scale: expected a number above 0, got 0.0"),
+        ({"ema": 1.0}, "ema: expected a number from 0 to below 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_name_of_the_setting(wrong, message):
@@ -68,13 +84,30 @@ def test_what_makes_no_sense_is_refused_with_the_name_of_the_setting(wrong, mess
         TrainConfig(anchors="a.txt", **wrong)
 
 
+def test_a_run_of_so_many_batches_has_no_epochs():
+    assert TrainConfig(anchors="a.txt", epochs=0, max_batches=10).epochs == 0
+    with pytest.raises(ValueError, match="epochs: expected a whole number above 0, got -1"):
+        TrainConfig(anchors="a.txt", epochs=-1, max_batches=10)
+
+
+def test_settings_of_an_earlier_version_are_read():
+    assert parse_config(OF_AN_EARLIER_VERSION) == TrainConfig(
+        anchors="a.txt",
+        input_size=(192, 192),
+        epochs=12,
+        ema=0.0,
+        anchor_mask=((3, 4, 5), (0, 1, 2)),
+        augment=Augmentation(mosaic=0.0, zoom=(0.9, 1.1)),
+    )
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"jitter": 1.0}, "jitter: expected a fraction from 0 to below 1, got 1.0"),
-        ({"saturation": 0.0}, "saturation: expected the largest factor, at least 1"),
-        ({"exposure": 0.5}, "exposure: expected the largest factor"),
-        ({"zoom": (0.0, 1.0)}, "zoom: expected a smallest and a largest factor"),
+        ({"jitter": 1.0}, "jitter: expected a number from 0 to below 1, got 1.0"),
+        ({"saturation": 0.0}, "saturation: expected a number, 1 or above"),
+        ({"exposure": 0.5}, "exposure: expected a number, 1 or above"),
+        ({"zoom": (0.0, 1.0)}, "zoom: expected a number above 0, got 0.0"),
         ({"mosaic_zoom": (2.0, 1.0)}, "mosaic_zoom: expected a smallest and a largest factor"),
     ],
 )

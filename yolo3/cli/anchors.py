@@ -1,4 +1,4 @@
-"""``yolo3 anchors``: cluster the anchors of a data set and say whether they beat the default ones."""
+"""``yolo3 anchors``: cluster the box sizes of a data set into anchors and compare them with the default ones."""
 
 import argparse
 import json
@@ -6,8 +6,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from yolo3.cli.options import check_findings, check_outputs, count, from_zero, run_command, side
-from yolo3.datasets.formats.registry import format_help
+from yolo3.cli.findings import check_findings
+from yolo3.cli.options import add_settings, option_type
+from yolo3.cli.outputs import check_outputs
+from yolo3.cli.running import run_command
 from yolo3.models.yolov3.anchors import (
     AnchorFit,
     anchor_fit,
@@ -17,12 +19,15 @@ from yolo3.models.yolov3.anchors import (
     read_anchors,
     write_anchors,
 )
-from yolo3.ops.letterbox import RESIZE_MODES, boxes_to_network
+from yolo3.ops.letterbox import boxes_to_network
+from yolo3.settings import COUNT
+from yolo3.training.settings import TrainConfig
 
-# Gains in average IoU, our own rule of thumb. Below the first, pretrained weights are worth more.
-SMALL_GAIN, CLEAR_GAIN = 0.02, 0.05
-# Share of boxes at IoU .5 from which the old anchors are good enough: the network learns the rest.
-COVERED = 0.98
+SMALL_GAIN, CLEAR_GAIN = (
+    0.02,
+    0.05,
+)  # of average IoU, a rule of thumb; below the first, pretrained weights are worth more
+COVERED = 0.98  # share of boxes with IoU .5 or more from which anchors are good enough: the network learns the rest
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,24 +35,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="yolo3 anchors",
         description="Cluster the box sizes of a data set into anchors, in pixels of the network input "
-        "(k-means, distance 1 - IoU), and compare them with the default ones.",
+        "(k-means with distance 1 - IoU), and compare them with the default ones.",
     )
-    parser.add_argument("--data", required=True, help="annotations: a file or a folder")
-    parser.add_argument("--format", help=format_help())
-    parser.add_argument("--classes", help="file with one class name a line (default: the data set's own)")
+    parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
+    add_settings(parser, TrainConfig, ["format", "classes"])
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as trainval")
-    parser.add_argument("--num-anchors", type=count, default=9, help="9, or 6 for the tiny network (default: 9)")
     parser.add_argument(
-        "--input-size", nargs=2, type=side, default=(416, 416), metavar=("H", "W"),
-        help="height and width of the network input in pixels, multiples of 32 (default: 416 416)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--resize", choices=RESIZE_MODES, default="letterbox",
-        help="how images are brought to that size (default: letterbox)",
-    )  # fmt: skip
-    parser.add_argument("--anchors", help="file with anchors to compare with (default: YOLOv3's own)")
-    parser.add_argument("--output", help="file to write the new anchors to")
-    parser.add_argument("--seed", type=from_zero, default=0, help="seed of the clustering (default: 0)")
+        "--num-anchors",
+        type=option_type(COUNT.parse),
+        default=9,
+        metavar="N",
+        help="number of anchors: 9 for YOLOv3, 6 for the tiny network (default: %(default)s)",
+    )
+    add_settings(parser, TrainConfig, ["input_size", "resize"])
+    parser.add_argument("--anchors", metavar="FILE", help="anchors to compare with (default: YOLOv3's own)")
+    parser.add_argument("--output", metavar="FILE", help="file to write the new anchors to")
+    add_settings(parser, TrainConfig, ["seed"])
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
 
@@ -60,20 +63,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _cluster(arguments: argparse.Namespace) -> int:
     check_outputs(arguments.output)
-    report = _report(arguments)
-    if arguments.output:
-        write_anchors(arguments.output, report["anchors"])
-    print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
-    return 0
-
-
-def _report(arguments: argparse.Namespace) -> dict:
-    """Return what the command has to say, ready for JSON."""
     old = read_anchors(arguments.anchors) if arguments.anchors else default_anchors(arguments.num_anchors)
     sizes, left_out = _read_sizes(arguments)
     new = np.maximum(np.round(cluster_anchors(sizes, arguments.num_anchors, arguments.seed), 2), 0.01)
     fit, old_fit = anchor_fit(sizes, new), None if old is None else anchor_fit(sizes, old)
-    return {
+
+    report = {
         "anchors": new.tolist(),
         "fit": asdict(fit),
         "compared_with": None if old is None else np.asarray(old, np.float64).round(4).tolist(),
@@ -84,6 +79,10 @@ def _report(arguments: argparse.Namespace) -> dict:
         "left_out": left_out,
         "output": arguments.output,
     }
+    if arguments.output:
+        write_anchors(arguments.output, report["anchors"])
+    print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
+    return 0
 
 
 def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
@@ -95,13 +94,14 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     names = read_class_names(arguments.classes) if arguments.classes else None
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
     check_findings(dataset, arguments.data)
+
     parts = [np.zeros((0, 2))]
     left_out = 0
     for annotation in dataset.annotations:
         boxes = annotation.boxes[~annotation.crowd]  # one crowd region is many objects
         if len(boxes):
             mapped = boxes_to_network(boxes, image_size(annotation.image_path), arguments.input_size, arguments.resize)
-            sizes = (mapped[:, 2:] - mapped[:, :2]).astype(np.float64)
+            sizes = (mapped[:, 2:] - mapped[:, :2]).astype(np.float64)  # [N, 2]
             usable = np.isfinite(sizes).all(axis=1) & (sizes > 0).all(axis=1)
             left_out += int((~usable).sum())
             parts.append(sizes[usable])
@@ -112,24 +112,30 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
 
 
 def advice(new: AnchorFit, old: AnchorFit | None) -> str:
-    """Say in plain words whether the new anchors are worth it."""
+    """Return a sentence on whether new anchors are worth it.
+
+    Args:
+        new: Fit of the new anchors to the boxes of the data set.
+        old: Fit of the anchors in use; None where there are none to compare with.
+    """
     if old is None:
         return "There are no default anchors of this number to compare with."
     gain = new.mean_iou - old.mean_iou
     change = f"average IoU {old.mean_iou:.3f} -> {new.mean_iou:.3f}"
     if gain < SMALL_GAIN:
-        return f"Not worth it ({change}): keep the anchors that you have."
+        return f"Not worth it ({change}): keep the anchors you have."
+
     scratch = "when you train from random weights; with pretrained weights keep the anchors they were trained with."
     if old.above_50 >= COVERED:
-        served = f"the old anchors serve {old.above_50:.1%} of the boxes"
-        return f"Fits closer ({change}), but {served}: worth a try {scratch}"
+        covered = f"the old anchors cover {old.above_50:.1%} of the boxes"
+        return f"A closer fit ({change}), but {covered}: worth a try {scratch}"
     if gain < CLEAR_GAIN:
         return f"A small gain ({change}): worth it {scratch}"
     return f"Worth it ({change}): train with the new anchors and keep their file with the weights."
 
 
 def _in_words(report: dict) -> str:
-    """Return the report as lines for a reader."""
+    """Return the report as text."""
     height, width = report["input_size"]
     lines = [
         f"{report['fit']['num_boxes']} boxes, in pixels of a {width} x {height} input ({report['resize']})",
@@ -140,7 +146,7 @@ def _in_words(report: dict) -> str:
         lines.append(f"compared with:  {format_anchors(report['compared_with'])}")
         lines.append(f"  {AnchorFit(**report['compared_fit'])}")
     if report["left_out"]:
-        lines.append(f"left out: {report['left_out']} boxes without width or height")
+        lines.append(f"skipped: {report['left_out']} boxes without width or height")
     lines.append(report["advice"])
     if report["output"]:
         lines.append(f"written to {report['output']}")

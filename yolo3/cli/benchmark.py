@@ -1,4 +1,4 @@
-"""``yolo3 benchmark``: images per second of training steps, input and detection here, and what limits a run."""
+"""``yolo3 benchmark``: images per second of training steps, input and detection, and which of them limits a run."""
 
 import argparse
 import json
@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from yolo3.cli.options import count, from_zero, run_command, side, start_tensorflow
-from yolo3.input.settings import CACHES
-from yolo3.models.architecture import MODELS
+from yolo3.cli.options import add_settings
+from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.precision import PRECISIONS
+from yolo3.training.settings import TrainConfig
+from yolo3.training.workload import Workload
 
 PARTS = ("step", "input", "inference")
 
@@ -23,17 +24,17 @@ def build_parser() -> argparse.ArgumentParser:
         description="Time training steps (synthetic images), input (JPEG files to augmented batches) and detection.",
     )
     parser.add_argument("part", nargs="?", choices=PARTS, help="one of them alone (default: all three)")
-    parser.add_argument("--model", choices=MODELS, default="yolov3-tiny", help="network (default: %(default)s)")
-    parser.add_argument("--batch-size", type=count, default=8, metavar="B", help="default: %(default)s")
+    add_settings(parser, Workload, ["model", "batch_size", "input_size", "num_classes"])
     parser.add_argument(
-        "--input-size", type=side, nargs=2, default=(416, 416), metavar=("H", "W"), help="pixels (default: 416 416)"
+        "--precision", choices=PRECISIONS, help="numeric precision (default: auto for the step, float32 for detection)"
     )
-    parser.add_argument("--num-classes", type=count, default=80, metavar="C", help="default: %(default)s")
-    parser.add_argument("--precision", choices=PRECISIONS, help="default: auto for the step, float32 for detection")
-    parser.add_argument("--steps", type=count, default=10, metavar="N", help="calls that count (default: %(default)s)")
-    parser.add_argument("--data", help="annotations whose images the input reads (default: 64 made of 640 x 480)")
-    parser.add_argument("--cache", choices=CACHES, default="none", help="of the input, as in training (default: none)")
-    parser.add_argument("--workers", type=from_zero, default=0, help="threads of the input (default: as many as help)")
+    add_settings(parser, Workload, ["steps"])
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="annotations whose images the input reads (default: images that are made for it)",
+    )
+    add_settings(parser, TrainConfig, ["cache", "workers"], cache="none")
     parser.add_argument("--weights", metavar="FILE", help="network to detect with (default: --model, random weights)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return parser
@@ -48,19 +49,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _benchmark(arguments: argparse.Namespace) -> int:
     for path in filter(None, (arguments.data, arguments.weights)):
         os.stat(path)
-    start_tensorflow()
-    from yolo3.training.benchmark import Workload, limit_in_words
-
-    work = Workload(
-        arguments.model, arguments.num_classes, tuple(arguments.input_size), arguments.batch_size,
-        arguments.precision or "auto", arguments.steps,
-    )  # fmt: skip
     parts = [arguments.part] if arguments.part else PARTS
     if arguments.precision == "float16" and "inference" in parts:
         raise ValueError("--precision float16: expected `step` or `input` beside it, for detection has none")
+    work = Workload(
+        model=arguments.model,
+        num_classes=arguments.num_classes,
+        input_size=tuple(arguments.input_size),
+        batch_size=arguments.batch_size,
+        precision=arguments.precision or Workload.precision,
+        steps=arguments.steps,
+    )
+
+    start_tensorflow()
+    from yolo3.training.benchmark import benchmark_step, limit_in_words
+
+    time_part = {
+        "step": lambda: benchmark_step(work),
+        "input": lambda: _time_input(work, arguments),
+        "inference": lambda: _time_inference(work, arguments),
+    }
     results = {}
     for part in parts:
-        results[part] = _time(part, work, arguments)
+        results[part] = time_part[part]()
         if not arguments.json:
             print(_in_words(part, results[part]), flush=True)
     if arguments.json:
@@ -70,25 +81,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _time(part: str, work, arguments: argparse.Namespace) -> dict:
-    from yolo3.training import benchmark
-
-    if part == "step":
-        return benchmark.benchmark_step(work)
-    if part == "input":
-        return _time_input(work, arguments)
-    from yolo3.inference.detector import load_detector
-
-    options = {"batch_size": work.batch_size, "precision": arguments.precision or "float32"}
-    if arguments.weights:
-        detector = load_detector(arguments.weights, **options)
-    else:
-        detector = benchmark.random_detector(work, **options)
-    by_size = benchmark.benchmark_inference(detector, sorted({1, work.batch_size}), work.steps)
-    return by_size[str(work.batch_size)] | {"precision": detector.precision, "by_batch_size": by_size}
-
-
-def _time_input(work, arguments: argparse.Namespace) -> dict:
+def _time_input(work: Workload, arguments: argparse.Namespace) -> dict:
     from yolo3.datasets.formats.registry import read_dataset
     from yolo3.training.benchmark import benchmark_input, write_photographs
 
@@ -100,6 +93,20 @@ def _time_input(work, arguments: argparse.Namespace) -> dict:
         return benchmark_input(annotations, work, **options)
     with tempfile.TemporaryDirectory() as folder:
         return benchmark_input(write_photographs(Path(folder)), work, **options)
+
+
+def _time_inference(work: Workload, arguments: argparse.Namespace) -> dict:
+    from yolo3.inference.detector import load_detector
+    from yolo3.inference.settings import DetectorSettings
+    from yolo3.training.benchmark import benchmark_inference, random_detector
+
+    options = {"batch_size": work.batch_size, "precision": arguments.precision or DetectorSettings.precision}
+    if arguments.weights:
+        detector = load_detector(arguments.weights, **options)
+    else:
+        detector = random_detector(work, **options)
+    by_size = benchmark_inference(detector, sorted({1, work.batch_size}), work.steps)
+    return by_size[str(work.batch_size)] | {"precision": detector.precision, "by_batch_size": by_size}
 
 
 def _in_words(part: str, result: dict) -> str:

@@ -2,12 +2,15 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from yolo3.cli.options import check_outputs, run_command, start_tensorflow
+from yolo3.cli.options import option_type
+from yolo3.cli.outputs import check_outputs
+from yolo3.cli.progress import progress_bar
+from yolo3.cli.running import run_command, start_tensorflow
+from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.settings import WHOLE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,29 +23,34 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights")
     parser.add_argument("--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file")
-    parser.add_argument("-w", "--weights_only", "--weights-only", action="store_true", help="write weights alone")
+    parser.add_argument("-w", "--weights_only", "--weights-only", action="store_true", help="write the weights alone")
     parser.add_argument(
-        "-p", "--plot_model", "--plot-model", action="store_true",
-        help="also draw the network, as OUT with the suffix .png (needs pydot and Graphviz)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--classes", metavar="FILE",
-        help="class names, one a line, to keep with the weights (default: COCO's for 80 classes, VOC's for "
-        "20); with --to-darknet only for files that carry none",
-    )  # fmt: skip
-    parser.add_argument(
-        "--anchors",
-        metavar="FILE",
-        help="anchors, w,h pairs in pixels; with --to-darknet, for files that carry none",
+        "-p",
+        "--plot_model",
+        "--plot-model",
+        action="store_true",
+        help="also plot the network, to OUT with the suffix .png (needs pydot and Graphviz)",
     )
     parser.add_argument(
-        "--resize", choices=("letterbox", "stretch"),
-        help="how images are to be brought to the network's size (default: as the cfg's Darknet does)",
-    )  # fmt: skip
+        "--classes",
+        metavar="FILE",
+        help="class names, one per line, to store with the weights (default: COCO's for 80 classes, VOC's for 20); "
+        "with --to-darknet only for files that carry none",
+    )
     parser.add_argument(
-        "--upto", type=int, metavar="N",
-        help="with --to-darknet: write the layers 0 to N-1 of the cfg alone, as 'darknet partial' does",
-    )  # fmt: skip
+        "--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; with --to-darknet, for files that carry none"
+    )
+    parser.add_argument(
+        "--resize",
+        choices=RESIZE_MODES,
+        help="how images are brought to the network's input size (default: as the cfg's Darknet does)",
+    )
+    parser.add_argument(
+        "--upto",
+        type=option_type(WHOLE.parse),
+        metavar="N",
+        help="with --to-darknet: write only layers 0 to N-1 of the cfg, as 'darknet partial' does",
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
 
@@ -51,87 +59,74 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 1 after a user's mistake."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    _check_combination(parser, arguments)
+    if arguments.to_darknet and (arguments.weights_only or arguments.plot_model or arguments.resize):
+        parser.error("--to-darknet does not go with --weights_only, --plot_model and --resize")
+    if not arguments.to_darknet and (arguments.upto is not None or arguments.anchors):
+        parser.error("--upto and --anchors go with --to-darknet; a cfg has its own anchors")
     command = _to_darknet if arguments.to_darknet else _to_keras
     return run_command("yolo3 convert", lambda: command(arguments))
 
 
-def _check_combination(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    if arguments.to_darknet and (arguments.weights_only or arguments.plot_model or arguments.resize):
-        parser.error("--to-darknet goes without --weights_only, --plot_model and --resize")
-    if not arguments.to_darknet and (arguments.upto is not None or arguments.anchors):
-        parser.error("--upto and --anchors go with --to-darknet; a cfg says its own anchors")
-
-
 def _to_keras(arguments: argparse.Namespace) -> int:
     cfg_path, weights_path, output = arguments.files
-    _check_files(cfg_path, weights_path)
+    _check_readable(cfg_path, weights_path)
     check_outputs(output)
     image = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
     start_tensorflow()
 
     from yolo3.convert import conversion
     from yolo3.darknet.cfg import read_cfg
+    from yolo3.datasets.class_names import read_class_names
 
     if arguments.plot_model:
         conversion.check_plot(image)
-    names, names_path = _class_names(arguments.classes, lambda: conversion.find_class_names(read_cfg(cfg_path)))
-    result = conversion.convert_to_keras(
-        cfg_path, weights_path, output, arguments.weights_only, names, arguments.resize, _progress()
-    )
+    names_path = arguments.classes or conversion.find_class_names(read_cfg(cfg_path))
+    with progress_bar("layer") as show:
+        result = conversion.convert_to_keras(
+            cfg_path,
+            weights_path,
+            output,
+            weights_only=arguments.weights_only,
+            class_names=read_class_names(names_path) if names_path else None,
+            resize=arguments.resize,
+            progress=show,
+        )
     if arguments.plot_model:
         conversion.plot_network(result.model, image)
-    report = _report(result, output, names_path, image if arguments.plot_model else None)
+
+    report = _report(result, output, str(names_path) if names_path else None, image if arguments.plot_model else None)
     print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
     return 0
 
 
 def _to_darknet(arguments: argparse.Namespace) -> int:
     model_path, cfg_path, weights_path = arguments.files
-    _check_files(model_path)
+    _check_readable(model_path)
     check_outputs(cfg_path, weights_path)
+
+    from yolo3.datasets.class_names import read_class_names
     from yolo3.models.yolov3.anchors import read_anchors
 
-    names, _ = _class_names(arguments.classes, lambda: None)
+    names = read_class_names(arguments.classes) if arguments.classes else None
     anchors = read_anchors(arguments.anchors).tolist() if arguments.anchors else None
     start_tensorflow()
 
     from yolo3.convert.conversion import convert_to_darknet
 
-    cfg, size = convert_to_darknet(model_path, cfg_path, weights_path, anchors, names, arguments.upto)
+    cfg, size = convert_to_darknet(
+        model_path, cfg_path, weights_path, anchors=anchors, class_names=names, upto=arguments.upto
+    )
     report = {"cfg": cfg_path, "weights": weights_path, "bytes": size, "layers": len(cfg.layers)}
     words = f"wrote {cfg_path} ({len(cfg.layers)} layers) and {weights_path} ({size:,} bytes)"
     print(json.dumps(report, indent=2) if arguments.json else words)
     return 0
 
 
-def _check_files(*paths: str) -> None:
-    """Raise at once, before TensorFlow starts, for a file that is not there."""
+def _check_readable(*paths: str) -> None:
+    """Raise `OSError` for a file that cannot be read, before TensorFlow starts."""
     for path in paths:
         with open(path, "rb"):
             pass
-
-
-def _class_names(given: str | None, find: Callable[[], Path | None]) -> tuple[list[str] | None, str | None]:
-    from yolo3.datasets.class_names import read_class_names
-
-    path = given or find()
-    return (read_class_names(path), str(path)) if path else (None, None)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Return a function that shows how many layers are filled, as a bar on stderr."""
-    from tqdm import tqdm
-
-    bar = tqdm(unit="layer", file=sys.stderr, disable=None)
-
-    def show(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-        if done == total:
-            bar.close()
-
-    return show
 
 
 def _report(result: Any, output: str, names_path: str | None, image: str | None) -> dict:
@@ -158,7 +153,7 @@ def _report(result: Any, output: str, names_path: str | None, image: str | None)
 
 
 def _in_words(report: dict) -> str:
-    """Return the report as lines for a reader."""
+    """Return the report as text."""
     version = ".".join(map(str, report["version"]))
     lines = [
         f"{report['weights']}: Darknet {version}, trained on {report['seen']:,} images, {report['numbers']:,} numbers",

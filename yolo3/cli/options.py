@@ -1,220 +1,114 @@
-"""What the commands share: options, their types, checks of files, and errors in one line."""
+"""Options of the command line, made from the descriptions of settings (`yolo3.settings`)."""
 
 import argparse
-import contextlib
-import os
-import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-_FINDINGS_SHOWN = 20
-_NMS_METHODS = ("greedy", "soft", "diou")  # those of yolo3.ops.nms, which needs Keras
-_NMS_OVERLAPS = ("iou", "ios")
+from yolo3.inference.settings import DetectorSettings
+from yolo3.settings import Setting, settings_of
 
 
-def run_command(name: str, command: Callable[[], int]) -> int:
-    """Return the status of ``command()``; a user's mistake becomes one line on stderr and status 1."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes are no message to the user
-    try:
-        return command()
-    except (ValueError, OSError) as error:
-        print(f"{name}: {in_one_line(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return 130
+def option_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return the type of an option from a function that parses text; argparse shows the message of its ValueError."""
 
-
-def in_one_line(error: Exception) -> str:
-    """Return "path: No such file or directory" for errors of the system, else the message, on one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def check_outputs(*paths: str | os.PathLike | None) -> None:
-    """Raise ``ValueError`` for a file that could not be written, before long work; ``None`` is passed over."""
-    for path in paths:
-        if path is None:
-            continue
-        if os.path.isdir(path):
-            raise ValueError(f"{path}: expected a file to write, got a folder")
-        if os.path.lexists(path) and not os.path.isfile(path):
-            raise ValueError(f"{path}: expected a file to write, got a device, a pipe or a broken link")
-        folder = os.path.dirname(os.path.abspath(path))
-        while not os.path.lexists(folder):
-            folder = os.path.dirname(folder)
-        if not os.path.isdir(folder):
-            raise ValueError(f"{path}: expected a folder at {folder}, got a file")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise ValueError(f"{path}: expected a folder that can be written to, got {folder}")
-
-
-def check_findings(dataset, path: str) -> None:
-    """Print what the reader of a ``Dataset`` found; raises ``ValueError`` when there are no images, or errors."""
-    for finding in dataset.findings[:_FINDINGS_SHOWN]:
-        print(f"{finding.severity}: {finding}", file=sys.stderr)
-    hidden = len(dataset.findings) - _FINDINGS_SHOWN
-    if hidden > 0:
-        print(f"... and {hidden} more", file=sys.stderr)
-    errors = [finding for finding in dataset.findings if finding.severity == "error"]
-    if errors:
-        raise ValueError(f"{path}: {len(errors)} annotations cannot be used, first {errors[0]}")
-    if not dataset.annotations:
-        raise ValueError(f"{path}: expected annotated images, got none")
-
-
-def start_tensorflow() -> None:
-    """Import Keras with its backend and look for devices; their start-up notes are shown only if that fails.
-
-    TensorFlow 2.21 writes them straight to file descriptor 2, whatever ``TF_CPP_MIN_LOG_LEVEL`` says.
-    """
-    with _held_back_stderr():
-        import keras
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            for gpu in tf.config.list_physical_devices("GPU"):  # take memory as it is needed, not all at once
-                tf.config.experimental.set_memory_growth(gpu, True)
-
-
-@contextlib.contextmanager
-def _held_back_stderr():
-    sys.stderr.flush()
-    own = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
+    def parse_option(text: str) -> Any:
         try:
-            yield
-        except Exception:
-            notes.seek(0)
-            os.write(own, notes.read())
-            raise
-        finally:
-            os.dup2(own, 2)
-            os.close(own)
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse_option
 
 
-# Types of options
+def add_settings(parser, record: type, names: Sequence[str] | None = None, **defaults: Any) -> None:
+    """Add options for the settings of a record.
+
+    An option that is not given leaves the default of its setting in the namespace, or nothing where the parser has
+    `argument_default=argparse.SUPPRESS`.
+
+    Args:
+        parser: An `argparse.ArgumentParser`, or a group of one.
+        record: Dataclass of `yolo3.settings.setting` fields.
+        names: Settings to add, in this order; None for all that have an option, in the groups that they name.
+        defaults: Defaults of this command, by name, where they are not the record's.
+    """
+    groups = {"": parser}
+    settings = settings_of(record)
+    for name in settings if names is None else names:
+        own_default, described = settings[name]
+        if not described.option:
+            continue
+        title = described.group if names is None else ""
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+
+        default = defaults.get(name, own_default)
+        options: dict[str, Any] = {"dest": name, "help": help_of(described, default)}
+        if parser.argument_default is not argparse.SUPPRESS:
+            options["default"] = default
+        if described.const is not None:
+            options |= {"action": "store_const", "const": described.const}
+        else:
+            if parse := described.number.parse if described.number else described.parse:
+                options["type"] = option_type(parse)
+            options |= {
+                "nargs": described.many,
+                "metavar": _metavar(described),
+                "choices": tuple(described.allowed) or None,
+            }
+        groups[title].add_argument(described.flag or f"--{name.replace('_', '-')}", **options)
 
 
-def fraction(text: str) -> float:
-    """Return a number from 0 to 1."""
-    value = _number(float, text, "a number from 0 to 1")
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text}")
-    return value
+def _metavar(described: Setting) -> str | tuple[str, ...] | None:
+    """Return what stands for the value in help: argparse's own for choices, else short words."""
+    if described.metavar is None and described.is_path:
+        return "FILE"
+    if described.metavar is None and described.number:
+        return "N" if described.number.kind is int else "X"
+    return described.metavar
 
 
-def count(text: str) -> int:
-    """Return a whole number above 0."""
-    value = _number(int, text, "a whole number above 0")
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
-    return value
+def help_of(described: Setting, default: Any) -> str:
+    """Return the help of an option, which ends with the default, as argparse wants it."""
+    if default is None or default == ():
+        shown = described.unset
+    elif described.const is not None:
+        shown = None  # a switch, off by default
+    else:
+        shown = " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in _values(default))
+    text = described.text if shown is None else f"{described.text} (default: {shown})"
+    return text.replace("%", "%%")
 
 
-def from_zero(text: str) -> int:
-    """Return a whole number, 0 or above."""
-    value = _number(int, text, "a whole number, 0 or above")
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or above, got {text}")
-    return value
+def _values(value: Any) -> tuple:
+    return value if isinstance(value, tuple) else (value,)
 
 
-def side(text: str) -> int:
-    """Return a side of the network input in pixels, a multiple of 32."""
-    value = _number(int, text, "a multiple of 32")
-    if value < 32 or value % 32:
-        raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
-    return value
+def add_detector_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    """Add the options of a detector: its files and its settings.
 
-
-def _number(kind, text: str, expected: str):
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text}") from None
-
-
-def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
-    """Add the options that ``detect`` and ``evaluate`` share."""
-    _add_network_options(parser)
-    _add_selection_options(parser, score_threshold)
-
-
-def _add_network_options(parser: argparse.ArgumentParser) -> None:
-    from yolo3.precision import DETECTION_PRECISIONS
-
+    Args:
+        parser: Where they are added.
+        defaults: Defaults of this command, by name, where they are not the detector's.
+    """
     parser.add_argument(
-        "--weights", required=True, metavar="FILE",
-        help="the network: .h5, .keras or .weights.h5, or Darknet's .weights with --cfg",
-    )  # fmt: skip
-    parser.add_argument("--cfg", metavar="FILE", help="cfg of Darknet weights: with --weights FILE.weights")
-    parser.add_argument("--classes", metavar="FILE", help="class names, one a line; only for weights that carry none")
-    parser.add_argument("--anchors", metavar="FILE", help="anchors, w,h pairs in pixels; only for weights without any")
-    parser.add_argument(
-        "--resize", choices=("letterbox", "stretch"),
-        help="how images are brought to the network's size (default: as in training)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--input-size", type=side, nargs=2, metavar=("H", "W"),
-        help="height and width of the network input in pixels, multiples of 32 (default: as in training)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--batch-size", type=count, default=8, metavar="B", help="images at once (default: %(default)s)"
+        "--weights",
+        required=True,
+        metavar="FILE",
+        help="network: a .h5, .keras or .weights.h5 file, or Darknet's .weights with --cfg",
     )
-    parser.add_argument(
-        "--precision", choices=DETECTION_PRECISIONS, default="float32",
-        help="to compute in; bfloat16 is faster where the machine multiplies in it, which auto finds out "
-        "(default: %(default)s)",
-    )  # fmt: skip
+    parser.add_argument("--cfg", metavar="FILE", help="cfg of Darknet weights")
+    parser.add_argument("--classes", metavar="FILE", help="class names, one per line, for weights that carry none")
+    parser.add_argument("--anchors", metavar="FILE", help="anchors, w,h pairs in pixels, for weights that carry none")
+    add_settings(parser, DetectorSettings, **defaults)
 
 
-def _add_selection_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
-    parser.add_argument(
-        "--score-threshold", type=fraction, default=score_threshold, metavar="S",
-        help="scores have to be above it, 0 to 1 (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--iou-threshold", type=fraction, metavar="T",
-        help="of boxes of one class that overlap by more than it the best is kept (default: the network's, 0.45; "
-        "of rpn 0.7)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--nms", choices=_NMS_METHODS, default=_NMS_METHODS[0],
-        help="what happens to the others: greedy drops them, soft lowers their scores the more they overlap, "
-        "diou drops them if their centres are close too (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--nms-overlap", choices=_NMS_OVERLAPS, default=_NMS_OVERLAPS[0],
-        help="intersection over union, or over the area of the weaker box: ios drops what lies inside a better "
-        "box (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-boxes",
-        type=count,
-        default=300,
-        metavar="N",
-        help="detections an image at most (default: %(default)s)",
-    )
-
-
-def detector_options(arguments: argparse.Namespace) -> dict:
-    """Return the options of :func:`add_detector_options` as arguments of ``yolo3.inference.detector.load_detector``."""
+def detector_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of `add_detector_options` as arguments of `yolo3.inference.detector.load_detector`."""
     return {
         "weights": arguments.weights,
         "classes_path": arguments.classes,
         "anchors_path": arguments.anchors,
         "cfg_path": arguments.cfg,
-        "score_threshold": arguments.score_threshold,
-        "iou_threshold": arguments.iou_threshold,
-        "nms": arguments.nms,
-        "nms_overlap": arguments.nms_overlap,
-        "max_boxes": arguments.max_boxes,
-        "resize": arguments.resize,
-        "input_shape": arguments.input_size,
-        "batch_size": arguments.batch_size,
-        "precision": arguments.precision,
+        **{name: getattr(arguments, name) for name in settings_of(DetectorSettings)},
     }

@@ -26,7 +26,8 @@ from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.scales import check_input_shape
 from yolo3.ops.boxes import area, clip
 from yolo3.ops.letterbox import RESIZE_MODES, boxes_to_image, resize_image
-from yolo3.ops.nms import METHODS, OVERLAPS, non_max_suppression
+from yolo3.ops.nms import non_max_suppression
+from yolo3.ops.nms_methods import METHODS, OVERLAPS
 from yolo3.precision import DETECTION_PRECISIONS, POLICIES, choose_precision
 
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's

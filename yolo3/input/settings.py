@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+
+from yolo3.settings import BELOW_ONE, FACTOR, POSITIVE, SHARE, check_settings, setting
 
 CACHES = ("auto", "memory", "disk", "none")
 PLACEMENTS = ("fit", "crop")
+
+_augment = functools.partial(setting, group="augmentation of the training images")
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """How training images are augmented; a value of 0 (1 for factors) turns a transformation off.
 
-    Args:
-        jitter: Largest relative change of each side of the image, which changes its aspect ratio.
-        zoom: (low, high), range of the size of the image; 1 is the largest that fits the canvas.
-        flip: Probability of a horizontal flip.
-        hue: Largest shift of the hue, either way, in turns of the colour wheel.
-        saturation: Largest factor of the saturation; the inverse is as likely.
-        exposure: Largest factor of the brightness (value in HSV); the inverse is as likely.
-        mosaic: Probability that a training example is a mosaic of four images.
-        mosaic_zoom: `zoom` of the images of a mosaic.
-        placement: "fit" places the whole image on the canvas, aspect ratio and size varied. "crop" moves each edge of
-            the visible part in or out by up to `jitter` of its side and fills the canvas with it, as AlexeyAB's Darknet
-            does; the images of mosaics are always fitted.
-        plain_share: Last part of the run, as a fraction of its epochs, that goes without mosaic.
+    With `placement` "fit" the whole image lies on the canvas, its aspect ratio and size varied. With "crop" each edge
+    of the visible part moves in or out by up to `jitter` of its side, and that part fills the canvas, as in AlexeyAB's
+    Darknet; the images of mosaics are always fitted.
 
     Raises:
-        ValueError: For values out of range.
+        ValueError: For a setting out of range.
     """
 
-    jitter: float = 0.3
-    zoom: tuple[float, float] = (0.8, 1.2)
-    flip: float = 0.5
-    hue: float = 0.1
-    saturation: float = 1.5
-    exposure: float = 1.5
-    mosaic: float = 0.5
-    mosaic_zoom: tuple[float, float] = (0.6, 1.4)
-    placement: str = "fit"
-    plain_share: float = 0.15
+    jitter: float = _augment(0.3, "largest relative change of each side, which changes the aspect", number=BELOW_ONE)
+    placement: str = _augment(
+        "fit", "fit: the whole image lies on the canvas; crop: a part of it fills the canvas", choices=PLACEMENTS
+    )
+    zoom: tuple[float, float] = _augment(
+        (0.8, 1.2),
+        "range of the size of an image; 1 is the largest that fits the canvas",
+        metavar=("LOW", "HIGH"),
+        number=POSITIVE,
+        many=2,
+    )
+    flip: float = _augment(0.5, "probability of a horizontal flip", number=SHARE)
+    hue: float = _augment(0.1, "largest shift of the hue, in turns of the colour wheel", number=SHARE)
+    saturation: float = _augment(1.5, "largest factor of the saturation; its inverse is as likely", number=FACTOR)
+    exposure: float = _augment(1.5, "largest factor of the brightness; its inverse is as likely", number=FACTOR)
+    mosaic: float = _augment(0.5, "probability of a mosaic of four images", number=SHARE)
+    mosaic_zoom: tuple[float, float] = _augment(
+        (0.6, 1.4),
+        "range of the size of the images of a mosaic",
+        metavar=("LOW", "HIGH"),
+        number=POSITIVE,
+        many=2,
+    )
+    plain_share: float = _augment(0.15, "last part of the run that goes without mosaic, as a share", number=SHARE)
 
     def __post_init__(self):
-        if not 0 <= self.jitter < 1:
-            raise ValueError(f"jitter: expected a fraction from 0 to below 1, got {self.jitter}")
-        if self.placement not in PLACEMENTS:
-            raise ValueError(f"placement: expected one of {', '.join(PLACEMENTS)}, got {self.placement!r}")
+        check_settings(self)
         if self.placement == "crop" and self.jitter >= 0.5:
             raise ValueError(
                 f"jitter: expected less than 0.5 for cropping, or nothing might be left; got {self.jitter}"
             )
-        for name in ("saturation", "exposure"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"{name}: expected the largest factor, at least 1, got {getattr(self, name)}")
         for name in ("zoom", "mosaic_zoom"):
             low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"{name}: expected a smallest and a largest factor above 0, got {low} {high}")
+            if low > high:
+                raise ValueError(f"{name}: expected a smallest and a largest factor, got {low} {high}")
 
     def mosaic_end(self, epochs: int) -> float:
         """Return the epoch (0 is the first) from which on a run of `epochs` goes without mosaic."""

@@ -20,10 +20,9 @@ edge of a tile need.
 from keras import ops
 
 from yolo3.ops import boxes as geometry
+from yolo3.ops.nms_methods import METHODS, OVERLAPS
 
 CANDIDATES = 1024  # (box, class) pairs of an image that enter: the best by score
-METHODS = ("greedy", "soft", "diou")
-OVERLAPS = ("iou", "ios")
 SIGMA = 0.5  # of Bodla et al. 2017
 _BLOCK = 128  # candidates decided at a time: their IoUs with all others stay within a processor's cache
 _GONE = -1.0  # in the place of the score of a candidate that is not kept

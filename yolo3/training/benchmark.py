@@ -11,7 +11,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,11 +23,10 @@ from yolo3.inference.detector import Detector
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.input.settings import Augmentation
-from yolo3.models.architecture import WITHOUT_ANCHORS, Architecture
-from yolo3.models.registry import named_architecture
-from yolo3.models.yolov3.anchors import default_anchors
+from yolo3.models.architecture import WITHOUT_ANCHORS
 from yolo3.training.settings import TrainConfig
 from yolo3.training.trainer import Trainer
+from yolo3.training.workload import Workload
 
 BURN_IN = 3  # calls that compile, fill caches and do not count
 _BOXES = 20  # in a synthetic image
@@ -37,23 +35,6 @@ _PHOTOGRAPH = (480, 640)  # (height, width) of the synthetic files
 _PHOTOGRAPHS = 64
 _AT_ONCE = 8  # batches of the input that are timed together
 _ENOUGH = 1.2  # the input has to be so much faster than the step to keep out of its way
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is timed. ``precision``: of the training step, "auto" as in training; a detector has its own."""
-
-    model: str = "yolov3-tiny"
-    num_classes: int = 80
-    input_size: tuple[int, int] = (416, 416)
-    batch_size: int = 8
-    precision: str = "auto"
-    steps: int = 10
-
-    def architecture(self) -> Architecture:
-        """Return the architecture, with default anchors where it has any. Raises ``ValueError`` for unknown names."""
-        anchors = default_anchors(6 if self.model == "yolov3-tiny" else 9)
-        return named_architecture(self.model, self.num_classes, None if self.model in WITHOUT_ANCHORS else anchors)
 
 
 def take_turns(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,109 +12,213 @@ from typing import Any
 from yolo3.input.settings import CACHES, Augmentation
 from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
 from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.models.yolov3.scales import check_input_shape
+from yolo3.models.yolov3.scales import FULL_MASK, TINY_MASK, AnchorMask, check_input_shape
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
-from yolo3.training.schedules import SCHEDULES
+from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_of
+from yolo3.training.schedules import BURN_IN_POWER, SCHEDULES
 
 OPTIMIZERS = ("adam", "sgd", "darknet")
 MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
-PATHS = ("anchors", "cfg", "data", "classes", "val", "weights", "output")
+
+
+def parse_mask_row(text: str) -> tuple[int, ...]:
+    """Return the anchor indices of one scale, such as "6,7,8"."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"expected indices such as 3,4,5, got {text}") from None
+
+
+def parse_named_value(text: str) -> tuple[str, Any]:
+    """Return (name, value) of "name=value": a number, True or False, numbers with commas between, or a word."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals and value):
+        raise ValueError(f"expected NAME=VALUE, got {text}")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return name, value
+
+
+def _formats() -> dict[str, str]:
+    from yolo3.datasets.formats.registry import FORMATS
+
+    return {name: format.description for name, format in FORMATS.items()}
+
+
+def _in_words(mask: AnchorMask) -> str:
+    return " ".join(",".join(map(str, scale)) for scale in mask)
+
+
+_of_data, _of_network, _of_training = (
+    functools.partial(setting, group=group) for group in ("data", "network", "training")
+)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What `train` does; the command line's options in the same words.
+    """Settings of a training run; the command line has an option of the same name for nearly each of them.
 
-    ``data``: file or folder, None for the embedded set. ``model``: None for the network that the number of anchors
-    means. ``cfg``: a Darknet cfg whose network is trained instead; its anchors and ``ignore_thresh`` count unless
-    others are given, and ``anchors`` may be None. ``ignore_thresh``: None for 0.5, or the cfg's. ``multi_scale``:
-    factors of the input size, one drawn for every ten steps; empty for one size. ``accumulate``: steps that make one
-    update; rates, ``burn_in``, ``rate_steps`` and ``max_batches`` count updates. ``max_batches``: the length of run
-    that ``burn_in`` and ``rate_steps`` are meant for; 0 ``epochs`` make it, others squeeze the two. ``rate_steps``:
-    ((update, factor), ...) of the schedule "steps", None for a tenth at 80 % and at 90 %. ``burn_in``: updates, None
-    for a twentieth of the run. ``freeze_epochs``: epochs with the backbone frozen, None for a tenth of the run when
-    pretrained weights are given. ``ema``: momentum of the averaged weights, None for one that fits the length of the
-    run, 0 for none. ``evaluate_every``: epochs, None for about twenty times in a run. ``model_options``: (name, value)
-    of fields of YOLOv1, RetinaNet or Rpn that differ from their defaults; ``loss``: those of YOLOv3's loss.
+    Each field carries its range, unit and help. Rates, ``burn_in``, ``rate_steps`` and ``max_batches`` count weight
+    updates, of which each takes ``accumulate`` steps.
+
+    Raises:
+        ValueError: For a setting out of range, or settings that contradict each other.
     """
 
-    anchors: str | None = None
-    data: str | None = None
-    format: str | None = None
-    classes: str | None = None
-    model: str | None = None
-    cfg: str | None = None
-    anchor_mask: tuple[tuple[int, ...], ...] | None = None
-    train_list: str | None = None
-    val_list: str | None = None
-    val: str | None = None
-    val_split: float = 0.1
-    skip_bad: bool = False
-    input_size: tuple[int, int] = (416, 416)
-    resize: str = "letterbox"
-    multi_scale: tuple[float, ...] = ()
-    epochs: int = 100
-    max_batches: int | None = None
-    batch_size: int = 8
-    accumulate: int = 1
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    rate_steps: tuple[tuple[int, float], ...] | None = None
-    burn_in: int | None = None
-    burn_in_power: float = 4.0
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    clip_norm: float = 0.0
-    ema: float | None = None
-    ignore_thresh: float | None = None
-    precision: str = "auto"
-    jit_compile: bool = False
-    weights: str | None = None
-    freeze_epochs: int | None = None
-    cache: str = "auto"
-    workers: int = 0
-    evaluate_every: int | None = None
-    seed: int = 0
-    output: str | None = None
-    model_options: tuple[tuple[str, Any], ...] = ()
+    anchors: str | None = setting(None, "file of anchors: nine for YOLOv3, six for the tiny network", is_path=True)
+
+    data: str | None = _of_data(
+        None, "annotations: a file or a folder", unset="the embedded shapes", metavar="PATH", is_path=True
+    )
+    format: str | None = _of_data(None, "format of the annotations", unset="recognised by content", choices=_formats)
+    classes: str | None = _of_data(
+        None, "file with one class name per line", unset="collected from the data", is_path=True
+    )
+    train_list: str | None = _of_data(None, "list of the data set to train on, such as trainval", metavar="NAME")
+    val_list: str | None = _of_data(None, "list of the data set to validate on, such as test", metavar="NAME")
+    val: str | None = _of_data(
+        None, "annotations to validate on, a data set of their own", metavar="PATH", is_path=True
+    )
+    val_split: float = _of_data(
+        0.1,
+        "share of the images held out for validation where the data set has no lists",
+        number=BELOW_ONE,
+    )
+    skip_bad: bool = _of_data(False, "skip invalid annotations instead of stopping", const=True)
+    cache: str = _of_data(
+        "auto",
+        "where decoded images are kept: in memory, on disk (in the run folder while it runs) or nowhere; "
+        "auto keeps them in memory if they fit",
+        choices=CACHES,
+    )
+    workers: int = _of_data(0, "data-loading threads; 0 = auto", number=WHOLE)
+
+    model: str | None = _of_network(
+        None, "network to train", unset="the YOLOv3 that the number of anchors means", choices=MODELS
+    )
+    model_options: tuple[tuple[str, Any], ...] = _of_network(
+        (),
+        f"options of {', '.join(WITHOUT_ANCHORS)}, such as grid_size=7 activation=sigmoid",
+        parse=parse_named_value,
+        many="+",
+        metavar="NAME=VALUE",
+    )
+    anchor_mask: tuple[tuple[int, ...], ...] | None = _of_network(
+        None,
+        "indices of the anchors of each scale, the coarsest scale first",
+        unset=f"{_in_words(FULL_MASK)}; tiny: {_in_words(TINY_MASK)}",
+        parse=parse_mask_row,
+        many="+",
+        metavar="I,I,I",
+    )
+    cfg: str | None = _of_network(
+        None,
+        "Darknet cfg of the network to train; its heads are fitted to the classes of the data, and its anchors "
+        "hold unless --anchors is given",
+        is_path=True,
+    )
+    weights: str | None = _of_network(
+        None,
+        "weights to start from: a Keras file or, with --cfg, a Darknet file",
+        unset="random",
+        is_path=True,
+    )
+    input_size: tuple[int, int] = _of_network(
+        (416, 416),
+        "height and width of the network input in pixels",
+        number=COUNT,
+        many=2,
+        metavar=("H", "W"),
+    )
+    resize: str = _of_network(
+        "letterbox",
+        "how images are brought to the input size: letterbox keeps their aspect ratio, stretch does not",
+        choices=RESIZE_MODES,
+    )
+    multi_scale: tuple[float, ...] = _of_network(
+        (), "vary the input size during training", number=POSITIVE, const=MULTI_SCALES
+    )
+    ignore_thresh: float | None = _of_network(
+        None,
+        "IoU with a ground-truth box above which a prediction does not count as background",
+        unset="0.5, or the cfg's",
+        number=SHARE,
+    )
+
+    epochs: int = _of_training(100, "passes over the training images", number=COUNT)
+    max_batches: int | None = setting(
+        None,
+        "updates that `burn_in` and `rate_steps` are meant for: with 0 epochs the length of the run, otherwise "
+        "both are scaled to its length",
+        option=False,
+        number=COUNT,
+    )
+    batch_size: int = _of_training(8, "images per step", number=COUNT)
+    accumulate: int = _of_training(1, "steps whose gradients make one update", number=COUNT)
+    optimizer: str = _of_training("adam", "optimizer", choices=OPTIMIZERS)
+    learning_rate: float = _of_training(1e-3, "peak learning rate", number=POSITIVE)
+    schedule: str = _of_training("cosine", "learning rate after warm-up", choices=SCHEDULES)
+    rate_steps: tuple[tuple[int, float], ...] | None = setting(
+        None, "((update, factor), ...) of the schedule 'steps'", option=False, unset="those of Darknet's yolov3.cfg"
+    )
+    burn_in: int | None = _of_training(
+        None,
+        "length of the warm-up, during which the learning rate rises",
+        unset="5 % of the run",
+        number=WHOLE,
+        metavar="UPDATES",
+    )
+    burn_in_power: float = setting(BURN_IN_POWER, "exponent of the rise during warm-up", option=False)
+    momentum: float = _of_training(0.9, "momentum of sgd and darknet", number=BELOW_ONE)
+    weight_decay: float = _of_training(5e-4, "weight decay of the kernels", number=NOT_NEGATIVE)
+    clip_norm: float = _of_training(0.0, "largest norm of the gradient; 0 = no limit", number=NOT_NEGATIVE)
+    ema: float | None = _of_training(
+        None,
+        "momentum of the averaged weights; 0 = no averaging",
+        unset="chosen by the length of the run",
+        number=BELOW_ONE,
+    )
+    freeze_epochs: int | None = _of_training(
+        None,
+        "epochs with the backbone frozen",
+        unset="10 % of the run with --weights, else 0",
+        number=WHOLE,
+    )
+    precision: str = _of_training(
+        "auto",
+        "numeric precision; auto is bfloat16 where the hardware supports it, else float32",
+        choices=PRECISIONS,
+    )
+    jit_compile: bool = _of_training(False, "compile the training step with XLA", const=True)
+    evaluate_every: int | None = _of_training(
+        None,
+        "epochs between evaluations",
+        unset="about 20 evaluations a run",
+        number=COUNT,
+        metavar="EPOCHS",
+    )
+    seed: int = _of_training(0, "seed of all random numbers", number=WHOLE)
+    output: str | None = _of_training(None, "folder of the run", unset="runs/train-NNN", metavar="DIR", is_path=True)
+
     loss: LossOptions = field(default_factory=LossOptions)
     augment: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self):
+        runs_by_batches = self.epochs == 0 and self.max_batches
+        check_settings(self, but=("epochs",) if runs_by_batches else ())
         check_input_shape(self.input_size)
-        if self.model not in (None, *MODELS):
-            raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {self.model!r}")
+
         if self.cfg is None and (self.anchors is None) != (self.model in WITHOUT_ANCHORS):
             expected = "no file of anchors" if self.anchors else "a file of anchors, or a cfg that holds them"
             raise ValueError(f"anchors: expected {expected} for {self.model or 'YOLOv3'}, got {self.anchors}")
         for other in ("model", "anchor_mask"):
             if self.cfg is not None and getattr(self, other) is not None:
                 raise ValueError(f"{other}: expected none beside a cfg, which says its own, got {getattr(self, other)}")
-        if not all(factor > 0 for factor in self.multi_scale):
-            raise ValueError(f"multi_scale: expected factors above 0, got {self.multi_scale}")
-        allowed = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
-        allowed |= {"cache": CACHES, "resize": RESIZE_MODES}
-        for name, choices in allowed.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name in ("epochs", "batch_size", "accumulate"):
-            if getattr(self, name) < (0 if name == "epochs" and self.max_batches else 1):
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("burn_in", "freeze_epochs", "workers", "weight_decay", "clip_norm"):
-            if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.max_batches is not None and self.max_batches < 1:
-            raise ValueError(f"max_batches: expected at least 1, got {self.max_batches}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum: expected a share from 0 to below 1, got {self.momentum}")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise ValueError(f"ema: expected a momentum from 0 to below 1, got {self.ema}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate}")
-        if not 0 <= self.val_split < 1:
-            raise ValueError(f"val_split: expected a share from 0 to below 1, got {self.val_split}")
+
+
+PATHS = tuple(name for name, (_, described) in settings_of(TrainConfig).items() if described.is_path)
 
 
 def format_config(config: TrainConfig) -> str:

@@ -111,7 +111,6 @@ def toy_format():
 
 def test_a_format_from_outside_is_read_checked_and_an_option(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(formats, "FORMATS", formats.FORMATS.copy())
-    monkeypatch.setattr(train, "FORMATS", formats.FORMATS)
     formats.register(toy_format())
     for number in range(4):
         image = np.random.default_rng(number).integers(0, 255, (64, 96, 3), np.uint8)
@@ -128,7 +127,7 @@ def test_a_format_from_outside_is_read_checked_and_an_option(monkeypatch, tmp_pa
     assert "set: 4 images (toy)." in capsys.readouterr().out
     with pytest.raises(SystemExit):
         train.main(["--help"])
-    assert "toy: toys, one a line" in " ".join(capsys.readouterr().out.split())
+    assert "toy (toys, one a line)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_two_formats_of_one_name_are_an_error(monkeypatch):

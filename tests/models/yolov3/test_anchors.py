@@ -1,17 +1,13 @@
-"""yolo3.models.yolov3.anchors and the command ``yolo3 anchors``."""
+"""Anchors: their files, clustering, and how well they fit boxes."""
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from yolo3.cli.anchors import advice, build_parser, main
 from yolo3.models.yolov3.anchors import (
     DEFAULT_ANCHORS,
     DEFAULT_TINY_ANCHORS,
-    AnchorFit,
     _moved,
     anchor_fit,
     cluster_anchors,
@@ -180,140 +176,3 @@ def test_shape_iou_equals_the_slow_loop():
         for j in range(5):
             common = min(a[i, 0], b[j, 0]) * min(a[i, 1], b[j, 1])
             assert shape_iou(a, b)[i, j] == pytest.approx(common / (a[i].prod() + b[j].prod() - common))
-
-
-def fit_of(mean_iou, above_50=0.9):
-    return AnchorFit(mean_iou, above_50, 1.0, 100)
-
-
-@pytest.mark.parametrize(
-    ("new", "old", "words"),
-    [
-        (fit_of(0.71), fit_of(0.70), "Not worth it"),
-        (fit_of(0.60), fit_of(0.70), "Not worth it"),
-        (fit_of(0.73), fit_of(0.70), "A small gain"),
-        (fit_of(0.80), fit_of(0.70), "Worth it"),
-        (fit_of(0.80), fit_of(0.70, 0.99), "Fits closer"),
-        (fit_of(0.80), None, "no default anchors"),
-    ],
-)
-def test_advice_is_given_in_words(new, old, words):
-    assert words in advice(new, old)
-
-
-# ------------------------------------------------------------------------------------------ command line
-
-
-@pytest.fixture
-def lines_file(tmp_path):
-    """Text lines: images of 200 x 100 (w x h) with boxes of about 20 x 10, 40 x 40 and 100 x 60 pixels."""
-    rng = np.random.default_rng(0)
-    lines = []
-    for image in range(6):
-        path = tmp_path / f"{image}.png"
-        cv2.imwrite(str(path), np.zeros((100, 200, 3), np.uint8))
-        boxes = [(w * k, h * k) for w, h in ((20, 10), (40, 40), (100, 60)) for k in rng.uniform(0.97, 1.03, 4)]
-        lines.append(" ".join([str(path)] + [f"5,5,{5 + w:.2f},{5 + h:.2f},0" for w, h in boxes]))
-    (tmp_path / "train.txt").write_text("\n".join(lines) + "\n")
-    return tmp_path / "train.txt"
-
-
-def test_the_command_clusters_in_network_pixels_and_writes_the_file(lines_file, tmp_path, capsys):
-    output = tmp_path / "new.txt"
-    arguments = [
-        "--data",
-        str(lines_file),
-        "--num-anchors",
-        "3",
-        "--input-size",
-        "416",
-        "416",
-        "--output",
-        str(output),
-    ]
-    assert main(arguments) == 0
-    # Letterbox: 200 x 100 becomes 416 x 208, so everything is 2.08 times as large.
-    expected = np.array([[20, 10], [40, 40], [100, 60]]) * 2.08
-    np.testing.assert_allclose(read_anchors(output), expected, rtol=0.03)
-    printed = capsys.readouterr().out
-    assert "72 boxes, in pixels of a 416 x 416 input (letterbox)" in printed
-    assert f"written to {output}" in printed
-
-
-def test_crowd_regions_are_left_out(tmp_path, capsys):
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((100, 100, 3), np.uint8))
-    boxes = [[5, 5, 10, 10, 0], [20, 20, 30, 30, 0], [0, 0, 100, 90, 1]]
-    content = {
-        "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 100}],
-        "categories": [{"id": 1, "name": "a"}],
-        "annotations": [
-            {"id": k, "image_id": 1, "category_id": 1, "bbox": box[:4], "area": 1, "iscrowd": box[4]}
-            for k, box in enumerate(boxes, 1)
-        ],
-    }
-    (tmp_path / "all.json").write_text(json.dumps(content))
-    assert main(["--data", str(tmp_path / "all.json"), "--num-anchors", "2", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["anchors"] == [[41.6, 41.6], [124.8, 124.8]]
-    assert report["fit"]["num_boxes"] == 2
-
-
-def test_stretching_changes_the_aspect(lines_file, capsys):
-    main(["--data", str(lines_file), "--num-anchors", "3", "--resize", "stretch", "--json"])
-    report = json.loads(capsys.readouterr().out)
-    np.testing.assert_allclose(report["anchors"], np.array([[20, 10], [40, 40], [100, 60]]) * [2.08, 4.16], rtol=0.03)
-    assert report["compared_fit"] is None and report["left_out"] == 0
-
-
-def test_the_command_compares_with_the_defaults_of_that_number_or_a_file(lines_file, tmp_path, capsys):
-    assert main(["--data", str(lines_file), "--num-anchors", "6", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["compared_with"] == DEFAULT_TINY_ANCHORS.tolist()
-    assert report["fit"]["mean_iou"] > report["compared_fit"]["mean_iou"]
-    write_anchors(tmp_path / "old.txt", report["anchors"])
-    main(["--data", str(lines_file), "--num-anchors", "6", "--anchors", str(tmp_path / "old.txt")])
-    assert "Not worth it" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "change",
-    [["--data", "nowhere"], ["--num-anchors", "500"], ["--anchors", "nowhere.txt"], ["--format", "x"]],
-)
-def test_a_users_mistake_ends_in_one_line_and_status_1(lines_file, tmp_path, capsys, change):
-    output = tmp_path / "new.txt"
-    assert main(["--data", str(lines_file), "--output", str(output), *change]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == "" and printed.err.count("\n") == 1
-    assert printed.err.startswith("yolo3 anchors: ")
-    assert not output.exists()
-
-
-def test_a_data_set_without_boxes_is_refused(tmp_path, capsys):
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((10, 10, 3), np.uint8))
-    (tmp_path / "train.txt").write_text(f"{tmp_path / 'a.png'}\n")
-    assert main(["--data", str(tmp_path / "train.txt"), "--format", "keras-yolo3"]) == 1
-    assert "boxes" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("wrong", [["--num-anchors", "0"], ["--input-size", "416"], ["--resize", "crop"]])
-def test_a_wrong_option_ends_in_status_2(wrong):
-    with pytest.raises(SystemExit) as stop:
-        build_parser().parse_args(["--data", "x", *wrong])
-    assert stop.value.code == 2
-
-
-def test_a_side_that_is_no_multiple_of_32_is_a_wrong_option():
-    with pytest.raises(SystemExit) as stop:
-        build_parser().parse_args(["--data", "x", "--input-size", "100", "96"])
-    assert stop.value.code == 2
-
-
-def test_boxes_that_cannot_be_read_stop_the_command(lines_file, tmp_path, capsys):
-    lines_file.write_text(lines_file.read_text() + "0.png 1,2,3\n")
-    assert main(["--data", str(lines_file), "--num-anchors", "3"]) == 1
-    assert f"{lines_file}:7" in capsys.readouterr().err
-
-
-def test_an_output_that_is_a_folder_is_named(lines_file, tmp_path, capsys):
-    assert main(["--data", str(lines_file), "--num-anchors", "3", "--output", str(tmp_path)]) == 1
-    assert f"{tmp_path}: expected a file to write, got a folder" in capsys.readouterr().err

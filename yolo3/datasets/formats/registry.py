@@ -35,12 +35,6 @@ for _module in _MODULES:
     register(importlib.import_module(f"yolo3.datasets.formats.{_module}").FORMAT)
 
 
-def format_help() -> str:
-    """Return the help text of `--format`."""
-    known = "; ".join(f"{format.name}: {format.description}" for format in FORMATS.values())
-    return f"format of the annotations (default: recognised by content). {known}"
-
-
 def detect_format(path: str | os.PathLike) -> str:
     """Return the name of the format that a file or folder is in, by its content.
 

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+
+from yolo3.settings import BELOW_ONE, BETWEEN, NOT_NEGATIVE, POSITIVE, SHARE, check_settings, setting
 
 BOX_LOSSES = ("xywh", "iou", "giou", "diou", "ciou")
 FOCAL_TERMS = ("objectness", "class")
+
+_of_loss = functools.partial(setting, group="loss of YOLOv3")
 
 
 @dataclass(frozen=True)
 class LossOptions:
     """How the loss of :mod:`yolo3.models.yolov3.losses` departs from Darknet's; the defaults are Darknet's own.
 
-    ``box_loss``: "xywh", or an overlap whose difference to 1 is the loss of a box. ``box_scale``: weight of the boxes'
-    part. ``focal``: the parts, of :data:`FOCAL_TERMS`, that the focal loss takes in place of cross-entropy, with
-    ``focal_alpha`` and ``focal_gamma`` as in :mod:`yolo3.ops.focal`; "objectness" is that of objects and of background.
-    ``label_smoothing``: e in 0..1, class targets of 1 become 1 - e / 2 and those of 0 become e / 2. ``iou_thresh``: an
-    object is learned by its best anchor, and by all others whose shapes overlap it by more than this; 1 for none.
+    Raises:
+        ValueError: For a setting out of range.
     """
 
-    box_loss: str = "xywh"
-    box_scale: float = 1.0
-    focal: tuple[str, ...] = ()
-    focal_alpha: float = 0.25
-    focal_gamma: float = 2.0
-    label_smoothing: float = 0.0
-    iou_thresh: float = 1.0
+    box_loss: str = _of_loss("xywh", "loss of the boxes: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
+    box_scale: float = _of_loss(1.0, "weight of the loss of the boxes", metavar="WEIGHT", number=POSITIVE)
+    focal: tuple[str, ...] = _of_loss(
+        (),
+        "terms that take the focal loss in place of cross-entropy; objectness is that of objects and of background",
+        unset="none",
+        choices=FOCAL_TERMS,
+        many="+",
+    )
+    focal_alpha: float = _of_loss(0.25, "weight of positive targets in the focal loss", metavar="A", number=BETWEEN)
+    focal_gamma: float = _of_loss(2.0, "focusing exponent of the focal loss", metavar="G", number=NOT_NEGATIVE)
+    label_smoothing: float = _of_loss(
+        0.0, "E: class targets become E/2 and 1 - E/2 in place of 0 and 1", metavar="E", number=BELOW_ONE
+    )
+    iou_thresh: float = _of_loss(
+        1.0,
+        "assign an object to all anchors whose shapes overlap it by more than this IoU, beside the best one; "
+        "1 = the best one alone",
+        metavar="IOU",
+        number=SHARE,
+    )
 
     def __post_init__(self):
-        if self.box_loss not in BOX_LOSSES:
-            raise ValueError(f"box_loss: expected one of {', '.join(BOX_LOSSES)}, got {self.box_loss!r}")
-        if unknown := set(self.focal) - set(FOCAL_TERMS):
-            raise ValueError(f"focal: expected some of {', '.join(FOCAL_TERMS)}, got {', '.join(sorted(unknown))}")
-        if not self.box_scale > 0:
-            raise ValueError(f"box_scale: expected a weight above 0, got {self.box_scale}")
-        if not self.focal_gamma >= 0:
-            raise ValueError(f"focal_gamma: expected 0 or more, got {self.focal_gamma}")
-        if not 0 < self.focal_alpha < 1:
-            raise ValueError(f"focal_alpha: expected a weight between 0 and 1, got {self.focal_alpha}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing: expected 0 to below 1, got {self.label_smoothing}")
-        if not 0 <= self.iou_thresh <= 1:
-            raise ValueError(f"iou_thresh: expected an IoU from 0 to 1, got {self.iou_thresh}")
+        check_settings(self)
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -1,0 +1,19 @@
+"""How a command starts and ends."""
+
+from yolo3.cli.running import in_one_line, run_command
+
+
+def test_errors_become_one_line():
+    assert in_one_line(FileNotFoundError(2, "No such file or directory", "a.h5")) == "a.h5: No such file or directory"
+    assert in_one_line(ValueError("a\n  b")) == "a b"
+    assert in_one_line(OSError()) == "OSError"
+
+
+def test_a_mistake_ends_with_status_1_and_ctrl_c_with_130(capsys):
+    def fail(error):
+        raise error
+
+    assert run_command("yolo3 test", lambda: 7) == 7
+    assert run_command("yolo3 test", lambda: fail(ValueError("wrong"))) == 1
+    assert run_command("yolo3 test", lambda: fail(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "yolo3 test: wrong\nyolo3 test: interrupted\n"

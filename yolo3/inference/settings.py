@@ -1,0 +1,67 @@
+"""Settings of a detector, with the defaults of `Detector` and of the command line; needs no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from yolo3.detections import SHOWN_SCORE
+from yolo3.models.architecture import IOU_THRESHOLD
+from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.ops.nms_methods import METHODS, OVERLAPS
+from yolo3.precision import DETECTION_PRECISIONS
+from yolo3.settings import COUNT, SHARE, check_settings, setting
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """How a detector looks at images and which boxes it keeps.
+
+    Raises:
+        ValueError: For a setting out of range.
+    """
+
+    input_shape: Sequence[int] | None = setting(
+        None,
+        "height and width of the network input in pixels",
+        unset="as in training",
+        flag="--input-size",
+        metavar=("H", "W"),
+        number=COUNT,
+        many=2,
+    )
+    resize: str | None = setting(
+        None, "how images are brought to the network's input size", unset="as in training", choices=RESIZE_MODES
+    )
+    batch_size: int = setting(8, "images per batch", metavar="B", number=COUNT)
+    precision: str = setting(
+        "float32",
+        "numeric precision; bfloat16 is faster on hardware that supports it, where auto chooses it",
+        choices=DETECTION_PRECISIONS,
+    )
+    score_threshold: float = setting(
+        SHOWN_SCORE, "score above which a detection is kept, 0 to 1", metavar="S", number=SHARE
+    )
+    iou_threshold: float | None = setting(
+        None,
+        "overlap of two boxes of a class above which non-maximum suppression acts on the weaker one",
+        unset=f"the architecture's; of YOLO {IOU_THRESHOLD}",
+        metavar="T",
+        number=SHARE,
+    )
+    nms: str = setting(
+        METHODS[0],
+        "non-maximum suppression: greedy drops the weaker box, soft lowers its score, diou drops it if the centres "
+        "are close too",
+        choices=METHODS,
+    )
+    nms_overlap: str = setting(
+        OVERLAPS[0],
+        "overlap that it goes by: iou is intersection over union; ios, intersection over the weaker box, also drops "
+        "boxes inside a better one",
+        choices=OVERLAPS,
+    )
+    max_boxes: int = setting(300, "most detections per image", metavar="N", number=COUNT)
+
+    def __post_init__(self):
+        check_settings(self)

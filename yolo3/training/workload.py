@@ -1,0 +1,45 @@
+"""What a benchmark times: network, classes, sizes; needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS, Architecture
+from yolo3.precision import PRECISIONS
+from yolo3.settings import COUNT, check_settings, setting
+from yolo3.training.settings import TrainConfig
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is timed; sizes are those of training.
+
+    Raises:
+        ValueError: For a setting out of range.
+    """
+
+    model: str = setting("yolov3-tiny", "network", choices=MODELS)
+    num_classes: int = setting(80, "number of classes", metavar="C", number=COUNT)
+    input_size: tuple[int, int] = setting(
+        TrainConfig.input_size,
+        "height and width of the network input in pixels",
+        metavar=("H", "W"),
+        number=COUNT,
+        many=2,
+    )
+    batch_size: int = setting(TrainConfig.batch_size, "images per batch", metavar="B", number=COUNT)
+    precision: str = setting(
+        "auto", "numeric precision of the training step; a detector has its own", choices=PRECISIONS
+    )
+    steps: int = setting(10, "calls that are timed, after those that warm up", metavar="N", number=COUNT)
+
+    def __post_init__(self):
+        check_settings(self)
+
+    def architecture(self) -> Architecture:
+        """Return the architecture, with the default anchors where it has any."""
+        from yolo3.models.registry import named_architecture
+        from yolo3.models.yolov3.anchors import default_anchors
+
+        anchors = default_anchors(6 if self.model == "yolov3-tiny" else 9)
+        return named_architecture(self.model, self.num_classes, None if self.model in WITHOUT_ANCHORS else anchors)
