@@ -59,7 +59,9 @@ def test_a_report_json_and_detections_are_written_and_agree(weights, folder, cap
     assert len(json.loads(Path("out/found.json").read_text())) == 4
     for words in ("/m.h5 on ", "train.txt (keras-yolo3)", "64 x 64 pixels", "stretch", "AP 0.001", "SHA-256"):
         assert words in page.text, words
-    assert [image["alt"] for image in page.of("img")] == ["2.png: 1 hit; 1 misclassified"]
+    assert [image["alt"] for image in page.of("img") if image.get("class") != "chart"] == [
+        "2.png: 1 hit, 1 misclassified"
+    ]
     assert str(folder.parent) not in Path("out/r.html").read_text()  # where files lie is private
 
 

@@ -2,17 +2,13 @@
 
 import itertools
 import os
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from yolo3.datasets.images import write_image
-from yolo3.evaluation.average_precision import precision_recall
 from yolo3.visualize import boxes as draw
-from yolo3.visualize import curves
-from yolo3.visualize.curves import _save_figure, draw_confusion, draw_precision_recall, draw_training_curves
 from yolo3.visualize.sheets import contact_sheet
 
 NAMES = ("cat", "a class with a rather long name", "Žluťoučký")
@@ -309,77 +305,6 @@ def test_titles_stand_under_the_images():
         contact_sheet([])
 
 
-# ------------------------------------------------------------------------------------------------ curves
-
-
-def drawn_panels(monkeypatch, csv_text, tmp_path):
-    """The panels, taken from the figure before it is written."""
-    kept = {}
-    save = _save_figure
-
-    def keep(figure, path):
-        kept["figure"] = figure
-        save(figure, path)
-
-    monkeypatch.setattr(curves, "_save_figure", keep)
-    (tmp_path / "log.csv").write_text(csv_text, encoding="utf-8")
-    draw_training_curves(tmp_path / "log.csv", tmp_path / "curves.png")
-    assert read_rgb(tmp_path / "curves.png").shape[1] > 1000
-    return kept["figure"].get_axes()
-
-
-def drawn_lines(*options):
-    """The labelled lines of each panel."""
-    return [
-        {line.get_label(): np.array(line.get_xydata()) for line in axes.get_lines()} for axes in drawn_panels(*options)
-    ]
-
-
-def test_training_curves_show_what_the_file_has_and_skip_empty_cells(monkeypatch, tmp_path):
-    text = "epoch,loss,xy,val_loss,AP50,learning_rate,note\n"
-    text += "1,9,2,8,,.001,x\n2,5,1,,0.4,.001,\n3,nan,,4,,.0005,\n"
-    loss, parts, score, rate = drawn_lines(monkeypatch, text, tmp_path)
-    assert loss["training"].tolist() == [[1, 9], [2, 5]]
-    assert loss["validation"].tolist() == [[1, 8], [3, 4]]
-    assert parts["xy"].tolist() == [[1, 2], [2, 1]]
-    assert score["AP50"].tolist() == [[2, 0.4]]
-    assert rate["learning rate (right)"][:, 1].tolist() == [0.001, 0.001, 0.0005]
-
-
-@pytest.mark.parametrize(("first", "scale"), [(50, "linear"), (500, "log")])
-def test_a_loss_that_falls_far_is_drawn_by_its_logarithm(monkeypatch, tmp_path, first, scale):
-    assert drawn_panels(monkeypatch, f"epoch,loss\n1,{first}\n2,5\n", tmp_path)[0].get_yscale() == scale
-
-
-@pytest.mark.parametrize("text", ["", "epoch,loss\n", "epoch,loss\n1,\n", "loss\n3\n2\n"])
-def test_training_curves_of_a_run_that_has_hardly_begun(monkeypatch, tmp_path, text):
-    loss = drawn_lines(monkeypatch, text, tmp_path)[0]
-    expected = {"training": [[1, 3], [2, 2]]} if text.startswith("loss") else {}
-    assert {name: line.tolist() for name, line in loss.items()} == expected
-
-
-def test_precision_recall_curves_have_the_colours_of_the_boxes(tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(curves, "_save_figure", lambda figure, path: figures.append(figure))
-    curve = precision_recall([True], [0.9], 3)
-    draw_precision_recall({"no truths": precision_recall([], [], 0), "second": curve}, tmp_path / "pr.png")
-    (line,) = figures[0].get_axes()[0].get_lines()
-    np.testing.assert_allclose(np.array(line.get_color()) * 255, draw.class_colour(1))
-
-
-def test_precision_recall_curves_leave_out_classes_without_truths(tmp_path):
-    curves = {
-        "good": precision_recall([True, False, True], [0.9, 0.8, 0.7], 3),
-        "nothing found": precision_recall([], [], 3),
-        "no truths": precision_recall([], [], 0),
-    }
-    draw_precision_recall(curves, tmp_path / "pr.png")
-    assert read_rgb(tmp_path / "pr.png").shape == (605, 715, 3)
-    draw_precision_recall({}, tmp_path / "none.png")
-    many = {f"class {k}": SimpleNamespace(precision=[1.0], recall=[k / 30], ap=k / 30) for k in range(30)}
-    draw_precision_recall(many, tmp_path / "many.png")
-
-
 # ------------------------------------------------------------------------------------------------- files
 
 
@@ -411,13 +336,3 @@ def test_a_failed_write_leaves_the_old_image_and_no_litter(tmp_path, monkeypatch
 def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a\.xyz: expected a name that ends in \.png"):
         write_image(tmp_path / "a.xyz", grey(5, 5))
-
-
-def test_a_confusion_matrix_is_drawn_for_few_and_for_many_classes(tmp_path):
-    rng = np.random.default_rng(0)
-    for count in (1, 3, 80):
-        matrix = rng.integers(0, 9, (count + 1, count + 1))
-        draw_confusion(matrix, [f"class {index}" for index in range(count)], tmp_path / f"{count}.png")
-        image = cv2.imread(str(tmp_path / f"{count}.png"))
-        assert min(image.shape[:2]) > 300 and image.std() > 10
-    draw_confusion(np.zeros((3, 3)), ["a", "b"], tmp_path / "empty.png")  # nothing was annotated, nothing found

@@ -1,150 +1,149 @@
-"""Charts: what is drawn where, escaped names, thinned lines, round numbers on the axes."""
+"""Charts: what is drawn where, what the legends say, and files that say the same each time."""
 
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
+from yolo3.evaluation.average_precision import precision_recall
+from yolo3.evaluation.measures import at_thresholds
 from yolo3.visualize.charts import (
+    BAD,
     GOOD,
-    Line,
-    bar_chart,
-    colour_of,
-    confusion_map,
-    line_chart,
-    nice_ticks,
-    shade,
-    thinned,
+    PALE,
+    confusion_chart,
+    png,
+    precision_recall_chart,
+    score_histogram,
+    shortened,
+    size_histogram,
+    svg,
+    threshold_chart,
 )
 
-EVIL = "<b>\"&'"
+
+def axes_of(figure):
+    (axes,) = figure.get_axes()
+    return axes
 
 
-def points_of(svg):
-    text = next(item.attrib["points"] for item in ElementTree.fromstring(svg).iter("polyline"))
-    return [tuple(map(float, pair.split(","))) for pair in text.split()]
+def legend_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
-def test_a_line_goes_from_corner_to_corner_of_the_plot():
-    root = ElementTree.fromstring(svg := line_chart([Line("a", np.array([0, 1]), np.array([0, 1]))], "x", "y", "title"))
-    grid = [item.attrib for item in root.iter("line") if item.attrib["class"] == "grid"]
-    (left, bottom), (right, top) = points_of(svg)
-    assert {float(item["x1"]) for item in grid} == {left} and {float(item["x2"]) for item in grid} == {right}
-    assert (max(float(item["y1"]) for item in grid), min(float(item["y1"]) for item in grid)) == (bottom, top)
-    assert root.attrib["aria-label"] == "title" and root.attrib["role"] == "img"
+def curve(ap):
+    return SimpleNamespace(precision=np.array([1.0, 0.5]), recall=np.array([ap, ap]), ap=ap)
 
 
-def test_bars_are_stacked_and_as_high_as_their_numbers():
-    root = ElementTree.fromstring(bar_chart([0, 8, 16], {"hits": [3, 0], "false": [1, 10]}, "size", "boxes", "title"))
-    bars = [item.attrib for item in root.iter("rect")]
-    heights = [float(bar["height"]) for bar in bars]
-    assert len(bars) == 3  # no bar for 0
-    assert heights == pytest.approx([3 * heights[1], heights[1], 10 * heights[1]], abs=0.6)
-    assert bars[0]["fill"] == GOOD and float(bars[0]["y"]) == pytest.approx(float(bars[1]["y"]) + heights[1], abs=0.11)
-    assert {"size", "boxes", "0", "8", "16"} <= {item.text for item in root.iter("text")}
-    assert [item.text for item in root.iter("title")] == ["0 to 8: 3 hits, 1 false", "8 to 16: 0 hits, 10 false"]
+def test_a_curve_goes_from_recall_0_to_the_last_recall_and_falls_to_the_axis():
+    figure = precision_recall_chart({"cat": precision_recall([True, False, True], [0.9, 0.8, 0.7], 3)})
+    (line,) = axes_of(figure).get_lines()
+    # hit, false, hit of 3: precision 1, 1/2, 2/3 at recall 1/3, 1/3, 2/3
+    np.testing.assert_allclose(line.get_xdata(), [0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    np.testing.assert_allclose(line.get_ydata(), [1, 1, 1 / 2, 2 / 3, 0])
+    assert legend_of(figure) == ["0.556 cat"]  # 1/3 * 1 + 1/3 * 2/3
 
 
-def places_of(root):
-    """Where the texts of a chart stand: text to (x, y)."""
-    return {item.text: (float(item.attrib["x"]), float(item.attrib["y"])) for item in root.iter("text")}
+def test_classes_without_ground_truth_have_no_curve():
+    figure = precision_recall_chart({"seen": precision_recall([], [], 3), "never": precision_recall([], [], 0)})
+    assert legend_of(figure) == ["0.000 seen"]
+    assert [text.get_text() for text in axes_of(precision_recall_chart({})).texts] == ["no class has ground truth"]
 
 
-def test_bars_stand_between_their_edges_and_reach_up_to_their_numbers():
-    root = ElementTree.fromstring(bar_chart([0, 8, 16], {"hits": [3, 0], "false": [1, 10]}, "size", "boxes", "title"))
-    places, bars = places_of(root), [{name: item.attrib[name] for name in item.attrib} for item in root.iter("rect")]
-    lefts, rights = ([float(bar["x"]) + side * float(bar["width"]) for bar in bars] for side in (0, 1))
-    ends = [places[text][0] for text in ("0", "8", "16")]  # the last text that is "0" is that of the axis below
-    assert lefts == pytest.approx([ends[0], ends[0], ends[1]], abs=2)
-    assert rights == pytest.approx([ends[1], ends[1], ends[2]], abs=2)
-    height = {item.text: float(item.attrib["y"]) - 4 for item in root.iter("text") if item.get("text-anchor") == "end"}
-    base, tops = height["0"], [float(bar["y"]) for bar in bars]
-    assert tops == pytest.approx([base - 0.3 * (base - height["10"]), base - 0.4 * (base - height["10"]), height["10"]])
-    assert float(bars[2]["height"]) == pytest.approx(base - height["10"])
-    assert places["size"][1] > places["16"][1] > base > height["10"] > places["boxes"][1] > 0
+def test_of_many_classes_the_best_and_the_worst_have_names_and_looks_of_their_own():
+    figure = precision_recall_chart({f"c{k}": curve(k / 20) for k in range(12)})
+    named = ["0.550 c11", "0.500 c10", "0.450 c9", "0.400 c8", "0.350 c7"]
+    named += ["0.200 c4", "0.150 c3", "0.100 c2", "0.050 c1", "0.000 c0"]
+    assert legend_of(figure) == [*named, "2 more classes"]
+    looks = [(line.get_color(), line.get_linestyle()) for line in axes_of(figure).get_lines()]
+    assert looks[:2] == [(PALE, "-")] * 2 and len(set(looks[2:-1])) == 10
 
 
-def test_points_lie_where_the_axes_say():
-    root = ElementTree.fromstring(svg := line_chart([Line("a", np.array([0.4]), np.array([0.8]))], "x", "y", "title"))
-    ((x, y),) = points_of(svg)
-    below = {item.text: float(item.attrib["x"]) for item in root.iter("text") if item.get("text-anchor") == "middle"}
-    beside = {item.text: float(item.attrib["y"]) for item in root.iter("text") if item.get("text-anchor") == "end"}
-    assert list(below)[:6] == list(beside) == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-    assert (x, y) == pytest.approx((below["0.4"], beside["0.8"] - 4), abs=0.1)
+def test_what_holds_at_a_threshold_holds_down_to_the_next_score():
+    # a hit of .9 and a false one of .5, of 1 object: precision 1 above .5, 1/2 at .5 and below
+    points = at_thresholds(precision_recall([True, False], [0.9, 0.5], 1))
+    figure = threshold_chart(points, used=0.3, best=0.9)
+    precision = axes_of(figure).get_lines()[0]
+    assert precision.get_drawstyle() == "steps-post"
+    assert precision.get_xdata().tolist() == [0.9, 0.5, 0] and precision.get_ydata().tolist() == [1, 0.5, 0.5]
+    assert legend_of(figure) == ["precision", "recall", "F1", "threshold used: 0.3", "largest F1: 0.90"]
+    assert len(legend_of(threshold_chart(points, used=0.3, best=float("nan")))) == 4
 
 
-def test_uprights_stand_at_their_places():
-    marks = [("limit", 32), ("half", 64)]
-    bars = ElementTree.fromstring(bar_chart([0, 32, 96], {"a": [1, 1]}, "x", "y", "t", marks))
-    lines = ElementTree.fromstring(line_chart([], "x", "y", "t", marks=[("limit", 0.5), ("half", 0.75)]))
-    places = [[float(line.attrib["x1"]) for line in root.iter("line") if line.attrib["class"] == "mark"]
-              for root in (bars, lines)]  # fmt: skip
-    assert places[0] == pytest.approx(places[1])  # 32 is the middle of two bins, 64 the middle of the second
-
-
-def test_names_are_escaped_in_every_chart():
-    charts = [
-        line_chart([Line(EVIL, np.zeros(2), np.zeros(2))], EVIL, EVIL, EVIL, [(EVIL, 0.5)]),
-        bar_chart([0, 1], {EVIL: [1]}, EVIL, EVIL, EVIL, marks=[(EVIL, 0.5)]),
-        confusion_map(np.eye(2, dtype=int), [EVIL, EVIL], EVIL),
+def bars_of(figure):
+    """(left edge, height, colour) of the bars that are not empty."""
+    patches = axes_of(figure).patches
+    return [
+        (round(bar.get_x(), 3), bar.get_height(), to_hex(bar.get_facecolor())) for bar in patches if bar.get_height()
     ]
-    for chart in charts:
-        root = ElementTree.fromstring(chart)
-        assert root.attrib["aria-label"] == EVIL and not list(root.iter("b"))
-        assert any(EVIL in (item.text or "") for item in root.iter("title")) and EVIL in "".join(root.itertext())
 
 
-def test_a_thinned_line_keeps_its_ends_and_its_extremes():
-    x = np.linspace(0, 1, 50_000)
-    y = np.sin(40 * x) ** 2
-    y[20_100], y[33_500] = -2.0, 3.0  # within the columns 60 and 100, not at their ends
-    few_x, few_y = thinned(x, y)
-    assert len(few_x) <= 4 * 151 and (few_x[0], few_x[-1]) == (0, 1)
-    assert (few_y.min(), few_y.max()) == (-2.0, 3.0)
-    np.testing.assert_allclose(np.interp(few_x, x, y), few_y)
-    assert np.abs(np.interp(x, few_x, few_y) - y)[:20_000].max() < 0.05
-    falling = thinned(x[::-1], y[::-1])
-    assert (falling[0][0], falling[0][-1]) == (1, 0) and falling[1].max() == 3.0
-    assert thinned([], [])[0].size == 0 and thinned([0.5], [1.0])[0].tolist() == [0.5]
+def test_bars_of_scores_are_stacked_and_as_high_as_their_numbers():
+    figure = score_histogram(np.float32([0.95, 0.42]), np.float32([0.44, 0.4, 0.05]), used=0.3)
+    good, bad = GOOD.lower(), BAD.lower()
+    assert bars_of(figure) == [(0.4, 1, good), (0.95, 1, good), (0.4, 2, bad)]
+    assert [bar.get_y() for bar in axes_of(figure).patches if bar.get_height() == 2] == [1]  # on the hits
+    assert legend_of(figure) == ["hits", "false positives", "threshold used: 0.3"]
+    assert legend_of(score_histogram(np.zeros(0), np.zeros(0), used=0.05)) == ["hits", "false positives"]
 
 
-@pytest.mark.parametrize(
-    ("top", "ticks"),
-    [(1, [0, 1]), (3, [0, 1, 2, 3]), (10, [0, 2, 4, 6, 8, 10]), (11, [0, 5, 10, 15]), (7300, range(0, 8001, 2000))],
-)
-def test_axes_have_round_numbers(top, ticks):
-    assert nice_ticks(top).tolist() == list(ticks)
+def test_sizes_have_two_bars_an_octave_however_large_they_are():
+    figure = size_histogram(np.array([40.0, 50.0]), np.array([3000.0]), limits=[32, 96])
+    # 32 to 45.3, 45.3 to 64, and 2048 to 2896 or 2896 to 4096
+    assert bars_of(figure) == [(32, 1, GOOD.lower()), (45.255, 1, GOOD.lower()), (2896.309, 1, BAD.lower())]
+    axes = axes_of(figure)
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == [str(2**k) for k in range(5, 13)]
+    assert [line.get_xdata()[0] for line in axes.get_lines()] == [32, 96]
+    assert axes_of(size_histogram(np.array([0.5]), np.zeros(0), limits=[32, 96])).patches[0].get_height() == 1
 
 
-def test_nothing_is_written_beyond_the_edge():
-    # signs are at most 8 units wide at this size; the last number of an axis stands half outside of the plot
-    root = ElementTree.fromstring(bar_chart([0, 1024], {"a": [99_999]}, "x", "detections", "t"))
-    assert {"100,000", "1024"} <= {text.text for text in root.iter("text")}
-    for text in root.iter("text"):
-        width, x = 8 * len(text.text.replace(",", "")), float(text.attrib["x"])
-        left = x - width * {"start": 0, "middle": 0.5, "end": 1}[text.attrib.get("text-anchor", "start")]
-        assert left >= 0 and left + width <= 480, text.text
+def test_labels_of_the_size_axis_stand_apart():
+    figure = size_histogram(np.array([2.0, 9000.0]), np.zeros(0), limits=[32, 96])
+    png(figure)
+    boxes = [tick.get_window_extent() for tick in axes_of(figure).get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
 
 
-def test_a_map_draws_what_is_there_and_darker_what_is_more():
-    root = ElementTree.fromstring(confusion_map(np.array([[8, 2], [0, 0]]), ["cat", "dog"], "t"))
-    cells = {cell.findtext("title"): cell.attrib["fill"] for cell in root.iter("rect") if len(cell)}
-    assert cells == {"cat taken for cat: 8": shade(0.8, True), "cat taken for dog: 2": shade(0.2, False)}
-    corner = {cell.findtext("title"): [int(cell.attrib[side]) for side in "xy"] for cell in root.iter("rect")}
-    (left, top), (right, same) = corner["cat taken for cat: 8"], corner["cat taken for dog: 2"]
-    ground = next(item.attrib for item in root.iter("rect") if not len(item))
-    assert (int(ground["x"]), int(ground["y"]), same) == (left, top, top) and right == left + int(ground["width"]) / 2
-    names = [float(item.attrib["y"]) for item in root.iter("text") if item.get("y")]
-    assert top < names[0] < top + 11 < names[1] < top + 22 == float(root.attrib["viewBox"].split()[3])
-    lightness = [sum(bytes.fromhex(shade(share, False)[1:])) for share in (0, 0.01, 0.5, 1)]
-    assert lightness == sorted(lightness, reverse=True) and lightness[0] == 3 * 255
+def test_a_legend_covers_no_curve():
+    figure = precision_recall_chart({f"a class with a long name {k}": curve(k / 20) for k in range(12)})
+    png(figure)
+    (legend,) = figure.legends
+    box, axes = legend.get_window_extent(), axes_of(figure).get_window_extent()
+    assert box.y1 < axes.y0 and box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
-def test_lines_of_many_classes_can_be_told_apart():
-    assert len({colour_of(place) for place in range(14)}) == 14
-    assert not any(dashed for _, dashed in map(colour_of, range(7))) and all(colour_of(place)[1] for place in (7, 13))
+def test_cells_of_a_confusion_matrix_are_darker_the_larger_their_share_and_blue_on_the_diagonal():
+    figure = confusion_chart(np.array([[8, 2, 0], [0, 0, 0], [1, 0, 0]]), ["cat", "dog"])
+    axes = axes_of(figure)
+    values = axes.get_images()[0].get_array()
+    assert values[0, 0] > 0.6 and values[2, 0] < values[0, 1] < 0 and values[1, 1] == 0
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "8", (1, 0): "2", (0, 2): "1"}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["cat", "dog", "(not found)"]
+    assert not axes_of(confusion_chart(np.ones((21, 21), int), ["a"] * 20)).texts  # no room for numbers
 
 
-def test_long_names_are_cut_in_a_map():
-    root = ElementTree.fromstring(confusion_map(np.eye(2), ["a" * 18, "b" * 19], "t"))
-    assert {item.text for item in root.iter("text")} == {"a" * 18, "b" * 17 + "…"}
+@pytest.mark.filterwarnings("error")
+def test_any_name_can_be_written():
+    names = ["$\\frac$", "_hidden", "<b>&\"'", "図", "", "x" * 99]
+    for figure in (
+        precision_recall_chart({name: curve(0.5) for name in names}),
+        confusion_chart(np.ones((7, 7), int), names),
+    ):
+        assert ElementTree.fromstring(svg(figure)).tag.endswith("svg")
+    assert "0.500 _hidden" in legend_of(precision_recall_chart({name: curve(0.5) for name in names}))
+    assert shortened("x" * 99, 10) == "x" * 9 + "…" and shortened("x" * 10, 10) == "x" * 10
+
+
+def test_the_same_chart_is_the_same_file():
+    first, second = (svg(confusion_chart(np.eye(3, dtype=int), ["a", "b"])) for _ in range(2))
+    assert first == second
+
+
+def test_curves_of_very_many_detections_stay_small():
+    rng = np.random.default_rng(0)
+    scores = rng.random(50_000)
+    many = precision_recall(rng.random(50_000) < scores, scores, 30_000)
+    assert len(svg(precision_recall_chart({"cat": many}))) < 150_000
+    assert len(svg(threshold_chart(at_thresholds(many), used=0.3, best=0.5))) < 500_000

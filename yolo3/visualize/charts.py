@@ -1,200 +1,285 @@
-"""Charts as SVG text to put into an HTML page: lines over the unit square, stacked bars, a map of confusions.
+"""Charts as matplotlib figures, for the PNG files of a training run and for the SVG in a report.
 
-Each chart is one ``<svg>`` element without scripts, fonts or addresses, labelled for those who cannot see it. Colours
-of axes and text come from :data:`STYLE`, which the page has to carry. Names are escaped here.
+Each function returns a figure; :func:`svg` and :func:`png` turn it into a file's content. Figures never touch pyplot,
+so they work whatever backend is configured. Legends stand below the axes, where they cover nothing.
 """
 
-import math
+import io
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from typing import Any
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 # Okabe and Ito, "Color Universal Design" (2008), without its yellow, which is too pale for a line on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-GOOD, BAD = "#0072B2", "#D55E00"
-PALE = "#C9CED6"
-
-STYLE = """
-svg.chart { display: block; width: 100%; height: auto; }
-svg.chart text { font-size: 13px; fill: #3d4654; }
-svg.chart text.small { font-size: 10px; }
-svg.chart .grid { stroke: #e3e6eb; stroke-width: 1; }
-svg.chart .axis { stroke: #8a93a1; stroke-width: 1; }
-svg.chart .mark { stroke: #6b7482; stroke-width: 1; stroke-dasharray: 3 3; }
-svg.chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
-svg.chart .thin { stroke-width: 1; }
-svg.chart .dashed { stroke-dasharray: 6 3; }
-"""
-
-_WIDTH, _HEIGHT = 480, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 18, 42, 44  # room for the labels around the plot, in the chart's own units
-_COLUMNS = 150  # of a line: a plot 402 units wide shows no more
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """A line of a chart: ``x``, ``y`` [K] from 0 to 1. ``thin``: one of many, in the background."""
-
-    name: str
-    x: np.ndarray
-    y: np.ndarray
-    colour: str = PALETTE[0]
-    dashed: bool = False
-    thin: bool = False
+GOOD, BAD, PALE, INK = "#0072B2", "#D55E00", "#C9CED6", "#3d4654"
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may have dollar signs in its name
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8a93a1",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e3e6eb",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "path.simplify_threshold": 0.5,  # points; curves of many detections stay small files
+    "svg.hashsalt": "yolo3",  # the same chart gives the same file
+}
+WIDTH, HEIGHT = 5.6, 3.6  # inches; at 72 points to the inch, text of 9 points is legible on a phone
+_LEGEND_ROW = 0.2  # inches
+_NAMED_CURVES = 10
+_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix have no room for numbers
 
 
-def colour_of(place: int) -> tuple[str, bool]:
-    """Return (colour, dashed) of the line with this place: when the colours are used up they come again in dashes."""
-    return PALETTE[place % len(PALETTE)], (place // len(PALETTE)) % 2 == 1
+@matplotlib.rc_context(STYLE)
+def new_figure(width: float = WIDTH, height: float = HEIGHT, num_panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of this size in inches, and its panels side by side."""
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    return figure, list(figure.subplots(1, num_panels, squeeze=False)[0])
 
 
-def line_chart(
-    lines: Sequence[Line], x_label: str, y_label: str, title: str, marks: Sequence[tuple[str, float]] = ()
-) -> str:
-    """Return lines over 0..1 by 0..1. ``marks``: (text, x) of dashed uprights."""
-    parts = [_grid(np.linspace(0, 1, 6), np.linspace(0, 1, 6), 1.0, "{:.1f}", x_label, y_label)]
-    parts += [_upright(name, place, level) for level, (name, place) in enumerate(marks)]
-    for line in sorted(lines, key=lambda line: not line.thin):
-        points = " ".join(f"{_x(x):.1f},{_y(y, 1.0):.1f}" for x, y in zip(*thinned(line.x, line.y)))
-        kinds = "line" + " dashed" * line.dashed + " thin" * line.thin
-        look = f'class="{kinds}" stroke="{line.colour}"'
-        parts.append(f'<polyline {look} points="{points}"><title>{escape(line.name)}</title></polyline>')
-    return _svg(parts, title)
+def svg(figure: Figure) -> str:
+    """Return a figure as SVG text in which letters are shapes, so that it looks the same everywhere."""
+    return _saved(figure, format="svg", metadata={"Date": None}).decode("utf-8")
 
 
-def thinned(x: np.ndarray, y: np.ndarray, columns: int = _COLUMNS) -> tuple[np.ndarray, np.ndarray]:
-    """Return a line that looks the same: of each column of 0..1 the first, the lowest, the highest and the last point.
+def png(figure: Figure) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    return _saved(figure, format="png")
 
-    ``x`` rises or falls throughout; at most 4 * (columns + 1) points are left.
+
+@matplotlib.rc_context(STYLE)
+def _saved(figure: Figure, **options) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in letters that the font lacks shows boxes
+        figure.savefig(buffer, **options)
+    return buffer.getvalue()
+
+
+def add_legend(target: Figure | Axes, handles: Sequence, labels: Sequence[str] | None = None, columns: int = 3) -> None:
+    """Put a legend below a figure, or below one of its panels."""
+    labels = [str(handle.get_label()) for handle in handles] if labels is None else labels
+    options: dict[str, Any] = {"ncols": min(columns, len(handles)), "fontsize": 9, "columnspacing": 1.2}
+    if isinstance(target, Figure):
+        target.legend(handles, labels, loc="outside lower center", **options)
+    else:
+        target.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.14), **options)
+
+
+def shortened(name: str, length: int = 22) -> str:
+    """Return a name that is cut with an ellipsis where it is longer than ``length``."""
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+@matplotlib.rc_context(STYLE)
+def precision_recall_chart(curves: Mapping[str, Any]) -> Figure:
+    """Draw precision against recall, one line per class.
+
+    Beyond ten classes the five best and the five worst have colours and names; the others are pale.
+
+    Args:
+        curves: class name to an object with ``precision`` and ``recall`` [K] and ``ap``, such as
+            :class:`yolo3.evaluation.average_precision.PrecisionRecall`. Classes without ground truth (``ap`` NaN) are
+            left out.
+
+    Returns:
+        The figure.
     """
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if not len(x):
-        return x, y
-    column = np.floor(x * columns)
-    kept = []
-    for stretch in np.split(np.arange(len(x)), np.flatnonzero(np.diff(column)) + 1):
-        kept += [stretch[0], stretch[y[stretch].argmin()], stretch[y[stretch].argmax()], stretch[-1]]
-    chosen = np.unique(kept)
-    return x[chosen], y[chosen]
+    ranked = sorted((name for name in curves if not np.isnan(curves[name].ap)), key=lambda name: -curves[name].ap)
+    named = ranked
+    if len(ranked) > _NAMED_CURVES:
+        named = ranked[: _NAMED_CURVES // 2] + ranked[-_NAMED_CURVES // 2 :]
+    unnamed = [name for name in ranked if name not in named]
+
+    figure, (axes,) = new_figure(height=HEIGHT + _LEGEND_ROW * ((len(named) + bool(unnamed)) // 2))
+    handles, labels = [], []
+    for name in unnamed + named:
+        # From recall 0 to the last recall reached, where the curve falls to the axis.
+        curve = curves[name]
+        recall = np.concatenate([[0.0], curve.recall, curve.recall[-1:]])
+        precision = np.concatenate([curve.precision[:1], curve.precision, [0.0]])[: len(recall)]
+        if name in unnamed:
+            (line,) = axes.plot(recall, precision, color=PALE, linewidth=0.8)
+            continue
+        place = named.index(name)
+        style = "--" if place >= len(PALETTE) else "-"
+        (line,) = axes.plot(recall, precision, style, color=PALETTE[place % len(PALETTE)], linewidth=1.6)
+        handles.append(line)
+        labels.append(f"{curve.ap:.3f} {shortened(name)}")
+    if unnamed:
+        handles.append(axes.plot([], [], color=PALE)[0])
+        labels.append(f"{len(unnamed)} more classes")
+
+    _unit_square(axes, "recall", "precision")
+    if handles:
+        add_legend(figure, handles, labels, columns=2)
+    else:
+        empty_note(axes, "no class has ground truth")
+    return figure
 
 
-def bar_chart(
-    edges: Sequence[float] | np.ndarray,
-    counts: Mapping[str, np.ndarray],
-    x_label: str,
-    y_label: str,
-    title: str,
-    marks: Sequence[tuple[str, float]] = (),
-    tick_every: int = 1,
-) -> str:
-    """Return stacked bars, one for each bin. ``edges`` [N + 1]; ``counts``: two names to int [N], the good one first.
+@matplotlib.rc_context(STYLE)
+def threshold_chart(points: np.ndarray, used: float, best: float) -> Figure:
+    """Draw precision, recall and F1 against the score threshold.
 
-    Bins are drawn equally wide, whatever their edges. ``marks``: (text, edge) of dashed uprights.
-    ``tick_every``: every so manieth edge has its number.
+    Args:
+        points: float [4, S], score, precision, recall and F1 at each score, scores falling.
+        used: the score threshold in use.
+        best: the score with the largest F1, NaN for none.
+
+    Returns:
+        The figure.
     """
-    num_bins = len(edges) - 1
-    ticks = nice_ticks(max(1, int(np.sum(list(counts.values()), axis=0).max(initial=0))))
-    places = {index / num_bins: f"{edges[index]:g}" for index in range(0, num_bins + 1, tick_every)}
-    parts = [_grid(list(places), ticks, ticks[-1], "{:,}", x_label, y_label, list(places.values()))]
-    for index in range(num_bins):
-        here = {name: int(values[index]) for name, values in counts.items()}
-        parts.append(_bar(index, edges, here, ticks[-1]))
-    for level, (name, edge) in enumerate(marks):
-        parts.append(_upright(name, np.interp(edge, edges, np.linspace(0, 1, num_bins + 1)), level))
-    return _svg(parts, title)
+    figure, (axes,) = new_figure(height=HEIGHT + 2 * _LEGEND_ROW)
+    scores, *values = points
+    for name, value, colour in zip(("precision", "recall", "F1"), values, PALETTE):
+        # What holds at a threshold holds down to the next lower score, and from the last score to 0.
+        axes.step(np.append(scores, 0.0), np.append(value, value[-1:]), where="post", color=colour, label=name)
+    axes.axvline(used, color=INK, linestyle="--", linewidth=1, label=f"threshold used: {used:g}")
+    if not np.isnan(best):
+        axes.axvline(best, color=INK, linestyle=":", linewidth=1.4, label=f"largest F1: {best:.2f}")
+
+    _unit_square(axes, "score threshold", "")
+    add_legend(figure, axes.get_lines())
+    return figure
 
 
-def _bar(index: int, edges, counts: dict[str, int], top: float) -> str:
-    said = ", ".join(f"{count} {name}" for name, count in counts.items())
-    left, right = (_x(place / (len(edges) - 1)) for place in (index, index + 1))
-    rectangles, total = [], 0
-    for count, colour in zip(counts.values(), (GOOD, BAD)):
-        high, low = _y(total + count, top), _y(total, top)
-        if count:
-            place = f'x="{left + 1:.1f}" y="{high:.1f}" width="{right - left - 2:.1f}" height="{low - high:.1f}"'
-            rectangles.append(f'<rect {place} fill="{colour}"/>')
-        total += count
-    return f"<g><title>{edges[index]:g} to {edges[index + 1]:g}: {escape(said)}</title>{''.join(rectangles)}</g>"
+@matplotlib.rc_context(STYLE)
+def score_histogram(hits: np.ndarray, false: np.ndarray, used: float) -> Figure:
+    """Draw how many hits and false positives have which score, in bins of .05 from .1 up.
+
+    Args:
+        hits: scores of the hits.
+        false: scores of the false positives.
+        used: the score threshold in use.
+
+    Returns:
+        The figure.
+    """
+    figure, (axes,) = new_figure(height=HEIGHT + _LEGEND_ROW)
+    edges = np.round(np.linspace(0.1, 1, 19), 2).astype(np.float32)
+    handles = _stacked_bars(axes, edges, {"hits": hits, "false positives": false})
+    if used >= edges[0]:
+        handles.append(axes.axvline(used, color=INK, linestyle="--", linewidth=1, label=f"threshold used: {used:g}"))
+    axes.set(xlim=(0.1, 1), xlabel="score", ylabel="detections")
+    axes.xaxis.set_major_locator(MultipleLocator(0.1))
+    add_legend(figure, handles)
+    return figure
 
 
-def nice_ticks(top: float, most: int = 5) -> np.ndarray:
-    """Return whole numbers from 0 to the first that is ``top`` or more, in steps of 1, 2 or 5 times a power of ten."""
-    rough = max(top / most, 1)
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    return np.arange(math.ceil(top / step) + 1) * step
+@matplotlib.rc_context(STYLE)
+def size_histogram(found: np.ndarray, not_found: np.ndarray, limits: Sequence[float]) -> Figure:
+    """Draw how many objects of which size were found and not found, on a logarithmic axis.
+
+    Args:
+        found: sides in pixels, roots of areas, of the objects that were found.
+        not_found: those of the others.
+        limits: sides at which COCO's size groups begin.
+
+    Returns:
+        The figure.
+    """
+    figure, (axes,) = new_figure(height=HEIGHT + _LEGEND_ROW)
+    sides = np.maximum(np.concatenate([found, not_found, limits]), 1)
+    low, high = int(np.floor(np.log2(sides.min()))), int(np.floor(np.log2(sides.max()))) + 1
+    edges = 2.0 ** np.arange(low, high + 0.25, 0.5)  # two bins per octave, however large the objects
+    handles = _stacked_bars(axes, edges, {"found": np.maximum(found, 1), "not found": np.maximum(not_found, 1)})
+    for limit in limits:
+        line = axes.axvline(limit, color=INK, linestyle=":", linewidth=1.4)
+    line.set_label(f"COCO's limits: {' and '.join(f'{limit:g}' for limit in limits)}")
+
+    axes.set_xscale("log", base=2)
+    ticks = 2 ** np.arange(low, high + 1)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set(xlim=(edges[0], edges[-1]), xlabel="size in pixels (root of the area)", ylabel="objects")
+    add_legend(figure, [*handles, line])
+    return figure
 
 
-def confusion_map(matrix: np.ndarray, names: Sequence[str], title: str) -> str:
-    """Return a square for each cell of ``matrix`` [N, N] that is not 0, darker the larger its share of its row."""
-    cell, room = 11, 130
-    size = room + cell * len(names)
+def _stacked_bars(axes: Axes, edges: np.ndarray, groups: Mapping[str, np.ndarray]) -> list:
+    """Draw a bar per bin with the first group in blue and the second on it in orange, and return their handles."""
+    bottom, handles = np.zeros(len(edges) - 1), []
+    for (name, values), colour in zip(groups.items(), (GOOD, BAD)):
+        counts, _ = np.histogram(values, edges)
+        look: dict[str, Any] = {"color": colour, "edgecolor": "white", "linewidth": 0.6, "align": "edge"}
+        handles.append(axes.bar(edges[:-1], counts, np.diff(edges), bottom=bottom, label=name, **look))
+        bottom = bottom + counts
+    axes.grid(visible=False, axis="x")
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_ylim(0, max(1.0, 1.05 * bottom.max()))
+    return handles
+
+
+@matplotlib.rc_context(STYLE)
+def confusion_chart(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix, each cell shaded by its share of the row.
+
+    Hits are blue, everything else is orange. The cells of few classes have their numbers.
+
+    Args:
+        matrix: int [C + 1, C + 1], rows true, columns detected, the last of each background.
+        class_names: C names.
+
+    Returns:
+        The figure.
+    """
+    names = [shortened(name, 18) for name in class_names]
+    numbered = len(names) < _NUMBERED_CLASSES
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    shown = [escape(name if len(name) <= 18 else name[:17] + "…") for name in names]
-    parts = [f'<rect x="{room}" y="{room}" width="{size - room}" height="{size - room}" fill="#f5f6f8"/>']
-    for row, name in enumerate(shown):
-        at = room + cell * row + cell - 3
-        parts.append(f'<text class="small" x="{room - 4}" y="{at}" text-anchor="end">{name}</text>')
-        parts.append(f'<text class="small" transform="translate({at} {room - 4}) rotate(-90)">{name}</text>')
-    for row, column in zip(*np.nonzero(matrix)):
-        said = f"{names[row]} taken for {names[column]}: {matrix[row, column]}"
-        parts.append(
-            f'<rect x="{room + cell * column}" y="{room + cell * row}" width="{cell - 1}" height="{cell - 1}" '
-            f'fill="{shade(shares[row, column], row == column)}"><title>{escape(said)}</title></rect>'
-        )
-    return (
-        f'<svg class="chart map" role="img" aria-label="{escape(title)}" viewBox="0 0 {size} {size}" '
-        f'style="min-width: {size}px">{"".join(parts)}</svg>'
-    )
+    strength = np.where(shares > 0, 0.12 + 0.68 * np.sqrt(shares), 0)  # the root shows rare confusions too
+    signs = np.where(np.eye(len(matrix), dtype=bool), 1, -1)
+
+    side = 1.7 + (0.44 if numbered else 0.115) * len(matrix)
+    figure, (axes,) = new_figure(width=side + 0.4, height=side)
+    axes.imshow(strength * signs, cmap=_two_hues(), vmin=-1, vmax=1)
+    size = 9 if numbered else 6
+    axes.set_xticks(range(len(matrix)), [*names, "(not found)"], rotation=90, fontsize=size)
+    axes.set_yticks(range(len(matrix)), [*names, "(no object)"], fontsize=size)
+    axes.set(xlabel="detected", ylabel="ground truth")
+    axes.tick_params(which="both", length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+    if numbered:
+        edges = np.arange(len(matrix)) - 0.5
+        axes.set_xticks(edges, minor=True)
+        axes.set_yticks(edges, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1)
+        for row, column in np.argwhere(matrix > 0):
+            colour = "white" if strength[row, column] > 0.6 else "black"
+            look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour, "fontsize": size - 1}
+            axes.text(column, row, f"{int(matrix[row, column])}", **look)
+    return figure
 
 
-def shade(share: float, good: bool) -> str:
-    """Return the colour of a cell that holds this share, 0..1, of its row: blue for what is right, orange for wrong."""
-    strength = 0 if share <= 0 else 0.12 + 0.68 * min(float(share), 1.0) ** 0.5  # the root shows rare ones too
-    full = (0, 114, 178) if good else (213, 94, 0)
-    return "#" + "".join(f"{round(255 + (channel - 255) * strength):02x}" for channel in full)
+def _two_hues() -> ListedColormap:
+    """Return a colour map from orange at -1 over near white at 0 to blue at 1."""
+    white, ends = np.array([0.96, 0.965, 0.972]), ([0.835, 0.369, 0.0], [0.0, 0.447, 0.698])
+    halves = [white + (np.array(end) - white) * np.linspace(0, 1, 128)[:, None] for end in ends]
+    return ListedColormap(np.concatenate([halves[0][::-1], halves[1]]))
 
 
-# The frame around a plot. x and y run from 0 to 1 and from 0 to ``top``.
+def _unit_square(axes: Axes, x_label: str, y_label: str) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=x_label, ylabel=y_label)
+    axes.xaxis.set_major_locator(MultipleLocator(0.2))
+    axes.yaxis.set_major_locator(MultipleLocator(0.2))
 
 
-def _x(place: float) -> float:
-    return _LEFT + (_WIDTH - _LEFT - _RIGHT) * place
-
-
-def _y(value: float, top: float) -> float:
-    return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * value / top
-
-
-def _grid(x_ticks, y_ticks, top: float, y_format: str, x_label: str, y_label: str, x_texts=None) -> str:
-    texts = x_texts or [f"{tick:.1f}" for tick in x_ticks]
-    base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    parts = []
-    for tick in y_ticks:
-        y = _y(tick, top)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{y_format.format(tick)}</text>')
-    for tick, text in zip(x_ticks, texts, strict=True):
-        parts.append(f'<line class="axis" x1="{_x(tick):.1f}" x2="{_x(tick):.1f}" y1="{base}" y2="{base + 4}"/>')
-        parts.append(f'<text x="{_x(tick):.1f}" y="{base + 18}" text-anchor="middle">{text}</text>')
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
-    parts.append(f'<text x="{(_LEFT + right) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
-    parts.append(f'<text x="4" y="{_TOP - 12}">{escape(y_label)}</text>')
-    return "".join(parts)
-
-
-def _upright(name: str, place: float, level: int) -> str:
-    """Return a dashed upright at 0..1 with its name above the plot, on the side where there is room."""
-    x, left, y = _x(place), place > 0.6, 14 + 16 * level
-    return (
-        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 10}" y2="{_HEIGHT - _BOTTOM}"/>'
-        f'<text x="{x - 4 if left else x + 4:.1f}" y="{y}" '
-        f'text-anchor="{"end" if left else "start"}">{escape(name)}</text>'
-    )
-
-
-def _svg(parts: Sequence[str], title: str) -> str:
-    label = f'role="img" aria-label="{escape(title)}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    return f'<svg class="chart" {label}>{"".join(parts)}</svg>'
+def empty_note(axes: Axes, text: str) -> None:
+    """Write in the middle of an empty panel why it is empty."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="#8a93a1", transform=axes.transAxes)
