@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.inference.test_videos import new_video
-from yolo3.datasets.formats.yolo_txt import parse_label
+from yolo3.datasets.formats.yolo_labels import parse_label
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yolo3.cli.outputs import check_outputs
 from yolo3.datasets.formats.coco_ids import CocoIds
-from yolo3.datasets.formats.yolo_txt import find_label
+from yolo3.datasets.formats.yolo_labels import find_label
 from yolo3.inference.sources import Source
 from yolo3.inference.writers import (
     CocoFile,

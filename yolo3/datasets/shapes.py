@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.datasets.formats.pascal_voc import format_xml
+from yolo3.datasets.formats.voc_xml import format_xml
 from yolo3.files import replace_file
 
 CLASS_NAMES = ("circle", "square", "triangle")

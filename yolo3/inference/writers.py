@@ -262,7 +262,7 @@ class _ManyFiles:
 class YoloTxtFolder(_ManyFiles):
     """A text file an image, by its name: a line a detection, class, centre x and y, width, height.
 
-    Coordinates are fractions of the image: labels, as :mod:`yolo3.datasets.formats.yolo_txt` reads them. With ``scores`` a
+    Coordinates are fractions of the image: labels, as :mod:`yolo3.datasets.formats.yolo_labels` reads them. With ``scores`` a
     line has the score as its sixth number, and is no label. The file of an image without detections is empty.
     """
 

@@ -8,6 +8,7 @@ import pytest
 
 from yolo3.datasets.annotation import Annotation, Dataset
 from yolo3.datasets.formats import pascal_voc
+from yolo3.datasets.formats.voc_xml import parse_xml
 
 BCCD = Path(__file__).parents[4] / "shared" / "data" / "bccd"
 
@@ -84,7 +85,7 @@ def test_folders_of_any_layout_are_read(tmp_path, xml, images, suffix):
 
 
 @pytest.mark.parametrize("filename", ["", "a", "A.JPG", "a.png", "C:\\photos\\a.jpg", "../x/a.jpg"])
-def test_a_image_is_found_by_filename_or_by_the_name_of_the_xml(tmp_path, filename):
+def test_an_image_is_found_by_filename_or_by_the_name_of_the_xml(tmp_path, filename):
     write_image(tmp_path / "a.jpg")
     write_xml(tmp_path / "a.xml", voc_object(), filename=filename)
     assert stems(pascal_voc.read(str(tmp_path))) == ["a"]
@@ -104,7 +105,7 @@ def test_a_copied_xml_with_a_stale_filename_belongs_to_its_own_image(tmp_path):
     assert sorted(stems(dataset)) == ["a", "a_flip"] and kinds(dataset) == ["filename-mismatch"]
 
 
-def test_masks_with_the_name_of_a_image_are_not_taken_for_it(tmp_path):
+def test_masks_with_the_name_of_an_image_are_not_taken_for_it(tmp_path):
     write_pair(tmp_path, "a")
     write_image(tmp_path / "SegmentationClass" / "a.png")
     (item,) = pascal_voc.read(str(tmp_path)).annotations
@@ -200,7 +201,7 @@ def test_list_entries_without_xml_are_listed(tmp_path):
     ]
 
 
-def test_a_image_without_objects_is_kept(tmp_path):
+def test_an_image_without_objects_is_kept(tmp_path):
     write_image(tmp_path / "a.jpg")
     write_xml(tmp_path / "a.xml", filename="a.jpg")
     assert pascal_voc.read(str(tmp_path), class_names=["cat"]).annotations[0].boxes.shape == (0, 4)
@@ -282,7 +283,7 @@ def test_xml_is_read_in_its_encoding_and_without_its_namespace(tmp_path, head, e
     write_image(tmp_path / "a.jpg")
     (tmp_path / "a.xml").write_bytes(text.encode(encoding))
     if prefix:  # a prefixed root is not looked for in a folder, but a file that is read is understood
-        found = pascal_voc.parse_xml(str(tmp_path / "a.xml"))
+        found = parse_xml(str(tmp_path / "a.xml"))
         names, lines = [item.name for item in found.objects], [item.line for item in found.objects]
     else:
         dataset = pascal_voc.read(str(tmp_path))

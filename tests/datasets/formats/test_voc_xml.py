@@ -1,0 +1,50 @@
+"""One XML file of Pascal VOC."""
+
+import time
+
+import pytest
+
+from yolo3.datasets.formats.voc_xml import parse_xml
+
+BOX = "<bndbox><xmin>11</xmin><ymin>21</ymin><xmax>50</xmax><ymax>60</ymax></bndbox>"
+
+
+def parse(tmp_path, text):
+    (tmp_path / "a.xml").write_text(text)
+    return parse_xml(str(tmp_path / "a.xml"))
+
+
+def test_an_object_is_read_with_its_line(tmp_path):
+    text = f"<annotation>\n<!-- <object> -->\n<object>\n<name> cat </name>\n{BOX}</object></annotation>"
+    (item,) = parse(tmp_path, text).objects
+    assert (item.name, item.xyxy, item.difficult, item.line) == ("cat", (10, 20, 50, 60), False, 3)
+
+
+def test_of_several_elements_of_one_name_the_first_counts(tmp_path):
+    parts = "<part><name>ear</name></part><name>cat</name><name>dog</name>"
+    (item,) = parse(tmp_path, f"<annotation><object>{parts}{BOX}</object></annotation>").objects
+    assert item.name == "cat"
+
+
+@pytest.mark.parametrize(
+    "text, line", [("", 1), ("<annotation>\n<object>\n</annotation>", 3), ("<annotation>\n<object 1/></annotation>", 2)]
+)
+def test_malformed_files_are_named_with_the_line(tmp_path, text, line):
+    with pytest.raises(ValueError, match=rf"a\.xml:{line}: expected well-formed XML, got '[^']+'; repair the file"):
+        parse(tmp_path, text)
+
+
+def test_entities_that_a_file_defines_are_not_expanded(tmp_path):
+    head = '<!DOCTYPE annotation [<!ENTITY own "cat"><!ENTITY host SYSTEM "file:///etc/hostname">]>'
+    for name in ("own", "host"):
+        body = f"<filename>&{name};</filename><object><name>a&amp;b</name>{BOX}</object>"
+        found = parse(tmp_path, f"{head}<annotation>{body}</annotation>")
+        assert found.filename == "" and found.objects[0].name == "a&b"
+
+
+def test_entities_that_multiply_are_refused_at_once(tmp_path):
+    levels = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(9))  # 10^9 times "ha"
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="a.xml:1: expected well-formed XML"):
+        parse(tmp_path, f'<!DOCTYPE annotation [<!ENTITY e0 "ha">{levels}]><annotation>&e9;</annotation>')
+    assert time.perf_counter() - start < 2

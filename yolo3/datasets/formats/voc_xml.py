@@ -1,0 +1,188 @@
+"""One XML file of Pascal VOC, parsed and formatted.
+
+VOC counts pixels from 1 and includes the last one, so a box is read as x_min - 1, y_min - 1, x_max, y_max, and a box
+over the whole image (1, 1, W, H) becomes 0, 0, W, H (the PASCAL VOC2012 development kit, section 3.1).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from yolo3.datasets.annotation import Annotation
+from yolo3.files import decode_text, text_head
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One <object>: class name, corners in pixels counted from 0, and the line where it starts."""
+
+    name: str
+    xyxy: tuple[float, float, float, float]
+    difficult: bool
+    line: int
+
+
+@dataclass(frozen=True)
+class VocFile:
+    """Content of an XML file.
+
+    Attributes:
+        filename: <filename>, "" if absent.
+        size: (height, width) as stated, None if absent or zero.
+        objects: The objects that can be read.
+        faults: (line, message) of each object that cannot.
+    """
+
+    filename: str
+    size: tuple[int, int] | None
+    objects: list[VocObject]
+    faults: list[tuple[int, str]]
+
+
+def is_voc_xml(path: str) -> bool:
+    """Return whether the first element of a file is <annotation>."""
+    head = re.sub(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", "", text_head(path, 4096), flags=re.DOTALL)
+    return re.match(r"\s*<annotation[\s>/]", head) is not None
+
+
+def parse_xml(path: str) -> VocFile:
+    """Read one XML file; inverse of `format_xml`.
+
+    Entities that the file defines are not expanded and nothing is fetched. Namespaces are ignored.
+
+    Args:
+        path: Path of the file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ValueError: If it is malformed; the message has the line.
+    """
+    with open(path, "rb") as file:
+        text = _xml_text(file.read())
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+    try:
+        root = etree.fromstring(text.encode(), parser)
+    except etree.XMLSyntaxError as error:
+        reason = str(error.msg).split(", line ")[0]
+        raise ValueError(
+            f"{path}:{error.lineno or 1}: expected well-formed XML, got '{reason}'; repair the file or remove it"
+        ) from error
+
+    objects: list[VocObject] = []
+    faults: list[tuple[int, str]] = []
+    for element in root:
+        if _local_name(element) == "object":
+            try:
+                objects.append(_parse_object(element))
+            except ValueError as error:
+                faults.append((element.sourceline, str(error)))
+
+    children = _children(root)
+    return VocFile(_text(children, "filename"), _parse_size(children), objects, faults)
+
+
+def format_xml(filename: str, image_shape: tuple[int, int], annotation: Annotation, class_names: Sequence[str]) -> str:
+    """Return the XML text of an annotation; inverse of `parse_xml`.
+
+    Args:
+        filename: File name of the image.
+        image_shape: (height, width) of the image.
+        annotation: The boxes.
+        class_names: Names of the class ids.
+    """
+    objects = []
+    for box, class_id, difficult in zip(
+        annotation.boxes.tolist(), annotation.class_ids, annotation.difficult, strict=True
+    ):
+        values = (box[0] + 1, box[1] + 1, box[2], box[3])
+        bndbox = "".join(f"<{tag}>{value:.9g}</{tag}>" for tag, value in zip(_CORNERS, values, strict=True))
+        objects.append(
+            f"  <object>\n    <name>{escape(class_names[int(class_id)])}</name>\n    <pose>Unspecified</pose>\n"
+            f"    <truncated>0</truncated>\n    <difficult>{int(difficult)}</difficult>\n"
+            f"    <bndbox>{bndbox}</bndbox>\n  </object>\n"
+        )
+    height, width = image_shape
+    return (
+        f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{escape(filename)}</filename>\n"
+        f"  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n"
+        f"  <segmented>0</segmented>\n{''.join(objects)}</annotation>\n"
+    )
+
+
+def _xml_text(content: bytes) -> str:
+    """Decode an XML file and blank its declaration, so that any encoding that Python knows can be declared.
+
+    Blank lines above the declaration, which XML forbids, are allowed; lines keep their numbers.
+    """
+    declared = re.match(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)["']""", content)
+    try:
+        text = content.decode(declared.group(1).decode()) if declared else decode_text(content)
+    except (LookupError, UnicodeDecodeError):
+        text = decode_text(content)
+    return re.sub(r"\A\s*<\?xml.*?\?>", lambda match: "\n" * match.group().count("\n"), text, flags=re.DOTALL)
+
+
+def _parse_object(element: etree._Element) -> VocObject:
+    children = _children(element)
+    name = _text(children, "name")
+    if not name:
+        raise ValueError("expected a <name> in each <object>, got none; name it or remove it")
+    if "bndbox" not in children:
+        raise ValueError(f"expected a <bndbox> in each <object>, got none for '{name}'; add it or remove the object")
+
+    corners = _children(children["bndbox"])
+    x_min, y_min, x_max, y_max = (_parse_corner(corners, tag) for tag in _CORNERS)
+    difficult = _text(children, "difficult").lower() in ("1", "true", "yes")
+    return VocObject(name, (x_min - 1, y_min - 1, x_max, y_max), difficult, element.sourceline)
+
+
+def _parse_corner(corners: dict[str, etree._Element], tag: str) -> float:
+    text = _text(corners, tag)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"expected a number in <{tag}>, got '{text}'")
+    return value
+
+
+def _parse_size(children: dict[str, etree._Element]) -> tuple[int, int] | None:
+    """Return (height, width) from <size>, None if it is absent or zero, as some tools leave it."""
+    sides = _children(children["size"]) if "size" in children else {}
+    try:
+        height, width = (int(float(_text(sides, tag))) for tag in ("height", "width"))
+    except (ValueError, OverflowError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _children(element: etree._Element) -> dict[str, etree._Element]:
+    """Return the child elements by name, of several with one name the first.
+
+    One pass over all children is what makes lxml as fast here as xml.etree was: 10,000 files of BCCD take 2.9 s, 3.6 s
+    with xml.etree and 5.5 s with lxml's `find` for each child.
+    """
+    children: dict[str, etree._Element] = {}
+    for child in element:
+        children.setdefault(_local_name(child), child)
+    return children
+
+
+def _local_name(element: etree._Element) -> str:
+    """Return the name without its namespace; "" for what is no element, such as an entity."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def _text(children: dict[str, etree._Element], tag: str) -> str:
+    return (children[tag].text or "").strip() if tag in children else ""

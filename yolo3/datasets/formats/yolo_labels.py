@@ -1,0 +1,146 @@
+"""YOLO's label files: a text file an image, a line a box, `class_id centre_x centre_y width height`.
+
+Coordinates are fractions of the image. Polygons, `class_id x1 y1 x2 y2 x3 y3 ...`, become the boxes around them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from yolo3.datasets.annotation import Annotation, Box
+from yolo3.datasets.class_names import is_class_id
+from yolo3.datasets.find_images import folder_distance
+from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.files import has_suffix, stem_of, walk_files
+
+_IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
+_LABEL_FOLDERS = ("labels", "label", "Labels")
+_EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the image"
+
+
+def parse_label(text: str, image_shape: tuple[int, int]) -> tuple[list[Box], list[tuple[int, str]]]:
+    """Parse the text of a label file; inverse of `format_label`.
+
+    Args:
+        text: The text; blank lines and lines that start with '#' are skipped.
+        image_shape: (height, width) of the image.
+
+    Returns:
+        Boxes in pixels of the image, and (line, message) of each line that cannot be read.
+    """
+    boxes: list[Box] = []
+    faults: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                boxes.append(_parse_label_line(line, image_shape, number))
+            except ValueError as error:
+                faults.append((number, str(error)))
+    return boxes, faults
+
+
+def format_label(annotation: Annotation, image_shape: tuple[int, int]) -> str:
+    """Return the text of a label file; inverse of `parse_label`.
+
+    Args:
+        annotation: The boxes.
+        image_shape: (height, width) of the image.
+    """
+    height, width = image_shape
+    lines = []
+    for box, class_id in zip(annotation.boxes.astype(float), annotation.class_ids, strict=True):
+        x_min, y_min, x_max, y_max = box
+        values = (
+            (x_min + x_max) / 2 / width,
+            (y_min + y_max) / 2 / height,
+            (x_max - x_min) / width,
+            (y_max - y_min) / height,
+        )
+        lines.append(" ".join([str(int(class_id)), *(f"{value:.9g}" for value in values)]) + "\n")
+    return "".join(lines)
+
+
+def _parse_label_line(line: str, image_shape: tuple[int, int], number: int) -> Box:
+    try:
+        class_id, *values = (float(word) for word in line.split())
+    except ValueError:
+        raise ValueError(f"{_EXPECTED}, got '{line.strip()}'") from None
+    if len(values) == 5:
+        raise ValueError(
+            f"{_EXPECTED}, got six numbers; a sixth number is the confidence of a detection: these are results, not "
+            "labels"
+        )
+    if len(values) < 4 or len(values) % 2 or not is_class_id(class_id) or not all(map(math.isfinite, values)):
+        raise ValueError(f"{_EXPECTED}, or a polygon 'class_id x1 y1 x2 y2 x3 y3 ...', got '{line.strip()}'")
+    if max(map(abs, values)) > 2:
+        raise ValueError(f"{_EXPECTED} 0..1, got '{line.strip()}': these look like pixels")
+
+    # Corners as fractions: of a box (four numbers), or around a polygon (six or more).
+    if len(values) == 4:
+        centre_x, centre_y, box_width, box_height = values
+        x_min, y_min = centre_x - box_width / 2, centre_y - box_height / 2
+        x_max, y_max = centre_x + box_width / 2, centre_y + box_height / 2
+    else:
+        x_min, y_min, x_max, y_max = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
+    height, width = image_shape
+    return Box((x_min * width, y_min * height, x_max * width, y_max * height), int(class_id), line=number)
+
+
+def find_label(image: str) -> str | None:
+    """Find the label file of an image by the usual layouts.
+
+    Looked for with labels/ in place of the last images/ of the image's path, beside the image, and in labels/ there.
+
+    Args:
+        image: Path of the image.
+
+    Returns:
+        Path of the label file, None if there is none.
+    """
+    folder, name = os.path.split(image)
+    name = os.path.splitext(name)[0] + ".txt"
+    parts = folder.split(os.sep)
+    candidates = [
+        os.sep.join([*parts[:at], labels, *parts[at + 1 :], name])
+        for at in reversed(range(len(parts)))
+        if parts[at].lower() in _IMAGE_FOLDERS
+        for labels in _LABEL_FOLDERS
+    ]
+    candidates.append(os.path.join(folder, name))
+    candidates += [os.path.join(folder, labels, name) for labels in _LABEL_FOLDERS]
+    return next(filter(os.path.isfile, candidates), None)
+
+
+class LabelIndex:
+    """The label files of a data set.
+
+    Those that `find_label` knows, else text files of the images' names in folders of any name, the nearest first. A
+    label file that `find_label` gives to one image is no other's.
+
+    Args:
+        path: The data folder, or a file in it.
+    """
+
+    def __init__(self, path: str):
+        self.root = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+        files = list(walk_files(path)) if os.path.isdir(path) else []
+        self.images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
+        self._own = {image: find_label(image) for image in self.images}
+        taken = {os.path.realpath(label) for label in self._own.values() if label is not None}
+        self._by_stem: dict[str, list[str]] = {}
+        for file in files:
+            if has_suffix(file, ".txt") and os.path.realpath(file) not in taken:
+                self._by_stem.setdefault(stem_of(file).lower(), []).append(file)
+
+    def find(self, image: str) -> str | None:
+        """Return the label file of an image, None if there is none or several fit equally well."""
+        own = self._own[image] if image in self._own else find_label(image)
+        if own is not None or not self._by_stem:
+            return own
+        names = (stem_of(image).lower(), os.path.basename(image).lower())  # 1.txt, or 1.jpg.txt
+        found = next((self._by_stem[name] for name in names if name in self._by_stem), [])
+        ranked = sorted((folder_distance(file, image), file) for file in found)
+        if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
+            return None
+        return ranked[0][1]
