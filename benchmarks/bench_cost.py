@@ -35,7 +35,7 @@ def measure(part: str, model: str, batch_size: int, number: int) -> dict:
 
     from yolo3.training.benchmark import Workload, loss_alone, take_turns
     from yolo3.training.settings import TrainConfig
-    from yolo3.training.trainer import Trainer
+    from yolo3.training.step import Trainer
 
     side = 416 if part == "loss" else number
     objects = number if part == "loss" else 20

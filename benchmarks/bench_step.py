@@ -22,7 +22,7 @@ from flops import training_flop
 from yolo3.precision import POLICIES, dtype_policy
 from yolo3.training.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
 from yolo3.training.settings import TrainConfig
-from yolo3.training.trainer import Trainer
+from yolo3.training.step import Trainer
 
 
 def build_parser() -> argparse.ArgumentParser:

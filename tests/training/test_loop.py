@@ -1,10 +1,9 @@
 """Runs: what they leave behind, stopped and continued, repeated, stopped by what is not finite or by a callback.
 
-The network is the tiny one with an eighth of its filters, and but for the slow test the steps run eagerly: a run of a
-few steps is over before a graph would be built. test_cli_train.py runs compiled steps.
+The network is the tiny one with an eighth of its filters, and the steps run eagerly. test_checkpoint.py and
+tests/cli/test_train.py run compiled steps.
 """
 
-import csv
 import dataclasses
 import json
 import os
@@ -16,145 +15,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.training.runs import (
+    InterruptAt,
+    Interrupted,
+    Kernels,
+    Poison,
+    StopAfter,
+    one_batch,
+    rows_of,
+    run,
+    same,
+    state_of,
+)
 from yolo3.cli.evaluate import main as evaluate
-from yolo3.convert.conversion import convert_to_darknet
-from yolo3.darknet.cfg import read_cfg
-from yolo3.darknet.network import build_network, load_weights, save_weights
-from yolo3.darknet.recipe import recipe_of
 from yolo3.datasets.class_names import read_class_names
 from yolo3.inference.detector import load_detector
-from yolo3.input.settings import Augmentation
 from yolo3.models.metadata import read_metadata
-from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
-from yolo3.training import loop as training
-from yolo3.training.loop import NotFiniteError, fit_length, train, write_targets_sheet
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
+from yolo3.training import run as run_module
+from yolo3.training.loop import NotFiniteError
 from yolo3.training.preparation import prepare
 from yolo3.training.run_folder import RunFolder, read_settings
-from yolo3.training.settings import MULTI_SCALES, TrainConfig
 
-PLAIN = Augmentation(mosaic=0.0)
+pytestmark = pytest.mark.usefixtures("undrawn")
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
     "state.npz", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def eagerly():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def compiled():
-    """Graphs again, where tests before have asked for eager steps."""
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(False)
-    yield
-    tf.config.run_functions_eagerly(before)
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch):
-    """Runs within a test draw nothing, which saves time; those of shared fixtures, which are made before, do."""
-    monkeypatch.setattr(training, "write_images", lambda *_: None)
-    monkeypatch.setattr(training, "write_run_report", lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-def settings(shapes_set, tmp_path_factory):
-    anchors = tmp_path_factory.mktemp("anchors") / "tiny.txt"
-    write_anchors(anchors, DEFAULT_TINY_ANCHORS)
-    return TrainConfig(
-        anchors=str(anchors), data=shapes_set, input_size=(64, 64), batch_size=4, epochs=3, evaluate_every=1,
-        precision="float32", seed=1, augment=PLAIN,
-    )  # fmt: skip
-
-
-def run(config, folder, resume=False, callbacks=(), prepared=None):
-    """Train and return (result, the lines that were said)."""
-    said = []
-    prepared = prepared or prepare(config)
-    result = train(config, prepared, RunFolder(folder), resume, callbacks, said.append, show_progress=False)
-    return result, said
-
-
-def one_batch(config, **changes):
-    """The settings with all twelve images in one batch: a short run."""
-    return dataclasses.replace(config, **{"batch_size": 12, "epochs": 1, **changes})
-
-
-def rows_of(folder):
-    with open(os.path.join(folder, "log.csv"), newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def state_of(folder):
-    return RunFolder(folder).load_state()[0]
-
-
-def same(a, b):
-    return len(a) == len(b) and all(np.array_equal(one, other) for one, other in zip(a, b))
-
-
-class Interrupted(Exception):
-    pass
-
-
-class InterruptAt(keras.callbacks.Callback):
-    """Raises in the second batch of an epoch, as a kill would fall anywhere."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch, self.now = epoch, None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.now = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.now == self.epoch and batch == 1:
-            raise Interrupted
-
-
-class Poison(keras.callbacks.Callback):
-    """Makes a weight NaN after a batch of an epoch."""
-
-    def __init__(self, epoch, batch):
-        super().__init__()
-        self.place, self.epoch = (epoch, batch), None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch) == self.place:
-            layer = self.model.get_layer("conv_9")
-            layer.set_weights([array * np.nan for array in layer.get_weights()])
-
-
-class StopAfter(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch, self.logs = epoch, []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.logs.append(logs)
-        if epoch + 1 == self.epoch:
-            self.model.stop_training = True
-
-
-class Backbone(keras.callbacks.Callback):
-    """Keeps a kernel of the backbone at the beginning and after each epoch."""
-
-    def on_train_begin(self, logs=None):
-        self.kernels = [self.kernel()]
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.kernels.append(self.kernel())
-
-    def kernel(self):
-        return self.model.get_layer("conv_3").get_weights()[0]
 
 
 # A whole run
@@ -317,7 +204,7 @@ def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
     stop = StopAfter(2)
     with pytest.MonkeyPatch.context() as patch:
         copied_to, copy_ahead = [], tf.data.experimental.prefetch_to_device
-        patch.setattr(training, "accelerator", lambda: "/CPU:0")
+        patch.setattr(run_module, "accelerator", lambda: "/CPU:0")
         patch.setattr(
             tf.data.experimental, "prefetch_to_device", lambda device: copied_to.append(device) or copy_ahead(device)
         )
@@ -359,7 +246,7 @@ def test_a_batch_larger_than_the_set_holds_the_set_once(stopped):
 @pytest.mark.slow
 def test_pretrained_weights_are_taken_and_the_backbone_is_frozen_at_first(whole, settings, tmp_path):
     weights = os.path.join(whole[0], "best.h5")
-    backbone = Backbone()
+    backbone = Kernels("conv_3")
     config = one_batch(settings, weights=weights, freeze_epochs=1, epochs=2, evaluate_every=2)
     _, said = run(config, tmp_path / "run", callbacks=[backbone])
     source = keras.models.load_model(weights, compile=False).get_layer("conv_3").get_weights()[0]
@@ -368,17 +255,7 @@ def test_pretrained_weights_are_taken_and_the_backbone_is_frozen_at_first(whole,
     np.testing.assert_array_equal(frozen, source)
     assert not np.array_equal(freed, source)
     assert any("weights for 24 of 24 layers" in line for line in said)  # 13 convolutions, 11 of them with normalisation
-    assert "Backbone frozen." in said and any(line.startswith("Backbone free") for line in said)
-
-
-def test_weights_that_fit_nowhere_are_refused(settings, slim_tiny, eagerly, tmp_path):
-    from yolo3.models.saving import save_model
-
-    inputs = keras.Input((8, 8, 3))
-    save_model(keras.Model(inputs, keras.layers.Conv2D(4, 3, name="other")(inputs)), tmp_path / "other.h5", {})
-    with pytest.raises(ValueError, match="other.h5: expected weights of yolov3_tiny, got none that fits"):
-        run(one_batch(settings, weights=str(tmp_path / "other.h5")), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    assert "Backbone frozen." in said and "Backbone unfrozen; training all layers." in said
 
 
 @pytest.mark.slow
@@ -388,188 +265,6 @@ def test_a_run_in_bfloat16_saves_float32_weights(settings, slim_tiny, eagerly, t
     assert np.isfinite(float(rows_of(tmp_path / "run")[0]["val_loss"]))
     model = keras.models.load_model(tmp_path / "run" / "best.h5", compile=False)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-
-
-def test_the_sheet_of_targets_shows_the_training_images(settings, tmp_path):
-    write_targets_sheet(settings, prepare(settings), tmp_path / "targets.png")
-    image = cv2.imread(str(tmp_path / "targets.png"))
-    assert image.shape[0] >= 3 * 64 and image.shape[1] >= 4 * 64  # twelve images of 64 pixels, four in a row
-    assert image.std() > 20
-
-
-# Networks of a Darknet cfg
-
-CFG = """[net]
-batch=8
-subdivisions=2
-width=64
-height=64
-channels=3
-momentum=0.8
-decay=0.0005
-learning_rate=0.01
-burn_in=2
-max_batches=4
-policy=steps
-steps=3
-scales=.1
-[convolutional]
-batch_normalize=1
-filters=4
-size=3
-stride=4
-pad=1
-activation=leaky
-[convolutional]
-batch_normalize=1
-filters=8
-size=3
-stride=4
-pad=1
-activation=mish
-[convolutional]
-filters=18
-size=1
-activation=linear
-[yolo]
-mask=0,1,2
-anchors=10,14, 23,27, 37,58
-classes=1
-num=3
-ignore_thresh=.6
-scale_x_y=1.1
-"""
-
-
-@pytest.fixture(scope="module")
-def darknet(tmp_path_factory):
-    """A cfg of one class and random weights of it, whole and of the first two layers, as Darknet would store them."""
-    folder = tmp_path_factory.mktemp("darknet")
-    (folder / "net.cfg").write_text(CFG)
-    cfg = read_cfg(folder / "net.cfg")
-    keras.utils.set_random_seed(5)
-    save_weights(build_network(cfg), cfg, folder / "net.weights")
-    save_weights(build_network(cfg), cfg, folder / "net.conv.2", upto=2)
-    return folder
-
-
-def of_cfg(settings, darknet, **changes):
-    changes = {"anchors": None, "cfg": str(darknet / "net.cfg"), "resize": "stretch", "epochs": 2, **changes}
-    return dataclasses.replace(settings, **changes)
-
-
-@pytest.mark.slow
-def test_a_network_of_a_cfg_takes_what_fits_of_its_weights_learns_and_goes_back(settings, eagerly, darknet, tmp_path):
-    config = of_cfg(settings, darknet, weights=str(darknet / "net.weights"))
-    backbone = Kernels("conv_0")
-    _, said = run(config, tmp_path / "run", callbacks=[backbone])
-    # Three classes in the data, one in the file: all but the head is taken, and frozen in the first epoch.
-    assert any("weights for 4 of 5 layers; random in conv_2" in line for line in said)
-    assert same(backbone.kernels[:1], backbone.kernels[1:2]) and not same(backbone.kernels[1:2], backbone.kernels[2:])
-    assert said.count("Backbone frozen.") == 1
-    stored = build_network(read_cfg(config.cfg))
-    load_weights(stored, read_cfg(config.cfg), config.weights)
-    np.testing.assert_array_equal(backbone.kernels[0], stored.get_layer("conv_0").get_weights()[0])
-    metadata = read_metadata(tmp_path / "run" / "best.h5")
-    assert (metadata["model"], metadata["scale_x_y"], metadata["ignore_thresh"]) == ("cfg", [1.1], [0.6])
-    assert (metadata["resize"], metadata["strides"]) == ("stretch", [16])
-    # What Darknet gets back has three classes, and computes the same.
-    convert_to_darknet(tmp_path / "run" / "best.h5", tmp_path / "out.cfg", tmp_path / "out.weights")
-    assert read_cfg(tmp_path / "out.cfg").layers[-1].integer("classes") == 3
-    ours, theirs = (
-        load_detector(tmp_path / "run" / "best.h5"),
-        load_detector(
-            tmp_path / "out.weights", str(tmp_path / "run" / "classes.txt"), cfg_path=str(tmp_path / "out.cfg")
-        ),
-    )
-    assert theirs.resize == ours.resize == "stretch"
-    for one, other in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_a_file_of_the_first_layers_fills_them(settings, eagerly, darknet, tmp_path):
-    _, said = run(of_cfg(one_batch(settings), darknet, weights=str(darknet / "net.conv.2"), epochs=1), tmp_path / "run")
-    assert any("weights for 4 of 5 layers; random in conv_2" in line for line in said)
-    assert any(line.startswith("net.cfg, ") and " parameters, " in line for line in said)
-
-
-def test_weights_of_darknet_without_their_cfg_are_refused(settings, slim_tiny, darknet, tmp_path):
-    config = dataclasses.replace(settings, weights=str(darknet / "net.weights"))
-    with pytest.raises(ValueError, match="got what looks like Darknet's; give its cfg with --cfg"):
-        run(config, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_a_run_of_a_cfg_is_resumed_without_the_cfg_file(settings, eagerly, darknet, tmp_path):
-    (tmp_path / "own.cfg").write_text(CFG)
-    config = of_cfg(settings, darknet, cfg=str(tmp_path / "own.cfg"))
-    run(config, tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        run(config, tmp_path / "run", callbacks=[InterruptAt(1)])
-    (tmp_path / "own.cfg").unlink()
-    stored = dataclasses.replace(read_settings(tmp_path / "run"), cfg=str(tmp_path / "run" / "network.cfg"))
-    run(stored, tmp_path / "run", resume=True)
-    assert same(state_of(tmp_path / "run"), state_of(tmp_path / "whole"))
-
-
-@pytest.mark.slow
-def test_the_recipe_of_a_cfg_makes_the_length_of_the_run_and_its_rates(settings, eagerly, darknet, tmp_path):
-    options = recipe_of(read_cfg(darknet / "net.cfg"))
-    names = {field.name for field in dataclasses.fields(Augmentation)}
-    augment = Augmentation(**{name: options.pop(name) for name in list(options) if name in names})
-    rates = Rates()
-    config = of_cfg(settings, darknet, **options, epochs=0, augment=augment)
-    run(config, tmp_path / "run", callbacks=[rates])
-    # 12 images, 4 a step, 2 steps an update, 4 updates: 8 steps, in epochs of three: 3 epochs, whole.
-    # Rates: (1/2)^4 of .01, then all of it at update 2, a tenth from update 3 on.
-    assert rates.seen == pytest.approx([0.000625] * 2 + [0.01] * 2 + [0.001] * 5)
-    stored = read_settings(tmp_path / "run")
-    assert (stored.epochs, stored.max_batches, stored.rate_steps) == (3, None, ((3, 0.1),))
-
-
-def test_a_recipe_is_squeezed_into_the_epochs_that_are_asked_for():
-    config = TrainConfig(
-        cfg="a.cfg", epochs=10, batch_size=4, accumulate=2, max_batches=1000, burn_in=100, schedule="steps",
-        rate_steps=((800, 0.1), (900, 0.1)),
-    )  # fmt: skip
-    # 100 images: 25 steps an epoch, 250 in all, 125 updates: 800 of 1000 is 100 of 125; the burn-in a twentieth: 6.
-    fitted = fit_length(config, 100)
-    assert (fitted.rate_steps, fitted.burn_in) == (((100, 0.1), (112, 0.1)), 6)
-    assert (fitted.epochs, fitted.max_batches) == (10, None)
-    assert fit_length(fitted, 100) == fitted
-
-
-class Kernels(Backbone):
-    """Keeps the kernel of a layer at the beginning and after each epoch."""
-
-    def __init__(self, name):
-        super().__init__()
-        self.name = name
-
-    def kernel(self):
-        return self.model.get_layer(self.name).get_weights()[0]
-
-
-class Rates(keras.callbacks.Callback):
-    """Keeps the learning rate of each step."""
-
-    def on_train_begin(self, logs=None):
-        self.seen = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.seen.append(float(self.model.optimizer.learning_rate))
-
-
-@pytest.mark.slow
-def test_the_compiled_run_of_the_whole_tiny_network_is_resumed_bit_for_bit(settings, compiled, tmp_path):
-    assert not tf.config.functions_run_eagerly()
-    config = dataclasses.replace(settings, multi_scale=MULTI_SCALES, burn_in=2, augment=Augmentation())
-    run(config, tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        run(config, tmp_path / "run", callbacks=[InterruptAt(2)])
-    run(config, tmp_path / "run", resume=True)
-    assert same(state_of(tmp_path / "run"), state_of(tmp_path / "whole"))
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
-"""Darknet's gradient descent against its own words: updates carry momentum, and are scaled as they are added."""
+"""The optimizers that settings mean, and Darknet's gradient descent against its own code."""
 
 import keras
 import numpy as np
 import pytest
 
-from yolo3.training.optimizers import DarknetSGD
+from yolo3.training.optimizers import DarknetSGD, build_optimizer, default_ema
+from yolo3.training.settings import TrainConfig
 
 
 def test_it_follows_darknet_where_the_rate_changes():
@@ -45,3 +46,16 @@ def test_it_averages_accumulates_and_can_be_made_again():
     assert variable.numpy()[0] == pytest.approx(-1.0)  # one update with the mean of both: .5 x 2
     again = DarknetSGD.from_config(optimizer.get_config())
     assert (again.momentum, again.gradient_accumulation_steps, again.use_ema) == (0.8, 2, True)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_optimizer_is_the_one_asked_for(optimizer):
+    built = build_optimizer(TrainConfig(anchors="a", optimizer=optimizer, precision="float32"), 100)
+    assert type(built).__name__.lower() == optimizer
+    if optimizer == "sgd":
+        assert built.momentum == 0.9 and built.nesterov
+
+
+def test_the_default_average_is_over_a_fortieth_of_the_run():
+    # 4000 / 40 = 100 steps; at least 2 and at most 1000.
+    assert [default_ema(steps) for steps in (4000, 10, 10**6)] == pytest.approx([0.99, 0.5, 0.999])

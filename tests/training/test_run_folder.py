@@ -25,7 +25,7 @@ def read_rows(path):
 def test_a_run_starts_by_writing_what_it_works_with(tmp_path):
     folder = RunFolder(tmp_path / "new" / "run")
     finding = Finding("warning", "small", "a.txt:3", "too small")
-    folder.start(CONFIG, ["cat", "dog"], DEFAULT_TINY_ANCHORS, [finding])
+    folder.start(CONFIG, class_names=["cat", "dog"], anchors=DEFAULT_TINY_ANCHORS, findings=[finding])
     assert read_settings(folder.path) == CONFIG
     assert read_class_names(folder.file("classes.txt")) == ["cat", "dog"]
     np.testing.assert_array_equal(read_anchors(folder.file("anchors.txt")), DEFAULT_TINY_ANCHORS)
@@ -117,7 +117,7 @@ def test_a_folder_without_settings_is_no_run(tmp_path):
 
 
 def test_a_folder_that_holds_a_run_is_not_used_again(tmp_path):
-    RunFolder(tmp_path / "run").start(CONFIG, ["cat"], DEFAULT_TINY_ANCHORS, [])
+    RunFolder(tmp_path / "run").start(CONFIG, class_names=["cat"], anchors=DEFAULT_TINY_ANCHORS)
     with pytest.raises(ValueError, match="found a run in it; resume it with --resume"):
         new_run_folder(str(tmp_path / "run"))
     (tmp_path / "other").mkdir()
@@ -135,7 +135,7 @@ def test_without_a_name_the_first_free_number_is_taken(tmp_path, monkeypatch):
 
 def test_the_settings_are_readable_json(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.start(CONFIG, ["cat"], DEFAULT_TINY_ANCHORS, [])
+    folder.start(CONFIG, class_names=["cat"], anchors=DEFAULT_TINY_ANCHORS)
     assert json.loads(folder.file(run_folder.SETTINGS).read_text())["input_size"] == [320, 256]
 
 

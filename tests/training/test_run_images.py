@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import measure
-from yolo3.training.preparation import Prepared
+from yolo3.training.preparation import Prepared, prepare
 from yolo3.training.run_folder import RunFolder
-from yolo3.training.run_images import objects_by_class, write_images, write_run_report
+from yolo3.training.run_images import objects_by_class, write_images, write_run_report, write_targets_sheet
 from yolo3.training.settings import TrainConfig
 
 
@@ -40,7 +41,7 @@ def test_images_go_into_the_folder_and_to_tensorboard(prepared, found, measures,
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     folder = RunFolder(tmp_path)
     callbacks = [keras.callbacks.Callback(), keras.callbacks.TensorBoard(str(tmp_path / "board"))]
-    write_images(folder, prepared, measures, found, callbacks, epoch=7)
+    write_images(folder, prepared, measures=measures, detections=found, callbacks=callbacks, epoch=7)
     names = {"predictions", "precision_recall", "confusion"}
     assert {path.name for path in tmp_path.glob("*.png")} == {f"{name}.png" for name in names}
     events = accumulator.EventAccumulator(str(tmp_path / "board" / "images"), {"images": 0, "tensors": 0})
@@ -50,13 +51,14 @@ def test_images_go_into_the_folder_and_to_tensorboard(prepared, found, measures,
 
 
 def test_without_tensorboard_there_are_the_files_alone(prepared, found, measures, tmp_path):
-    write_images(RunFolder(tmp_path), prepared, measures, found, [], epoch=1)
+    write_images(RunFolder(tmp_path), prepared, measures=measures, detections=found, callbacks=[], epoch=1)
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_the_page_says_what_was_trained(prepared, found, measures, tmp_path):
     config = TrainConfig(anchors="a.txt", epochs=17, optimizer="sgd", batch_size=4, accumulate=3)
-    write_run_report(RunFolder(tmp_path / "run-3"), config, prepared, measures, found, "float32")
+    folder = RunFolder(tmp_path / "run-3")
+    write_run_report(folder, config, prepared, measures=measures, detections=found, precision="float32")
     page = (tmp_path / "run-3" / "report.html").read_text()
     for words in ("Training run run-3", "17 epochs", "sgd, learning rate 0.001, cosine", "some network", "<dd>12</dd>"):
         assert words in page, words
@@ -68,3 +70,10 @@ def test_objects_are_counted_by_class(prepared):
     assert sum(counts.values()) == sum(len(item.boxes) for item in prepared.train)
     nothing = Prepared([], [], ["a", "b"], SimpleNamespace())
     assert objects_by_class(nothing) == {"a": 0, "b": 0}
+
+
+def test_the_sheet_of_targets_shows_the_training_images(settings, tmp_path):
+    write_targets_sheet(settings, prepare(settings), tmp_path / "targets.png")
+    image = cv2.imread(str(tmp_path / "targets.png"))
+    assert image.shape[0] >= 3 * 64 and image.shape[1] >= 4 * 64  # twelve images of 64 pixels, four in a row
+    assert image.std() > 20

@@ -14,19 +14,12 @@ from yolo3.models.yolov3.scales import TINY_MASK
 from yolo3.models.yolov3.targets import build_targets
 from yolo3.models.yolov3.yolov3 import named_yolov3
 from yolo3.training.settings import TrainConfig
-from yolo3.training.trainer import Trainer
+from yolo3.training.step import Trainer
 from yolo3.training.validation import Validator, loss_row
 
 pytestmark = pytest.mark.usefixtures("slim_tiny", "eagerly")
 NAMES = ["circle", "square", "triangle"]
 SHAPE = (96, 128)  # the images are square: the letterbox leaves grey at the sides
-
-
-@pytest.fixture(scope="module")
-def eagerly():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +37,7 @@ def trainer(slim_tiny):
 
 
 class Knows:
-    """Stands in for the plain network: answers the targets of the image that it is shown."""
+    """Stands in for the inference network: answers the targets of the image that it is shown."""
 
     def __init__(self, annotations, certainty):
         ((images, boxes, _),) = validation_batches(
@@ -74,12 +67,12 @@ def validate(trainer, annotations, batch_size=4, **settings):
 
 
 @pytest.fixture
-def plain_of(trainer, monkeypatch):
-    return lambda plain: monkeypatch.setattr(trainer, "plain", plain)
+def network_of(trainer, monkeypatch):
+    return lambda network: monkeypatch.setattr(trainer, "inference_network", network)
 
 
-def test_a_network_that_answers_the_truth_scores_one(trainer, annotations, plain_of):
-    plain_of(Knows(annotations, 12.0))
+def test_a_network_that_answers_the_truth_scores_one(trainer, annotations, network_of):
+    network_of(Knows(annotations, 12.0))
     row, detections = validate(trainer, annotations)
     assert row["AP50"] == pytest.approx(1) and row["AP"] == pytest.approx(1)
     for truth, found in zip(annotations, detections):
@@ -90,16 +83,16 @@ def test_a_network_that_answers_the_truth_scores_one(trainer, annotations, plain
     assert row["val_loss"] < 0.05 and set(row) >= {f"val_{name}" for name in TERMS}
 
 
-def test_each_class_has_an_average_precision_of_its_own(trainer, annotations, plain_of):
-    plain_of(Knows(annotations, 12.0))
+def test_each_class_has_an_average_precision_of_its_own(trainer, annotations, network_of):
+    network_of(Knows(annotations, 12.0))
     row, _ = validate(trainer, annotations)
     present = {NAMES[index] for item in annotations for index in item.class_ids}
     for name in NAMES:
         assert row[f"AP50_{name}"] == pytest.approx(1) if name in present else np.isnan(row[f"AP50_{name}"])
 
 
-def test_a_network_that_answers_the_opposite_scores_nothing(trainer, annotations, plain_of):
-    plain_of(Knows(annotations, -12.0))
+def test_a_network_that_answers_the_opposite_scores_nothing(trainer, annotations, network_of):
+    network_of(Knows(annotations, -12.0))
     row, _ = validate(trainer, annotations)
     assert row["AP50"] < 0.1 and row["val_objectness"] > 10
 
@@ -122,7 +115,7 @@ def test_detections_lie_within_the_image(trainer, annotations):
 def test_the_shown_loss_is_free_of_the_floor_of_its_centres():
     terms = {"xy": 2.5, "wh": 1.0, "objectness": 0.5, "no_object": 0.25, "class": 0.125, "xy_floor": 2.0}
     # xy 2.5 - 2 = .5; the sum .5 + 1 + .5 + .25 + .125 = 2.375.
-    row = loss_row(terms, TERMS, "val_")
+    row = loss_row(terms, TERMS, prefix="val_")
     parts = {"val_xy": 0.5, "val_wh": 1.0, "val_objectness": 0.5, "val_no_object": 0.25, "val_class": 0.125}
     assert row == {"val_loss": 2.375} | parts
     assert list(row)[0] == "val_loss" and terms["xy"] == 2.5

@@ -68,20 +68,21 @@ def _run(options: dict[str, Any]) -> int:
 
     start_tensorflow()
     from yolo3.cli.farewell import farewell
-    from yolo3.training import loop
+    from yolo3.training.loop import train
+    from yolo3.training.run_images import write_targets_sheet
 
     prepared = _prepare(config, all_warnings=check_only)
     if prepared is None:
         return 1
     if check_only:
         path = folder.file(run_folder.TARGETS)
-        loop.write_targets_sheet(config, prepared, path)
+        write_targets_sheet(config, prepared, path)
         print(f"The data can be used. What the network is taught: {path}")
         return 0
 
     print(f"Run folder: {folder.path}", flush=True)
     try:
-        result = loop.train(
+        result = train(
             config,
             prepared,
             folder,

@@ -25,7 +25,7 @@ from yolo3.input.image_cache import open_images
 from yolo3.input.settings import Augmentation
 from yolo3.models.architecture import WITHOUT_ANCHORS
 from yolo3.training.settings import TrainConfig
-from yolo3.training.trainer import Trainer
+from yolo3.training.step import Trainer
 from yolo3.training.workload import Workload
 
 BURN_IN = 3  # calls that compile, fill caches and do not count
@@ -103,7 +103,7 @@ def synthetic_batch(work: Workload, rng):
 
 def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], object]:
     """Return a call of targets and loss with their gradient to the outputs, for outputs that are given."""
-    shapes = trainer.plain.compute_output_shape(tuple(images.shape))
+    shapes = trainer.inference_network.compute_output_shape(tuple(images.shape))
     shapes = shapes if isinstance(shapes, list) else [shapes]
     outputs = [tf.Variable(tf.random.normal(shape, stddev=0.1)) for shape in shapes]
 

@@ -1,16 +1,66 @@
-"""Darknet's gradient descent: heavy ball with the learning rate outside the buffer."""
+"""The optimizers of a run: Keras' own, and Darknet's gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 from keras import ops
 
+from yolo3.precision import choose_precision
+from yolo3.training.settings import TrainConfig
+
+
+def default_ema(total_steps: int) -> float:
+    """Return a momentum that averages weights over about the last fortieth of a run, at most 1000 steps."""
+    return 1 - 1 / max(min(total_steps / 40, 1000), 2)
+
+
+def build_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimizer:
+    """Build the optimizer of a run; the training step sets its learning rate before each update.
+
+    Weight decay is not left to the optimizer: the step adds it to the gradient of kernels alone, as Darknet does.
+
+    Args:
+        config: Settings of the run.
+        total_steps: Steps of the run, for the momentum of the averaged weights.
+
+    Returns:
+        A Keras optimizer, with loss scaling in float16.
+    """
+    ema = default_ema(total_steps) if config.ema is None else config.ema
+    common: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": ema > 0,
+        "ema_momentum": ema or 0.99,
+        "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+    }
+    if config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=config.momentum, nesterov=True, **common)
+    elif config.optimizer == "darknet":
+        optimizer = DarknetSGD(momentum=config.momentum, **common)
+    else:
+        optimizer = keras.optimizers.Adam(**common)
+
+    if choose_precision(config.precision) == "float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
 
 class DarknetSGD(keras.optimizers.Optimizer):
-    """Gradient descent with momentum as Darknet has it (src/convolutional_layer.c, update_convolutional_layer):
+    """Gradient descent with momentum as in Darknet (src/convolutional_layer.c, update_convolutional_layer).
 
         u <- momentum u - gradient        w <- w + rate u
 
-    Keras' ``SGD`` keeps the rate inside its buffer, which is another course whenever the rate changes: during burn-in,
-    and for about 1 / (1 - momentum) updates after each step of it.
+    Keras' `SGD` has the rate inside its buffer, which takes another course whenever the rate changes: during warm-up,
+    and for about 1 / (1 - momentum) updates after each step of the schedule.
+
+    Args:
+        learning_rate: Rate, or a Keras schedule.
+        momentum: Share of the buffer that is kept at each update.
+        name: Of the optimizer.
+        **options: Those of `keras.optimizers.Optimizer`.
     """
 
     def __init__(self, learning_rate=0.001, momentum: float = 0.9, name: str = "darknet_sgd", **options):
@@ -32,5 +82,5 @@ class DarknetSGD(keras.optimizers.Optimizer):
         self.assign_add(variable, ops.multiply(rate, buffer))
 
     def get_config(self):
-        """Return what Keras needs to make it again."""
+        """Return what `from_config` needs to build the optimizer again."""
         return {**super().get_config(), "momentum": self.momentum}

@@ -1,4 +1,4 @@
-"""The folder of one training run: what is in it, and how each file gets there without ever being half written."""
+"""The folder of a training run: its files, none of which is ever half written, and the state that resuming needs."""
 
 from __future__ import annotations
 
@@ -8,37 +8,65 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from yolo3.darknet.cfg import Cfg, cfg_bytes
+from yolo3.datasets.annotation import Finding
 from yolo3.datasets.class_names import write_class_names
 from yolo3.files import atomic_path, replace_file
 from yolo3.models.yolov3.anchors import write_anchors
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
-CFG = "network.cfg"  # where the network is that of a cfg
+CFG = "network.cfg"  # in runs with --cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
 STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
 
 
 class RunFolder:
-    """Paths and files of a run. ``rows``: the log so far, one dict an epoch."""
+    """The files of a run.
+
+    Args:
+        path: The folder, which need not exist yet.
+
+    Attributes:
+        path: The same as `pathlib.Path`.
+        rows: The log so far, a dict for each epoch.
+        decoded: Folder for decoded images, which serve this process alone.
+    """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.rows: list[dict] = []
+        self.decoded = self.file(f".decoded.{os.getpid()}")
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
         return self.path / name
 
-    def start(self, config: TrainConfig, class_names, anchors, findings, cfg: Cfg | None = None) -> None:
-        """Make the folder and write down what the run works with. ``anchors``: None where there are none."""
+    def start(
+        self,
+        config: TrainConfig,
+        *,
+        class_names: list[str],
+        anchors: np.ndarray | None = None,
+        findings: Sequence[Finding] = (),
+        cfg: Cfg | None = None,
+    ) -> None:
+        """Make the folder and write down what the run works with.
+
+        Args:
+            config: Settings.
+            class_names: In order of the class ids.
+            anchors: float [A, 2] (w, h) in pixels of the network input; None for an architecture without.
+            findings: Of the checks of the data.
+            cfg: Darknet cfg whose network is trained, if it is one.
+        """
         self.remove_leftovers()
         self.path.mkdir(parents=True, exist_ok=True)
         replace_file(self.file(SETTINGS), format_config(config) + "\n")
@@ -58,17 +86,12 @@ class RunFolder:
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
 
-    @property
-    def decoded(self) -> Path:
-        """Path of a folder for decoded images, which serve one run."""
-        return self.file(f".decoded.{os.getpid()}")
-
     def remove_decoded(self) -> None:
         """Remove the decoded images of this run."""
         shutil.rmtree(self.decoded, ignore_errors=True)
 
     def log(self, row: dict) -> None:
-        """Add an epoch to the log; columns that it lacks stay empty."""
+        """Add the row of an epoch to `log.csv`; columns that it lacks stay empty."""
         self.rows.append(row)
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
@@ -78,18 +101,30 @@ class RunFolder:
         replace_file(self.file(LOG), text.getvalue())
 
     def save_state(self, arrays: list[np.ndarray], progress: dict) -> None:
-        """Write everything that resuming needs, in one step. ``progress``: plain numbers, kept beside the log."""
+        """Write everything that resuming needs, in one step.
+
+        Args:
+            arrays: From `yolo3.training.step.Trainer.state`.
+            progress: Plain values, which are kept beside the log.
+        """
         progress = {**progress, "rows": self.rows}
         with atomic_path(self.file(STATE)) as temporary, open(temporary, "wb") as file:
             named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
             np.savez(file, progress=np.array(json.dumps(progress)), **named)
 
     def has_state(self) -> bool:
-        """Return whether an epoch was finished and written down."""
+        """Return whether an epoch was finished and its state saved."""
         return self.file(STATE).is_file()
 
     def load_state(self) -> tuple[list[np.ndarray], dict]:
-        """Return what :meth:`save_state` wrote, and take the log back. Raises ``ValueError`` when there is none."""
+        """Read what `save_state` wrote, and take up the log from there.
+
+        Returns:
+            (arrays, progress).
+
+        Raises:
+            ValueError: When there is no state, or it is damaged.
+        """
         if not self.has_state():
             raise ValueError(f"{self.file(STATE)}: expected the state of a run to resume, found no such file")
         try:
@@ -103,9 +138,14 @@ class RunFolder:
 
 
 def new_run_folder(output: str | None, kind: str = "train") -> RunFolder:
-    """Return the folder asked for, or the first free one of runs/KIND-001, runs/KIND-002, ...
+    """Return the folder for a new run.
 
-    Raises ``ValueError`` when the folder asked for already holds a run.
+    Args:
+        output: The folder asked for, or None for the first free one of runs/KIND-001, runs/KIND-002, ...
+        kind: Of the run.
+
+    Raises:
+        ValueError: When the folder asked for holds a run already.
     """
     if output is None:
         number = next(n for n in range(1, 100_000) if not Path(f"runs/{kind}-{n:03d}").exists())
@@ -116,7 +156,14 @@ def new_run_folder(output: str | None, kind: str = "train") -> RunFolder:
 
 
 def read_settings(path: str | os.PathLike) -> TrainConfig:
-    """Return the settings of a run. Raises ``ValueError`` when the folder holds none."""
+    """Read the settings of a run.
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        ValueError: When the folder holds no settings, or not those of a run.
+    """
     settings = Path(path) / SETTINGS
     if not settings.is_file():
         raise ValueError(f"{path}: expected the folder of a run with {SETTINGS} in it, found none")

@@ -1,7 +1,8 @@
-"""What a run shows of an evaluation: images and a page in its folder, the same images in TensorBoard."""
+"""What a run shows: a sheet of its targets; images and a report of its evaluations, in its folder and TensorBoard."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,47 +15,103 @@ from yolo3.detections import Detections
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.report import Subject, write_report
+from yolo3.input.batches import training_batches
+from yolo3.input.image_cache import open_images
+from yolo3.models.yolov3.yolov3 import YoloV3
 from yolo3.training import run_folder
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig
 from yolo3.visualize.curves import draw_confusion, draw_precision_recall
-from yolo3.visualize.sheets import draw_predictions
+from yolo3.visualize.sheets import draw_examples, draw_predictions, draw_targets
 
 _IMAGES = (run_folder.PREDICTIONS, run_folder.PRECISION_RECALL, run_folder.CONFUSION)
 
 
-def write_images(
-    folder: RunFolder, prepared: Prepared, measures: Measures, detections: Sequence[Detections],
-    callbacks: Iterable[keras.callbacks.Callback], epoch: int,
-) -> None:  # fmt: skip
-    """Draw predictions, precision-recall curves and the confusion matrix of an evaluation, each replacing the last one.
+def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.PathLike, num_images: int = 12) -> None:
+    """Draw training examples with the targets that the network is given for them.
 
-    Where one of the callbacks is TensorBoard's, it gets them too.
+    Args:
+        config: Settings of the run.
+        prepared: Its data and architecture.
+        path: Image file to write.
+        num_images: Examples to draw, at most.
+    """
+    architecture = prepared.architecture
+    batches = training_batches(
+        open_images(prepared.train, largest_side=max(config.input_size)),
+        batch_size=min(num_images, len(prepared.train)),
+        input_shape=config.input_size,
+        stride=architecture.stride,
+        augmentation=config.augment,
+        seed=config.seed,
+        epochs=range(1),
+        resize=config.resize,
+    )
+    images, boxes, _ = next(iter(batches))
+
+    if isinstance(architecture, YoloV3):
+        targets, _ = architecture.build_targets(boxes, config.input_size)
+        targets = [target.numpy() for target in targets]
+        sheet = draw_targets(images.numpy(), targets, prepared.class_names, architecture.strides)
+    else:
+        sheet = draw_examples(images.numpy(), boxes.numpy(), prepared.class_names)
+    write_image(path, sheet)
+
+
+def write_images(
+    folder: RunFolder,
+    prepared: Prepared,
+    *,
+    measures: Measures,
+    detections: Sequence[Detections],
+    callbacks: Iterable[keras.callbacks.Callback],
+    epoch: int,
+) -> None:
+    """Draw predictions, precision-recall curves and the confusion matrix of an evaluation, in place of the last ones.
+
+    Args:
+        folder: Of the run.
+        prepared: Its data.
+        measures: Figures of the evaluation.
+        detections: In each validation image.
+        callbacks: TensorBoard's gets the images too, under `images` in its folder.
+        epoch: Number of the epoch, for TensorBoard.
     """
     names = prepared.class_names
     write_image(folder.file(run_folder.PREDICTIONS), draw_predictions(prepared.val, list(detections), names))
     curves = dict(zip(names, measures.fixed.curves, strict=True))
     draw_precision_recall(curves, folder.file(run_folder.PRECISION_RECALL))
     draw_confusion(measures.confusion, names, folder.file(run_folder.CONFUSION))
+
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.TensorBoard):
-            _show([folder.file(name) for name in _IMAGES], Path(callback.log_dir) / "images", epoch)
-
-
-def _show(paths: Sequence[Path], log_folder: Path, epoch: int) -> None:
-    writer = tf.summary.create_file_writer(str(log_folder))
-    with writer.as_default():
-        for path in paths:
-            tf.summary.image(path.stem, read_image(path)[None], epoch)
-    writer.close()
+            writer = tf.summary.create_file_writer(str(Path(callback.log_dir) / "images"))
+            with writer.as_default():
+                for path in map(folder.file, _IMAGES):
+                    tf.summary.image(path.stem, read_image(path)[None], epoch)
+            writer.close()
 
 
 def write_run_report(
-    folder: RunFolder, config: TrainConfig, prepared: Prepared, measures: Measures, detections: Sequence[Detections],
+    folder: RunFolder,
+    config: TrainConfig,
+    prepared: Prepared,
+    *,
+    measures: Measures,
+    detections: Sequence[Detections],
     precision: str,
-) -> None:  # fmt: skip
-    """Write the page of the run's last evaluation."""
+) -> None:
+    """Write the report of the run's last evaluation.
+
+    Args:
+        folder: Of the run.
+        config: Its settings.
+        prepared: Its data.
+        measures: Figures of the evaluation.
+        detections: In each validation image.
+        precision: What the training step computed in.
+    """
     boxes = sum(len(annotation.boxes) for annotation in prepared.train)
     height, width = config.input_size
     facts = {
@@ -66,7 +123,7 @@ def write_run_report(
         "Network input": f"{width} x {height} pixels (width x height)",
         "Resize": config.resize,
         "Optimizer": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}",
-        "Images a step": f"{config.batch_size * config.accumulate}",
+        "Images per update": f"{config.batch_size * config.accumulate}",
         "Precision": precision,
         "Seed": str(config.seed),
     }
@@ -75,7 +132,7 @@ def write_run_report(
 
 
 def objects_by_class(prepared: Prepared) -> dict[str, int]:
-    """Return how many boxes of each class there are to train on."""
+    """Return the number of boxes of each class that there are to train on."""
     ids = np.concatenate([annotation.class_ids for annotation in prepared.train] or [np.zeros(0, int)]).astype(int)
     counts = np.bincount(ids, minlength=len(prepared.class_names))
     return dict(zip(prepared.class_names, counts.tolist(), strict=True))

@@ -1,4 +1,8 @@
-"""The learning rate at each update, as plain numbers: burn-in, then constant, cosine or steps."""
+"""The learning rate at each update, as plain numbers: warm-up, then constant, cosine or steps.
+
+Darknet and the option call the warm-up "burn-in". Updates are counted, not steps: with accumulated gradients several
+steps make one update.
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +14,32 @@ _COSINE_END = 0.02  # of the full rate
 
 
 def learning_rate(
-    update: int, total: int, base: float, schedule: str = "cosine", burn_in: int = 0,
-    burn_in_power: float = BURN_IN_POWER, steps: Sequence[tuple[float, float]] | None = None,
-) -> float:  # fmt: skip
-    """Return the rate of update ``update`` (0 is the first) of ``total``.
+    update: int,
+    *,
+    total: int,
+    base: float,
+    schedule: str = "cosine",
+    burn_in: int = 0,
+    burn_in_power: float = BURN_IN_POWER,
+    steps: Sequence[tuple[float, float]] | None = None,
+) -> float:
+    """Return the learning rate of an update.
 
-    With k = update + 1, Darknet's number of batches done (src/network.c, ``get_current_rate``): base
-    (k / burn_in)^power while k < burn_in; then the schedule, which counts the burn-in as part of the run. ``steps``:
-    (start, factor) pairs, the factor counts from k = start on; by default a tenth at 80 % and again at 90 %.
+    With k = update + 1, Darknet's number of batches done (src/network.c, get_current_rate): base (k / burn_in)^power
+    while k < burn_in; then the schedule, which counts the warm-up as part of the run.
+
+    Args:
+        update: 0 is the first.
+        total: Updates of the run.
+        base: The full rate.
+        schedule: "constant"; "cosine", which falls to a fiftieth of the full rate; or "steps".
+        burn_in: Updates of the warm-up.
+        burn_in_power: Exponent of the warm-up.
+        steps: (start, factor) pairs of the schedule "steps": the factor counts from k = start on. By default a tenth at
+            80 % and again at 90 % of the run.
+
+    Raises:
+        ValueError: For an unknown schedule.
     """
     if update + 1 < burn_in:
         return base * ((update + 1) / burn_in) ** burn_in_power
@@ -33,10 +55,20 @@ def learning_rate(
 
 
 def default_burn_in(total: int) -> int:
-    """Return a burn-in of a twentieth of the run, at most Darknet's 1000 updates."""
+    """Return a warm-up of a twentieth of a run of `total` updates, at most Darknet's 1000."""
     return min(total // 20, 1000)
 
 
-def squeezed(steps: Sequence[tuple[int, float]] | None, from_total: int, to_total: int):
-    """Return ``steps`` of a run of ``from_total`` updates at the same shares of a run of ``to_total``."""
-    return steps and tuple((round(start / from_total * to_total), factor) for start, factor in steps)
+def rescale_steps(
+    steps: Sequence[tuple[int, float]] | None, *, from_total: int, to_total: int
+) -> tuple[tuple[int, float], ...] | None:
+    """Return the steps of a schedule moved to the same fractions of a run of another length.
+
+    Args:
+        steps: (start, factor) pairs, None for the default ones.
+        from_total: Updates of the run that they were meant for.
+        to_total: Updates of the new run.
+    """
+    if steps is None:
+        return None
+    return tuple((round(start / from_total * to_total), factor) for start, factor in steps)

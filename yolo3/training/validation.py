@@ -1,8 +1,8 @@
-"""Validation during training: the loss, detections and average precision on plain images, in one pass."""
+"""Validation during training: loss, detections and average precision on images without augmentation, in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,18 +10,25 @@ import tensorflow as tf
 from yolo3.datasets.annotation import Annotation
 from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
-from yolo3.input.batches import image_shape, validation_batches
+from yolo3.input.batches import validation_batches
+from yolo3.input.image_cache import image_shape
 from yolo3.models.rpn.recall import proposal_recall
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
-from yolo3.training.trainer import Trainer
+from yolo3.training.step import Trainer
 
-RECALL_PROPOSALS = 100  # of which the recall is logged where classes are not told apart
+RECALL_PROPOSALS = 100  # of an image, for the recall that is logged where classes are not told apart
 _MAX_BOXES = 300
 
 
 class Validator:
-    """Runs a trainer's plain network over the validation images."""
+    """Run a trainer's inference network over the validation images.
+
+    Args:
+        trainer: Its settings say the size of the input and of the batches.
+        annotations: The validation images and their boxes.
+        class_names: In order of the class ids.
+    """
 
     def __init__(self, trainer: Trainer, annotations: list[Annotation], class_names: list[str]):
         self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
@@ -34,18 +41,25 @@ class Validator:
 
     def _forward_batch(self, images, boxes):
         trainer = self.trainer
-        outputs = trainer.plain(images, training=False)
+        outputs = trainer.inference_network(images, training=False)
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        boxes, scores = trainer.architecture.decode(outputs, self._input_shape)
+        boxes, scores = trainer.architecture.decode(outputs, self._input_shape)  # [B, N, 4], [B, N, C]
         return terms, non_max_suppression(
-            boxes, scores, AP_SCORE_THRESHOLD, trainer.architecture.iou_threshold, _MAX_BOXES
+            boxes,
+            scores,
+            score_threshold=AP_SCORE_THRESHOLD,
+            iou_threshold=trainer.architecture.iou_threshold,
+            max_boxes=_MAX_BOXES,
         )
 
     def run(self) -> tuple[dict, list[Detections], Measures]:
-        """Return (row, detections, measures): terms of the loss and AP for the log, what was found, all its figures.
+        """Validate once.
 
-        Where classes are not told apart the row has the recall of the best 100 boxes of each image at an IoU of .5.
+        Returns:
+            (row, detections, measures): for the log `val_loss` and its terms, `AP50`, `AP`, the `AP50_<class>` of each
+            class, and where classes are not told apart the `recall` of the best 100 boxes of each image at an IoU of
+            0.5; the detections in each image, boxes in its pixels; all figures of the evaluation.
         """
         sums: dict[str, float] = {}
         detections: list[Detections] = []
@@ -54,8 +68,9 @@ class Validator:
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
             detections += self._to_images(indices.numpy(), *(part.numpy() for part in found))
+
         means = {name: value / len(self.annotations) for name, value in sums.items()}
-        row = loss_row(means, self.trainer.architecture.terms, "val_")
+        row = loss_row(means, self.trainer.architecture.terms, prefix="val_")
         measures = measure(self.annotations, detections, self.class_names)
         results = measures.coco
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
@@ -65,6 +80,7 @@ class Validator:
         return row, detections, measures
 
     def _to_images(self, indices, boxes, scores, class_ids, counts):
+        """Yield the detections in each image of a batch, from pixels of the network input to those of the image."""
         for place, index in enumerate(indices):
             num, shape = counts[place], image_shape(self.annotations[index].image_path)
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
@@ -73,12 +89,23 @@ class Validator:
 
 
 def recall_of_best(annotations: Sequence[Annotation], detections: Sequence[Detections]) -> float:
-    """Return the share of objects that one of the 100 best boxes of their image overlaps by half or more."""
-    best = [found.boxes[:RECALL_PROPOSALS] for found in detections]  # best scores first
+    """Return the fraction of objects that one of the 100 best boxes of their image overlaps with an IoU of 0.5 or more.
+
+    Args:
+        annotations: Images and their boxes.
+        detections: Of each image, best scores first.
+    """
+    best = [found.boxes[:RECALL_PROPOSALS] for found in detections]
     return proposal_recall([annotation.boxes for annotation in annotations], best)
 
 
-def loss_row(terms: dict, names, prefix: str = "") -> dict:
-    """Return the terms ``names`` as they are shown: each, and the total, without what no network can remove."""
+def loss_row(terms: Mapping[str, float], names: Iterable[str], *, prefix: str = "") -> dict[str, float]:
+    """Return the loss and its terms as they are logged, without the part that no network can remove.
+
+    Args:
+        terms: Terms of the loss, and `<term>_floor`, the least value of a term where that is not 0.
+        names: The terms that add up to the loss.
+        prefix: Of the names in the result.
+    """
     shown = {name: terms[name] - terms.get(f"{name}_floor", 0.0) for name in names}
     return {f"{prefix}loss": sum(shown.values()), **{prefix + name: value for name, value in shown.items()}}

@@ -1,16 +1,14 @@
-"""The network in training: precision, optimizer, and the compiled step.
+"""The training step: forward pass, targets, loss, gradients and update, compiled.
 
-Two networks hold the same weights. One has fused normalisation and may compute in half precision; it trains. The other
-is made of stock layers in float32; it validates, and is what is saved.
+Two networks of the same architecture share their weights. One has fused batch normalization and may compute in half
+precision: it is trained. The other is made of stock Keras layers in float32: it validates, and is what files hold.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -19,53 +17,29 @@ from yolo3.models.architecture import Architecture
 from yolo3.models.fused_batch_norm import FusedBatchNormalization
 from yolo3.models.rewriting import pool_before_activation
 from yolo3.precision import POLICIES, accelerator, choose_precision, dtype_policy
-from yolo3.training.optimizers import DarknetSGD
+from yolo3.training.optimizers import build_optimizer
 from yolo3.training.settings import TrainConfig
 
 
-def default_ema(total_steps: int) -> float:
-    """Return a momentum that averages over about the last fortieth of a run, at most 1000 steps."""
-    return 1 - 1 / max(min(total_steps / 40, 1000), 2)
-
-
 def statistics_momentum(total_steps: int) -> float:
-    """Return the momentum of the averages in batch normalisation: Darknet's, less where a run is too short for it."""
+    """Return the momentum of the moving averages in batch normalization: Darknet's, or less in short runs."""
     return min(BN_MOMENTUM, 1 - 1 / max(total_steps / 20, 2))
 
 
-def build_optimizer(config: TrainConfig, total_steps: int):
-    """Return the Keras optimizer; the learning rate is set before each step.
-
-    Weight decay is not the optimizer's: the step adds it to the gradient of kernels alone, as Darknet does.
-    """
-    ema = default_ema(total_steps) if config.ema is None else config.ema
-    common: dict[str, Any] = {
-        "learning_rate": config.learning_rate,
-        "global_clipnorm": config.clip_norm or None,
-        "use_ema": ema > 0,
-        "ema_momentum": ema or 0.99,
-        "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
-    }
-    if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=config.momentum, nesterov=True, **common)
-    elif config.optimizer == "darknet":
-        optimizer = DarknetSGD(momentum=config.momentum, **common)
-    else:
-        optimizer = keras.optimizers.Adam(**common)
-    if choose_precision(config.precision) == "float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
-
-
 def compiled_terms(terms_of):
-    """Return ``terms_of`` (outputs, input shape, boxes), compiled by XLA, with the same gradients.
+    """Compile the terms of a loss with XLA.
 
-    The shapes of the outputs have to be known, the batch included, and their types to be one.
+    The outputs go in as one tensor, so that one gradient comes back. TensorFlow's oneDNN pass fuses the gradients of a
+    convolution's filter and of its bias, and takes for a pair what gets its input from the same node of the graph,
+    whichever of its outputs that is. The compiled gradient is one node: with one gradient for each output of the
+    network, a bias would be given that of another scale.
 
-    The outputs go in as one tensor, so that one gradient comes back. TensorFlow's pass for oneDNN makes one kernel of
-    the gradients of a convolution's filter and of its bias, and takes for a pair what gets its input from the same node
-    of the graph, whichever of its outputs it is. The compiled gradient is one node: with a gradient for each of the
-    network's outputs, biases would be given those of another scale.
+    Args:
+        terms_of: Function from (outputs, input_shape, boxes) to the terms of the loss by name. The shapes of the
+            outputs, the batch included, have to be known, and their dtypes to be the same.
+
+    Returns:
+        The compiled function, with the same arguments, results and gradients.
     """
 
     @functools.partial(tf.function, jit_compile=True, autograph=False)
@@ -76,7 +50,7 @@ def compiled_terms(terms_of):
 
     def of_outputs(outputs, input_shape, boxes):
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        joined = tf.concat([tf.reshape(output, (output.shape[0], -1)) for output in outputs], 1)
+        joined = tf.concat([tf.reshape(output, (output.shape[0], -1)) for output in outputs], 1)  # [B, all values]
         return of_joined(joined, tuple(tuple(output.shape) for output in outputs), tuple(input_shape), boxes)
 
     return of_outputs
@@ -85,32 +59,49 @@ def compiled_terms(terms_of):
 class Trainer:
     """The two networks, the optimizer and the compiled step of a run.
 
-    ``network`` trains, ``plain`` validates and is saved. ``architecture``: what their outputs mean. ``steps``: of the run.
+    Args:
+        config: Settings of the run.
+        architecture: What the outputs of the networks mean.
+        steps: Steps of the run, for the momentum of averages.
+
+    Attributes:
+        network: The `keras.Model` that is trained.
+        inference_network: The `keras.Model` that validates and is saved; see `update_inference_network`.
+        optimizer: The Keras optimizer.
+        precision: "float32", "bfloat16" or "float16".
+        frozen: Whether the backbone is frozen.
+        strategy: The `tf.distribute` strategy in whose scope the trainer was made.
     """
 
     def __init__(self, config: TrainConfig, architecture: Architecture, steps: int):
         self.config, self.architecture = config, architecture
         self.strategy = tf.distribute.get_strategy()
-        shape = (*config.input_size, 3) if architecture.fixed_size else (None, None, 3)
         self.precision = choose_precision(config.precision)
+
+        shape = (*config.input_size, 3) if architecture.fixed_size else (None, None, 3)
         with self.strategy.scope():
             with dtype_policy("float32"):
-                self.plain = architecture.build_network(shape)
+                self.inference_network = architecture.build_network(shape)
             with dtype_policy(POLICIES[self.precision]):
                 self.network = pool_before_activation(architecture.build_network(shape, FusedBatchNormalization))
             self.optimizer = build_optimizer(config, steps)
             self._learned = list(self.network.trainable_variables)
             self.optimizer.build(self._learned)
+
         self.network.optimizer = self.optimizer  # where Keras' callbacks look for it
         for layer in self.network.layers:
             if isinstance(layer, FusedBatchNormalization):
                 layer.momentum = statistics_momentum(steps)
         self.set_frozen(False)
 
+    # The step
+
     def set_frozen(self, frozen: bool) -> None:
-        """Freeze or free the backbone, its normalisation included, and compile the step anew."""
+        """Freeze or unfreeze the backbone, batch normalization included, and compile the step anew."""
+        self.frozen = frozen
         for name in self.architecture.backbone_layers(self.network):
             self.network.get_layer(name).trainable = not frozen
+
         # XLA makes one pass over the weights of an update, and a few over the outputs in targets and loss, where
         # TensorFlow's own kernels make a hundred. Replicas have to meet in the update, which XLA cannot compile.
         on_processor = accelerator() is None and self.strategy.num_replicas_in_sync == 1
@@ -122,9 +113,15 @@ class Trainer:
         self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None, autograph=False)
 
     def train_step(self, images, boxes, rate: float) -> dict:
-        """Learn from a batch at a learning rate; return the terms of the loss as tensors.
+        """Update the network with the gradient of one batch.
 
-        ``images``: float32 [B, H, W, 3]. ``boxes``: float32 [B, T, 5] (x, y, w, h relative, class id).
+        Args:
+            images: float32 [B, H, W, 3], 0..1.
+            boxes: float32 [B, T, 5] (x, y, w, h relative to the input, class id), padded with rows of zeros.
+            rate: Learning rate.
+
+        Returns:
+            The terms of the loss by name, scalar tensors, without weight decay.
         """
         self.optimizer.learning_rate = rate
         return self._step(images, boxes)
@@ -145,45 +142,59 @@ class Trainer:
         return terms
 
     def _apply(self, gradients):
+        """Add the gradient of decay/2 |w|^2 for kernels, scaled as the loss is, and apply the optimizer."""
         variables = self.network.trainable_variables
-        self.optimizer.apply(self._with_decay(gradients, variables), variables)
-
-    def _with_decay(self, gradients, variables):
-        """Add the gradient of decay/2 |w|^2 for kernels, scaled as the loss is."""
         decay = self.optimizer.scale_loss(self.config.weight_decay / self.strategy.num_replicas_in_sync)
-        return [
+        gradients = [
             gradient + decay * variable.value if variable.name == "kernel" else gradient
             for gradient, variable in zip(gradients, variables)
         ]
+        self.optimizer.apply(gradients, variables)
 
     def batch_terms(self, outputs, input_shape, boxes) -> dict:
-        """Return the terms of the loss of raw outputs for the boxes [B, T, 5] of a batch."""
+        """Return the terms of the loss of one batch.
+
+        Args:
+            outputs: Raw outputs of a network: a tensor, or one for each scale.
+            input_shape: (height, width) of the network input in pixels.
+            boxes: float32 [B, T, 5], as in `train_step`.
+
+        Returns:
+            float32 scalars by name, the mean over the images.
+        """
         outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
         shape = tuple(input_shape)
         return self.architecture.loss_terms(outputs, self.architecture.build_targets(boxes, shape), shape)
 
     # Weights
 
-    def update_plain(self) -> None:
-        """Give the plain network the averaged weights, or the current ones where no average is kept."""
+    def update_inference_network(self) -> None:
+        """Copy the averaged weights to the inference network, or the current ones where no average is kept."""
         current = [variable.numpy() for variable in self._learned]
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if inner.use_ema and int(inner.iterations.numpy()) > 0:
             inner.finalize_variable_values(self._learned)
-        self.plain.set_weights(self.network.get_weights())
+        self.inference_network.set_weights(self.network.get_weights())
         for variable, value in zip(self._learned, current):
             variable.assign(value)
 
     def is_finite(self) -> bool:
-        """Return whether all weights of the network that trains are numbers."""
+        """Return whether all weights of the network that is trained are finite."""
         return all(np.isfinite(variable.numpy()).all() for variable in self.network.variables)
 
     def state(self) -> list[np.ndarray]:
-        """Return everything that a resumed run needs of the networks and the optimizer, as arrays."""
+        """Return what resuming needs: the weights, and the optimizer's moments, averages and counters."""
         return [variable.numpy() for variable in self._state_variables()]
 
     def set_state(self, arrays: list[np.ndarray]) -> None:
-        """Take back what :meth:`state` returned. Raises ``ValueError`` when it belongs to another network."""
+        """Restore a state.
+
+        Args:
+            arrays: As `state` returned them.
+
+        Raises:
+            ValueError: When they belong to another network or optimizer.
+        """
         variables = self._state_variables()
         if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
             raise ValueError("state: expected that of the same network and optimizer, got other shapes")

@@ -1,0 +1,117 @@
+"""What a run saves and how it goes on: pretrained weights, `best.h5`, `last.h5`, and the state that resuming needs.
+
+The state holds the weights, the optimizer and the log after a finished epoch, and no random state: what is drawn for an
+epoch depends on the seed and the epoch alone (`yolo3.input.batches`). `yolo3.training.loop.finish_epoch` says when each
+file is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+
+from yolo3.models.saving import save_model
+from yolo3.training import run_folder
+from yolo3.training.pretrained import load_pretrained
+from yolo3.training.run import Run
+from yolo3.training.settings import PATHS
+
+_SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
+
+
+def begin(run: Run) -> None:
+    """Load the pretrained weights if the settings name any, and write down what the run works with.
+
+    Args:
+        run: As `yolo3.training.run.build_run` returns it.
+
+    Raises:
+        ValueError: When the weights do not fit the network.
+    """
+    config, prepared = run.config, run.prepared
+    if config.weights:
+        run.loaded_layers = load_pretrained(run.trainer, config.weights, config.cfg)
+        with_weights = [layer.name for layer in run.trainer.network.layers if layer.weights]
+        fresh = [name for name in with_weights if name not in run.loaded_layers]
+        line = f"{config.weights}: weights for {len(run.loaded_layers)} of {len(with_weights)} layers"
+        if fresh:
+            line += f"; random in {', '.join(fresh[:6])}{' ...' if len(fresh) > 6 else ''}"
+        run.say(line)
+
+    cfg = getattr(prepared.architecture, "cfg", None)
+    run.folder.start(
+        config, class_names=prepared.class_names, anchors=prepared.anchors, findings=prepared.findings, cfg=cfg
+    )
+
+
+def resume(run: Run) -> None:
+    """Take up a run after its last saved epoch; a run that finished no epoch begins anew.
+
+    Args:
+        run: As `yolo3.training.run.build_run` returns it, with the settings that the folder holds.
+
+    Raises:
+        ValueError: When the state is damaged, or is that of another network.
+    """
+    if not run.folder.has_state():
+        run.say(f"{run.folder.path}: no epoch was finished; starting from the beginning.")
+        return begin(run)
+    run.folder.remove_leftovers()
+    arrays, progress = run.folder.load_state()
+    run.trainer.set_state(arrays)
+    run.epoch, run.best_ap50, run.loaded_layers = progress["epoch"], progress["best_ap50"], progress["taken"]
+    run.say(f"Resuming {run.folder.path} after epoch {run.epoch} of {run.config.epochs}.")
+
+
+def save_state(run: Run, *, always: bool = False) -> None:
+    """Write what resuming needs, but so seldom that it takes at most a twentieth of the time, unless `always`."""
+    now = time.perf_counter()
+    if not always and now - run.last_saved < run.seconds_saving / _SAVING_SHARE:
+        return
+    progress = {"epoch": run.epoch, "best_ap50": run.best_ap50, "taken": run.loaded_layers}
+    run.folder.save_state(run.trainer.state(), progress)
+    run.last_saved = time.perf_counter()
+    run.seconds_saving = run.last_saved - now
+
+
+def save_weights(run: Run, row: dict) -> None:
+    """Write `last.h5`, and `best.h5` if AP50 is the best so far; without validation the last weights are the best.
+
+    Args:
+        run: Its inference network is saved.
+        row: The epoch's row of the log.
+    """
+    metadata = weights_metadata(run, row)
+    save_model(run.trainer.inference_network, run.folder.file(run_folder.LAST), metadata)
+    ap50 = row.get("AP50", math.nan)
+    if run.validator is None or math.isnan(run.best_ap50) or ap50 > run.best_ap50:
+        run.best_ap50 = ap50
+        save_model(run.trainer.inference_network, run.folder.file(run_folder.BEST), metadata)
+
+
+def weights_metadata(run: Run, row: dict) -> dict:
+    """Return the metadata of saved weights: see `yolo3.models.saving`.
+
+    Of paths in the settings only the file names are kept: weights are passed on, where they were made is private.
+
+    Args:
+        run: Whose weights they are.
+        row: The epoch's row of the log.
+    """
+    config, prepared = run.config, run.prepared
+    settings = dataclasses.asdict(config)
+    settings |= {name: os.path.basename(settings[name]) for name in PATHS if settings[name]}
+    ap50 = row.get("AP50", math.nan)
+    return {
+        **prepared.architecture.metadata(),
+        "class_names": list(prepared.class_names),
+        "input_shape": list(config.input_size),
+        "resize": config.resize,
+        "training": {
+            "settings": settings,
+            "epoch": row["epoch"],
+            "AP50": None if math.isnan(ap50) else ap50,
+        },
+    }

@@ -1,0 +1,143 @@
+"""A run in progress as one record, which the functions of the loop and of checkpoints share, and what it trains on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import keras
+import tensorflow as tf
+
+from yolo3.input.batches import training_batches
+from yolo3.input.image_cache import ImageStore, check_room, open_images
+from yolo3.models.architecture import Architecture
+from yolo3.precision import accelerator
+from yolo3.training.plan import RunPlan, fit_length
+from yolo3.training.preparation import Prepared
+from yolo3.training.run_folder import RunFolder
+from yolo3.training.settings import TrainConfig
+from yolo3.training.step import Trainer
+from yolo3.training.validation import Validator
+
+
+@dataclass
+class Run:
+    """What a run works with, and how far it has come.
+
+    Args:
+        prepared: Checked data and the architecture.
+        plan: What happens when; holds the settings.
+        folder: Where files go.
+        trainer: The networks, the optimizer and the compiled step.
+        validator: None without validation images.
+        callbacks: Keras callbacks.
+        say: Is called with each line of text for the user.
+        show_progress: Whether progress bars are shown.
+        epoch: Epochs that are finished.
+        best_ap50: The best AP50 so far, NaN before the first evaluation.
+        loaded_layers: Names of the layers with pretrained weights.
+        warned: Rules of `yolo3.training.advice` that have spoken.
+        last_saved: When the state was last written, in seconds of `time.perf_counter`.
+        seconds_saving: How long writing it took.
+    """
+
+    prepared: Prepared
+    plan: RunPlan
+    folder: RunFolder
+    trainer: Trainer
+    validator: Validator | None
+    callbacks: keras.callbacks.CallbackList
+    say: Callable[[str], None] = print
+    show_progress: bool = True
+    epoch: int = 0
+    best_ap50: float = math.nan
+    loaded_layers: list[str] = field(default_factory=list)
+    warned: set[str] = field(default_factory=set)
+    last_saved: float = -math.inf
+    seconds_saving: float = 0.0
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings."""
+        return self.plan.config
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the outputs of the networks mean."""
+        return self.prepared.architecture
+
+
+def build_run(
+    config: TrainConfig,
+    prepared: Prepared,
+    folder: RunFolder,
+    *,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    say: Callable[[str], None] = print,
+    show_progress: bool = True,
+) -> Run:
+    """Build the networks of a run, with random weights that depend on the seed; nothing is written yet.
+
+    Args:
+        config: Settings.
+        prepared: As `yolo3.training.preparation.prepare` returns it for `config`.
+        folder: Where the run will be.
+        callbacks: Keras callbacks; they see the network that is trained.
+        say: Is called with each line of text for the user.
+        show_progress: Whether to show progress bars.
+
+    Raises:
+        ValueError: When decoded images are to be kept on a disk without room for them.
+    """
+    if config.cache == "disk":
+        check_room([item.image_path for item in prepared.train], max(config.input_size), folder.path)
+    plan = RunPlan(fit_length(config, len(prepared.train)), len(prepared.train))
+    keras.utils.set_random_seed(config.seed)
+    trainer = Trainer(plan.config, prepared.architecture, plan.total_steps)
+    return Run(
+        prepared=prepared,
+        plan=plan,
+        folder=folder,
+        trainer=trainer,
+        validator=Validator(trainer, prepared.val, prepared.class_names) if prepared.val else None,
+        callbacks=keras.callbacks.CallbackList(list(callbacks), model=trainer.network),
+        say=say,
+        show_progress=show_progress,
+    )
+
+
+def open_store(run: Run) -> ImageStore:
+    """Open the training images of a run, decoded ones in memory or in its folder as its settings say."""
+    return open_images(
+        run.prepared.train,
+        largest_side=max(run.config.input_size),
+        cache=run.config.cache,
+        folder=run.folder.decoded,
+        show_progress=run.show_progress,
+    )
+
+
+def open_batches(run: Run, store: ImageStore) -> Iterator:
+    """Iterate over the batches from the run's present epoch to its end; mosaic ends where its settings say.
+
+    On a GPU the next batches are copied to it during a step.
+    """
+    config = run.config
+    batches = training_batches(
+        store,
+        batch_size=run.plan.batch_size,
+        input_shape=config.input_size,
+        stride=run.architecture.stride,
+        augmentation=config.augment,
+        seed=config.seed,
+        epochs=range(run.epoch, config.epochs),
+        resize=config.resize,
+        scales=config.multi_scale,
+        workers=config.workers,
+        mosaic_end=config.augment.mosaic_end(config.epochs),
+    )
+    device = accelerator()
+    if device and run.trainer.strategy.num_replicas_in_sync == 1:
+        batches = batches.apply(tf.data.experimental.prefetch_to_device(device))
+    return iter(batches)
