@@ -1,4 +1,4 @@
-"""``python -m yolo3``: the command ``yolo3``."""
+"""Run the command ``yolo3`` as ``python -m yolo3``."""
 
 import sys
 

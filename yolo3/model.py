@@ -1,4 +1,4 @@
-"""The public door: what code written for keras-yolo3 imports from ``yolo3.model``, under the same names.
+"""Re-export what code written for keras-yolo3 imports from ``yolo3.model``, under the same names.
 
 ``docs/conventions.md`` says where the results differ, and why. Nothing inside the package imports this module.
 """

@@ -1,4 +1,7 @@
-"""The door for ``from yolo3.yolo import YOLO, detect_video``, as keras-yolo3 has them: re-exports, no logic."""
+"""Re-export what code written for keras-yolo3 imports from ``yolo3.yolo``.
+
+Nothing inside the package imports this module.
+"""
 
 from yolo3.compat.yolo import YOLO, detect_video
 

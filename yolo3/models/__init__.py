@@ -1,4 +1,5 @@
-"""What an architecture is, the registry of all of them, their files, and rewritten graphs.
+"""Detector architectures: their interface, the registry of all of them, their files, and rewritten graphs.
 
-``yolov3`` has a folder of its own. May import ``darknet``, ``datasets`` and ``ops``.
+Each architecture has a module or a folder: ``yolov3``, ``yolov1``, ``retinanet``, ``rpn``; ``anchors`` is what the last
+two share. May import ``darknet``, ``datasets`` and ``ops``.
 """

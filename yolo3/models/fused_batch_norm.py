@@ -1,38 +1,34 @@
-"""Batch normalisation by TensorFlow's fused kernel, for training.
+"""Batch normalization by TensorFlow's fused kernel, for training.
 
 Keras 3 computes it from separate moments, which costs a CPU about half of a training step. The layer here holds the
-same weights as the stock one and gives the same values; saved files use the stock one.
+same weights as Keras' own and gives the same values; saved files use Keras' own.
 """
 
 import keras
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """``keras.layers.BatchNormalization`` over the last of four axes, computed by ``FusedBatchNormV3``.
+    """Compute ``keras.layers.BatchNormalization`` over the last of four axes by ``FusedBatchNormV3``.
 
-    As cuDNN does, it normalises with the biased variance of the batch and averages the unbiased one. The statistics
-    are float32 whatever the precision of the input.
+    As cuDNN does, it normalizes with the biased variance of the batch and averages the unbiased one. Arguments and
+    weights are those of ``keras.layers.BatchNormalization``; statistics are float32 whatever the input's precision.
     """
 
     def call(self, inputs, training=None, mask=None):
+        """Return the normalized input [B, H, W, C], in its dtype; while training, update the moving statistics."""
         import tensorflow as tf
 
-        training = bool(training) and self.trainable
         gamma, beta, mean, variance = (
             tf.convert_to_tensor(variable.value)  # float32 for any precision of the input, as the kernel wants them
             for variable in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         )
-        if not training:
-            outputs, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=inputs, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=self.epsilon,
-                is_training=False,
-            )  # fmt: skip
-            return outputs
+        arguments = {"x": inputs, "scale": gamma, "offset": beta, "epsilon": self.epsilon}
+        if not training or not self.trainable:
+            return tf.raw_ops.FusedBatchNormV3(mean=mean, variance=variance, is_training=False, **arguments).y
+
         empty = tf.zeros([0], tf.float32)
-        outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs, scale=gamma, offset=beta, mean=empty, variance=empty, epsilon=self.epsilon, is_training=True
-        )
+        result = tf.raw_ops.FusedBatchNormV3(mean=empty, variance=empty, is_training=True, **arguments)
         keep = self.momentum
-        self.moving_mean.assign(mean * keep + batch_mean * (1 - keep))
-        self.moving_variance.assign(variance * keep + batch_variance * (1 - keep))
-        return outputs
+        self.moving_mean.assign(mean * keep + result.batch_mean * (1 - keep))
+        self.moving_variance.assign(variance * keep + result.batch_variance * (1 - keep))
+        return result.y

@@ -1,8 +1,8 @@
-"""The same network with fewer passes over its features.
+"""Rewrite a network into one that computes the same with fewer passes over its features.
 
-For detection batch normalisation is folded into the convolutions before it: with the scale s = gamma / sqrt(variance +
-epsilon) of each channel, a convolution K, b followed by normalisation is the convolution K s, (b - mean) s + beta. For
-training the largest of several values is taken before the activation, which keeps their order.
+For detection, batch normalization is folded into the convolution before it: with the scale
+s = gamma / sqrt(variance + epsilon) of each channel, a convolution K, b followed by normalization is the convolution
+K s, (b - mean) s + beta. For training, max pooling is moved before the activation, which keeps the order of values.
 """
 
 from __future__ import annotations
@@ -15,19 +15,35 @@ _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
 
 def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Model:
-    """Return a copy of a functional network in which convolutions do the work of the normalisation that follows them.
+    """Return a copy of a network whose convolutions do the work of the normalization that follows them.
 
-    ``policy``: the dtype policy of the copy's layers, by default those of the network's. Raises ``ValueError`` for a
-    network that is no functional one, and with a policy for models within it.
-
-    Normalisation that follows anything else, or a convolution whose output is used elsewhere too, stays. The copy has
+    Normalization that follows anything else, or a convolution whose output is used elsewhere too, stays. The copy has
     weights of its own: what the network learns later is not in it. Its outputs differ by rounding.
+
+    Args:
+        network: A functional network.
+        policy: Dtype policy of the copy's layers, by default the network's own.
+
+    Returns:
+        A ``keras.Model`` whose layers have the names of the network's.
+
+    Raises:
+        ValueError: For a network that is not functional, and with a policy for one with models within it.
     """
     if not is_functional(network):
         raise ValueError(f"expected a functional network, got a {type(network).__name__}")
     if policy is not None and any(isinstance(layer, keras.Model) for layer in network.layers):
         raise ValueError(f"expected a network without models within it, to compute in {policy}")
-    folded = {layer.name: norm for layer in network.layers if (norm := _norm_after(layer, network)) is not None}
+
+    # Name of a convolution: the normalization that is the only reader of its output.
+    folded = {}
+    for layer in network.layers:
+        if type(layer) in _CONVOLUTIONS and layer.activation is keras.activations.linear:
+            norm = _only_reader(layer, network)
+            if isinstance(norm, layers.BatchNormalization):
+                axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
+                if axis in (-1, len(layer.output.shape) - 1):
+                    folded[layer.name] = norm
     norms = {norm.name for norm in folded.values()}
 
     def copy(layer):
@@ -53,14 +69,21 @@ def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Mo
 
 
 def pool_before_activation(network: keras.Model) -> keras.Model:
-    """Return a functional network of the same layers, in which max pooling comes before the leaky ReLU it has read.
+    """Return a network of the same layers in which max pooling comes before the leaky ReLU whose output it read.
 
     Pooling commutes with a function that keeps the order, so the outputs are the same; the activation and its gradient
-    then work on the pooled features alone. An activation that something else reads too stays where it is. ``input`` and
-    ``output`` of the layers stay those of the network that was given.
+    then work on the pooled features alone. An activation that something else reads too stays where it is.
+
+    Args:
+        network: Any network; one that is not functional is returned as it is.
+
+    Returns:
+        A ``keras.Model`` that shares the layers, and so the weights, with the network. ``input`` and ``output`` of the
+        layers stay those of the network that was given.
     """
     if not is_functional(network):
         return network
+
     late = {}  # name of a pooling layer: the activation that moves behind it
     for layer in network.layers:
         if isinstance(layer, layers.LeakyReLU):
@@ -69,6 +92,7 @@ def pool_before_activation(network: keras.Model) -> keras.Model:
                 late[reader.name] = layer
     if not late:
         return network
+
     moved = {layer.name for layer in late.values()}
 
     def call(layer, *args, **kwargs):
@@ -81,16 +105,17 @@ def pool_before_activation(network: keras.Model) -> keras.Model:
 
 
 def is_functional(network: keras.Model) -> bool:
-    """Return whether a network is a graph of layers that can be looked at."""
+    """Return whether a network is a graph of layers that can be inspected."""
     return hasattr(network, "_nodes_by_depth")
 
 
 def _only_reader(layer, network):
-    """Return the layer that is all that reads the one output of a layer; None unless both are used once."""
+    """Return the only layer that reads the only output of a layer; ``None`` unless both are used once."""
     nodes = [node for group in network._nodes_by_depth.values() for node in group]
     calls = [node for node in nodes if node.operation is layer]
     if len(calls) != 1 or len(calls[0].output_tensors) != 1:
         return None
+
     (result,) = calls[0].output_tensors
     if any(output is result for output in network.outputs):
         return None
@@ -100,26 +125,16 @@ def _only_reader(layer, network):
     return readers[0]
 
 
-def _norm_after(layer, network):
-    """Return the normalisation that is all that reads a linear convolution, or None."""
-    if type(layer) not in _CONVOLUTIONS or layer.activation is not keras.activations.linear:
-        return None
-    norm = _only_reader(layer, network)
-    if not isinstance(norm, layers.BatchNormalization):
-        return None
-    axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
-    return norm if axis in (-1, len(layer.output.shape) - 1) else None
-
-
 def _folded_weights(convolution, norm) -> list[np.ndarray]:
+    """Return kernel and bias of the convolution that does what both layers do."""
     kernel, *bias = convolution.get_weights()
-    mean, variance = (keras.ops.convert_to_numpy(value) for value in (norm.moving_mean, norm.moving_variance))
-    scale = 1 / np.sqrt(variance + norm.epsilon)
+    scale = 1 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
     if norm.scale:
-        scale = scale * keras.ops.convert_to_numpy(norm.gamma)
-    shift = ((bias[0] if bias else 0) - mean) * scale
+        scale = scale * norm.gamma.numpy()
+    shift = ((bias[0] if bias else 0) - norm.moving_mean.numpy()) * scale
     if norm.center:
-        shift = shift + keras.ops.convert_to_numpy(norm.beta)
+        shift = shift + norm.beta.numpy()
+
     if isinstance(convolution, layers.DepthwiseConv2D):  # [h, w, in, multiplier]
         return [kernel * scale.reshape(kernel.shape[-2:]), shift]
     return [kernel * scale, shift]
