@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from yolo3 import settings
-from yolo3.settings import COUNT, SHARE, Number, check_settings, setting, settings_of
+from yolo3.settings import COUNT, SHARE, Number, check_settings, setting, settings_in
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def test_settings_in_range_pass_and_so_does_what_is_unset_or_not_looked_at():
 
 
 def test_fields_without_a_description_are_no_settings():
-    described = settings_of(Recipe)
+    described = settings_in(Recipe)
     assert list(described) == ["minutes", "salt", "herbs"]
     default, of_minutes = described["minutes"]
     assert described["herbs"][1].text == "herbs: thyme (dried), sage (fresh)"

@@ -110,7 +110,7 @@ def setting(default: Any, help: str, **details: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting(help, **details)})
 
 
-def settings_of(record: Any) -> dict[str, tuple[Any, Setting]]:
+def settings_in(record: Any) -> dict[str, tuple[Any, Setting]]:
     """Return (default, description) of each described setting of a dataclass, by name, in its order."""
     fields = dataclasses.fields(record)
     return {field.name: (field.default, field.metadata["setting"]) for field in fields if "setting" in field.metadata}
@@ -126,7 +126,7 @@ def check_settings(record: Any, but: Collection[str] = ()) -> None:
     Raises:
         ValueError: Naming the first setting that is out of range.
     """
-    for name, (default, described) in settings_of(record).items():
+    for name, (default, described) in settings_in(record).items():
         value = getattr(record, name)
         if name in but or (value is None and default is None):
             continue

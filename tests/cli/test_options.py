@@ -13,7 +13,7 @@ from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.inference.settings import DetectorSettings
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.settings import COUNT, setting, settings_of
+from yolo3.settings import COUNT, setting, settings_in
 from yolo3.training.settings import TrainConfig
 from yolo3.training.workload import Workload
 
@@ -32,7 +32,7 @@ def options():
     for command, records in SETTINGS_OF.items():
         actions = {action.dest: action for action in command.build_parser()._actions}
         for record, names in records.items():
-            for name, (default, described) in settings_of(record).items():
+            for name, (default, described) in settings_in(record).items():
                 if described.option if names is None else name in names.split():
                     default = OWN_DEFAULTS.get((command, name), default)
                     yield pytest.param(actions[name], default, described, id=f"{command.__name__}-{name}")
@@ -117,7 +117,7 @@ def test_the_defaults_of_the_detector_are_those_of_its_settings():
     from yolo3.inference.detector import Detector
 
     parameters = inspect.signature(Detector).parameters
-    for name, (default, _) in settings_of(DetectorSettings).items():
+    for name, (default, _) in settings_in(DetectorSettings).items():
         assert parameters[name].default == default, name
 
 
@@ -126,4 +126,4 @@ def test_every_option_of_the_detector_reaches_it():
     add_detector_options(parser, score_threshold=0.5)
     options = detector_options(parser.parse_args(["--weights", "a.h5", "--input-size", "64", "96"]))
     assert options["score_threshold"] == 0.5 and options["input_shape"] == [64, 96]
-    assert set(options) == {"weights", "classes_path", "anchors_path", "cfg_path", *settings_of(DetectorSettings)}
+    assert set(options) == {"weights", "classes_path", "anchors_path", "cfg_path", *settings_in(DetectorSettings)}

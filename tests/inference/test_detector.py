@@ -141,7 +141,7 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path):
         ({"resize": "crop"}, "letterbox, stretch, got 'crop'"),
         ({"score_threshold": 1.5}, "score_threshold: expected a number from 0 to 1"),
         ({"precision": "float16"}, "precision: expected one of auto, float32, bfloat16, got 'float16'"),
-        ({"batch_size": 0}, "batch_size: expected at least 1"),
+        ({"batch_size": 0}, "batch_size: expected a whole number above 0"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(options, message):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from yolo3.inference.settings import DetectorSettings
-from yolo3.settings import Setting, settings_of
+from yolo3.settings import Setting, settings_in
 
 
 def option_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -33,7 +33,7 @@ def add_settings(parser, record: type, names: Sequence[str] | None = None, **def
         defaults: Defaults of this command, by name, where they are not the record's.
     """
     groups = {"": parser}
-    settings = settings_of(record)
+    settings = settings_in(record)
     for name in settings if names is None else names:
         own_default, described = settings[name]
         if not described.option:
@@ -110,5 +110,5 @@ def detector_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "classes_path": arguments.classes,
         "anchors_path": arguments.anchors,
         "cfg_path": arguments.cfg,
-        **{name: getattr(arguments, name) for name in settings_of(DetectorSettings)},
+        **{name: getattr(arguments, name) for name in settings_in(DetectorSettings)},
     }

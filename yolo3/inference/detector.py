@@ -18,6 +18,7 @@ from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
+from yolo3.inference.settings import DetectorSettings
 from yolo3.models.loading import legacy_anchor_mask, load_network
 from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg
@@ -25,10 +26,10 @@ from yolo3.models.rewriting import fold_batch_norm, is_functional
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.scales import check_input_shape
 from yolo3.ops.boxes import area, clip
-from yolo3.ops.letterbox import RESIZE_MODES, boxes_to_image, resize_image
+from yolo3.ops.letterbox import boxes_to_image, resize_image
 from yolo3.ops.nms import non_max_suppression
-from yolo3.ops.nms_methods import METHODS, OVERLAPS
-from yolo3.precision import DETECTION_PRECISIONS, POLICIES, choose_precision
+from yolo3.precision import POLICIES, choose_precision
+from yolo3.settings import settings_in
 
 DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
 _READERS = 4  # threads that decode images while the network computes
@@ -57,12 +58,23 @@ class Detector:
     """
 
     def __init__(
-        self, weights_or_model, metadata: dict | None = None, *, score_threshold: float = 0.3,
-        iou_threshold: float | None = None, max_boxes: int = 300, resize: str | None = None,
-        input_shape: Sequence[int] | None = None, class_names: Sequence[str] | None = None, anchors=None,
-        anchor_mask: Sequence[Sequence[int]] | None = None, batch_size: int = 8, nms: str = "greedy",
-        nms_overlap: str = "iou", precision: str = "float32",
-    ):  # fmt: skip
+        self,
+        weights_or_model,
+        metadata: dict | None = None,
+        *,
+        score_threshold: float = DetectorSettings.score_threshold,
+        iou_threshold: float | None = DetectorSettings.iou_threshold,
+        max_boxes: int = DetectorSettings.max_boxes,
+        resize: str | None = DetectorSettings.resize,
+        input_shape: Sequence[int] | None = DetectorSettings.input_shape,
+        class_names: Sequence[str] | None = None,
+        anchors=None,
+        anchor_mask: Sequence[Sequence[int]] | None = None,
+        batch_size: int = DetectorSettings.batch_size,
+        nms: str = DetectorSettings.nms,
+        nms_overlap: str = DetectorSettings.nms_overlap,
+        precision: str = DetectorSettings.precision,
+    ):
         if isinstance(weights_or_model, keras.Model):
             self.model, self.source = weights_or_model, weights_or_model.name
         else:
@@ -84,7 +96,7 @@ class Detector:
         self.iou_threshold = float(_first_given(iou_threshold, self.architecture.iou_threshold))
         self.max_boxes, self.batch_size = int(max_boxes), int(batch_size)
         self.nms, self.nms_overlap, self.precision = nms, nms_overlap, precision
-        self._check_settings()
+        DetectorSettings(**{name: getattr(self, name) for name in settings_in(DetectorSettings)})  # checks each of them
         self.precision = choose_precision(precision)
         try:
             self.architecture.check_outputs([tuple(output.shape) for output in self.model.outputs])
@@ -136,18 +148,6 @@ class Detector:
         if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
             raise ValueError(f"{self.source}: takes images of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}")
         return shape
-
-    def _check_settings(self) -> None:
-        choices = {"resize": RESIZE_MODES, "nms": METHODS, "nms_overlap": OVERLAPS, "precision": DETECTION_PRECISIONS}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("score_threshold", "iou_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(self, name)}")
-        for name in ("max_boxes", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
 
     def _fold(self) -> None:
         """Detect with a copy of the network that has fewer passes; the weights are those of now."""

@@ -15,7 +15,7 @@ from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.scales import FULL_MASK, TINY_MASK, AnchorMask, check_input_shape
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
-from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_of
+from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
 from yolo3.training.schedules import BURN_IN_POWER, SCHEDULES
 
 OPTIMIZERS = ("adam", "sgd", "darknet")
@@ -218,7 +218,7 @@ class TrainConfig:
                 raise ValueError(f"{other}: expected none beside a cfg, which says its own, got {getattr(self, other)}")
 
 
-PATHS = tuple(name for name, (_, described) in settings_of(TrainConfig).items() if described.is_path)
+PATHS = tuple(name for name, (_, described) in settings_in(TrainConfig).items() if described.is_path)
 
 
 def format_config(config: TrainConfig) -> str:
