@@ -1,14 +1,15 @@
-"""The record of detections, and COCO's results format."""
+"""The record of detections."""
 
+import numpy as np
 import pytest
 
-from tests.evaluation.examples import detected
-from yolo3.detections import coco_detections_json
+from yolo3.detections import Detections
 
 
-def test_coco_results_records_have_width_height_and_the_files_ids():
-    record = coco_detections_json([detected((1, 2, 11, 22, 0.5, 1))], ["x7"], [1, 90])
-    assert record == [{"image_id": "x7", "category_id": 90, "bbox": [1.0, 2.0, 10.0, 20.0], "score": 0.5}]
-    assert coco_detections_json([detected((1, 2, 11, 22, 0.5, 1))], [3])[0]["category_id"] == 2
-    with pytest.raises(ValueError, match="expected 1 image ids, got 2"):
-        coco_detections_json([detected()], [1, 2])
+def test_detections_are_arrays_of_one_length_whatever_they_are_made_from():
+    found = Detections([1, 2, 3, 4], [0.5], [7])
+    assert found.boxes.tolist() == [[1, 2, 3, 4]] and len(found) == 1
+    assert (found.boxes.dtype, found.scores.dtype, found.class_ids.dtype) == (np.float32, np.float32, np.int32)
+    assert Detections([], [], []).boxes.shape == (0, 4)
+    with pytest.raises(ValueError, match="got 1 boxes, 2 scores, 1 class ids"):
+        Detections([[1, 2, 3, 4]], [0.5, 0.6], [7])

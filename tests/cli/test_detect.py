@@ -18,8 +18,8 @@ from yolo3.cli.main import main
 from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source
+from yolo3.inference.summary import Summary
 from yolo3.inference.videos import read_frames
-from yolo3.inference.writers import Report
 
 
 class RedDetector:
@@ -114,14 +114,17 @@ def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys
 def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
     assert red("green.png", "--no-images")[0] == 0
     output = capsys.readouterr().out
-    assert "--score-threshold 0.05" in output and "was given 416 x 608 pixels (letterbox); are these" in output
-    report = Report(["a"], 0.125, 300, "416 x 416 pixels (stretch)")
-    strong = report.add(Shot(Source("image", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.125], [0]))
+    assert (
+        "--score-threshold 0.05" in output
+        and "network input was 416 x 608 pixels (letterbox); do --input-size" in output
+    )
+    summary = Summary(["a"], 0.125, 300, "416 x 416 pixels (stretch)")
+    strong = summary.add(Shot(Source("image", "a.png", "a"), "a", "a.png"), Detections([[0, 0, 1, 1]], [0.125], [0]))
     assert len(strong) == 0  # scores have to be above
-    report._weak = [(0.001, "a", "a.png")]
-    *_, weak, advice = report.summary("")
+    summary._weak = [(0.001, "a", "a.png")]
+    *_, weak, advice = summary.lines("")
     assert weak == "  0.0010  a  a.png"
-    assert "sees nothing that it knows" in advice and "--score-threshold" not in advice
+    assert "recognizes nothing" in advice and "--score-threshold" not in advice
 
 
 def test_an_unreadable_image_is_reported_and_the_others_are_done(weights, folder, capsys):
@@ -183,8 +186,8 @@ def test_how_many_were_not_read_and_how_many_are_full_is_said_at_the_end(red, fo
     Path("bad.jpg").write_bytes(b"no image")
     assert red("bad.jpg", "red.png", "green.png", "--max-boxes", "1")[0] == 1
     output = capsys.readouterr().out
-    assert "\nCould not be read, see above: 1\n" in output
-    assert "\nImages or frames with as many objects as --max-boxes allows (1): 1\n" in output
+    assert "\nImages that could not be read (see above): 1\n" in output
+    assert "\nImages with the maximum of 1 objects (--max-boxes): 1\n" in output
 
 
 @pytest.mark.parametrize("option", ["--no-images", "--no-pictures"])  # the second is its name in earlier versions

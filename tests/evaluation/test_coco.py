@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.evaluation.examples import NAMES, annotated, detected, random_images
-from yolo3.detections import coco_detections_json
 from yolo3.evaluation.average_precision import evaluate_detections
 from yolo3.evaluation.coco import coco_results
 from yolo3.evaluation.matching import match_detections
+from yolo3.inference.writers.coco_results import coco_detections_json
 
 
 def test_of_equal_overlaps_the_coco_convention_takes_the_last_truth_as_pycocotools_does():

@@ -26,6 +26,7 @@ def test_centre_and_corner_formats_by_hand():
     # From (2, 3) to (8, 5): 6 wide, 2 high, centre (5, 4).
     assert geometry.xyxy_to_cxcywh(np.array([2.0, 3, 8, 5])).tolist() == [5, 4, 6, 2]
     assert geometry.cxcywh_to_xyxy(np.array([5.0, 4, 6, 2])).tolist() == [2, 3, 8, 5]
+    assert geometry.xyxy_to_xywh(np.array([2.0, 3, 8, 5])).tolist() == [2, 3, 6, 2]
 
 
 def test_formats_make_the_round_trip():

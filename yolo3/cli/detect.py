@@ -13,9 +13,12 @@ from yolo3.cli.options import add_detector_options, detector_options, option_typ
 from yolo3.cli.running import in_one_line, run_command, start_tensorflow
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source, count_shots, find_sources, look, read_shots
+from yolo3.inference.summary import Summary
 from yolo3.inference.tiles import OVERLAP, SMALLEST_TILE, TiledDetector, check_tiling
 from yolo3.inference.videos import Window, check_window
-from yolo3.inference.writers import Report, Writer, drawn_paths, read_coco_ids, writing
+from yolo3.inference.writers.coco_results import read_coco_ids
+from yolo3.inference.writers.drawn import drawn_paths
+from yolo3.inference.writers.writer import Writer, writing
 from yolo3.settings import COUNT, SHARE, WHOLE
 from yolo3.visualize.boxes import draw_boxes
 
@@ -103,14 +106,14 @@ def _detect(arguments: argparse.Namespace) -> int:
     writers = open_writers(arguments, detector.class_names, sources, drawn, coco_ids)
     own = getattr(detector, "detector", detector)  # behind tiles
     network_input = f"{own.input_shape[0]} x {own.input_shape[1]} pixels ({own.resize})"
-    report = Report(detector.class_names, arguments.score_threshold, arguments.max_boxes, network_input)
+    summary = Summary(detector.class_names, arguments.score_threshold, arguments.max_boxes, network_input)
     try:
-        _look(detector, sources, arguments, writers, report)
+        _look(detector, sources, arguments, writers, summary)
     except KeyboardInterrupt:
-        report.print_summary(results_in_words(arguments))
+        summary.print(results_in_words(arguments))
         raise
-    report.print_summary(results_in_words(arguments))
-    return 1 if report.num_unreadable else 0
+    summary.print(results_in_words(arguments))
+    return 1 if summary.num_unreadable else 0
 
 
 def _load_detector(arguments: argparse.Namespace):
@@ -136,7 +139,7 @@ def _load_detector(arguments: argparse.Namespace):
     )
 
 
-def _look(detector, sources: Sequence[Source], arguments, writers: Sequence[Writer], report: Report) -> None:
+def _look(detector, sources: Sequence[Source], arguments, writers: Sequence[Writer], summary: Summary) -> None:
     """Detect in all sources; hand what is above the threshold to the writers and to the window."""
     from tqdm import tqdm
 
@@ -149,12 +152,12 @@ def _look(detector, sources: Sequence[Source], arguments, writers: Sequence[Writ
     )
 
     def on_error(_: Any, error: Exception) -> None:
-        report.num_unreadable += 1
+        summary.num_unreadable += 1
         bar.write(f"yolo3 detect: {in_one_line(error)}", file=sys.stderr)  # above the bar
 
     with bar, writing(writers), _window(arguments.show, detector.class_names) as show:
         for shot, image, found in look(detector, read_shots(sources, arguments.every, on_error), on_error):
-            strong = report.add(shot, found)
+            strong = summary.add(shot, found)
             for writer in writers:
                 writer.add(shot, image, strong)
             bar.update()

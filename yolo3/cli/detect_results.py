@@ -9,15 +9,12 @@ from yolo3.cli.outputs import check_outputs
 from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.datasets.formats.yolo_labels import find_label
 from yolo3.inference.sources import Source
-from yolo3.inference.writers import (
-    CocoFile,
-    CropsFolder,
-    CsvFile,
-    DrawnFiles,
-    JsonFile,
-    Writer,
-    YoloTxtFolder,
-)
+from yolo3.inference.writers.coco_results import CocoFile
+from yolo3.inference.writers.crops import CropsFolder
+from yolo3.inference.writers.drawn import DrawnFiles
+from yolo3.inference.writers.json_csv import CsvFile, JsonFile
+from yolo3.inference.writers.writer import Writer
+from yolo3.inference.writers.yolo_txt import YoloTxtFolder
 
 
 def add_result_options(group) -> None:

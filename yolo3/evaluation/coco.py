@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.detections import Detections, coco_detections_json
+from yolo3.detections import Detections
 from yolo3.evaluation.average_precision import CONVENTIONS, count_ground_truths
 from yolo3.evaluation.matching import check_lists
+from yolo3.inference.writers.coco_results import coco_detections_json
 from yolo3.ops.boxes import area
 
 SIZES = {"small": (0, 32), "medium": (32, 96), "large": (96, np.inf)}  # sides in pixels: roots of cocoeval.py's areas

@@ -15,12 +15,13 @@ from yolo3 import __version__
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.class_names import bad_id_message
 from yolo3.datasets.formats.coco_ids import CocoIds
-from yolo3.detections import Detections, coco_detections_json
+from yolo3.detections import Detections
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.coco import coco_results
 from yolo3.evaluation.report import Subject
 from yolo3.files import replace_file
 from yolo3.inference.detector import Detector
+from yolo3.inference.writers.coco_results import coco_detections_json
 
 Progress = Callable[[int, int], None]
 

@@ -34,6 +34,12 @@ def xyxy_to_cxcywh(boxes):
     return _module(boxes).stack([(x_min + x_max) / 2, (y_min + y_max) / 2, x_max - x_min, y_max - y_min], -1)
 
 
+def xyxy_to_xywh(boxes):
+    """Convert [..., 4] from corners to upper left corner and size, COCO's `bbox`."""
+    x_min, y_min, x_max, y_max = _columns(boxes)
+    return _module(boxes).stack([x_min, y_min, x_max - x_min, y_max - y_min], -1)
+
+
 def swap_xy(boxes):
     """Exchange x and y of corner boxes [..., 4]: xyxy to yxyx and back."""
     a, b, c, d = _columns(boxes)

@@ -1,0 +1,38 @@
+"""Detections in JSON and CSV, read back."""
+
+import csv
+import json
+from pathlib import Path
+
+from tests.inference.writers.examples import NAMES, write
+from yolo3.inference.writers.json_csv import CsvFile, JsonFile
+
+
+def test_json_says_what_is_where_in_each_image_and_frame(tmp_path):
+    write(JsonFile(tmp_path / "new" / "found.json", NAMES))
+    image, empty, video = json.loads((tmp_path / "new" / "found.json").read_text())
+    assert image == {
+        "image": "in/a.png", "width": 80, "height": 40,
+        "detections": [
+            {"class_id": 1, "class_name": "žába/frog", "score": 0.875, "box": [8, 10, 24, 30]},
+            {"class_id": 0, "class_name": "dog", "score": 0.5, "box": [0, 0, 80, 40]},
+        ],
+    }  # fmt: skip
+    assert empty == {"image": "in/b.png", "width": 80, "height": 40, "detections": []}
+    assert (video["image"], video["frame"], video["seconds"]) == ("in/clip.avi", 7, 0.7)
+
+
+def test_csv_has_a_line_a_detection(tmp_path):
+    write(CsvFile(tmp_path / "found.csv", NAMES))
+    with open(tmp_path / "found.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["in/a.png", "in/a.png", "in/clip.avi", "in/clip.avi"]
+    assert list(rows[0].values()) == ["in/a.png", "", "", "1", "žába/frog", "0.875", "8.0", "10.0", "24.0", "30.0"]
+    assert (rows[2]["frame"], rows[2]["seconds"]) == ("7", "0.7")
+
+
+def test_files_of_nothing_are_files_too(tmp_path):
+    write(JsonFile(tmp_path / "a.json", NAMES), CsvFile(tmp_path / "a.csv", NAMES), shots=[])
+    assert json.loads((tmp_path / "a.json").read_text()) == []
+    assert (tmp_path / "a.csv").read_text() == ",".join(CsvFile.COLUMNS) + "\n"
+    assert Path(tmp_path / "a.json").stat().st_mode & 0o444 == 0o444
