@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, also where the disk is full; text read whatever its encoding; paths found."""
+"""Files that appear whole or not at all, text in any encoding, and walking folders."""
 
 from __future__ import annotations
 
@@ -13,10 +13,23 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
-    """A name to write a file under, which becomes `path` when all is written, and is removed when anything fails.
+    """Provide a temporary path whose file takes the place of `path` when the block ends, and is removed if it fails.
 
-    It ends as `path` does, for libraries that go by it. ``size``: bytes that are asked of the disk first, for HDF5 ends
-    the whole process where the disk is full while it writes. Raises ``OSError`` with the name of `path`.
+    The temporary name ends as `path` does, for libraries that go by the suffix.
+
+    Args:
+        path: The file to write; its folder is created if need be.
+        size: Bytes to reserve on the disk first: HDF5 ends the whole process if the disk fills up while it writes.
+
+    Yields:
+        The temporary path.
+
+    Raises:
+        OSError: With the name of `path`, if it cannot be written.
+
+    Example:
+        >>> with atomic_path("weights.h5") as temporary:
+        ...     model.save(temporary)
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +38,9 @@ def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
     try:
         with naming(path):
             if size:
-                _reserve(temporary, size)
+                with open(temporary, "wb") as file:
+                    if hasattr(os, "posix_fallocate"):
+                        os.posix_fallocate(file.fileno(), 0, size)
             yield temporary
         os.replace(temporary, path)
     finally:
@@ -34,7 +49,7 @@ def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Give an ``OSError`` from within the block the name of the file, where the system did not say one."""
+    """Give an ``OSError`` from within the block the name of the file, if the system did not give one."""
     try:
         yield
     except OSError as error:
@@ -43,25 +58,42 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
-def _reserve(path: Path, size: int) -> None:
-    with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
+def replace_file(path: str | os.PathLike, text: str) -> None:
+    """Write a UTF-8 text file in one step: no reader sees half a file.
+
+    Args:
+        path: The file; its folder is created if need be.
+        text: The text; lines end as they are given.
+
+    Raises:
+        IsADirectoryError: If `path` is a folder; the system's own error would name the temporary file.
+    """
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-# Class names
+def replace_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a binary file in one step; its folder is created if need be."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def read_text(path: str) -> str:
-    """Text of a file, with or without a byte order mark; what is not UTF-8 (or, by its mark, UTF-16) is read
-    as Latin-1.
-    """
+    """Read a text file as `decode_text` decodes it."""
     with open(path, "rb") as file:
         return decode_text(file.read())
 
 
+def read_lines(path: str) -> list[str]:
+    """Read the lines of a text file, without ends of line of any system."""
+    return re.split(r"\r\n|\n|\r", read_text(path))
+
+
 def decode_text(content: bytes) -> str:
-    """Text of the bytes of a file, as `read_text` reads it. PowerShell's `>` writes UTF-16."""
+    """Decode UTF-8 with or without a byte order mark, UTF-16 with one (PowerShell's `>`), and else Latin-1."""
     if is_utf16(content):
         return content.decode("utf-16", "replace")
     try:
@@ -71,12 +103,12 @@ def decode_text(content: bytes) -> str:
 
 
 def is_utf16(content: bytes) -> bool:
-    """Whether bytes begin with the byte order mark of UTF-16."""
+    """Return whether bytes begin with the byte order mark of UTF-16."""
     return content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def text_head(path: str, size: int) -> str:
-    """Text of the first `size` bytes of a file; "" for files that are no text, such as images."""
+    """Return the text of the first `size` bytes of a file, "" for files that are not text, such as images."""
     with open(path, "rb") as file:
         head = file.read(size)
     if is_utf16(head):
@@ -84,29 +116,10 @@ def text_head(path: str, size: int) -> str:
     return "" if b"\0" in head else head.decode("utf-8", "replace").lstrip("\ufeff")
 
 
-def read_lines(path: str) -> list[str]:
-    """Lines of a text file, ends of line of any system taken off."""
-    return re.split(r"\r\n|\n|\r", read_text(path))
-
-
-# Files
-
-
-def replace_file(path: str | os.PathLike, text: str) -> None:
-    """Write UTF-8 text beside `path`, then put it in its place in one step: no reader sees half a file.
-
-    Raises IsADirectoryError for a folder: the system's own error would name the file beside it.
-    """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
 def walk_files(folder: str) -> Iterator[str]:
-    """Paths of all files below `folder` in a fixed order; links are followed once, hidden files and links to
-    nothing never.
+    """Yield the paths of all files below a folder in a fixed order.
+
+    Linked folders are followed once. Hidden files, links to nothing and `__MACOSX` are skipped.
     """
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -121,23 +134,15 @@ def walk_files(folder: str) -> Iterator[str]:
 
 
 def has_suffix(path: str, suffixes: str | tuple[str, ...]) -> bool:
-    """Whether a path ends so, in any case."""
+    """Return whether a path ends in one of the suffixes, given in lower case, in any case."""
     return path.lower().endswith(suffixes)
 
 
 def stem_of(path: str) -> str:
-    """File name without folder and without the last suffix."""
+    """Return the file name without folder and without the last suffix."""
     return os.path.splitext(os.path.basename(path))[0]
 
 
 def base_name(path: str) -> str:
-    """File name of a path written on any system."""
+    """Return the file name of a path written on any system."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
-
-
-def replace_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """Write a file beside its place, in a folder that is made if need be, then put it there in one step."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)

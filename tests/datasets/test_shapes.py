@@ -124,8 +124,8 @@ def test_another_process_that_was_faster_wins(tmp_path, monkeypatch):
     folder = tmp_path / "set"
     write_set = shapes._write_set
 
-    def write_and_be_late(temporary, *arguments):
-        write_set(temporary, *arguments)
+    def write_and_be_late(temporary, **sizes):
+        write_set(temporary, **sizes)
         (folder / "ImageSets").mkdir(parents=True)
 
     monkeypatch.setattr(shapes, "_write_set", write_and_be_late)

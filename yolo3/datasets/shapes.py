@@ -1,5 +1,4 @@
-"""The embedded data set: circles, squares and triangles on textured backgrounds, rendered from a seed in
-seconds.
+"""The embedded data set: circles, squares and triangles on textured backgrounds, rendered in seconds from a seed.
 
 The form tells the class; colour, size and background tell nothing. Written as Pascal VOC.
 """
@@ -9,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -27,13 +25,18 @@ MAX_SHAPES = 6
 MAX_COVERED = 0.4  # share of a shape that later ones may cover
 MIN_CONTRAST = 90.0  # distance in RGB, 0..255 a channel, between a shape and what lies under it
 _JPEG_QUALITY = 92
+_TRIES = 20  # places that are tried for a shape
 _SHIFT = 4  # fractional bits of the coordinates that OpenCV draws with
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An image, uint8 BGR [H, W, 3], and its shapes: boxes_xyxy float32 [N, 4] in pixels, class_ids int32
-    [N].
+    """A rendered image and its shapes.
+
+    Attributes:
+        image: uint8 BGR [H, W, 3].
+        boxes: float32 [N, 4], boxes_xyxy in pixels.
+        class_ids: int32 [N], indices into `CLASS_NAMES`.
     """
 
     image: np.ndarray
@@ -42,8 +45,16 @@ class Scene:
 
 
 def shapes_folder(num_train: int = 600, num_val: int = 100, image_size: int = 256, seed: int = 0) -> str:
-    """Path of the set in the user's cache (XDG_CACHE_HOME, else ~/.cache), rendered first when it is not
-    there.
+    """Return the path of the set in the user's cache (XDG_CACHE_HOME, else ~/.cache); render it if it is absent.
+
+    Args:
+        num_train: Images of the list train.
+        num_val: Images of the list val.
+        image_size: Width and height of the images in pixels.
+        seed: Seed of the rendering.
+
+    Returns:
+        Path of the folder, a Pascal VOC data set.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     name = f"shapes-{VERSION}-{num_train}-{num_val}-{image_size}-{seed}"
@@ -61,10 +72,22 @@ def write_shapes(
     image_size: int = 256,
     seed: int = 0,
 ) -> str:
-    """Render a set into a new folder (lists train and val) and return its path.
+    """Render a set into a new folder, with lists train and val.
 
-    All is written into a temporary folder beside it, which is renamed last: a run that is interrupted leaves
-    no half set. Raises ValueError when the folder holds something or a number makes no sense.
+    It is written into a temporary folder beside it, which is renamed last: an interrupted run leaves no half set.
+
+    Args:
+        folder: The folder to create.
+        num_train: Images of the list train.
+        num_val: Images of the list val.
+        image_size: Width and height of the images in pixels, at least 32.
+        seed: Seed of the rendering; the same seed gives the same images.
+
+    Returns:
+        Absolute path of the folder.
+
+    Raises:
+        ValueError: If the folder is not empty, or a number is out of range.
     """
     folder = os.path.abspath(os.fspath(folder))
     if os.path.isdir(folder) and os.listdir(folder):
@@ -76,21 +99,16 @@ def write_shapes(
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".shapes-", dir=os.path.dirname(folder))
     try:
-        _write_set(temporary, num_train, num_val, image_size, seed)
+        _write_set(temporary, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
         os.chmod(temporary, 0o755)
-        _rename(temporary, folder)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if not os.path.isdir(os.path.join(folder, "ImageSets")):
+                raise  # else another process was faster, and its folder stays
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def _rename(temporary: str, folder: str) -> None:
-    """Put the finished folder in its place; when another process was faster, its folder stays."""
-    try:
-        os.replace(temporary, folder)
-    except OSError:
-        if not os.path.isdir(os.path.join(folder, "ImageSets")):
-            raise
 
 
 def _write_set(folder: str, num_train: int, num_val: int, image_size: int, seed: int) -> None:
@@ -109,24 +127,26 @@ def _write_scene(folder: str, name: str, scene: Scene) -> None:
     if not cv2.imwrite(image, scene.image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
         raise OSError(f"{image}: could not be written")
     no = np.zeros(len(scene.boxes), bool)
-    annotation = Annotation(image, scene.boxes, scene.class_ids, no, no, image)
+    annotation = Annotation(image, scene.boxes, scene.class_ids, difficult=no, crowd=no, source=image)
     text = format_xml(f"{name}.jpg", scene.image.shape[:2], annotation, CLASS_NAMES)
     with open(os.path.join(folder, "Annotations", f"{name}.xml"), "w", encoding="utf-8") as file:
         file.write(text)
 
 
-# Images
-
-
 def render_scene(rng: np.random.Generator, size: int) -> Scene:
-    """One image of size x size pixels with 1 to 6 shapes; a shape that finds no place is left out."""
+    """Render one scene with 1 to 6 shapes; a shape that finds no place is left out.
+
+    Args:
+        rng: Source of all randomness.
+        size: Width and height in pixels.
+    """
     image = _draw_background(rng, size)
     masks: list[np.ndarray] = []  # float32 [H, W] 0..1, whole shapes
     visible: list[np.ndarray] = []  # bool [H, W], what later shapes left of them
     class_ids: list[int] = []
     for _ in range(int(rng.integers(1, MAX_SHAPES + 1))):
         class_id = int(rng.integers(len(CLASS_NAMES)))
-        mask = _place(rng, size, class_id, masks, visible)
+        mask = _place(rng, size=size, class_id=class_id, masks=masks, visible=visible)
         if mask is not None:
             _paint(rng, image, mask)
             visible[:] = [old & (mask < 0.5) for old in visible] + [mask >= 0.5]
@@ -137,7 +157,7 @@ def render_scene(rng: np.random.Generator, size: int) -> Scene:
 
 
 def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """x_min, y_min, x_max, y_max around the pixels of a mask [H, W] that are covered at least by half."""
+    """Return x_min, y_min, x_max, y_max around the pixels of a mask [H, W] that are covered at least by half."""
     columns, rows = np.flatnonzero((mask >= 0.5).any(0)), np.flatnonzero((mask >= 0.5).any(1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
@@ -145,11 +165,11 @@ def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
 def _place(
     rng: np.random.Generator, size: int, class_id: int, masks: list[np.ndarray], visible: list[np.ndarray]
 ) -> np.ndarray | None:
-    """Mask of a shape that covers too much of none before it; None after some tries."""
-    for _ in range(20):
+    """Return the mask of a shape that covers no earlier one by too much, None after some tries."""
+    for _ in range(_TRIES):
         diameter = size * np.exp(rng.uniform(np.log(MIN_SIZE), np.log(MAX_SIZE)))
         centre = rng.uniform(diameter / 2, size - diameter / 2, 2)
-        mask = _draw_mask(rng, size, class_id, centre, diameter)
+        mask = _draw_mask(rng, size=size, class_id=class_id, centre=centre, diameter=diameter)
         if all(
             (left & (mask < 0.5)).sum() >= (1 - MAX_COVERED) * (whole >= 0.5).sum()
             for left, whole in zip(visible, masks, strict=True)
@@ -159,7 +179,7 @@ def _place(
 
 
 def _draw_mask(rng: np.random.Generator, size: int, class_id: int, centre: np.ndarray, diameter: float) -> np.ndarray:
-    """Float32 [H, W] 0..1: the anti-aliased form, at most `diameter` pixels wide and high."""
+    """Return float32 [H, W] 0..1: the anti-aliased form, at most `diameter` pixels wide and high."""
     mask = np.zeros((size, size), np.uint8)
     fixed = 1 << _SHIFT
     if CLASS_NAMES[class_id] == "circle":
@@ -175,17 +195,13 @@ def _draw_mask(rng: np.random.Generator, size: int, class_id: int, centre: np.nd
 
 
 def _corners(form: str, angle: float) -> np.ndarray:
-    """Float64 [3 or 4, 2] (x, y): corners of a triangle with its tip up, or of a square, turned by `angle`
-    radians.
-    """
+    """Return float64 [3 or 4, 2] (x, y): a triangle with its tip up, or a square, turned by `angle` radians."""
     directions = np.deg2rad([-90, 30, 150] if form == "triangle" else [-135, -45, 45, 135]) + angle
     return np.stack([np.cos(directions), np.sin(directions)], 1)
 
 
 def _paint(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> None:
-    """Blend a shape into a float32 image [H, W, 3]: a colour that differs from what lies under it, slightly
-    shaded.
-    """
+    """Blend a shaded shape into a float32 image [H, W, 3], in a colour that differs from what lies under it."""
     x_min, y_min, x_max, y_max = tight_box(mask)
     window = (slice(max(y_min - 2, 0), y_max + 2), slice(max(x_min - 2, 0), x_max + 2))
     under, part = image[window], mask[window][..., None]
@@ -195,7 +211,7 @@ def _paint(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> Non
 
 
 def _contrasting_colour(rng: np.random.Generator, under: np.ndarray) -> np.ndarray:
-    """Any colour at least MIN_CONTRAST from the mean of the pixels under it."""
+    """Return any colour at least MIN_CONTRAST from the mean of the pixels under it."""
     while True:
         colour = rng.uniform(0, 255, 3)
         if np.linalg.norm(colour - under) >= MIN_CONTRAST:
@@ -203,7 +219,7 @@ def _contrasting_colour(rng: np.random.Generator, under: np.ndarray) -> np.ndarr
 
 
 def _ramp(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Float32 [H, W] -1..1 that rises in a direction taken at random."""
+    """Return float32 [H, W] -1..1 that rises in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     rows = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, shape[1], dtype=np.float32)[None]
@@ -211,9 +227,7 @@ def _ramp(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Float32 [H, W, 3]: a muted colour with a gradient, coarse and fine noise, perhaps stripes, and thin
-    lines.
-    """
+    """Return float32 [H, W, 3]: a muted colour with a gradient, noise, perhaps stripes, and thin lines."""
     image = np.broadcast_to(rng.uniform(50, 205, 3).astype(np.float32), (size, size, 3)).copy()
     image += _ramp(rng, (size, size))[..., None] * rng.uniform(-45, 45, 3).astype(np.float32)
     coarse = rng.normal(0, 1, (int(rng.integers(3, 9)),) * 2).astype(np.float32)
@@ -222,19 +236,10 @@ def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     if rng.random() < 0.35:
         phase = _ramp(rng, (size, size)) * rng.uniform(10, 60)
         image += np.sign(np.sin(phase))[..., None] * rng.uniform(4, 14)
-    _draw_lines(rng, image)
-    return np.clip(image, 0, 255)
 
-
-def _draw_lines(rng: np.random.Generator, image: np.ndarray) -> None:
-    """Thin open lines that are no shape."""
-    size = image.shape[0]
-    for start, end in _line_ends(rng, size):
-        colour = rng.uniform(0, 255, 3).tolist()
-        cv2.line(image, start, end, colour, int(rng.integers(1, 3)), cv2.LINE_AA)
-
-
-def _line_ends(rng: np.random.Generator, size: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    # Thin open lines, which are no shape.
     for _ in range(int(rng.integers(0, 6))):
         (x1, y1), (x2, y2) = rng.integers(0, size, (2, 2)).tolist()
-        yield (x1, y1), (x2, y2)
+        colour = rng.uniform(0, 255, 3).tolist()
+        cv2.line(image, (x1, y1), (x2, y2), colour, int(rng.integers(1, 3)), cv2.LINE_AA)
+    return np.clip(image, 0, 255)
