@@ -3,146 +3,23 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from tests.darknet.networks import DATA, NANO, YOLO, needs_data, random_image, random_weights, run, text_of
 from tests.darknet_reference import forward, raw_outputs
 from yolo3.darknet.cfg import parse_cfg, read_cfg
-from yolo3.darknet.layers import resolve_layers, with_classes
-from yolo3.darknet.network import build_all_outputs, build_network, load_weights, save_weights, yolo_heads
-from yolo3.darknet.weights import Header, format_header, layer_arrays, open_weights
-from yolo3.models.yolov3.networks import spp_yolo_body, tiny_yolo_body, yolo_body
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
-NANO = DATA / "darknet" / "weights" / "MobileNetV2-YOLOv3-Nano-coco.cfg"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-
-# A residual unit, a depthwise and a grouped convolution, two heads and routes: a YOLOv3 in small.
-YOLO = """
-[convolutional]
-batch_normalize=1
-filters=8
-size=3
-stride=2
-pad=1
-activation=leaky
-[convolutional]
-batch_normalize=1
-filters=16
-size=3
-groups=8
-pad=1
-activation=relu
-[convolutional]
-filters=8
-size=1
-groups=2
-pad=1
-activation=mish
-[shortcut]
-from=-3
-activation=linear
-[maxpool]
-size=2
-stride=2
-[convolutional]
-filters=14
-size=1
-pad=1
-activation=linear
-[yolo]
-mask=2,3
-anchors=10,13, 16,30, 33,23, 30,61
-num=4
-classes=2
-scale_x_y=1.05
-[route]
-layers=-3
-[convolutional]
-batch_normalize=1
-filters=4
-size=1
-activation=swish
-[upsample]
-stride=2
-[route]
-layers=-1, 3
-[convolutional]
-filters=14
-size=1
-pad=1
-activation=linear
-[yolo]
-mask=0,1
-anchors=10,13, 16,30, 33,23, 30,61
-num=4
-classes=2
-"""
-
-
-def text_of(layers, width=16, height=16, channels=3):
-    return f"[net]\nwidth={width}\nheight={height}\nchannels={channels}\n{layers}"
-
-
-HEADER = Header(0, 2, 5, 640)
-
-
-def random_weights(path, cfg, header=HEADER, seed=0):
-    """Write a file of random weights, with positive variances and outputs of moderate size, and return its
-    numbers.
-    """
-    rng = np.random.default_rng(seed)
-    parts = []
-    for layer in layer_arrays(cfg):
-        for name, shape in layer.shapes.items():
-            values = rng.standard_normal(shape).astype(np.float32)
-            if name == "variance":
-                values = np.abs(values) + 0.5
-            elif name == "kernel":
-                values /= np.sqrt(np.prod(shape[2:] if layer.layer.kind == "local" else shape[1:]))
-            parts.append(values.ravel())
-    floats = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    path.write_bytes(format_header(header) + floats.tobytes())
-    return floats
-
-
-def random_image(shape, seed=1):
-    """[C, H, W]; negative numbers too, so that a maximum over zeros outside the image would show."""
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
-
-def run(model, image):
-    outputs = model(image.transpose(1, 2, 0)[None], training=False)
-    outputs = outputs if isinstance(outputs, list) else [outputs]
-    return [keras.ops.convert_to_numpy(output)[0] for output in outputs]
-
-
-def check_parity(tmp_path, text, tolerance=1e-4):
-    """Compare the network of `text` with the NumPy one, on random weights: relative to the largest output."""
-    cfg = parse_cfg(text, "test.cfg")
-    height, width, channels = cfg.input_shape
-    path = tmp_path / "random.weights"
-    floats = random_weights(path, cfg)
-    model = build_network(cfg, (None, None, channels))
-    load_weights(model, cfg, path)
-    image = random_image((channels, height, width))
-    reference = forward(text, floats, image)
-    expected = raw_outputs(text, reference) or reference[-1:]
-    results = run(model, image)
-    assert len(results) == len(expected)
-    for result, each in zip(results, expected):
-        each = each.reshape(-1) if result.ndim == 1 else each.transpose(1, 2, 0)
-        assert result.shape == each.shape
-        assert np.abs(result - each).max() <= tolerance * np.abs(each).max()
-    save_weights(model, cfg, tmp_path / "back.weights", open_weights(path, cfg).header)
-    assert (tmp_path / "back.weights").read_bytes() == path.read_bytes()
-    return model
-
+from yolo3.darknet.heads import yolo_heads
+from yolo3.darknet.keras_weights import load_weights, save_weights
+from yolo3.darknet.layers import resolve_layers
+from yolo3.darknet.network import build_all_outputs, build_network
+from yolo3.darknet.weights import open_weights
 
 CONV = "[convolutional]\nfilters={}\nsize={}\nstride={}\n{}\nactivation={}\n"
+
+
 PLAIN = CONV.format(3, 1, 1, "", "linear")
 
 
@@ -162,7 +39,11 @@ classes=2
 num=1
 coords=4
 """
+
+
 SQUEEZE = "[avgpool]\n" + CONV.format(4, 1, 1, "", "logistic") + "[scale_channels]\nfrom=0\n"
+
+
 CASES = {
     "two heads": YOLO,
     "stride 2": CONV.format(4, 3, 2, "pad=1\nbatch_normalize=1", "leaky"),
@@ -194,6 +75,28 @@ CASES = {
     "YOLOv1": CONV.format(4, 3, 2, "pad=1", "leaky") + YOLO_V1,
     "connected, convolution": "[connected]\noutput=6\nactivation=relu\n" + PLAIN + "[softmax]\n",
 }
+
+
+def check_parity(tmp_path, text, tolerance=1e-4):
+    """Compare the network of `text` with the NumPy one, on random weights: relative to the largest output."""
+    cfg = parse_cfg(text, "test.cfg")
+    height, width, channels = cfg.input_shape
+    path = tmp_path / "random.weights"
+    floats = random_weights(path, cfg)
+    model = build_network(cfg, (None, None, channels))
+    load_weights(model, cfg, path)
+    image = random_image((channels, height, width))
+    reference = forward(text, floats, image)
+    expected = raw_outputs(text, reference) or reference[-1:]
+    results = run(model, image)
+    assert len(results) == len(expected)
+    for result, each in zip(results, expected):
+        each = each.reshape(-1) if result.ndim == 1 else each.transpose(1, 2, 0)
+        assert result.shape == each.shape
+        assert np.abs(result - each).max() <= tolerance * np.abs(each).max()
+    save_weights(model, cfg, tmp_path / "back.weights", open_weights(path, cfg).header)
+    assert (tmp_path / "back.weights").read_bytes() == path.read_bytes()
+    return model
 
 
 @pytest.mark.parametrize("layers", CASES.values(), ids=CASES)
@@ -295,95 +198,6 @@ def test_saved_networks_open_with_keras_alone(tmp_path):
     np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), expected, rtol=1e-4)
 
 
-def test_a_local_layer_is_saved_and_opened(tmp_path):
-    model = build_network(parse_cfg(text_of("[local]\nfilters=2\nsize=3\npad=1\nactivation=leaky\n")))
-    model.save(tmp_path / "local.keras")
-    again = keras.models.load_model(tmp_path / "local.keras")
-    image = random_image((3, 16, 16))
-    np.testing.assert_array_equal(run(model, image)[0], run(again, image)[0])
-
-
-def test_a_partial_file_fills_the_first_layers_and_leaves_the_rest(tmp_path):
-    cfg = parse_cfg(text_of(YOLO), "yolo.cfg")
-    random_weights(tmp_path / "all.weights", cfg)
-    full = build_network(cfg)
-    load_weights(full, cfg, tmp_path / "all.weights")
-    save_weights(full, cfg, tmp_path / "yolo.conv.3", Header(), upto=3)
-    model = build_network(cfg)
-    before = model.get_layer("conv_3").get_weights()
-    filled = load_weights(model, cfg, tmp_path / "yolo.conv.3")
-    assert filled.filled == ("conv_0", "conv_1", "conv_2") and filled.missing == (
-        "conv_3",
-        "conv_4",
-        "conv_5",
-    )
-    assert "filled 3 of 6 layers with weights (conv_0 to conv_2)" in str(filled) and "conv_3 to conv_5" in str(filled)
-    for name in ("conv_0", "bn_1", "conv_2"):
-        for one, other in zip(model.get_layer(name).get_weights(), full.get_layer(name).get_weights()):
-            np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(before[0], model.get_layer("conv_3").get_weights()[0])
-
-
-def test_heads_for_other_classes_are_left_when_asked(tmp_path):
-    cfg = parse_cfg(text_of(YOLO), "yolo.cfg")
-    random_weights(tmp_path / "all.weights", cfg)
-    model = build_network(with_classes(cfg, 5))
-    before = model.get_layer("conv_0").get_weights()[0]
-    with pytest.raises(ValueError, match="conv_3, conv_5"):
-        load_weights(model, cfg, tmp_path / "all.weights")
-    np.testing.assert_array_equal(before, model.get_layer("conv_0").get_weights()[0])
-    calls = []
-    filled = load_weights(
-        model, cfg, tmp_path / "all.weights", skip_mismatch=True, progress=lambda *done: calls.append(done)
-    )
-    assert filled.mismatched == ("conv_3", "conv_5") and filled.filled == (
-        "conv_0",
-        "conv_1",
-        "conv_2",
-        "conv_4",
-    )
-    assert calls[0] == (1, 6) and calls[-1] == (6, 6)
-
-
-def test_a_file_that_does_not_fit_leaves_the_model_as_it_is(tmp_path):
-    cfg = parse_cfg(text_of(YOLO), "yolo.cfg")
-    random_weights(tmp_path / "all.weights", with_classes(cfg, 3))
-    model = build_network(cfg)
-    before = model.get_weights()
-    with pytest.raises(ValueError, match="with 3 classes, where the cfg says 2"):
-        load_weights(model, cfg, tmp_path / "all.weights")
-    for one, other in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(one, other)
-
-
-@needs_data
-def test_the_tiny_network_by_hand_and_from_its_cfg_give_equal_outputs(tmp_path):
-    compare_by_hand(tmp_path, "yolov3-tiny.cfg", tiny_yolo_body, 8_858_734)
-
-
-@needs_data
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "body", "count"), [("yolov3", yolo_body, 62_001_757), ("yolov3-spp", spp_yolo_body, 63_052_381)]
-)
-def test_the_large_networks_by_hand_and_from_their_cfg_give_equal_outputs(tmp_path, name, body, count):
-    compare_by_hand(tmp_path, f"{name}.cfg", body, count)
-
-
-def compare_by_hand(tmp_path, name, body, count):
-    cfg = read_cfg(DATA / "darknet" / "cfg" / name)
-    random_weights(tmp_path / "a.weights", cfg)
-    ours, theirs = build_network(cfg), body(keras.Input((None, None, 3)), 3, 80)
-    assert ours.count_params() == theirs.count_params() == count
-    for model in (ours, theirs):
-        load_weights(model, cfg, tmp_path / "a.weights")
-    image = random_image((3, 64, 96))
-    for one, other in zip(run(ours, image), run(theirs, image), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-4)
-    save_weights(theirs, cfg, tmp_path / "b.weights", open_weights(tmp_path / "a.weights", cfg).header)
-    assert (tmp_path / "b.weights").read_bytes() == (tmp_path / "a.weights").read_bytes()
-
-
 @needs_data
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -409,8 +223,8 @@ def test_darknets_networks_agree_with_the_reference(tmp_path, name, size):
 def test_a_trained_network_gives_darknets_own_numbers():
     cfg = read_cfg(NANO)
     model = build_network(cfg)
-    filled = load_weights(model, cfg, NANO.with_suffix(".weights"))
-    assert filled.file.floats == model.count_params() == 891_070
+    loaded = load_weights(model, cfg, NANO.with_suffix(".weights"))
+    assert loaded.file.floats == model.count_params() == 891_070
     golden = np.load(DATA / "golden" / "nano_coco_dog_raw.npz")
     for result, name in zip(run(model, golden["input_chw"]), ("raw0", "raw1"), strict=True):
         expected = golden[name].transpose(1, 2, 0)
@@ -427,22 +241,3 @@ def test_the_reference_gives_darknets_own_numbers():
     outputs = raw_outputs(text, forward(text, floats, golden["input_chw"]))
     for result, name in zip(outputs, ("raw0", "raw1"), strict=True):
         assert np.abs(result - golden[name]).max() <= 1e-4 * np.abs(golden[name]).max()
-
-
-@needs_data
-def test_a_trained_network_goes_back_to_the_same_bytes(tmp_path):
-    cfg, path = read_cfg(NANO), NANO.with_suffix(".weights")
-    model = build_network(cfg)
-    header = load_weights(model, cfg, path).file.header
-    save_weights(model, cfg, tmp_path / "back.weights", header)
-    assert (tmp_path / "back.weights").read_bytes() == path.read_bytes()
-
-
-@needs_data
-def test_a_backbone_alone_fills_its_layers(tmp_path):
-    cfg = read_cfg(NANO)
-    model = build_network(cfg)
-    filled = load_weights(model, cfg, NANO.with_name("MobileNetV2-Nano.57"))
-    assert (len(filled.filled), len(filled.missing)) == (48, 11)
-    save_weights(model, cfg, tmp_path / "back.57", filled.file.header, upto=57)
-    assert (tmp_path / "back.57").read_bytes() == NANO.with_name("MobileNetV2-Nano.57").read_bytes()

@@ -1,15 +1,13 @@
 """What a cfg says of training, in the settings of a run."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.darknet.networks import DATA, YOLO, needs_data, text_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg
-from yolo3.darknet.recipe import recipe_of, settings_of
+from yolo3.darknet.recipe import recipe_of, resize_of, settings_of
 from yolo3.input.settings import Augmentation
 from yolo3.training.settings import TrainConfig
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "darknet"
 NET = """[net]
 batch=64
 subdivisions=16
@@ -92,7 +90,11 @@ def test_the_other_settings_of_a_run_take_it():
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ("policy=steps", "policy=poly", r"my.cfg:16: expected policy=steps or constant, got poly; leave out --recipe"),
+        (
+            "policy=steps",
+            "policy=poly",
+            r"my.cfg:16: expected policy=steps or constant, got poly; train without --recipe",
+        ),
         ("scales=.1,.2", "scales=.1", r"my.cfg:18: expected as many scales as steps \(2\), got 1"),
         ("momentum=0.8", "momentum=much", r"my.cfg:6: expected a number for 'momentum'"),
         ("[yolo]", "[dropout]", r"my.cfg: expected a \[yolo\] or \[detection\] section to train, got none"),
@@ -103,11 +105,17 @@ def test_what_cannot_be_followed_is_refused_with_its_line(old, new, message):
         recipe((NET + HEADS).replace(old, new))
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="Darknet's cfg files are not here")
+def test_the_forks_resize_differently():
+    assert resize_of(parse_cfg(text_of(YOLO))) == "stretch"  # scale_x_y
+    assert resize_of(parse_cfg(text_of(YOLO.replace("scale_x_y=1.05", "")))) == "letterbox"
+    assert resize_of(parse_cfg(text_of(YOLO).replace("[net]", "[net]\nletter_box=1"))) == "letterbox"
+
+
+@needs_data
 def test_darknets_own_cfg_files_have_recipes():
-    full = recipe_of(read_cfg(DATA / "cfg" / "yolov3.cfg"))
+    full = recipe_of(read_cfg(DATA / "darknet" / "cfg" / "yolov3.cfg"))
     assert (full["learning_rate"], full["burn_in"], full["max_batches"]) == (0.001, 1000, 500_200)
     assert full["rate_steps"] == ((400_000, 0.1), (450_000, 0.1)) and full["placement"] == "fit"
-    nano = recipe_of(read_cfg(next((DATA / "weights").glob("*coco.cfg"))))
+    nano = recipe_of(read_cfg(next((DATA / "darknet" / "weights").glob("*coco.cfg"))))
     assert (nano["momentum"], nano["batch_size"], nano["accumulate"]) == (0.949, 64, 2)
     assert (nano["placement"], nano["jitter"], nano["multi_scale"]) == ("crop", 0.1, ())

@@ -1,10 +1,9 @@
 """Weight files as arrays, and what their size tells."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.darknet.networks import DATA, needs_data
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.weights import (
     DEFAULT_HEADER,
@@ -15,8 +14,6 @@ from yolo3.darknet.weights import (
     parse_header,
     write_weights,
 )
-
-DATA = Path(__file__).parents[3] / "shared" / "data" / "darknet"
 
 TEXT = """\
 [net]
@@ -137,7 +134,9 @@ def test_reading_and_writing_give_the_same_bytes(tmp_path, header):
     path, _ = random_file(tmp_path / "a.weights", header=header)
     file = open_weights(path, CFG)
     assert file.header == header
-    size = write_weights(tmp_path / "b.weights", file.header, zip(file.filled, (arrays for _, arrays in file.arrays())))
+    size = write_weights(
+        tmp_path / "b.weights", file.header, zip(file.present, (arrays for _, arrays in file.arrays()))
+    )
     assert (tmp_path / "b.weights").read_bytes() == path.read_bytes()
     assert size == path.stat().st_size
 
@@ -158,7 +157,7 @@ def test_old_files_hold_connected_weights_the_other_way_round(tmp_path):
     file = open_weights(path, cfg)
     ((_, arrays),) = file.arrays()
     np.testing.assert_array_equal(arrays["kernel"], values[2:].reshape(3, 2).T)
-    write_weights(tmp_path / "b.weights", header, [(file.filled[0], arrays)])
+    write_weights(tmp_path / "b.weights", header, [(file.present[0], arrays)])
     assert (tmp_path / "b.weights").read_bytes() == path.read_bytes()
 
 
@@ -167,7 +166,7 @@ def test_a_file_cut_after_a_layer_fills_the_first_layers(tmp_path, layers):
     path, _ = random_file(tmp_path / "net.conv.2", floats=sum(COUNTS[:layers]))
     file = open_weights(path, CFG)
     assert not file.complete
-    assert [stored.layer.number for stored in file.filled] == list(range(layers))
+    assert [stored.layer.number for stored in file.present] == list(range(layers))
     assert [stored.layer.number for stored in file.missing] == list(range(layers, 3))
 
 
@@ -187,16 +186,14 @@ def test_a_file_that_ends_in_the_middle_of_a_number_is_refused(tmp_path):
 
 def test_a_file_too_long_is_refused(tmp_path):
     path, _ = random_file(tmp_path / "long.weights", floats=200)
-    assert "expected 784 bytes for net.cfg, got 820: 36 bytes too many" in refusal(path)
+    assert "expected 784 bytes for net.cfg, got 820: it is 36 bytes too long" in refusal(path)
 
 
 def test_the_class_count_that_a_file_fits_is_named(tmp_path):
     # A class more is a filter more for the one anchor: 6 weights and a bias, 7 numbers.
     path, _ = random_file(tmp_path / "five.weights", floats=191 + 3 * 7)
     message = refusal(path)
-    assert (
-        "with 5 classes, where the cfg says 2" in message and "expected 784 bytes" in message and "got 868" in message
-    )
+    assert "with 5 classes, but the cfg has 2" in message and "expected 784 bytes" in message and "got 868" in message
 
 
 @pytest.mark.parametrize(
@@ -231,7 +228,7 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.weights"] and path.read_bytes() == b"before"
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+@needs_data
 @pytest.mark.parametrize(
     ("name", "floats"),
     [
@@ -246,4 +243,4 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     ],
 )
 def test_darknets_networks_have_as_many_numbers_as_their_files(name, floats):
-    assert sum(layer.floats for layer in layer_arrays(read_cfg(DATA / name))) == floats
+    assert sum(layer.floats for layer in layer_arrays(read_cfg(DATA / "darknet" / name))) == floats

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tests.training.runs import InterruptAt, Interrupted, Kernels, Rates, one_batch, run, same, state_of
-from yolo3.convert.conversion import convert_to_darknet
+from yolo3.convert.to_darknet import convert_to_darknet
 from yolo3.darknet.cfg import read_cfg
-from yolo3.darknet.network import build_network, load_weights, save_weights
+from yolo3.darknet.keras_weights import load_weights, save_weights
+from yolo3.darknet.network import build_network
 from yolo3.darknet.recipe import recipe_of
 from yolo3.inference.detector import load_detector
 from yolo3.input.settings import Augmentation

@@ -74,15 +74,16 @@ def _to_keras(arguments: argparse.Namespace) -> int:
     image = f"{output.removesuffix('.weights.h5').removesuffix('.keras').removesuffix('.h5')}.png"
     start_tensorflow()
 
-    from yolo3.convert import conversion
+    from yolo3.convert.plot import check_plot, plot_network
+    from yolo3.convert.to_keras import convert_to_keras, find_class_names
     from yolo3.darknet.cfg import read_cfg
     from yolo3.datasets.class_names import read_class_names
 
     if arguments.plot_model:
-        conversion.check_plot(image)
-    names_path = arguments.classes or conversion.find_class_names(read_cfg(cfg_path))
+        check_plot(image)
+    names_path = arguments.classes or find_class_names(read_cfg(cfg_path))
     with progress_bar("layer") as show:
-        result = conversion.convert_to_keras(
+        result = convert_to_keras(
             cfg_path,
             weights_path,
             output,
@@ -92,7 +93,7 @@ def _to_keras(arguments: argparse.Namespace) -> int:
             progress=show,
         )
     if arguments.plot_model:
-        conversion.plot_network(result.model, image)
+        plot_network(result.model, image)
 
     report = _report(result, output, str(names_path) if names_path else None, image if arguments.plot_model else None)
     print(json.dumps(report, indent=2) if arguments.json else _in_words(report))
@@ -111,7 +112,7 @@ def _to_darknet(arguments: argparse.Namespace) -> int:
     anchors = read_anchors(arguments.anchors).tolist() if arguments.anchors else None
     start_tensorflow()
 
-    from yolo3.convert.conversion import convert_to_darknet
+    from yolo3.convert.to_darknet import convert_to_darknet
 
     cfg, size = convert_to_darknet(
         model_path, cfg_path, weights_path, anchors=anchors, class_names=names, upto=arguments.upto
@@ -131,7 +132,7 @@ def _check_readable(*paths: str) -> None:
 
 def _report(result: Any, output: str, names_path: str | None, image: str | None) -> dict:
     """Return what the command has to say, ready for JSON."""
-    file, metadata = result.filled.file, result.metadata
+    file, metadata = result.loaded.file, result.metadata
     return {
         "output": output,
         "picture": image,  # the key of earlier versions, which scripts read
@@ -142,8 +143,8 @@ def _report(result: Any, output: str, names_path: str | None, image: str | None)
         "layers": len(result.model.layers),
         "parameters": result.model.count_params(),
         "outputs": [list(output.shape[1:]) for output in result.model.outputs],
-        "filled": list(result.filled.filled),
-        "random": list(result.filled.missing),
+        "filled": list(result.loaded.loaded),
+        "random": list(result.loaded.missing),
         "classes": len(metadata["class_names"]) if "class_names" in metadata else None,
         "class_names": names_path,
         "input_shape": metadata.get("input_shape"),

@@ -1,4 +1,4 @@
-"""Whole files from Darknet to Keras and back.
+"""Conversion of whole files from Darknet to Keras and back.
 
-May import ``models`` and what it may.
+May import `models` and what it may import.
 """

@@ -1,16 +1,16 @@
-"""Parse and print the text of a Darknet cfg file.
+"""Parse, change and write the text of Darknet cfg files.
 
-The grammar is that of Darknet's `parser.c:read_cfg` and `option_list.c`: a section opens with ``[name]``,
-options are ``key=value``, blanks and tabs mean nothing anywhere, lines that start with ``#`` or ``;`` are
-comments, and of two options with one key the first counts. Where Darknet goes on in silence (a line that is
-no option, a number that is none) this module stops, with file and line. Line ends may be Unix or Windows.
+The grammar is that of Darknet's `src/parser.c:read_cfg` and `src/option_list.c`: `[name]` opens a section, options are
+`key=value`, spaces and tabs are ignored everywhere, lines that start with `#` or `;` are comments, and the first of two
+options with the same key wins. Darknet silently skips a line that is no option and reads text that is no number as 0;
+here both raise `ValueError` with file and line. Line endings may be Unix or Windows.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 Number = TypeVar("Number", int, float)
 
-# The short names that Darknet's parser.c takes for the same section.
+# Short section names that parser.c accepts, with the long names that they stand for.
 ALIASES = MappingProxyType(
     {
         "conv": "convolutional",
@@ -33,7 +33,7 @@ ALIASES = MappingProxyType(
 
 
 class Option(NamedTuple):
-    """The value of one key, as text, and the line that holds it."""
+    """Value of one key, as text, and the number of its line."""
 
     value: str
     line: int
@@ -41,7 +41,14 @@ class Option(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """One ``[name]`` with its options. `name` is the long name, `line` counts from 1."""
+    """One section of a cfg with its options.
+
+    Attributes:
+        name: Long name of the section, without brackets.
+        line: Line of `[name]` in the file, from 1.
+        options: Options by key.
+        source: Name of the file, for messages.
+    """
 
     name: str
     line: int
@@ -49,12 +56,20 @@ class Section:
     source: str = "cfg"
 
     def where(self, key: str | None = None) -> str:
-        """`file:line` of the section, or of one of its options."""
+        """Return `file:line` of the option `key`, or of the section where it has no such option."""
         line = self.options[key].line if key in self.options else self.line
         return f"{self.source}:{line}"
 
     def text(self, key: str, default: str | None = None) -> str:
-        """The value as it stands. Raises ValueError where the key is absent and there is no default."""
+        """Return the value of an option as text.
+
+        Args:
+            key: Key of the option.
+            default: Value of an absent option; `None` makes the option required.
+
+        Raises:
+            ValueError: If a required option is absent.
+        """
         if key in self.options:
             return self.options[key].value
         if default is None:
@@ -62,45 +77,53 @@ class Section:
         return default
 
     def integer(self, key: str, default: int | None = None) -> int:
-        return self._one(key, default, _integer, "a whole number")
+        """Return the value of an option as a whole number; see `text` for arguments and errors."""
+        return self._one(key, default, _parse_integer, "a whole number")
 
     def number(self, key: str, default: float | None = None) -> float:
+        """Return the value of an option as a number; see `text` for arguments and errors."""
         return self._one(key, default, float, "a number")
 
     def integers(self, key: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        return self._many(key, default, _integer, "whole numbers")
+        """Return the comma-separated whole numbers of an option; see `text` for arguments and errors."""
+        return self._many(key, default, _parse_integer, "comma-separated whole numbers")
 
     def numbers(self, key: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
-        return self._many(key, default, float, "numbers")
+        """Return the comma-separated numbers of an option; see `text` for arguments and errors."""
+        return self._many(key, default, float, "comma-separated numbers")
 
-    def _one(self, key: str, default: Number | None, kind: Callable[[str], Number], words: str) -> Number:
+    def _one(self, key: str, default: Number | None, parse: Callable[[str], Number], expected: str) -> Number:
         if key not in self.options and default is not None:
             return default
-        return self._convert(key, _without_remark(self.text(key)), kind, words)
+        return self._parse(key, _without_comment(self.text(key)), parse, expected)
 
     def _many(
-        self, key: str, default: tuple[Number, ...] | None, kind: Callable[[str], Number], words: str
+        self, key: str, default: tuple[Number, ...] | None, parse: Callable[[str], Number], expected: str
     ) -> tuple[Number, ...]:
         if key not in self.options and default is not None:
             return default
-        parts = [part for part in _without_remark(self.text(key)).split(",") if part]
-        return tuple(self._convert(key, part, kind, words + " with commas between") for part in parts)
+        parts = [part for part in _without_comment(self.text(key)).split(",") if part]
+        return tuple(self._parse(key, part, parse, expected) for part in parts)
 
-    def _convert(self, key: str, text: str, kind: Callable[[str], Number], words: str) -> Number:
+    def _parse(self, key: str, text: str, parse: Callable[[str], Number], expected: str) -> Number:
         try:
-            return kind(text)
+            return parse(text)
         except ValueError as error:
-            got = self.options[key].value
+            got = _shown(self.options[key].value)
             raise ValueError(
-                f"{self.where(key)}: expected {words} for '{key}' in [{self.name}], got {_shown(got)}"
+                f"{self.where(key)}: expected {expected} for '{key}' in [{self.name}], got {got}"
             ) from error
 
 
 @dataclass(frozen=True)
 class Cfg:
-    """A whole file: the [net] section, then the layers in order. Layer 0 is the first section after [net].
+    """A parsed cfg file.
 
-    `text` is the file as it was read, to be written back byte for byte.
+    Attributes:
+        net: The [net] section.
+        layers: The other sections in order. Layer 0 is the first section after [net].
+        text: The file as it was read, which `cfg_bytes` writes back byte for byte.
+        source: Name of the file, for messages.
     """
 
     net: Section
@@ -110,26 +133,47 @@ class Cfg:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the network input, in pixels; 0 where the file does not say."""
+        """Return (height, width, channels) of the network input in pixels; a side that the file omits is 0."""
         net = self.net
         return net.integer("height", 0), net.integer("width", 0), net.integer("channels", 3)
 
 
 def parse_cfg(text: str, source: str = "cfg") -> Cfg:
-    """The sections of a cfg text.
+    """Parse the text of a cfg; the inverse of `format_cfg`.
 
-    Raises ValueError, with `source` and line, for an option outside a section, a line that is no option, and
-    a first section other than [net]. Its inverse is `format_cfg`.
+    Args:
+        text: Text of the file. A byte order mark is skipped.
+        source: Name of the file, for messages.
+
+    Raises:
+        ValueError: With `source` and line, for an option outside a section, a line that is no option, a text without
+            sections, and a first section other than [net].
+
+    Example:
+        >>> cfg = parse_cfg("[net]\\nwidth=416\\nheight=416\\n[convolutional]\\nfilters=32\\n")
+        >>> cfg.layers[0].integer("filters")
+        32
     """
     sections: list[Section] = []
-    for line, content in _content_lines(text):
+    for line, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        content = re.sub(r"[ \t\r]", "", raw)
+        if not content or content[0] in "#;":
+            continue
+
         if content.startswith("["):
-            sections.append(_open_section(content, line, source))
-        elif not sections:
+            if not content.endswith("]") or len(content) < 3:
+                raise ValueError(f"{source}:{line}: expected a section such as [convolutional], got {_shown(content)}")
+            name = content[1:-1]
+            sections.append(Section(ALIASES.get(name, name), line, {}, source))
+            continue
+
+        if not sections:
             raise ValueError(f"{source}:{line}: expected a section such as [net] first, got {_shown(content)}")
-        else:
-            key, value = _split_option(content, line, source)
-            sections[-1].options.setdefault(key, Option(value, line))
+        key, equals, value = content.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{source}:{line}: expected 'key=value', got {_shown(content)}")
+        sections[-1].options.setdefault(key, Option(value, line))
+
     if not sections:
         raise ValueError(f"{source}: expected a Darknet cfg, got a file without sections")
     if sections[0].name != "net":
@@ -138,28 +182,44 @@ def parse_cfg(text: str, source: str = "cfg") -> Cfg:
 
 
 def read_cfg(path: str | os.PathLike[str]) -> Cfg:
-    """The cfg in a file. Its text is kept exactly (line ends, and bytes that are not UTF-8). Raises
-    ValueError as `parse_cfg`.
+    """Read a cfg file and keep its text exactly, line endings and bytes that are not UTF-8 included.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: As `parse_cfg`.
     """
     text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
     return parse_cfg(text, os.fspath(path))
 
 
 def cfg_bytes(cfg: Cfg) -> bytes:
-    """The bytes of the file that `read_cfg` read; of a cfg made here, those of its text."""
+    """Return the bytes of the file that `read_cfg` read; those of `format_cfg` for a cfg without text."""
     return (cfg.text or format_cfg(cfg)).encode("utf-8", "surrogateescape")
 
 
 def format_cfg(cfg: Cfg) -> str:
-    """The cfg as plain text, without remarks: one `key=value` a line, an empty line after each section. The
-    inverse of `parse_cfg`.
+    """Return a cfg as plain text without comments; the inverse of `parse_cfg`.
+
+    One `key=value` a line, and an empty line between sections.
     """
-    return "\n".join(_format_section(section) for section in (cfg.net, *cfg.layers))
+    texts = []
+    for section in (cfg.net, *cfg.layers):
+        options = (f"{key}={option.value}" for key, option in section.options.items())
+        texts.append("\n".join([f"[{section.name}]", *options]) + "\n")
+    return "\n".join(texts)
 
 
 def replace_option(cfg: Cfg, section: Section, key: str, value: str) -> Cfg:
-    """The same cfg with the one option changed, all other text kept. Raises KeyError where `section` has no
-    such option.
+    """Return the cfg with one option changed and all other text kept.
+
+    Args:
+        cfg: A cfg with its text.
+        section: The section of `cfg` that holds the option.
+        key: Key of the option.
+        value: Its new value.
+
+    Raises:
+        KeyError: If `section` has no such option.
     """
     line = section.options[key].line
     lines = cfg.text.split("\n")
@@ -169,46 +229,20 @@ def replace_option(cfg: Cfg, section: Section, key: str, value: str) -> Cfg:
 
 
 def format_anchor_list(anchors: Sequence[Sequence[float]]) -> str:
-    """Anchors [N, 2], (w, h) in pixels, as the value of `anchors=`: `10,13, 16,30`."""
+    """Return anchors [N, 2], (w, h) in pixels, as the value of `anchors=`, such as `10,13, 16,30`."""
     return ", ".join(f"{float(width):.6g},{float(height):.6g}" for width, height in anchors)
 
 
-def _format_section(section: Section) -> str:
-    lines = [f"[{section.name}]", *(f"{key}={option.value}" for key, option in section.options.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _content_lines(text: str) -> Iterator[tuple[int, str]]:
-    for line, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
-        content = re.sub(r"[ \t\r]", "", raw)
-        if content and content[0] not in "#;":
-            yield line, content
-
-
-def _open_section(content: str, line: int, source: str) -> Section:
-    if not content.endswith("]") or len(content) < 3:
-        raise ValueError(f"{source}:{line}: expected a section such as [convolutional], got {_shown(content)}")
-    name = content[1:-1]
-    return Section(ALIASES.get(name, name), line, {}, source)
-
-
-def _split_option(content: str, line: int, source: str) -> tuple[str, str]:
-    key, equals, value = content.partition("=")
-    if not equals or not key:
-        raise ValueError(f"{source}:{line}: expected 'key=value', got {_shown(content)}")
-    return key, value
-
-
 def _shown(text: str) -> str:
-    """Text as a message can hold it, whatever the file is: on one line, printable, not too long."""
+    """Return any text as a message can hold it: on one line, printable, at most 40 characters."""
     return ascii(text if len(text) <= 40 else text[:37] + "...")
 
 
-def _without_remark(value: str) -> str:
+def _without_comment(value: str) -> str:
     return value.partition("#")[0]
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     number = float(text)
     if not number.is_integer():
         raise ValueError(text)

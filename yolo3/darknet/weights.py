@@ -1,32 +1,32 @@
-"""Darknet's weight files as NumPy arrays: header, order and layout, read and write. No TensorFlow.
+"""Read and write Darknet weight files as NumPy arrays. No TensorFlow.
 
-A file is a header (`parser.c:load_weights_upto`) and then, layer by layer in the order of the cfg, float32
-arrays without names, lengths or checksum:
+A file is a header (`src/parser.c:load_weights_upto`) and then, layer by layer in the order of the cfg, float32 arrays
+without names, lengths or checksum:
 
 | layer | arrays, each row-major |
 |---|---|
-| convolutional, batch_normalize | beta [n], gamma [n], mean [n], variance [n], kernel [n, c/groups, k, k] |
-| convolutional without | bias [n], kernel [n, c/groups, k, k] |
+| convolutional, batch_normalize | beta [n], gamma [n], mean [n], variance [n], kernel [n, C/groups, k, k] |
+| convolutional without | bias [n], kernel [n, C/groups, k, k] |
 | connected, batch_normalize | beta [out], kernel [out, in], gamma [out], mean [out], variance [out] |
 | connected without | bias [out], kernel [out, in] |
-| local | bias [n, oh, ow], kernel [oh*ow, n, c, k, k] |
+| local | bias [n, oh, ow], kernel [oh*ow, n, C, k, k] |
 
-Other layers hold nothing. The only check that the format allows is the size of the file, so all that can be
-told from it is told.
+Other layers hold nothing. The only check that the format allows is the size of the file, so the messages here say all
+that the size tells.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from yolo3.darknet.cfg import Cfg
-from yolo3.darknet.layers import Layer, class_count, floats_per_class, resolve_layers
+from yolo3.darknet.heads import class_count, floats_per_class
+from yolo3.darknet.layers import Layer, resolve_layers
 from yolo3.files import atomic_path
 
 FLOAT = np.dtype("<f4")
@@ -35,10 +35,14 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Header:
-    """The start of a weight file. `seen` counts the images of its training; it takes `seen_bytes` (8 or 4) of
-    the file.
+    """Header of a weight file; by default the one that AlexeyAB's Darknet writes (src/version.h).
 
-    The default is what AlexeyAB's Darknet writes (src/version.h).
+    Attributes:
+        major: Version, first number.
+        minor: Version, second number.
+        revision: Version, third number.
+        seen: Number of images seen in training.
+        seen_bytes: Bytes that `seen` takes in the file: 8, or 4 in older files.
     """
 
     major: int = 0
@@ -49,14 +53,12 @@ class Header:
 
     @property
     def size(self) -> int:
-        """Length in bytes: 20, or 16 in older files."""
+        """Return the length of the header in bytes: 20, or 16 in older files."""
         return 12 + self.seen_bytes
 
     @property
     def transposed(self) -> bool:
-        """Whether the weights of connected layers are stored [in, out]: files from before Darknet had version
-        numbers.
-        """
+        """Return whether kernels of connected layers are [in, out]: files from before Darknet's version numbers."""
         return self.major > 1000 or self.minor > 1000
 
 
@@ -65,64 +67,112 @@ DEFAULT_HEADER = Header()
 
 @dataclass(frozen=True)
 class LayerArrays:
-    """What the file holds for one layer: names and shapes of its arrays, in order."""
+    """Arrays that the file holds for one layer.
+
+    Attributes:
+        layer: The layer.
+        shapes: Shapes of the arrays by name, in the order of the file.
+    """
 
     layer: Layer
     shapes: Mapping[str, tuple[int, ...]]
 
     @property
     def floats(self) -> int:
+        """Return how many numbers the arrays hold."""
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file whose size fits a network: `filled` are the layers that it holds, the first of all that have
-    weights.
+    """A weight file whose size fits a network.
+
+    Attributes:
+        path: The file.
+        header: Its header.
+        present: The layers with weights that the file holds: the first ones of the network.
+        missing: The layers with weights after them.
     """
 
     path: Path
     header: Header
-    filled: tuple[LayerArrays, ...]
+    present: tuple[LayerArrays, ...]
     missing: tuple[LayerArrays, ...]
 
     @property
     def complete(self) -> bool:
+        """Return whether the file holds all layers of the network."""
         return not self.missing
 
     @property
     def floats(self) -> int:
-        return sum(layer.floats for layer in self.filled)
+        """Return how many numbers the file holds after its header."""
+        return sum(layer.floats for layer in self.present)
 
     def arrays(self) -> Iterator[tuple[Layer, dict[str, np.ndarray]]]:
-        """The arrays of each filled layer, in the order of the file; one layer at a time is in memory."""
+        """Yield each layer of the file with its arrays by name; one layer at a time is in memory."""
         with open(self.path, "rb") as file:
             file.seek(self.header.size)
-            for layer in self.filled:
-                yield layer.layer, _read_arrays(file, layer, self.header)
+            for stored in self.present:
+                arrays = {}
+                for name, shape in stored.shapes.items():
+                    values = np.fromfile(file, FLOAT, int(np.prod(shape)))
+                    flip = _is_transposed(self.header, stored, name)
+                    arrays[name] = values.reshape(shape[::-1]).T if flip else values.reshape(shape)
+                yield stored.layer, arrays
 
 
 def layer_arrays(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None) -> tuple[LayerArrays, ...]:
-    """The arrays of all layers with weights. `input_shape` (height, width, channels) matters to connected and
-    local layers alone.
+    """Return the arrays of all layers with weights, in the order of the file.
+
+    Args:
+        cfg: The parsed cfg.
+        input_shape: (height, width, channels) in pixels, by default that of the cfg. Only the shapes of connected and
+            local layers depend on it.
     """
-    layers = resolve_layers(cfg, input_shape)
-    return tuple(LayerArrays(layer, _SHAPES[layer.kind](layer)) for layer in layers if layer.kind in _SHAPES)
+    shapes = ((layer, array_shapes(layer)) for layer in resolve_layers(cfg, input_shape))
+    return tuple(LayerArrays(layer, arrays) for layer, arrays in shapes if arrays)
+
+
+def array_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a layer's arrays by name, in the order of the file; empty for a layer without weights."""
+    options = layer.options
+    if layer.kind == "convolutional":
+        names = ("beta", "gamma", "mean", "variance") if options.batch_normalize else ("bias",)
+        kernel = (options.filters, layer.in_shape[2] // options.groups, options.size, options.size)
+        return {**dict.fromkeys(names, (options.filters,)), "kernel": kernel}
+
+    if layer.kind == "connected":
+        output, kernel = (options.output,), (options.output, int(np.prod(layer.in_shape)))
+        if options.batch_normalize:
+            return {"beta": output, "kernel": kernel, "gamma": output, "mean": output, "variance": output}
+        return {"bias": output, "kernel": kernel}
+
+    if layer.kind == "local":
+        height, width, filters = layer.out_shape
+        kernel = (height * width, filters, layer.in_shape[2], options.size, options.size)
+        return {"bias": (filters, height, width), "kernel": kernel}
+    return {}
 
 
 def parse_header(start: bytes) -> Header:
-    """The header in the first bytes of a file, 20 or more where there are as many.
+    """Parse the header in the first bytes of a file; the inverse of `format_header`.
 
-    `seen` has 8 bytes from version 0.2 on, but not where major or minor reach 1000: those are files from
-    before the version numbers.
+    `seen` has 8 bytes from version 0.2 on, except where major or minor reach 1000: those files are from before
+    Darknet's version numbers.
+
+    Args:
+        start: The first 20 bytes or more, where the file has as many.
     """
     major, minor, revision = (int(value) for value in np.frombuffer(start, "<i4", 3))
     long = 10 * major + minor >= 2 and major < 1000 and minor < 1000
-    return _header(start, (major, minor, revision), 8 if long else 4)
+    seen_bytes = 8 if long else 4
+    seen = int.from_bytes(start[12 : 12 + seen_bytes], "little")
+    return Header(major=major, minor=minor, revision=revision, seen=seen, seen_bytes=seen_bytes)
 
 
 def format_header(header: Header) -> bytes:
-    """The bytes of a header. The inverse of `parse_header`."""
+    """Return the bytes of a header; the inverse of `parse_header`."""
     version = np.array([header.major, header.minor, header.revision], "<i4").tobytes()
     return version + header.seen.to_bytes(header.seen_bytes, "little", signed=header.seen < 0)
 
@@ -130,153 +180,119 @@ def format_header(header: Header) -> bytes:
 def open_weights(
     path: str | os.PathLike[str], cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None = None
 ) -> WeightsFile:
-    """Find out which layers of `cfg` a file fills, from its header and size; nothing but the header is read.
+    """Find out from the header and the size of a file which layers of a network it holds; nothing else is read.
 
-    Raises ValueError, with the expected and the found size, for a file that is none of: complete, or cut
-    after a layer (as Darknet's `partial` command does).
+    Args:
+        path: The weight file: of the whole network, or of its first layers as the command `darknet partial` writes it.
+        cfg: The cfg of the network.
+        input_shape: As for `layer_arrays`.
+
+    Raises:
+        ValueError: With the expected and the found size, if the file fits neither the network nor its first layers.
+        OSError: If the file cannot be read.
     """
     path = Path(path)
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(512)
-    _check_kind(path, start, size)
+    _refuse_other_formats(path, start, size)
     stored = layer_arrays(cfg, input_shape)
-    for header in _possible_headers(start):
-        count = _layers_in(size - header.size, stored, partial=header == parse_header(start))
-        if count:
-            return WeightsFile(path, header, stored[:count], stored[count:])
-    raise ValueError(_describe_misfit(path, cfg, stored, resolve_layers(cfg, input_shape), size, parse_header(start)))
+
+    header = parse_header(start)
+    count = _count_layers(size - header.size, stored)
+    if not count and (header.major, header.minor) == (0, 2) and start[16:20] != b"\0" * 4:
+        # For some days of 2018 AlexeyAB's Darknet wrote version 0.2 with a count of 4 bytes. The first weight then
+        # stands where the upper half of the count is otherwise, which is 0 below four billion images: a file that has
+        # merely lost its last four bytes is not taken for one.
+        short = Header(
+            major=header.major,
+            minor=header.minor,
+            revision=header.revision,
+            seen=int.from_bytes(start[12:16], "little"),
+            seen_bytes=4,
+        )
+        if _count_layers(size - short.size, stored) == len(stored):
+            header, count = short, len(stored)
+    if not count:
+        raise ValueError(f"{path}: {_describe_misfit(cfg, input_shape, size, header)}")
+    return WeightsFile(path, header, stored[:count], stored[count:])
 
 
 def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable[tuple[LayerArrays, Arrays]]) -> int:
-    """Write a weight file and return its size in bytes. The file appears whole or not at all.
+    """Write a weight file; the inverse of `open_weights` and `WeightsFile.arrays`.
 
-    Raises ValueError where an array has not the shape that its layer states. The inverse of `open_weights`
-    and `WeightsFile.arrays`.
+    Args:
+        path: The weight file. It appears complete or not at all.
+        header: Its header.
+        layers: The layers in the order of the file, each with its arrays by name.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        ValueError: If an array has another shape than its layer says.
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(format_header(header))
-        for layer, arrays in layers:
-            _write_arrays(file, layer, arrays, header)
+        for stored, arrays in layers:
+            for name, shape in stored.shapes.items():
+                values = np.asarray(arrays[name], FLOAT)
+                if values.shape != shape:
+                    raise ValueError(f"{stored.layer}: expected '{name}' of shape {shape}, got {values.shape}")
+                flip = _is_transposed(header, stored, name)
+                np.ascontiguousarray(values.T if flip else values).tofile(file)
         return file.tell()
 
 
-def _convolutional_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
-    options = layer.options
-    kernel = (options.filters, layer.in_shape[2] // options.groups, options.size, options.size)
-    names = ("beta", "gamma", "mean", "variance") if options.batch_normalize else ("bias",)
-    return {**{name: (options.filters,) for name in names}, "kernel": kernel}
+def _is_transposed(header: Header, stored: LayerArrays, name: str) -> bool:
+    return header.transposed and stored.layer.kind == "connected" and name == "kernel"
 
 
-def _connected_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
-    output, kernel = (layer.options.output,), (layer.options.output, int(np.prod(layer.in_shape)))
-    if layer.options.batch_normalize:
-        return {"beta": output, "kernel": kernel, "gamma": output, "mean": output, "variance": output}
-    return {"bias": output, "kernel": kernel}
-
-
-def _local_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
-    height, width, filters = layer.out_shape
-    size = layer.options.size
-    return {
-        "bias": (filters, height, width),
-        "kernel": (height * width, filters, layer.in_shape[2], size, size),
-    }
-
-
-_SHAPES = {"convolutional": _convolutional_shapes, "connected": _connected_shapes, "local": _local_shapes}
-
-
-def _header(start: bytes, version: tuple[int, int, int], seen_bytes: int) -> Header:
-    return Header(*version, int.from_bytes(start[12 : 12 + seen_bytes], "little", signed=False), seen_bytes)
-
-
-def _possible_headers(start: bytes) -> list[Header]:
-    """The header by the rule, and where it may be, that of some days of 2018, when AlexeyAB's Darknet wrote
-    version 0.2 with a count of 4 bytes.
-
-    In such a file the first weight stands where the upper half of the count is otherwise, which is 0 below
-    four billion images: a file that has merely lost its last four bytes is not taken for one.
-    """
-    header = parse_header(start)
-    if (header.major, header.minor) == (0, 2) and start[16:20] != b"\0" * 4:
-        return [header, _header(start, (header.major, header.minor, header.revision), 4)]
-    return [header]
-
-
-def _layers_in(length: int, stored: tuple[LayerArrays, ...], partial: bool) -> int:
-    """How many layers take exactly `length` bytes, 0 where no number of them does; all of them or none unless
-    `partial`.
-    """
+def _count_layers(length: int, stored: Sequence[LayerArrays]) -> int:
+    """Return how many of the first layers take exactly `length` bytes, 0 where no number of them does."""
     end = 0
     for count, layer in enumerate(stored, start=1):
         end += FLOAT.itemsize * layer.floats
-        if end == length and (partial or count == len(stored)):
+        if end == length:
             return count
     return 0
 
 
-def _read_arrays(file: BinaryIO, stored: LayerArrays, header: Header) -> dict[str, np.ndarray]:
-    arrays = {}
-    for name, shape in stored.shapes.items():
-        flip = header.transposed and name == "kernel" and stored.layer.kind == "connected"
-        values = np.fromfile(file, FLOAT, int(np.prod(shape)))
-        arrays[name] = values.reshape(shape[::-1]).T if flip else values.reshape(shape)
-    return arrays
-
-
-def _write_arrays(file: BinaryIO, stored: LayerArrays, arrays: Arrays, header: Header) -> None:
-    for name, shape in stored.shapes.items():
-        values = np.asarray(arrays[name], FLOAT)
-        if values.shape != shape:
-            raise ValueError(f"{stored.layer}: expected '{name}' of shape {shape}, got {values.shape}")
-        flip = header.transposed and name == "kernel" and stored.layer.kind == "connected"
-        np.ascontiguousarray(values.T if flip else values).tofile(file)
-
-
-def _check_kind(path: Path, start: bytes, size: int) -> None:
-    """Raise for what is no weight file at all: failed downloads, mostly."""
+def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
+    """Raise for a file that is no weight file at all: failed downloads, mostly."""
     head = start.lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        got = "a web page (a download that failed?)"
+        problem = "it is a web page; did the download fail?"
     elif head.startswith(b"version https://git-lfs"):
-        got = "a Git LFS pointer; fetch the file itself with 'git lfs pull'"
+        problem = "it is a Git LFS pointer; fetch the file itself with 'git lfs pull'"
     elif start.startswith((b"\x89HDF", b"PK\x03\x04")):
-        got = "a Keras file; --to-darknet takes it back to Darknet"
+        problem = "it is a Keras file; convert it with 'yolo3 convert --to-darknet'"
     elif size < 20:
-        got = "too few for the header"
+        problem = "it is too short for the header"
     else:
         return
-    raise ValueError(f"{path}: expected a Darknet weight file, got {size:,} bytes: {got}")
+    raise ValueError(f"{path}: expected a Darknet weight file, got {size:,} bytes: {problem}")
 
 
 def _describe_misfit(
-    path: Path,
-    cfg: Cfg,
-    stored: tuple[LayerArrays, ...],
-    layers: tuple[Layer, ...],
-    size: int,
-    header: Header,
+    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None, size: int, header: Header
 ) -> str:
+    """Return what the size of a file that does not fit tells: other classes, another network, or a cut."""
+    layers, stored = resolve_layers(cfg, input_shape), layer_arrays(cfg, input_shape)
     expected = header.size + FLOAT.itemsize * sum(layer.floats for layer in stored)
-    facts = f"{path}: expected {expected:,} bytes for {cfg.source}, got {size:,}"
-    classes = _classes_that_fit(layers, size - expected)
-    if classes:
-        return f"{facts}: the size of this network with {classes} classes, where the cfg says {class_count(layers)}"
+    facts = f"expected {expected:,} bytes for {cfg.source}, got {size:,}"
+
+    classes, bytes_per_class = class_count(layers), FLOAT.itemsize * floats_per_class(layers)
+    if classes is not None and bytes_per_class and (size - expected) % bytes_per_class == 0:
+        fitting = classes + (size - expected) // bytes_per_class
+        if fitting >= 1:
+            return f"{facts}: it fits this network with {fitting} classes, but the cfg has {classes}"
+
     if size > expected:
-        return f"{facts}: {size - expected:,} bytes too many, so it belongs to another network"
+        return f"{facts}: it is {size - expected:,} bytes too long, so it belongs to another network"
     end = header.size
     for layer in stored:
         start, end = end, end + FLOAT.itemsize * layer.floats
         if size < end:
             break
     return f"{facts}: it ends inside {layer.layer} (bytes {start:,} to {end:,}): cut short, or of another network"
-
-
-def _classes_that_fit(layers: tuple[Layer, ...], surplus: int) -> int | None:
-    """The number of classes with which the network is `surplus` bytes larger, None where there is none."""
-    per_class, classes = FLOAT.itemsize * floats_per_class(layers), class_count(layers)
-    if not per_class or classes is None or surplus % per_class:
-        return None
-    found = classes + surplus // per_class
-    return found if found >= 1 else None

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from yolo3.darknet.cfg import read_cfg
-from yolo3.darknet.network import load_weights
+from yolo3.darknet.keras_weights import load_weights
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.datasets.images import read_image
@@ -231,8 +231,7 @@ def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, optio
     settings = settings_of(cfg)
     size = options.get("input_shape") or settings.get("input_size") or DEFAULT_INPUT_SHAPE
     network = architecture.build_network((*size, 3) if architecture.fixed_size else (None, None, 3))
-    filled = load_weights(network, cfg, weights)
-    if filled.missing:
+    if load_weights(network, cfg, weights).missing:
         raise ValueError(f"{weights}: holds the first layers of {cfg_path} alone; train before use")
     classes_path = classes_path or bundled_class_names(architecture.num_classes)
     if classes_path is None:

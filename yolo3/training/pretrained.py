@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from yolo3.darknet.cfg import read_cfg
-from yolo3.darknet.network import load_weights
+from yolo3.darknet.keras_weights import load_weights
 from yolo3.models.loading import load_weights_by_name
 from yolo3.models.metadata import is_keras_file
 from yolo3.training.step import Trainer
@@ -51,8 +51,8 @@ def load_darknet_weights(model: keras.Model, cfg_path: str | None, path: str) ->
     """
     if cfg_path is None:
         raise ValueError(f"{path}: expected a Keras file, got what looks like Darknet's; give its cfg with --cfg FILE")
-    filled = load_weights(model, read_cfg(cfg_path), path, skip_mismatch=True)
-    if not filled.filled:
+    loaded = load_weights(model, read_cfg(cfg_path), path, skip_mismatch=True)
+    if not loaded.loaded:
         raise ValueError(f"{path}: expected weights of {cfg_path}, found none that fit")
-    normalized = [name.replace("conv_", "bn_", 1) for name in filled.filled if name.startswith("conv_")]
-    return [*filled.filled, *normalized]
+    normalized = [name.replace("conv_", "bn_", 1) for name in loaded.loaded if name.startswith("conv_")]
+    return [*loaded.loaded, *normalized]

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.models.yolov1.cases import SMALL_CFG
 from tests.models.yolov1.test_networks import CFGS, needs_cfgs
 from yolo3.darknet.cfg import parse_cfg, read_cfg
-from yolo3.darknet.network import load_weights, save_weights
+from yolo3.darknet.keras_weights import load_weights, save_weights
 from yolo3.models.yolov1.cfg import is_yolov1
 from yolo3.models.yolov1.networks import DESIGNS
 from yolo3.models.yolov1.yolov1 import YoloV1
@@ -35,8 +35,8 @@ def test_darknet_weights_fill_the_tiny_network(slim, tmp_path):
     theirs.set_weights([rng.uniform(0.1, 0.5, weight.shape) for weight in theirs.get_weights()])
     save_weights(theirs, cfg, tmp_path / "tiny.weights")
     own = YoloV1("yolov1-tiny", 2, 3, layout="darknet").build_network((128, 128, 3))
-    filled = load_weights(own, cfg, tmp_path / "tiny.weights")
-    assert (len(filled.filled), filled.missing) == (9, ())
+    loaded = load_weights(own, cfg, tmp_path / "tiny.weights")
+    assert (len(loaded.loaded), loaded.missing) == (9, ())
     image = rng.uniform(0, 1, (1, 128, 128, 3)).astype(np.float32)
     np.testing.assert_allclose(own(image), theirs(image), rtol=1e-5)
 

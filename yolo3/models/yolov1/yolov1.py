@@ -17,8 +17,8 @@ import numpy as np
 from keras import layers, ops
 
 from yolo3.darknet.cfg import Cfg, parse_cfg
+from yolo3.darknet.names import shared_layers
 from yolo3.darknet.network import build_network as build_cfg_network
-from yolo3.darknet.network import shared_layers
 from yolo3.models.architecture import IOU_THRESHOLD, expect_outputs
 from yolo3.models.yolov1 import losses
 from yolo3.models.yolov1.cfg import detection_options, fit_to_classes, stride_of

@@ -12,17 +12,11 @@ import numpy as np
 from keras import ops
 
 from yolo3.darknet.cfg import Cfg, parse_cfg
-from yolo3.darknet.layers import (
-    YoloHead,
-    class_count,
-    joined_anchors,
-    needs_fixed_size,
-    resolve_layers,
-    with_classes,
-    yolo_heads,
-)
+from yolo3.darknet.heads import class_count, joined_anchors, with_classes, yolo_heads
+from yolo3.darknet.layers import needs_fixed_size, resolve_layers
+from yolo3.darknet.names import shared_layers
 from yolo3.darknet.network import build_network as build_cfg_network
-from yolo3.darknet.network import shared_layers
+from yolo3.darknet.sections import YoloHead
 from yolo3.models.architecture import IOU_THRESHOLD
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.losses import DARKNET, loss_terms

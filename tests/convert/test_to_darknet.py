@@ -1,0 +1,79 @@
+"""Keras files become Darknet's cfg and weights again."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.convert.command import convert
+from tests.darknet.networks import NANO, YOLO, needs_data, text_of
+from yolo3.darknet.cfg import parse_cfg, read_cfg
+from yolo3.darknet.heads import yolo_heads
+from yolo3.darknet.network import build_network
+from yolo3.darknet.weights import open_weights
+from yolo3.models.metadata import read_metadata
+from yolo3.models.saving import save_model
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.weights.h5"])
+def test_a_network_goes_to_keras_and_back_to_the_same_bytes(tmp_path, files, capsys, name):
+    cfg_path, weights_path, names_path = files
+    assert convert(cfg_path, weights_path, tmp_path / name, "--classes", names_path) == 0
+    out = capsys.readouterr().out
+    assert "Darknet 0.1.3, trained on 12,345 images" in out and "6 layers with weights, conv_0 to conv_5" in out
+    assert f"wrote {tmp_path / name}" in out
+    assert convert("--to-darknet", tmp_path / name, tmp_path / "back.cfg", tmp_path / "back.weights") == 0
+    assert (tmp_path / "back.cfg").read_bytes() == cfg_path.read_bytes()
+    assert (tmp_path / "back.weights").read_bytes() == weights_path.read_bytes()
+
+
+def test_a_partial_file_says_what_is_random_and_goes_back(tmp_path, files, capsys):
+    cfg_path, weights_path, _ = files
+    assert convert(cfg_path, weights_path, tmp_path / "m.h5") == 0
+    assert convert("--to-darknet", "--upto", 3, tmp_path / "m.h5", tmp_path / "b.cfg", tmp_path / "net.conv.3") == 0
+    size = (tmp_path / "net.conv.3").stat().st_size
+    assert (tmp_path / "net.conv.3").read_bytes() == weights_path.read_bytes()[:size]
+    capsys.readouterr()
+    assert convert(cfg_path, tmp_path / "net.conv.3", tmp_path / "p.h5") == 0
+    out = capsys.readouterr().out
+    assert "filled: 3 layers with weights, conv_0 to conv_2" in out
+    assert "random: 3 layers with weights, conv_3 to conv_5" in out
+
+
+def test_classes_and_anchors_changed_by_training_go_into_the_cfg(tmp_path, files):
+    cfg_path, weights_path, names_path = files
+    assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--classes", names_path) == 0
+    metadata = read_metadata(tmp_path / "m.h5")
+    other = parse_cfg(text_of(YOLO.replace("classes=2", "classes=1").replace("filters=14", "filters=12")))
+    metadata |= {"class_names": ["cell"], "anchors": [[1, 2], [3, 4], [5, 6], [7, 8.5]]}
+    save_model(build_network(other), tmp_path / "trained.h5", metadata)
+    assert convert("--to-darknet", tmp_path / "trained.h5", tmp_path / "t.cfg", tmp_path / "t.weights") == 0
+    written = read_cfg(tmp_path / "t.cfg")
+    assert [head.classes for head in yolo_heads(written)] == [1, 1]
+    np.testing.assert_array_equal(yolo_heads(written)[0].anchors, [[1, 2], [3, 4], [5, 6], [7, 8.5]])
+    assert open_weights(tmp_path / "t.weights", written).complete
+
+
+def test_a_model_that_says_nothing_needs_anchors_and_classes(tmp_path, capsys):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 1)(image)  # Darknet reads the image once
+    outputs = [keras.layers.Conv2D(21, 1)(keras.layers.MaxPooling2D(size)(x)) for size in (32, 16)]
+    keras.Model(image, outputs).save(tmp_path / "own.keras")
+    command = ["--to-darknet", tmp_path / "own.keras", tmp_path / "own.cfg", tmp_path / "own.weights"]
+    assert convert(*command) == 1
+    assert "give --anchors and --classes" in capsys.readouterr().err
+    (tmp_path / "anchors.txt").write_text("10,14, 23,27, 37,58, 81,82, 135,169, 344,319\n")
+    (tmp_path / "names.txt").write_text("a\nb\n")
+    assert convert(*command, "--anchors", tmp_path / "anchors.txt", "--classes", tmp_path / "names.txt") == 0
+    assert yolo_heads(read_cfg(tmp_path / "own.cfg"))[1].mask == (0, 1, 2)
+
+
+@needs_data
+def test_the_trained_network_converts_and_goes_back_to_the_same_bytes(tmp_path, capsys):
+    weights = NANO.with_suffix(".weights")
+    assert convert(NANO, weights, tmp_path / "nano.h5") == 0
+    out = capsys.readouterr().out
+    assert "class names: the 80 of" in out and "coco_classes.txt" in out
+    assert read_metadata(tmp_path / "nano.h5")["resize"] == "stretch"
+    assert convert("--to-darknet", tmp_path / "nano.h5", tmp_path / "b.cfg", tmp_path / "b.weights") == 0
+    assert (tmp_path / "b.cfg").read_bytes() == NANO.read_bytes()
+    assert (tmp_path / "b.weights").read_bytes() == weights.read_bytes()
