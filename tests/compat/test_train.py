@@ -263,7 +263,7 @@ def test_a_pass_shows_every_image_once(lines, monkeypatch):
         assert sorted(seen[first : first + 3]) == sorted(lines[:3])
 
 
-def test_a_image_with_more_than_twenty_boxes_beside_others(lines):
+def test_an_image_with_more_than_twenty_boxes_beside_others(lines):
     path = lines[0].split(".png")[0] + ".png"
     crowd = " ".join([path, *(f"{x},{y},{x + 9},{y + 9},0" for x in range(0, 80, 10) for y in range(0, 50, 10))])
     generator = legacy.data_generator([crowd, *lines], 4, (416, 608), DEFAULT_TINY_ANCHORS, 2)

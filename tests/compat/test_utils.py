@@ -202,7 +202,7 @@ def test_paths_with_spaces_decimals_and_trailing_commas_are_read(photo, tmp_path
         assert boxes[0, 4] == 3 and not boxes[1:].any()
 
 
-def test_a_image_without_boxes_is_background(photo):
+def test_an_image_without_boxes_is_background(photo):
     image, boxes = get_random_data(photo, (64, 96))
     assert image.shape == (64, 96, 3) and not boxes.any()
 

@@ -48,7 +48,7 @@ def settings(monkeypatch):
     return asked
 
 
-def test_a_image_comes_back_with_boxes_and_what_was_found_can_be_read(yolo):
+def test_an_image_comes_back_with_boxes_and_what_was_found_can_be_read(yolo):
     image = Image.fromarray(photo())
     before = np.array(image)
     drawn = yolo.detect_image(image)
@@ -80,13 +80,13 @@ def test_grey_and_turned_images_are_looked_at_upright_and_in_colour(yolo, tmp_pa
         yolo.detect_image(photo())
 
 
-def test_a_image_in_which_nothing_is_found_comes_back_as_it_is(yolo):
+def test_an_image_in_which_nothing_is_found_comes_back_as_it_is(yolo):
     image = Image.fromarray(photo(colour=(0, 0, 0)))
     np.testing.assert_array_equal(yolo.detect_image(image), image)
     assert yolo.boxes.shape == (0, 4) and len(yolo.scores) == len(yolo.classes) == 0
 
 
-def test_a_image_may_be_looked_at_in_its_own_size_rounded_down(weights):
+def test_an_image_may_be_looked_at_in_its_own_size_rounded_down(weights):
     own = YOLO(model_path=weights, model_image_size=(None, None), score=0.4, iou=0.6)
     assert own.model_image_size == (None, None)
     # 70 x 100 becomes 64 x 96; the columns of cells are 100 / 3 wide: only the last is all red

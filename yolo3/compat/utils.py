@@ -125,7 +125,7 @@ def get_random_data(
     rows = max(len(boxes), LEAST_ROWS) if max_boxes is None else max_boxes
     if len(boxes) > rows:
         dropped = len(boxes) - rows
-        logger.warning("%s: dropped %d of %d boxes; max_boxes is %d", parsed.path, dropped, len(boxes), rows)
+        logger.warning("%s: dropped %d of %d boxes because of max_boxes", parsed.path, dropped, len(boxes))
     padded = np.zeros((rows, 5), np.float32)
     padded[: len(boxes)] = boxes[:rows]
     return image, padded

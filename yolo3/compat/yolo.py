@@ -41,8 +41,8 @@ _SIZES_KEPT = 8  # graphs for images of different sizes, of a few MB each
 class YOLO:
     """Detect objects and draw them, as keras-yolo3's class did.
 
-    The defaults of the arguments are in the class attribute ``_defaults``, which may be changed. A file of weights that
-    says its anchors, class names and size is believed unless they are given; what is given and disagrees is an error.
+    The defaults of the arguments are in the class attribute ``_defaults``, which may be changed. Anchors, class names and
+    size that the file of weights holds are used unless they are given; it is an error if those given disagree.
 
     Args:
         model_path: File of the network or of weights alone.
@@ -176,7 +176,14 @@ class YOLO:
 
         found = self._detector_for(pixels.shape)(pixels)
         self.boxes, self.scores, self.classes = swap_xy(found.boxes), found.scores, found.class_ids
-        drawn = draw_boxes(pixels, found.boxes, found.class_ids, self.class_names, found.scores, self.colors)
+        drawn = draw_boxes(
+            pixels,
+            found.boxes,
+            found.class_ids,
+            class_names=self.class_names,
+            scores=found.scores,
+            colours=self.colors,
+        )
         return Image.fromarray(drawn)
 
     def close_session(self) -> None:

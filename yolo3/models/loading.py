@@ -167,6 +167,7 @@ def legacy_anchor_mask(path: str | os.PathLike, num_anchors: int) -> AnchorMask 
     """
     if num_anchors != 6 or file_kind(path) != "hdf5":
         return None
+
     with open_hdf5(path) as file:
         version = file.attrs.get("keras_version", "")
     version = version.decode() if isinstance(version, bytes) else str(version)
@@ -215,6 +216,7 @@ def _load_what_fits_in_order(model, path) -> list[str]:
     before = {name: layer.get_weights() for name, layer in layers.items()}
     for name, layer in layers.items():
         layer.set_weights([np.full_like(array, np.nan) for array in before[name]])
+
     loaded = []
     try:
         _load_keras_weights(model, path, skip_mismatch=True)

@@ -1,4 +1,4 @@
-"""YOLOv1's targets: which cell answers for an object, and which of its boxes is responsible.
+"""YOLOv1's targets: which cell predicts an object, and which of its boxes is responsible.
 
 The cell that holds the centre of an object predicts it, with the one of its boxes that overlaps it best (Redmon et
 al. 2016, section 2). The first is known beforehand, the second only once there are predictions.

@@ -202,12 +202,13 @@ class YoloV1:
     def loss_terms(self, outputs, targets, input_shape) -> dict:
         """Return the weighted terms of the loss by name: see :mod:`yolo3.models.yolov1.losses`."""
         class_probs, confidence, raw_boxes = self.parts_of(outputs)
-        responsible, ious = responsible_boxes(raw_boxes, targets, self.size_form)
+        responsible, ious = responsible_boxes(raw_boxes, targets, self.size_form)  # [B, S, S, A]
+        iou_or_one = ious if self.rescore else 1.0
+
         terms = {
             "xy": self.coord_scale * losses.xy_loss(raw_boxes, targets, responsible),
             "wh": self.coord_scale * losses.wh_loss(raw_boxes, targets, responsible, self.size_form),
-            "objectness": self.object_scale
-            * losses.objectness_loss(confidence, ious if self.rescore else 1.0, responsible),
+            "objectness": self.object_scale * losses.objectness_loss(confidence, iou_or_one, responsible),
             "no_object": self.noobject_scale * losses.no_object_loss(confidence, responsible),
             "class": self.class_scale * losses.class_loss(class_probs, targets),
         }
