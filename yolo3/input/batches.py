@@ -13,14 +13,13 @@ from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
 from yolo3.input.image_cache import ImageStore, image_shape, relative_boxes
-from yolo3.input.settings import Augmentation
+from yolo3.input.settings import SCALE_EVERY, Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
 _BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
 _BLOCK = 32  # images at most that mosaics are made of together
 _BLOCK_BYTES = 128 << 20  # of their pixels, about
 _IMAGE = (-1, -1, 3)
-_SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 
 # Nothing here needs autograph, whose rewriting takes its time.
 _plain = tf.autograph.experimental.do_not_convert
@@ -186,9 +185,9 @@ def multi_scale_sizes(num_steps: int, input_shape, *, stride: int, scales, seed:
     if not scales:
         return np.tile(np.array(input_shape, np.float32), (num_steps, 1))
     rng = np.random.default_rng([seed, epoch, 1])
-    drawn = rng.choice(np.asarray(scales), -(-num_steps // _SCALE_EVERY))
+    drawn = rng.choice(np.asarray(scales), -(-num_steps // SCALE_EVERY))
     sides = np.round(np.outer(drawn, input_shape) / stride).clip(1) * stride
-    return np.repeat(sides, _SCALE_EVERY, 0)[:num_steps].astype(np.float32)
+    return np.repeat(sides, SCALE_EVERY, 0)[:num_steps].astype(np.float32)
 
 
 def block_size(positions: int, image_bytes: int = 0) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from yolo3.settings import BELOW_ONE, FACTOR, POSITIVE, SHARE, check_settings, setting
 
 CACHES = ("auto", "memory", "disk", "none")
+SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 PLACEMENTS = ("fit", "crop")
 
 _augment = functools.partial(setting, group="augmentation of the training images")

@@ -7,9 +7,7 @@ import math
 from dataclasses import dataclass
 
 from yolo3.training.schedules import default_burn_in, learning_rate, rescale_steps
-from yolo3.training.settings import TrainConfig
-
-_EVALUATIONS = 20  # of a run, where `evaluate_every` is not given
+from yolo3.training.settings import EVALUATIONS, FROZEN_PART, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,11 @@ class RunPlan:
         """Return how many epochs the backbone stays frozen, by default a tenth of the run if it is pretrained."""
         if self.config.freeze_epochs is not None:
             return self.config.freeze_epochs
-        return max(self.config.epochs // 10, 1) if pretrained and self.config.epochs > 1 else 0
+        return max(self.config.epochs // FROZEN_PART, 1) if pretrained and self.config.epochs > 1 else 0
 
     def evaluates_after(self, epoch: int) -> bool:
         """Return whether the network is evaluated, and its weights are saved, after epoch number `epoch` (from 1)."""
-        every = self.config.evaluate_every or max(self.config.epochs // _EVALUATIONS, 1)
+        every = self.config.evaluate_every or max(self.config.epochs // EVALUATIONS, 1)
         return epoch == self.config.epochs or epoch % every == 0
 
 

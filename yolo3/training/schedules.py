@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 
 SCHEDULES = ("cosine", "steps", "constant")
+WARM_UP_PART = 20  # of the updates, one in so many is warm-up where `burn_in` is not given,
+LONGEST_WARM_UP = 1000  # but no more than Darknet's yolov3.cfg says
 BURN_IN_POWER = 4.0  # Darknet's default `power`
 _STEPS = ((0.8, 0.1), (0.9, 0.1))  # Darknet's yolov3.cfg: a tenth at 80 % and again at 90 % of max_batches
 _COSINE_END = 0.02  # of the full rate
@@ -55,8 +57,8 @@ def learning_rate(
 
 
 def default_burn_in(total: int) -> int:
-    """Return a warm-up of a twentieth of a run of `total` updates, at most Darknet's 1000."""
-    return min(total // 20, 1000)
+    """Return the updates of the warm-up of a run of `total` updates."""
+    return min(total // WARM_UP_PART, LONGEST_WARM_UP)
 
 
 def rescale_steps(

@@ -9,15 +9,17 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from yolo3.input.settings import CACHES, Augmentation
+from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
 from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.scales import FULL_MASK, TINY_MASK, AnchorMask, check_input_shape
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
-from yolo3.training.schedules import BURN_IN_POWER, SCHEDULES
+from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
 
+EVALUATIONS = 20  # of a run, where `evaluate_every` is not given
+FROZEN_PART = 10  # of the epochs, one in so many has the backbone frozen, where pretrained weights are given
 OPTIMIZERS = ("adam", "sgd", "darknet")
 MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
 
@@ -138,7 +140,7 @@ class TrainConfig:
         choices=RESIZE_MODES,
     )
     multi_scale: tuple[float, ...] = _of_network(
-        (), "vary the input size during training", number=POSITIVE, const=MULTI_SCALES
+        (), f"vary the input size every {SCALE_EVERY} batches", number=POSITIVE, const=MULTI_SCALES
     )
     ignore_thresh: float | None = _of_network(
         None,
@@ -166,7 +168,7 @@ class TrainConfig:
     burn_in: int | None = _of_training(
         None,
         "length of the warm-up, during which the learning rate rises",
-        unset="5 % of the run",
+        unset=f"1/{WARM_UP_PART} of the run, at most {LONGEST_WARM_UP}",
         number=WHOLE,
         metavar="UPDATES",
     )
@@ -183,7 +185,7 @@ class TrainConfig:
     freeze_epochs: int | None = _of_training(
         None,
         "epochs with the backbone frozen",
-        unset="10 % of the run with --weights, else 0",
+        unset=f"1/{FROZEN_PART} of the run with --weights, else 0",
         number=WHOLE,
     )
     precision: str = _of_training(
@@ -195,7 +197,7 @@ class TrainConfig:
     evaluate_every: int | None = _of_training(
         None,
         "epochs between evaluations",
-        unset="about 20 evaluations a run",
+        unset=f"about {EVALUATIONS} evaluations per run",
         number=COUNT,
         metavar="EPOCHS",
     )
