@@ -345,11 +345,11 @@ def test_escape_q_and_closing_the_window_end_the_run_with_whole_files(red, folde
 def test_without_a_screen_show_says_so_before_any_work(folder, monkeypatch, capsys):
     monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
     Screen(monkeypatch)
-    monkeypatch.setattr("yolo3.inference.videos.sys.platform", "linux")
+    monkeypatch.setattr("yolo3.inference.window.sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     line = fails_in_one_line(["detect", "--weights", "m.h5", "red.png", "--show"], capsys)
-    assert "--show: expected a screen" in line
+    assert "--show: expected a display" in line
 
 
 # Mistakes

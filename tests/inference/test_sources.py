@@ -1,4 +1,4 @@
-"""yolo3.inference.sources: what is looked at, in which order, and what its results are called."""
+"""yolo3.inference.sources: what is detected in, in which order, and what its results are called."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.inference.test_videos import Camera, write_video
-from yolo3.inference.sources import count_shots, find_sources, look, read_shots, result_paths
+from yolo3.inference.sources import count_shots, detect_shots, find_sources, read_shots, result_paths
 
 
 @pytest.fixture
@@ -24,9 +24,6 @@ def touch(*paths):
 
 def named(sources):
     return [(source.kind, source.path, source.name) for source in sources]
-
-
-# What is looked at
 
 
 def test_files_folders_patterns_videos_and_cameras_come_in_order_each_once(folder):
@@ -57,7 +54,7 @@ def test_a_file_with_the_letters_of_a_pattern_in_its_name_is_itself(folder):
     assert [source.path for source in find_sources(["a[1].jpg"])] == ["a[1].jpg"]
 
 
-def test_a_file_of_another_kind_is_taken_for_a_image_if_it_is_named(folder):
+def test_a_file_of_another_kind_is_taken_for_an_image_if_it_is_named(folder):
     touch("d/scan.xyz", "d/a.jpg")
     assert named(find_sources(["d/scan.xyz"])) == [("image", "d/scan.xyz", "scan")]
     assert [source.path for source in find_sources(["d"])] == ["d/a.jpg"]
@@ -84,13 +81,10 @@ def test_what_is_not_there_is_said(folder):
     ):
         with pytest.raises(ValueError, match=message):
             find_sources([argument])
-    with pytest.raises(ValueError, match="'': expected the name of an image"):
+    with pytest.raises(ValueError, match="'': expected the path of an image"):
         find_sources([""])
     touch("0")
     assert [source.kind for source in find_sources(["0"])] == ["image"]
-
-
-# Names
 
 
 def test_no_two_images_have_one_name_whatever_their_folder_suffix_and_case(folder):
@@ -100,7 +94,7 @@ def test_no_two_images_have_one_name_whatever_their_folder_suffix_and_case(folde
     assert [source.name for source in find_sources(["c", "a"])] == ["SAME", "same_2"]
 
 
-def test_a_video_shares_its_name_with_a_image_but_with_no_folder(folder):
+def test_a_video_shares_its_name_with_an_image_but_with_no_folder(folder):
     touch("x/clip.jpg", "x/clip.mp4", "x/clip.avi", "x/more/1.jpg", "x/more.mov", "x/camera_0.mp4")
     sources = find_sources(["x"], [0])
     assert {source.path: source.name for source in sources} == {
@@ -129,9 +123,6 @@ def test_results_lie_over_no_input_and_no_other_result(folder):
     assert [str(path) for path in result_paths(sources, ".", [".jpg", ".jpg", ".mp4"])] == [
         "a_2.jpg", "a_2_2.jpg", "c.mp4",
     ]  # fmt: skip
-
-
-# Looking
 
 
 def test_shots_are_paths_and_frames_with_names_of_their_own(folder):
@@ -167,7 +158,7 @@ def test_what_is_found_comes_with_its_shot_though_some_images_are_unreadable(fol
 
     touch("1.jpg", "bad2.jpg", "3.jpg", "bad4.jpg", "bad5.jpg", "6.jpg", "bad7.jpg")
     errors = []
-    found = look(Reader(), read_shots(find_sources(["."])), lambda photo, _: errors.append(Path(photo).name))
+    found = detect_shots(Reader(), read_shots(find_sources(["."])), lambda photo, _: errors.append(Path(photo).name))
     assert [(shot.name, image, detections) for shot, image, detections in found] == [
         (name, f"pixels of ./{name}.jpg", f"found in ./{name}.jpg") for name in "136"
     ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yolo3.inference import videos
-from yolo3.inference.videos import VideoFile, Window, check_window, count_frames, read_frames
+from yolo3.inference.videos import VideoFile, count_frames, read_frames
 
 
 def write_video(path, num_frames=5, rate=25.0, size_wh=(64, 48), codec="MJPG"):
@@ -56,37 +56,6 @@ class Camera:
 
     def release(self):
         self.released = True
-
-
-class Screen:
-    """Stands in for OpenCV's windows: gives ``keys`` one after the other, then none; a window closes at the key 0."""
-
-    def __init__(self, monkeypatch, keys=()):
-        self.keys, self.shown, self.open, self.closed = list(keys), [], True, []
-        monkeypatch.setattr(videos.cv2, "getBuildInformation", lambda: "  GUI:                           QT5\n")
-        monkeypatch.setenv("DISPLAY", ":0")
-        for name in ("namedWindow", "imshow", "waitKey", "getWindowProperty", "destroyWindow"):
-            monkeypatch.setattr(videos.cv2, name, getattr(self, name))
-
-    def namedWindow(self, *_):
-        pass
-
-    def imshow(self, _, image):
-        self.shown.append(image[..., ::-1])
-
-    def waitKey(self, _):
-        key = self.keys.pop(0) if self.keys else -1
-        self.open = self.open and key != 0
-        return -1 if key == 0 else key
-
-    def getWindowProperty(self, *_):
-        return 1.0 if self.open else 0.0
-
-    def destroyWindow(self, title):
-        self.closed.append(title)
-
-
-# Reading
 
 
 def test_frames_come_in_order_with_number_and_time_and_the_end_is_the_end(tmp_path):
@@ -177,9 +146,6 @@ def test_the_file_is_closed_when_nobody_wants_more(monkeypatch):
     assert camera.released
 
 
-# Writing
-
-
 def new_video(path, rate=25.0):
     """A video file, if OpenCV can write one here."""
     probe = VideoFile(path.with_name("probe.mp4"), 25)
@@ -259,7 +225,7 @@ def test_a_video_that_was_not_written_whole_is_an_error(tmp_path, monkeypatch):
     video = new_video(tmp_path / "a.mp4")
     video.add(grey(0), 0)
     monkeypatch.setattr(videos, "count_frames", lambda path: 0)  # as after a full disk
-    with pytest.raises(OSError, match=r"a\.mp4: the video could not be written whole"):
+    with pytest.raises(OSError, match=r"a\.mp4: the video could not be written completely"):
         video.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -269,41 +235,3 @@ def test_a_missing_encoder_is_said_in_one_line(tmp_path, monkeypatch, capfd):
     with pytest.raises(ValueError, match=r"a\.mp4: OpenCV cannot write a video of 64 x 48 pixels here"):
         VideoFile(tmp_path / "a.mp4", 25).add(grey(0), 0)
     assert list(tmp_path.iterdir()) == [] and capfd.readouterr().err == ""
-
-
-# Windows
-
-
-def test_a_window_shows_images_until_escape_q_or_its_end(monkeypatch):
-    red = np.full((4, 6, 3), (200, 0, 0), np.uint8)
-    for key in (27, ord("q"), 0):
-        screen = Screen(monkeypatch, [-1, ord("x"), key])
-        window = Window("result")
-        assert [window.show(red) for _ in range(3)] == [True, True, False]
-        np.testing.assert_array_equal(screen.shown[0], red)
-        window.close()
-        assert screen.closed == ["result"]
-
-
-def test_a_window_waits_for_a_key_if_it_is_told_to(monkeypatch):
-    screen = Screen(monkeypatch, [-1, -1, -1, ord(" "), 0])
-    assert Window("result").show(grey(0), wait=True) and screen.keys == [0]
-    assert not Window("result").show(grey(0), wait=True)  # closed while it waited
-
-
-def test_where_there_can_be_no_window_it_is_said_why(monkeypatch):
-    def fail(*_):
-        raise cv2.error("a long\nstory")
-
-    Screen(monkeypatch)
-    monkeypatch.setattr(videos.cv2, "namedWindow", fail)
-    with pytest.raises(OSError, match="^OpenCV cannot open a window: a long story$"):
-        Window("result")
-    monkeypatch.setattr(videos.sys, "platform", "linux")
-    monkeypatch.setenv("DISPLAY", "")
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(OSError, match="expected a screen, got none"):
-        check_window()
-    monkeypatch.setattr(videos.cv2, "getBuildInformation", lambda: "  GUI:                           NONE\n")
-    with pytest.raises(OSError, match="opens no windows; 'pip uninstall opencv-python-headless'"):
-        Window("result")

@@ -12,10 +12,10 @@ from yolo3.cli.detect_results import add_result_options, check_results, open_wri
 from yolo3.cli.options import add_detector_options, detector_options, option_type
 from yolo3.cli.running import in_one_line, run_command, start_tensorflow
 from yolo3.detections import Detections
-from yolo3.inference.sources import Shot, Source, count_shots, find_sources, look, read_shots
+from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots
 from yolo3.inference.summary import Summary
 from yolo3.inference.tiles import OVERLAP, SMALLEST_TILE, TiledDetector, check_tiling
-from yolo3.inference.videos import Window, check_window
+from yolo3.inference.window import Window, check_window
 from yolo3.inference.writers.coco_results import read_coco_ids
 from yolo3.inference.writers.drawn import drawn_paths
 from yolo3.inference.writers.writer import Writer, writing
@@ -156,7 +156,7 @@ def _look(detector, sources: Sequence[Source], arguments, writers: Sequence[Writ
         bar.write(f"yolo3 detect: {in_one_line(error)}", file=sys.stderr)  # above the bar
 
     with bar, writing(writers), _window(arguments.show, detector.class_names) as show:
-        for shot, image, found in look(detector, read_shots(sources, arguments.every, on_error), on_error):
+        for shot, image, found in detect_shots(detector, read_shots(sources, arguments.every, on_error), on_error):
             strong = summary.add(shot, found)
             for writer in writers:
                 writer.add(shot, image, strong)

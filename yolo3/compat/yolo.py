@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from yolo3.inference.detector import Detector, load_detector
-from yolo3.inference.videos import Frame, VideoFile, Window, read_frames
+from yolo3.inference.videos import Frame, VideoFile, read_frames
+from yolo3.inference.window import Window
 from yolo3.models.metadata import read_metadata
 from yolo3.ops.boxes import swap_xy
 from yolo3.visualize.boxes import class_colour, draw_boxes

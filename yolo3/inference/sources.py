@@ -1,4 +1,4 @@
-"""What is looked at: images, folders, patterns, videos and cameras, each with a name of its own for its results."""
+"""What is detected in: images, folders, patterns, videos and cameras, each with a name of its own for its results."""
 
 import glob
 import itertools
@@ -16,8 +16,6 @@ from yolo3.detections import Detections
 from yolo3.files import has_suffix, walk_files
 from yolo3.inference.videos import VIDEO_SUFFIXES, count_frames, read_frames
 
-_KNOWN_SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
-
 OnError = Callable[[str | os.PathLike | np.ndarray, Exception], None]
 
 
@@ -25,9 +23,11 @@ OnError = Callable[[str | os.PathLike | np.ndarray, Exception], None]
 class Source:
     """An image, a video or a camera.
 
-    ``kind``: "image", "video" or "camera". ``path``: the file as it was named, or "camera 0". ``name``: what its
-    results are called, a path below the folder of results without suffix; no two images have the same, and no
-    two videos or cameras.
+    Args:
+        kind: "image", "video" or "camera".
+        path: The file as it was named, or "camera 0".
+        name: What its results are called: a path below the folder of results, without suffix. No two images have the
+            same name, and no two videos or cameras.
     """
 
     kind: str
@@ -37,12 +37,15 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """An image to look at: the whole of an image file, or a frame.
+    """One image to detect in: a whole image file, or a frame of a video or camera.
 
-    ``image``: what a detector takes, a path or uint8 RGB [H, W, 3]. ``name``: unique among all shots, as
-    :class:`Source` has it; for a frame that of its source as a folder, and its number. ``frame`` counts from 0,
-    ``seconds`` from the first frame; ``rate``: frames a second that are looked at. All three are ``None`` for a
-    image.
+    Args:
+        source: Where it comes from.
+        name: Name that is unique among all shots: that of the source, and for a frame, below it, the frame's number.
+        image: What a detector accepts: a path, or uint8 [H, W, 3], RGB.
+        frame: Number of the frame, from 0; `None` for an image.
+        seconds: Time since the first frame; `None` for an image.
+        rate: Frames per second among those that are detected in; `None` for an image.
     """
 
     source: Source
@@ -53,85 +56,76 @@ class Shot:
     rate: float | None = None
 
 
-# Finding
-
-
 def find_sources(
     arguments: Iterable[str], cameras: Iterable[int] = (), results: Iterable[str | os.PathLike] = ()
 ) -> list[Source]:
     """Return the sources that the arguments name, each file once, in order, then the cameras.
 
-    An argument is a file (what ends like a video is one, all else an image), a folder (with all below), or a
-    pattern with ``*``, ``?``, ``[...]`` or ``**`` for any folders. Where a folder of ``results`` lies in one that is
-    searched, it is left out: results are no input. Raises ``FileNotFoundError`` for what does not exist and
-    ``ValueError`` where there is nothing to look at.
+    Args:
+        arguments: Files (a video by its suffix, otherwise an image), folders (searched with all below), or patterns
+            with `*`, `?`, `[...]`, or `**` for any number of folders.
+        cameras: Numbers of cameras.
+        results: Folders of results. Those within a folder that is searched are skipped, so that the results of an
+            earlier run are not read.
+
+    Returns:
+        The sources, with names for their results.
+
+    Raises:
+        FileNotFoundError: For a file that does not exist.
+        ValueError: For a folder or pattern without images and videos.
     """
     folders = [Path(folder).resolve() for folder in results]
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, str]] = {}  # real path to (path, path below the folder that was named)
     for argument in arguments:
         for path, below in _files_of(argument, folders):
             found.setdefault(os.path.realpath(path), (path, below))
-    return _named([*found.values()], sorted(set(cameras)))
+    return _name_sources([*found.values()], sorted(set(cameras)))
 
 
 def _files_of(argument: str, results: Sequence[Path]) -> list[tuple[str, str]]:
-    """Return (path, path below the folder that was named) of the files of an argument."""
+    """Return (path, path below the folder that was named) of each file of an argument."""
+    paths: Iterable[str]
     if os.path.isdir(argument):
         root, paths, got = argument, walk_files(argument), "a folder without any"
     elif glob.has_magic(argument) and not os.path.exists(argument):
-        root, paths, got = _fixed_folder(argument), _matching_files(argument), "no such file that matches"
+        fixed = itertools.takewhile(lambda part: not glob.has_magic(part), PurePath(argument).parts)
+        root, got = os.path.join(".", *fixed), "no such file that matches"
+        matches = sorted(glob.glob(argument, recursive=True))  # a folder stands for all files below it
+        paths = itertools.chain.from_iterable(walk_files(path) if os.path.isdir(path) else [path] for path in matches)
     else:
-        _check_exists(argument)
+        if not argument:
+            raise ValueError("'': expected the path of an image, got an empty one")
+        if argument.isdecimal() and not os.path.lexists(argument):
+            raise ValueError(f"{argument}: no such file; the camera with this number is --camera {argument}")
+        os.stat(argument)  # raises the error that says what is wrong with it
         return [(argument, os.path.basename(argument))]
-    hidden = [result for result in results if Path(root).resolve() in result.parents]
-    found = [path for path in paths if has_suffix(path, _KNOWN_SUFFIXES) and not _lies_below(path, hidden)]
+
+    hidden = {result for result in results if Path(root).resolve() in result.parents}
+    found = []
+    for path in paths:
+        if not has_suffix(path, (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)):
+            continue
+        if hidden and not hidden.isdisjoint(Path(path).resolve().parents):
+            continue
+        below = os.path.relpath(path, root)
+        found.append((path, os.path.basename(path) if below.startswith(os.pardir) else below))
     if not found:
         suffixes = f"images ({', '.join(IMAGE_SUFFIXES)}) or videos ({', '.join(VIDEO_SUFFIXES)})"
         raise ValueError(f"{argument}: expected {suffixes}, got {got}")
-    return [(path, _below(path, root)) for path in found]
+    return found
 
 
-def _check_exists(path: str) -> None:
-    if not path:
-        raise ValueError("'': expected the name of an image, got an empty one")
-    if path.isdecimal() and not os.path.lexists(path):
-        raise ValueError(f"{path}: no such file; the camera with this number is --camera {path}")
-    os.stat(path)  # says what is wrong with it
-
-
-def _fixed_folder(pattern: str) -> str:
-    """Return the folder of a pattern before its first wildcard."""
-    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), PurePath(pattern).parts)
-    return os.path.join(".", *fixed)
-
-
-def _matching_files(pattern: str) -> Iterator[str]:
-    """Yield the files that match a pattern, and those below folders that do, as a shell would hand them over."""
-    for path in sorted(glob.glob(pattern, recursive=True)):
-        yield from walk_files(path) if os.path.isdir(path) else [path]
-
-
-def _lies_below(path: str, folders: Sequence[Path]) -> bool:
-    return bool(folders) and not set(folders).isdisjoint(Path(path).resolve().parents)
-
-
-def _below(path: str, root: str) -> str:
-    below = os.path.relpath(path, root)
-    return os.path.basename(path) if below.startswith(os.pardir) else below
-
-
-# Naming
-
-
-def _named(files: Sequence[tuple[str, str]], cameras: Sequence[int]) -> list[Source]:
+def _name_sources(files: Sequence[tuple[str, str]], cameras: Sequence[int]) -> list[Source]:
     """Return the sources: "b" for b.jpg, "b_2" for a second image of that name in upper or lower case.
 
-    The frames of a video or camera have its name as their folder, so it is that of no other folder.
+    The frames of a video or camera have its name as their folder, so no other folder has that name.
     """
     wanted = [("video" if has_suffix(path, VIDEO_SUFFIXES) else "image", path, below) for path, below in files]
     wanted += [("camera", f"camera {number}", f"camera_{number}") for number in cameras]
     folders = {parent.as_posix().casefold() for _, _, below in wanted for parent in PurePath(below).parents}
-    taken: dict[bool, set[str]] = {True: set(), False: folders}
+    taken: dict[bool, set[str]] = {True: set(), False: folders}  # of images; of videos and cameras
+
     sources = []
     for kind, path, below in wanted:
         stem = below if kind == "camera" else PurePath(below).with_suffix("").as_posix()
@@ -143,12 +137,21 @@ def _named(files: Sequence[tuple[str, str]], cameras: Sequence[int]) -> list[Sou
 
 
 def numbered(name: str) -> Iterator[str]:
-    """Yield "name", "name_2", "name_3", ..."""
+    """Yield "name", "name_2", "name_3" and so on."""
     return (name if number == 1 else f"{name}_{number}" for number in itertools.count(1))
 
 
 def result_paths(sources: Sequence[Source], folder: str | os.PathLike, suffixes: Sequence[str]) -> list[Path]:
-    """Return where a result of each source goes, below ``folder``: its name and its suffix; never over an input."""
+    """Return a path for a result of each source.
+
+    Args:
+        sources: Images, videos and cameras.
+        folder: Folder of the results.
+        suffixes: Suffix of each result, with its dot.
+
+    Returns:
+        Paths below `folder` with the sources' names, all different, none of them an input.
+    """
     taken = {os.path.realpath(source.path) for source in sources}
     paths = []
     for source, suffix in zip(sources, suffixes, strict=True):
@@ -159,36 +162,49 @@ def result_paths(sources: Sequence[Source], folder: str | os.PathLike, suffixes:
     return paths
 
 
-# Looking
-
-
 def read_shots(sources: Iterable[Source], every: int = 1, on_error: OnError | None = None) -> Iterator[Shot]:
-    """Yield the images to look at, in order; of videos and cameras each ``every``-th frame.
+    """Yield the images and frames of sources, in order.
 
-    Images are left to the detector to read. With ``on_error`` a video or camera without a frame is given to it, as
-    the detector does with images, and left out.
+    Images are left for the detector to read.
+
+    Args:
+        sources: Images, videos and cameras.
+        every: Use every n-th frame of videos and cameras.
+        on_error: Called with the path and the error of a video or camera that has no frame, which is then skipped.
+
+    Yields:
+        The shots.
+
+    Raises:
+        ValueError: For a video or camera without a frame, unless `on_error` is given.
     """
     for source in sources:
         if source.kind == "image":
             yield Shot(source, source.name, source.path)
             continue
+        video = source.path if source.kind == "video" else int(source.path.removeprefix("camera "))
         try:
-            for frame in read_frames(_for_opencv(source), every):
+            for frame in read_frames(video, every):
                 name = f"{source.name}/{frame.number:06d}"
-                yield Shot(source, name, frame.image, frame.number, frame.seconds, frame.rate)
+                yield Shot(source, name, frame.image, frame=frame.number, seconds=frame.seconds, rate=frame.rate)
         except ValueError as error:
             if on_error is None:
                 raise
             on_error(source.path, error)
 
 
-def look(
+def detect_shots(
     detector: Any, shots: Iterable[Shot], on_error: OnError | None = None
 ) -> Iterator[tuple[Shot, np.ndarray, Detections]]:
-    """Yield (shot, image uint8 RGB [H, W, 3], detections) in order.
+    """Yield the detections in each shot, in order.
 
-    ``detector``: a :class:`yolo3.inference.detector.Detector`, or what has its ``detect_each``. Images that cannot be read go
-    to ``on_error``.
+    Args:
+        detector: A :class:`yolo3.inference.detector.Detector`, or anything with its `detect_each`.
+        shots: As from :func:`read_shots`.
+        on_error: Called with an image that cannot be read, and the error; it is then skipped.
+
+    Yields:
+        Tuples of shot, image (uint8 [H, W, 3], RGB) and :class:`yolo3.detections.Detections`.
     """
     waiting: deque[tuple[int, Shot]] = deque()
 
@@ -198,27 +214,27 @@ def look(
             yield shot.image
 
     for index, image, found in detector.detect_each(images(), on_error):
-        while waiting[0][0] < index:  # unreadable
+        while waiting[0][0] < index:  # could not be read
             waiting.popleft()
         yield waiting.popleft()[1], image, found
 
 
-def _for_opencv(source: Source) -> str | int:
-    return source.path if source.kind == "video" else int(source.path.removeprefix("camera "))
-
-
 def count_shots(sources: Iterable[Source], every: int = 1) -> int | None:
-    """Return how many shots there will be, as far as the headers of videos are right; ``None`` where none can say."""
+    """Return how many shots there will be, as far as the headers of videos are right.
+
+    Args:
+        sources: Images, videos and cameras.
+        every: Use every n-th frame of videos.
+
+    Returns:
+        The number; `None` if there is a camera, or a video whose header does not say.
+    """
     total = 0
     for source in sources:
-        number = _count_of(source, every)
+        number = 1 if source.kind == "image" else None
+        if source.kind == "video":
+            number = count_frames(source.path, every)
         if number is None:
             return None
         total += number
     return total
-
-
-def _count_of(source: Source, every: int) -> int | None:
-    if source.kind == "video":
-        return count_frames(source.path, every)
-    return 1 if source.kind == "image" else None
