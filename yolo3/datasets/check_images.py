@@ -86,11 +86,11 @@ def image_findings(annotations: Sequence[Annotation], images: Sequence[ImageChec
     ]
 
 
-# Torn files: decoders fill what is missing with grey and report nothing.
-
-
 def image_fault(content: bytes) -> tuple[str, str] | None:
-    """Return (kind, message) if the bytes of a file are empty or end too early, else None."""
+    """Return (kind, message) if the bytes of a file are empty or end too early, else None.
+
+    Decoders fill what is missing with grey and report nothing.
+    """
     if not content:
         return "empty-image", "got an empty file"
     complete = True
@@ -99,7 +99,11 @@ def image_fault(content: bytes) -> tuple[str, str] | None:
     elif content[:8] == b"\x89PNG\r\n\x1a\n":
         complete = b"IEND" in content[-64:] or content.rfind(b"\0\0\0\0IEND") > 0
     elif content[:2] == b"BM" and len(content) >= 34:
-        complete = _bmp_is_complete(content)
+        # An uncompressed BMP holds all its rows, each padded to four bytes.
+        offset = int.from_bytes(content[10:14], "little")
+        width, height = (int.from_bytes(content[at : at + 4], "little", signed=True) for at in (18, 22))
+        bits, compression = (int.from_bytes(content[at : at + size], "little") for at, size in ((28, 2), (30, 4)))
+        complete = compression != 0 or len(content) >= offset + (width * bits + 31) // 32 * 4 * abs(height)
     return None if complete else ("truncated-image", f"got a file that ends too early, after {len(content)} bytes")
 
 
@@ -120,11 +124,3 @@ def _jpeg_is_complete(content: bytes) -> bool:
             return False
         at += int.from_bytes(content[at : at + 2], "big")
     return False
-
-
-def _bmp_is_complete(content: bytes) -> bool:
-    """Return whether an uncompressed BMP holds all its rows, each padded to four bytes."""
-    offset = int.from_bytes(content[10:14], "little")
-    width, height = (int.from_bytes(content[at : at + 4], "little", signed=True) for at in (18, 22))
-    bits, compression = int.from_bytes(content[28:30], "little"), int.from_bytes(content[30:34], "little")
-    return compression != 0 or len(content) >= offset + (width * bits + 31) // 32 * 4 * abs(height)

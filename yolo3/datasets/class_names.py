@@ -82,6 +82,7 @@ def find_class_names(file: str, root: str) -> list[str] | None:
     folders = [os.path.dirname(os.path.abspath(file))]
     if os.path.isdir(root):
         folders.append(os.path.abspath(root))
+
     for folder in dict.fromkeys(folders):
         names = [os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))]
         entries = (entry for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
@@ -132,6 +133,7 @@ class ClassMap:
         """
         if self.own_names == self.class_names:
             return list(boxes)
+
         mapped = []
         for box in boxes:
             place = where if box.line is None else f"{file_of(where)}:{box.line}"

@@ -32,6 +32,7 @@ def copy_image(path: str, folder: str, taken: set[str]) -> str:
     os.makedirs(folder, exist_ok=True)
     stem, suffix = os.path.splitext(os.path.basename(path))
     suffixes = (suffix, *IMAGE_SUFFIXES, *(other.upper() for other in IMAGE_SUFFIXES))
+
     number = 1
     while True:
         name = stem if number == 1 else f"{stem}_{number}"

@@ -121,6 +121,7 @@ def _png_size(file: BinaryIO) -> tuple[int, int] | None:
             size = height, width
         elif kind == b"eXIf":
             orientation = _exif_orientation(file.read(length))
+
         if size is None or kind == b"IEND":
             break
         file.seek(after)
@@ -132,6 +133,7 @@ def _exif_orientation(tiff: bytes) -> int:
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
         return 1
+
     try:
         (offset,) = struct.unpack_from(order + "I", tiff, 4)
         (count,) = struct.unpack_from(order + "H", tiff, offset)

@@ -186,18 +186,15 @@ def _draw_mask(rng: np.random.Generator, size: int, class_id: int, centre: np.nd
         x, y = (int(round(value * fixed)) for value in centre - 0.5)  # OpenCV counts from pixel centres
         cv2.circle(mask, (x, y), int(round((diameter / 2 - 0.5) * fixed)), 255, -1, cv2.LINE_AA, _SHIFT)
     else:
-        corners = _corners(CLASS_NAMES[class_id], np.deg2rad(rng.uniform(-25, 25)))
+        # A triangle with its tip up, or a square, turned.
+        directions = [-90, 30, 150] if CLASS_NAMES[class_id] == "triangle" else [-135, -45, 45, 135]
+        angles = np.deg2rad(directions) + np.deg2rad(rng.uniform(-25, 25))
+        corners = np.stack([np.cos(angles), np.sin(angles)], 1)  # [3 or 4, 2]
         corners *= (diameter - 1) / (corners.max(0) - corners.min(0)).max()  # OpenCV adds the outline
         corners += centre - (corners.max(0) + corners.min(0)) / 2 - 0.5
         points = np.round(corners * fixed).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, _SHIFT)
     return mask.astype(np.float32) / 255
-
-
-def _corners(form: str, angle: float) -> np.ndarray:
-    """Return float64 [3 or 4, 2] (x, y): a triangle with its tip up, or a square, turned by `angle` radians."""
-    directions = np.deg2rad([-90, 30, 150] if form == "triangle" else [-135, -45, 45, 135]) + angle
-    return np.stack([np.cos(directions), np.sin(directions)], 1)
 
 
 def _paint(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> None:

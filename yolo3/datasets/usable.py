@@ -78,6 +78,7 @@ def _joined(first: Annotation, again: Annotation) -> Annotation:
     """Join the boxes of two records of an image, each once; lines are dropped, as they may be of two files."""
     known = set(box_keys(first))
     new = again.select(np.array([key not in known for key in box_keys(again)], bool))
+
     return replace(
         first,
         boxes=np.concatenate([first.boxes, new.boxes]),

@@ -67,11 +67,22 @@ def check_anchor_fit(
         count = count_shared(assign_slots(relative, input_shape, anchors, anchor_mask, strides))
         shared += [(count, annotation)] if count else []
 
-    return [
-        *_small_findings(small),
-        *_shared_findings(shared, input_shape),
-        *_anchor_findings(ious, dataset.name),
-    ]
+    found = []
+    if small:
+        message = (
+            f"{len(small)} boxes are less than {SMALL_SIDE:g} pixels wide or high at the network's size; a larger "
+            "--input-size helps"
+        )
+        found.append(Finding("warning", "small-box", small[0].source, message))
+    if shared:
+        total = sum(count for count, _ in shared)
+        count, worst = max(shared, key=lambda pair: pair[0])
+        message = (
+            f"{total} boxes in {len(shared)} images share scale, cell and anchor with another one at "
+            f"{input_shape[1]}x{input_shape[0]} (most here: {count}); a larger --input-size separates them"
+        )
+        found.append(Finding("warning", "shared-slot", worst.source, message))
+    return found + _anchor_findings(ious, dataset.name)
 
 
 def best_shape_iou(sizes_wh: np.ndarray, anchors) -> np.ndarray:
@@ -89,32 +100,11 @@ def count_shared(slots: np.ndarray) -> int:
     return len(slots) - len(np.unique(slots, axis=0))
 
 
-def _small_findings(small: Sequence[Annotation]) -> list[Finding]:
-    if not small:
-        return []
-    message = (
-        f"{len(small)} boxes are less than {SMALL_SIDE:g} pixels wide or high at the network's size; a larger "
-        "--input-size helps"
-    )
-    return [Finding("warning", "small-box", small[0].source, message)]
-
-
-def _shared_findings(shared: Sequence[tuple[int, Annotation]], input_shape: tuple[int, int]) -> list[Finding]:
-    if not shared:
-        return []
-    total = sum(count for count, _ in shared)
-    count, worst = max(shared, key=lambda pair: pair[0])
-    message = (
-        f"{total} boxes in {len(shared)} images share scale, cell and anchor with another one at "
-        f"{input_shape[1]}x{input_shape[0]} (most here: {count}); a larger --input-size separates them"
-    )
-    return [Finding("warning", "shared-slot", worst.source, message)]
-
-
 def _anchor_findings(ious: Sequence[np.ndarray], where: str) -> list[Finding]:
     values = np.concatenate([*ious, np.zeros(0)])
     if not len(values):
         return []
+
     mean, poor = float(values.mean()), float((values < POOR_FIT).mean())
     if mean >= MEAN_FIT and poor <= MANY_POOR:
         return []

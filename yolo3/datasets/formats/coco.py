@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,23 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         raise ValueError(f"{path}: expected JSON files with images, annotations and categories, got none")
 
     contents = {file: load_json(file) for file in lists.values()}
-    names = list(class_names) if class_names is not None else _category_names(contents.values())
-    index = ImageIndex(path if os.path.isdir(path) else _root_of(path))
+    if class_names is None:  # in the order of ids; names that only a later file has come after those of the first
+        categories = (item for content in contents.values() for item in usable_categories(content))
+        class_names = list(dict.fromkeys(map(category_name, categories)))
+
+    root = path
+    if os.path.isfile(path):
+        root = os.path.dirname(os.path.abspath(path))
+        if os.path.basename(root).lower() in ("annotations", "labels"):
+            root = os.path.dirname(root)
+    index = ImageIndex(root)
     annotations: list[Annotation] = []
     findings: list[Finding] = []
     for list_of_file, file in lists.items():
-        reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=names, findings=findings)
+        reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=class_names, findings=findings)
         annotations += reader.read(contents[file])
     findings += ambiguity_findings(index, path)
-    return Dataset(annotations, names, format=NAME, findings=findings, name=dataset_name(path, list_name))
+    return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
@@ -183,8 +191,16 @@ class _Reader:
 
     def read(self, content: dict[str, Any]) -> list[Annotation]:
         """Return one annotation for each image that exists, boxes in the order of the file."""
+        images: dict[Any, dict[str, Any]] = {}
+        for image in content["images"]:
+            if not _has_id(image, "id") or not isinstance(image.get("file_name"), str):
+                self._report("bad-line", f"expected an image with 'id' and 'file_name', got {_short(image)}")
+            elif image["id"] in images:
+                self._report("bad-line", f"expected each image id once, got {image['id']} again for {_short(image)}")
+            else:
+                images[image["id"]] = image
+
         class_ids = self._class_ids(content)
-        images = self._images_by_id(content["images"])
         boxes: dict[Any, list[Box]] = {image_id: [] for image_id in images}
         for entry in content["annotations"]:
             if not _has_id(entry, "image_id") or entry["image_id"] not in boxes:
@@ -215,17 +231,6 @@ class _Reader:
                 message = f"{unknown_name_message(name, self.class_names)} ({count} boxes left out)"
                 self._report("unknown-class", message)
         return ids
-
-    def _images_by_id(self, images: Iterable[Any]) -> dict[Any, dict[str, Any]]:
-        by_id: dict[Any, dict[str, Any]] = {}
-        for image in images:
-            if not _has_id(image, "id") or not isinstance(image.get("file_name"), str):
-                self._report("bad-line", f"expected an image with 'id' and 'file_name', got {_short(image)}")
-            elif image["id"] in by_id:
-                self._report("bad-line", f"expected each image id once, got {image['id']} again for {_short(image)}")
-            else:
-                by_id[image["id"]] = image
-        return by_id
 
     def _build(self, image: dict[str, Any], boxes: list[Box]) -> Annotation | None:
         image_path = self._find_image(image["file_name"])
@@ -295,11 +300,6 @@ def usable_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(usable, key=lambda item: (isinstance(item["id"], str), item["id"]))
 
 
-def _category_names(contents: Iterable[dict[str, Any]]) -> list[str]:
-    """Return names in id order; names that only a later file has come after those of the first."""
-    return list(dict.fromkeys(category_name(item) for content in contents for item in usable_categories(content)))
-
-
 def _short(value: Any, limit: int = 120) -> str:
     """Return an entry on one line, cut where it is long."""
     text = json.dumps(value, default=str)
@@ -332,9 +332,3 @@ def _list_name_of(file: str) -> str:
     if stem.startswith("_"):
         return os.path.basename(os.path.dirname(os.path.abspath(file)))
     return stem.removeprefix("instances_")
-
-
-def _root_of(file: str) -> str:
-    """Return the data folder of a JSON file: its own, or the one above if that is annotations/ or labels/."""
-    folder = os.path.dirname(os.path.abspath(file))
-    return os.path.dirname(folder) if os.path.basename(folder).lower() in ("annotations", "labels") else folder

@@ -64,7 +64,19 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     Raises:
         ValueError: If the path holds nothing in this format, or there is no such list.
     """
-    files = _files_to_read(path, list_name)
+    lists = _list_files(path) if os.path.isdir(path) else {}
+    if list_name is not None:
+        require_list(path, list_name, lists)
+        files = [lists[list_name]]
+    elif os.path.isfile(path):
+        if os.path.getsize(path) and not text_head(path, _BYTES_LOOKED_AT):
+            raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no text")
+        files = [path]
+    elif lists:
+        files = list(lists.values())
+    else:
+        raise ValueError(f"{path}: expected a text file or a folder with text files of keras-yolo3, got none")
+
     own_names = find_class_names(files[0], path)
     class_map = None if class_names is None or own_names is None else ClassMap(own_names, class_names)
     annotations: list[Annotation] = []
@@ -152,15 +164,12 @@ def format_line(annotation: Annotation, folder: str) -> str:
         if "\n" in path or "\r" in path or ('"' in path and "'" in path):
             raise ValueError(f"{path!r}: expected a path without line ends and without both kinds of quotes; rename it")
         path = f"'{path}'" if '"' in path else f'"{path}"'
+    # Nine digits keep a float32.
     boxes = [
-        ",".join([*(_format_number(value) for value in box.tolist()), str(int(class_id))])
+        ",".join(str(int(value)) if value == int(value) else f"{value:.9g}" for value in [*box.tolist(), class_id])
         for box, class_id in zip(annotation.boxes, annotation.class_ids, strict=True)
     ]
     return " ".join([path, *boxes])
-
-
-def _format_number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.9g}"  # nine digits keep a float32
 
 
 def _split_line(line: str) -> tuple[str, list[str], list[str]]:
@@ -202,20 +211,6 @@ def _parse_box(token: str) -> Box:
     if not all(map(math.isfinite, (x_min, y_min, x_max, y_max))) or not is_class_id(class_id):
         raise ValueError(f"{_EXPECTED} with finite coordinates and a whole class id, got '{token}'")
     return Box((x_min, y_min, x_max, y_max), int(class_id))
-
-
-def _files_to_read(path: str, list_name: str | None) -> list[str]:
-    lists = _list_files(path) if os.path.isdir(path) else {}
-    if list_name is not None:
-        require_list(path, list_name, lists)
-        return [lists[list_name]]
-    if os.path.isfile(path):
-        if os.path.getsize(path) and not text_head(path, _BYTES_LOOKED_AT):
-            raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no text")
-        return [path]
-    if not lists:
-        raise ValueError(f"{path}: expected a text file or a folder with text files of keras-yolo3, got none")
-    return list(lists.values())
 
 
 def _list_files(folder: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ XML files are parsed in ``voc_xml``, lists found in ``voc_lists``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import unknown_name_message
@@ -59,15 +59,26 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         if file not in parsed:
             parsed[file] = _parse_or_report(file, findings)
 
-    names = list(class_names) if class_names is not None else _collect_names(selection.root, path, parsed)
+    if class_names is None:  # of all files of the data set, also those of other lists
+        files = dict(parsed)
+        for file in [] if os.path.isfile(path) and is_voc_xml(path) else XmlIndex(selection.root).files:
+            if file not in files:
+                files[file] = _parse_or_report(file, [])
+        class_names = sorted({item.name for found in files.values() if found is not None for item in found.objects})
+
     index = ImageIndex(selection.root)
-    reader = _Reader(index, names, findings)
+    reader = _Reader(index, class_names, findings)
     built = (reader.build(file, parsed[file], where) for where, file in selection.entries)
     annotations = [annotation for annotation in built if annotation is not None]
+
     if os.path.isdir(path) and list_name is None:
-        findings += _images_without_xml(index, annotations, path)
+        used = {annotation.image_path for annotation in annotations}
+        alone = [image for image in index.paths if image not in used]
+        if alone:
+            message = f"{len(alone)} images have no XML file and are not used, first {alone[0]}"
+            findings.append(Finding("warning", "no-annotation", path, message))
     findings += ambiguity_findings(index, path)
-    return Dataset(annotations, names, format=NAME, findings=findings, name=dataset_name(path, list_name))
+    return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
@@ -159,22 +170,3 @@ def _parse_or_report(file: str, findings: list[Finding]) -> VocFile | None:
         where, _, message = str(error).partition(": ")
         findings.append(Finding("error", "bad-xml", where, message))
         return None
-
-
-def _collect_names(root: str, path: str, parsed: dict[str, VocFile | None]) -> list[str]:
-    """Return the class names of all XML files of the data set, sorted; `parsed` saves reading some of them twice."""
-    files = dict(parsed)
-    if not (os.path.isfile(path) and is_voc_xml(path)):
-        for file in XmlIndex(root).files:
-            if file not in files:
-                files[file] = _parse_or_report(file, [])
-    return sorted({item.name for found in files.values() if found is not None for item in found.objects})
-
-
-def _images_without_xml(index: ImageIndex, annotations: Iterable[Annotation], path: str) -> list[Finding]:
-    used = {annotation.image_path for annotation in annotations}
-    alone = [image for image in index.paths if image not in used]
-    if not alone:
-        return []
-    message = f"{len(alone)} images have no XML file and are not used, first {alone[0]}"
-    return [Finding("warning", "no-annotation", path, message)]

@@ -85,7 +85,10 @@ def select_files(path: str, list_name: str | None) -> Selection:
         if list_name is not None:
             require_list(path, list_name, [])
         if is_voc_xml(path):
-            return Selection(_root_of_xml(path), [(path, path)])
+            root = os.path.dirname(os.path.abspath(path))
+            if not any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(root)):
+                root = os.path.dirname(root)
+            return Selection(root, [(path, path)])
         root = root_of_list(path)
         if root is None:
             raise ValueError(f"{path}: expected an XML file with <annotation> or a list of such files, got neither")
@@ -120,7 +123,12 @@ def find_lists(index: XmlIndex) -> dict[str, list[str]]:
         files = [file for file in index.text_files if os.path.dirname(os.path.relpath(file, index.root)) == ""]
     lists: dict[str, list[str]] = {}
     for file in files:
-        if _is_list(file, index):
+        entries = [entry for _, entry in _list_entries(file)]
+        if entries:  # lists of one class, `000005 -1` a line, do not count
+            is_list = any(index.find(entry, file) is not None for entry in entries[:_ENTRIES_LOOKED_AT])
+        else:
+            is_list = os.path.basename(os.path.dirname(file)).lower() == "main"
+        if is_list:
             lists.setdefault(stem_of(file), []).append(file)
     return lists or group_by_folder(index.files, index.root)
 
@@ -139,14 +147,6 @@ def root_of_list(path: str) -> str | None:
             return folder
         folder = os.path.dirname(folder)
     return None
-
-
-def _root_of_xml(path: str) -> str:
-    """Return where to look for a single XML file's image: its folder, or the one above if it has no images."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(folder)):
-        return folder
-    return os.path.dirname(folder)
 
 
 def _list_entries(path: str) -> list[tuple[int, str]]:
@@ -190,11 +190,3 @@ def _main_sets(text_files: Iterable[str]) -> list[str]:
             subfolders.get("main") or subfolders.get("") or [file for some in subfolders.values() for file in some]
         )
     return chosen
-
-
-def _is_list(file: str, index: XmlIndex) -> bool:
-    """Return whether the entries name XML files; lists of one class, `000005 -1` a line, do not count."""
-    entries = [entry for _, entry in _list_entries(file)]
-    if not entries:
-        return os.path.basename(os.path.dirname(file)).lower() == "main"
-    return any(index.find(entry, file) is not None for entry in entries[:_ENTRIES_LOOKED_AT])

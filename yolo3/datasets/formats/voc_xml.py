@@ -87,8 +87,15 @@ def parse_xml(path: str) -> VocFile:
             except ValueError as error:
                 faults.append((element.sourceline, str(error)))
 
+    # Some tools leave <size> out, or zero.
     children = _children(root)
-    return VocFile(_text(children, "filename"), _parse_size(children), objects, faults)
+    sides = _children(children["size"]) if "size" in children else {}
+    try:
+        height, width = (int(float(_text(sides, tag))) for tag in ("height", "width"))
+        size = (height, width) if height > 0 and width > 0 else None
+    except (ValueError, OverflowError):
+        size = None
+    return VocFile(_text(children, "filename"), size, objects=objects, faults=faults)
 
 
 def format_xml(filename: str, image_shape: tuple[int, int], annotation: Annotation, class_names: Sequence[str]) -> str:
@@ -141,30 +148,19 @@ def _parse_object(element: etree._Element) -> VocObject:
         raise ValueError(f"expected a <bndbox> in each <object>, got none for '{name}'; add it or remove the object")
 
     corners = _children(children["bndbox"])
-    x_min, y_min, x_max, y_max = (_parse_corner(corners, tag) for tag in _CORNERS)
+    values = []
+    for tag in _CORNERS:
+        text = _text(corners, tag)
+        try:
+            values.append(float(text))
+        except ValueError:
+            values.append(math.nan)
+        if not math.isfinite(values[-1]):
+            raise ValueError(f"expected a number in <{tag}>, got '{text}'")
+    x_min, y_min, x_max, y_max = values
+
     difficult = _text(children, "difficult").lower() in ("1", "true", "yes")
-    return VocObject(name, (x_min - 1, y_min - 1, x_max, y_max), difficult, element.sourceline)
-
-
-def _parse_corner(corners: dict[str, etree._Element], tag: str) -> float:
-    text = _text(corners, tag)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"expected a number in <{tag}>, got '{text}'")
-    return value
-
-
-def _parse_size(children: dict[str, etree._Element]) -> tuple[int, int] | None:
-    """Return (height, width) from <size>, None if it is absent or zero, as some tools leave it."""
-    sides = _children(children["size"]) if "size" in children else {}
-    try:
-        height, width = (int(float(_text(sides, tag))) for tag in ("height", "width"))
-    except (ValueError, OverflowError):
-        return None
-    return (height, width) if height > 0 and width > 0 else None
+    return VocObject(name, (x_min - 1, y_min - 1, x_max, y_max), difficult=difficult, line=element.sourceline)
 
 
 def _children(element: etree._Element) -> dict[str, etree._Element]:

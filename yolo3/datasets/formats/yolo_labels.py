@@ -107,6 +107,7 @@ def find_label(image: str) -> str | None:
         if parts[at].lower() in _IMAGE_FOLDERS
         for labels in _LABEL_FOLDERS
     ]
+
     candidates.append(os.path.join(folder, name))
     candidates += [os.path.join(folder, labels, name) for labels in _LABEL_FOLDERS]
     return next(filter(os.path.isfile, candidates), None)

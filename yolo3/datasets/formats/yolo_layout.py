@@ -20,6 +20,7 @@ from yolo3.files import has_suffix, read_lines, read_text, stem_of, text_head, w
 
 LIST_NAMES = ("train", "val", "valid", "validation", "test")
 _IMAGES_LOOKED_AT = 50
+_NAMES_AMONG_LABELS = ("classes.txt", "obj.names", "_darknet.labels")
 
 
 @dataclass
@@ -53,7 +54,13 @@ def find_layout(path: str) -> Layout:
 
     files = list(walk_files(path))
     images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
-    names = find_class_names(os.path.join(path, "_"), path) or _names_in_label_folders(files, images)
+    names = find_class_names(os.path.join(path, "_"), path)
+    if not names:  # labelling tools put classes.txt among the labels
+        stems = {stem_of(image) for image in images}
+        among = (file for file in files if os.path.basename(file) in _NAMES_AMONG_LABELS)
+        found = next((file for file in among if stem_of(file) not in stems), None)
+        names = None if found is None else read_class_names(found)
+
     listing = [file for file in files if has_suffix(file, ".txt") and _is_image_list(file, path)]
     if listing:
         labels = LabelIndex(path)
@@ -179,7 +186,10 @@ def _layout_of_file(path: str) -> Layout:
     """Return the layout of a data.yaml, a .data file or a list of images."""
     settings = parse_yaml(path)
     if settings is not None:
-        base = _yaml_base(path, settings)
+        # `path:` is seen from the file or the current folder; if it is not there, the file's own folder counts.
+        own, stated = os.path.dirname(os.path.abspath(path)), str(settings.get("path") or "")
+        bases = [os.path.join(own, stated), os.path.abspath(stated)] if stated else []
+        base = next(filter(os.path.isdir, bases), own)
         lists = {}
         for key in LIST_NAMES:
             if settings.get(key):
@@ -210,16 +220,6 @@ def _is_foreign(path: str) -> bool:
     )
 
 
-def _yaml_base(path: str, settings: dict[str, Any]) -> str:
-    """Return the folder that `path:` names, seen from the file or the current folder, else the file's own."""
-    own = os.path.dirname(os.path.abspath(path))
-    stated = str(settings.get("path") or "")
-    for base in (os.path.join(own, stated), os.path.abspath(stated)):
-        if stated and os.path.isdir(base):
-            return base
-    return own
-
-
 def _resolve(base: str, entry: Any) -> str:
     """Return the path that an entry of a settings file means.
 
@@ -231,6 +231,7 @@ def _resolve(base: str, entry: Any) -> str:
     path = os.path.normpath(os.path.join(base, entry))
     if os.path.exists(path):
         return path
+
     parts = [part for part in entry.split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):
         inside = os.path.join(base, *parts[start:])
@@ -252,15 +253,6 @@ def _yaml_names(path: str, names: Any) -> list[str]:
     if len(set(names)) != len(names):
         raise ValueError(f"{path}: expected each class name once, got {names}")
     return names
-
-
-def _names_in_label_folders(files: Iterable[str], images: Iterable[str]) -> list[str] | None:
-    """Return names from the classes.txt that labelling tools put among the labels."""
-    stems = {stem_of(image) for image in images}
-    for file in files:
-        if os.path.basename(file) in ("classes.txt", "obj.names", "_darknet.labels") and stem_of(file) not in stems:
-            return read_class_names(file)
-    return None
 
 
 def _is_image_list(file: str, root: str) -> bool:

@@ -67,7 +67,16 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     """
     layout = find_layout(path)
     findings: list[Finding] = []
-    images = _images_to_read(path, layout, list_name, findings)
+    if list_name is not None:
+        require_list(path, list_name, layout.lists)
+        images = expand(path, layout.lists[list_name], findings)
+    elif layout.lists:  # all lists together, each image once; of data.yaml those that exist
+        lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
+        every = (image for entries in lists or layout.lists.values() for image in expand(path, entries, findings))
+        images = list(dict.fromkeys(every))
+    else:
+        images = expand(path, layout.loose, findings)
+
     class_map = None if class_names is None or layout.names is None else ClassMap(layout.names, class_names)
     labels = LabelIndex(path)
     annotations: list[Annotation] = []
@@ -124,18 +133,6 @@ FORMAT = Format(
 )
 
 
-def _images_to_read(path: str, layout: Layout, list_name: str | None, findings: list[Finding]) -> list[str]:
-    """Return the images of one list, or of all lists together, then each once."""
-    if list_name is not None:
-        require_list(path, list_name, layout.lists)
-        return expand(path, layout.lists[list_name], findings)
-    if not layout.lists:
-        return expand(path, layout.loose, findings)
-    lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
-    every = (image for entries in lists or layout.lists.values() for image in expand(path, entries, findings))
-    return list(dict.fromkeys(every))
-
-
 def _read_image(
     image: str, label: str | None, class_map: ClassMap | None, findings: list[Finding]
 ) -> Annotation | None:
@@ -147,6 +144,7 @@ def _read_image(
         return None
     if label is None:
         return build_annotation(image, [], image, shape)
+
     boxes, faults = parse_label(read_text(label), shape)
     findings += [Finding("error", "bad-box", f"{label}:{line}", message) for line, message in faults]
     if class_map is not None:
