@@ -130,6 +130,7 @@ def check_settings(record: Any, but: Collection[str] = ()) -> None:
         value = getattr(record, name)
         if name in but or (value is None and default is None):
             continue
+
         for part in value if isinstance(value, tuple) else (value,):
             if described.number and not described.number.holds(part):
                 raise ValueError(f"{name}: expected {described.number.words}, got {part}")

@@ -1,4 +1,4 @@
-"""The command ``yolo3``: one command a file.
+"""The command ``yolo3``: each command is a file with `build_parser()` and `main(argv=None) -> int`.
 
-May import everything but ``compat``.
+Options, their help and their defaults are made from the settings (`yolo3.settings`). May import everything but `compat`.
 """

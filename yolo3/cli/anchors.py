@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Cluster the box sizes of a data set into anchors, in pixels of the network input "
         "(k-means with distance 1 - IoU), and compare them with the default ones.",
     )
+
     parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
     add_settings(parser, TrainConfig, ["format", "classes"])
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as trainval")
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="number of anchors: 9 for YOLOv3, 6 for the tiny network (default: %(default)s)",
     )
     add_settings(parser, TrainConfig, ["input_size", "resize"])
+
     parser.add_argument("--anchors", metavar="FILE", help="anchors to compare with (default: YOLOv3's own)")
     parser.add_argument("--output", metavar="FILE", help="file to write the new anchors to")
     add_settings(parser, TrainConfig, ["seed"])
@@ -142,6 +144,7 @@ def _in_words(report: dict) -> str:
         f"new anchors:  {format_anchors(report['anchors'])}",
         f"  {AnchorFit(**report['fit'])}",
     ]
+
     if report["compared_fit"]:
         lines.append(f"compared with:  {format_anchors(report['compared_with'])}")
         lines.append(f"  {AnchorFit(**report['compared_fit'])}")

@@ -23,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="yolo3 benchmark",
         description="Time training steps (synthetic images), input (JPEG files to augmented batches) and detection.",
     )
+
     parser.add_argument("part", nargs="?", choices=PARTS, help="one of them alone (default: all three)")
     add_settings(parser, Workload, ["model", "batch_size", "input_size", "num_classes"])
     parser.add_argument(

@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Turn a Darknet network into a Keras file (.h5, .keras, or "
         ".weights.h5 for weights alone), or back.",
     )
+
     parser.add_argument("files", nargs=3, metavar="FILE", help="CFG WEIGHTS OUT, or MODEL OUT.cfg OUT.weights")
     parser.add_argument("--to-darknet", action="store_true", help="turn a Keras file into a cfg and a weight file")
     parser.add_argument("-w", "--weights_only", "--weights-only", action="store_true", help="write the weights alone")
@@ -162,6 +163,7 @@ def _in_words(report: dict) -> str:
         + ", ".join("x".join("?" if side is None else str(side) for side in shape) for shape in report["outputs"]),
         f"filled: {_layers(report['filled'])}",
     ]
+
     if report["random"]:
         lines.append(f"random: {_layers(report['random'])}")
     lines.append(

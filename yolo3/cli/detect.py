@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--coco-images: expected --coco FILE with it")
     if arguments.yolo_scores and not arguments.yolo_txt:
         parser.error("--yolo-scores: expected --yolo-txt DIR with it")
+
     try:
         check_tiling(arguments.tile or SMALLEST_TILE, arguments.overlap)
     except ValueError as error:

@@ -104,6 +104,7 @@ def open_writers(
         coco_ids: Ids of images and classes, where `--coco-images` gives them.
     """
     writers: list[Writer] = [DrawnFiles(drawn, class_names)] if drawn else []
+
     if arguments.yolo_txt:
         writers.append(YoloTxtFolder(arguments.yolo_txt, arguments.yolo_scores))
     if arguments.crops:

@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
     add_detector_options(parser, score_threshold=AP_SCORE_THRESHOLD)
     add_settings(parser, TrainConfig, ["skip_bad"])
+
     parser.add_argument(
         "--at-score",
         type=option_type(SHARE.parse),

@@ -41,6 +41,7 @@ def list_findings(findings: Sequence[Finding], all_warnings: bool = False, error
     """
     warnings = [finding for finding in findings if finding.severity != "error"]
     shown = warnings if all_warnings else warnings[:_SHOWN]
+
     for finding in findings:
         if finding.severity == "error":
             print(f"{error_word}: {finding}")

@@ -1,4 +1,4 @@
-"""The command ``yolo3``: it hands its arguments to one command a file, imported only when it is used."""
+"""The command ``yolo3``: each of its commands is a file of this folder, imported only when it is used."""
 
 import argparse
 import importlib
@@ -9,11 +9,11 @@ from yolo3 import __version__
 
 COMMANDS = {
     "train": ("yolo3.cli.train", "train a network on annotated images"),
-    "detect": ("yolo3.cli.detect", "find objects in images"),
-    "evaluate": ("yolo3.cli.evaluate", "average precision of a network on annotated images"),
+    "detect": ("yolo3.cli.detect", "find objects in images, videos and camera streams"),
+    "evaluate": ("yolo3.cli.evaluate", "compute the average precision of a network on annotated images"),
     "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
-    "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file"),
-    "benchmark": ("yolo3.cli.benchmark", "how fast this machine trains, reads and detects"),
+    "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file, or back"),
+    "benchmark": ("yolo3.cli.benchmark", "measure how fast this machine trains, reads images and detects"),
 }
 
 
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its status: 0, or 1 after a user's mistake. Wrong options exit with 2."""
+    """Run a command and return its status: 0, or 1 after a user's mistake; wrong options exit with 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
     command = build_parser().parse_args(argv[:1]).command
     return importlib.import_module(COMMANDS[command][0]).main(argv[1:])

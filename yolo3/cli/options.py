@@ -49,39 +49,27 @@ def add_settings(parser, record: type, names: Sequence[str] | None = None, **def
         if described.const is not None:
             options |= {"action": "store_const", "const": described.const}
         else:
-            if parse := described.number.parse if described.number else described.parse:
+            number = described.number
+            if parse := number.parse if number else described.parse:
                 options["type"] = option_type(parse)
-            options |= {
-                "nargs": described.many,
-                "metavar": _metavar(described),
-                "choices": tuple(described.allowed) or None,
-            }
+            short = "FILE" if described.is_path else ("N" if number.kind is int else "X") if number else None
+            options |= {"nargs": described.many, "metavar": described.metavar or short}
+            options |= {"choices": tuple(described.allowed) or None}
         groups[title].add_argument(described.flag or f"--{name.replace('_', '-')}", **options)
 
 
-def _metavar(described: Setting) -> str | tuple[str, ...] | None:
-    """Return what stands for the value in help: argparse's own for choices, else short words."""
-    if described.metavar is None and described.is_path:
-        return "FILE"
-    if described.metavar is None and described.number:
-        return "N" if described.number.kind is int else "X"
-    return described.metavar
-
-
 def help_of(described: Setting, default: Any) -> str:
-    """Return the help of an option, which ends with the default, as argparse wants it."""
+    """Return the help of an option, which ends with its default, as argparse wants it."""
     if default is None or default == ():
         shown = described.unset
     elif described.const is not None:
         shown = None  # a switch, off by default
     else:
-        shown = " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in _values(default))
+        parts = default if isinstance(default, tuple) else (default,)
+        shown = " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+
     text = described.text if shown is None else f"{described.text} (default: {shown})"
     return text.replace("%", "%%")
-
-
-def _values(value: Any) -> tuple:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def add_detector_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:

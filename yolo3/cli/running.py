@@ -52,6 +52,7 @@ def _held_back_stderr() -> Iterator[None]:
     """Hold back what is written to file descriptor 2: TensorFlow 2.21 does so whatever TF_CPP_MIN_LOG_LEVEL says."""
     sys.stderr.flush()
     own = os.dup(2)
+
     with tempfile.TemporaryFile() as notes:
         os.dup2(notes.fileno(), 2)
         try:

@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="darknet: train as the [net] section of --cfg says; options that are given override it "
         f"(default: {RECIPES[0]})",
     )
+
     for record in (TrainConfig, LossOptions, Augmentation):
         add_settings(parser, record)
     return parser
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     if "resume" in options and len(options) > 1:
         parser.error("--resume takes no other option: the run continues with its own settings")
+
     if not {"resume", "anchors", "cfg"} & set(options) and options.get("model") not in WITHOUT_ANCHORS:
         parser.error("the option --anchors is required, or --cfg")
     for other in ("model", "anchor_mask"):

@@ -234,6 +234,7 @@ def parse_config(text: str) -> TrainConfig:
     unknown = set(values) - {field.name for field in dataclasses.fields(TrainConfig)}
     if unknown:
         raise ValueError(f"settings: expected those of this version, got {', '.join(sorted(unknown))} too")
+
     values = {name: _tuples(value) for name, value in values.items()}
     records = {"augment": Augmentation, "loss": LossOptions}
     for name, record in records.items():
