@@ -1,16 +1,45 @@
-"""Sheets to look at: targets as the network is given them, predictions beside the truth."""
+"""Contact sheets: images in a grid, targets as the network is given them, predictions beside the ground truth."""
 
 import numpy as np
+import pytest
 
+from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.formats.registry import read_dataset
+from yolo3.datasets.images import write_image
 from yolo3.detections import Detections
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.scales import TINY_MASK
 from yolo3.models.yolov3.targets import preprocess_true_boxes
 from yolo3.visualize.boxes import class_colour
-from yolo3.visualize.sheets import draw_examples, draw_predictions, draw_targets
+from yolo3.visualize.sheets import contact_sheet, draw_examples, draw_predictions, draw_targets
 
 NAMES = ["circle", "square", "triangle"]
+
+
+def grey(height, width):
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+def test_a_contact_sheet_holds_every_image_undistorted():
+    red, wide = np.full((100, 100, 3), (250, 0, 0), np.uint8), np.full((50, 100, 3), (0, 250, 0), np.uint8)
+    sheet = contact_sheet([red, wide, red], columns=2, cell=80)
+    # A gap of 2 around cells of 80: two columns 2 + 82 * 2 = 166; rows as high as their highest image.
+    assert sheet.shape == (2 + 82 * 2, 2 + 82 * 2, 3)
+    assert (sheet == (250, 0, 0)).all(axis=2).sum() == 2 * 80 * 80
+    assert (sheet == (0, 250, 0)).all(axis=2).sum() == 80 * 40
+
+
+def test_titles_stand_under_the_images_and_a_caption_above_them():
+    plain = contact_sheet([grey(50, 50)], cell=100)
+    titled = contact_sheet([grey(50, 50)], cell=100, titles=["a title that is much too long for the cell"])
+    assert titled.shape[1] == plain.shape[1] and titled.shape[0] > plain.shape[0]
+    assert (titled[-14:] > 150).any() and not (titled[:, -2:] > 150).any()
+    captioned = contact_sheet([grey(50, 50)], cell=100, caption="what this is")
+    assert captioned.shape[0] > plain.shape[0] and (captioned[:14] > 150).any()
+    with pytest.raises(ValueError, match="expected 1 titles, got 2"):
+        contact_sheet([grey(5, 5)], titles=["a", "b"])
+    with pytest.raises(ValueError, match="at least one"):
+        contact_sheet([])
 
 
 def targets_of(*boxes):
@@ -20,7 +49,7 @@ def targets_of(*boxes):
 
 
 def sheet(*boxes):
-    return draw_targets(np.full((1, 128, 128, 3), 0.5, np.float32), targets_of(*boxes), NAMES).astype(int)
+    return draw_targets(np.full((1, 128, 128, 3), 0.5, np.float32), targets_of(*boxes), NAMES, (32, 16)).astype(int)
 
 
 def pixels_of(image, class_id):
@@ -88,10 +117,23 @@ def test_predictions_below_the_shown_score_are_left_out(shapes_set):
 def test_at_most_as_many_images_as_said_are_drawn_from_first_to_last(shapes_set, monkeypatch):
     annotations = read_dataset(shapes_set, list_name="train").annotations
     seen = []
-    monkeypatch.setattr("yolo3.visualize.sheets.contact_sheet", lambda images, cell, titles: seen.extend(titles))
+    monkeypatch.setattr(
+        "yolo3.visualize.sheets.contact_sheet", lambda images, cell, titles, caption: seen.extend(titles)
+    )
     draw_predictions(annotations, [empty() for _ in annotations], NAMES, most=3)
     # 0 to 11 in three: 0, 5.5 (to the even 6), 11.
     assert seen == ["000000.jpg", "000006.jpg", "000011.jpg"]
     seen.clear()
     draw_predictions(annotations[:2], [empty(), empty()], NAMES)
     assert seen == ["000000.jpg", "000001.jpg"]
+
+
+def test_lines_and_text_on_a_sheet_have_one_size_whatever_the_size_of_the_images(tmp_path):
+    sheets = []
+    for factor in (1, 8):
+        path = str(tmp_path / str(factor) / "a.png")
+        write_image(path, grey(240 * factor, 320 * factor))
+        box = tuple(side * factor for side in (40, 60, 200, 180))
+        annotation = build_annotation(path, [Box(box, 0)], "a", (240 * factor, 320 * factor))
+        sheets.append(draw_predictions([annotation], [Detections([box], [0.9], [1])], NAMES))
+    np.testing.assert_array_equal(*sheets)

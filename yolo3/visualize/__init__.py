@@ -1,4 +1,4 @@
-"""What people look at: boxes on images, contact sheets, curves.
+"""Everything that is drawn: boxes on images, contact sheets, charts.
 
-May import ``models``, ``input`` and what these may.
+May import ``datasets``, ``models``, ``input`` and what they may.
 """

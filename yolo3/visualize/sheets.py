@@ -1,4 +1,4 @@
-"""Contact sheets: the targets that the network is given, and what it predicts."""
+"""Contact sheets: training images with their targets, validation images with predictions and ground truth."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image, writable_copy
 from yolo3.detections import SHOWN_SCORE, Detections
-from yolo3.models.yolov3.scales import STRIDES
-from yolo3.ops import boxes as geometry
-from yolo3.visualize.boxes import _fitting_mask, _text_mask, class_colour, draw_boxes, draw_comparison
+from yolo3.files import base_name
+from yolo3.ops.boxes import cxcywh_to_xyxy
+from yolo3.visualize.boxes import class_colour, draw_boxes, draw_comparison
+from yolo3.visualize.fonts import DEFAULT_FONT, find_font, load_font
 
-SHEET_COLOUR = (32, 32, 36)
-
-
-# ------------------------------------------------------------------------------------------------ sheets
+SHEET_COLOUR, TITLE_COLOUR = (32, 32, 36), (235, 235, 235)
+_CELL = 640  # pixels of the longer side of an image in a sheet of predictions
+_CAPTION = "Solid: predictions with scores. Dashed: ground truth. White labels: objects that no prediction finds."
 
 
 def contact_sheet(
@@ -25,60 +26,86 @@ def contact_sheet(
     columns: int | None = None,
     cell: int = 320,
     titles: Sequence[str] | None = None,
+    caption: str = "",
 ) -> np.ndarray:
-    """Return one image with all images in a grid, each fitted undistorted into a square of ``cell`` pixels.
+    """Return one image with all images in a grid, each fitted undistorted into a square.
 
-    ``columns``: None makes the sheet nearly square. ``titles``: one for each image, drawn under it. Raises
-    ``ValueError`` without images or with another number of titles.
+    Args:
+        images: uint8 RGB [H, W, 3] each.
+        columns: default: as many as make the sheet nearly square.
+        cell: pixels of a side of the square.
+        titles: one for each image, written below it.
+        caption: a line at the top of the sheet.
+
+    Returns:
+        uint8 RGB [H, W, 3]; rows are as high as their highest image.
+
+    Raises:
+        ValueError: without images, or with another number of titles.
     """
     if not len(images):
         raise ValueError("contact_sheet: expected at least one image, got none")
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"contact_sheet: expected {len(images)} titles, got {len(titles)}")
     columns = min(columns or math.ceil(math.sqrt(len(images))), len(images))
-    gap = max(2, cell // 40)
-    rows = []
-    for start in range(0, len(images), columns):
-        part = slice(start, start + columns)
-        rows.append(_sheet_row(images[part], None if titles is None else titles[part], columns, cell, gap))
-    return np.concatenate([np.full((gap, rows[0].shape[1], 3), SHEET_COLOUR, np.uint8), *rows])
+    gap, size = max(2, cell // 40), max(10, cell // 26)
+    line = round(1.4 * size)
+    fitted = [fit(image, cell) for image in images]
+
+    # Heights of the rows, then everything in its place.
+    rows = [fitted[start : start + columns] for start in range(0, len(fitted), columns)]
+    heights = [max(image.shape[0] for image in row) + (line if titles else 0) + gap for row in rows]
+    top = gap + (line if caption else 0)
+    sheet = Image.new("RGB", (gap + columns * (cell + gap), top + sum(heights)), SHEET_COLOUR)
+    pen = ImageDraw.Draw(sheet)
+    _write(pen, (gap, gap // 2), caption, size, sheet.width - 2 * gap)
+    for number, (row, height) in enumerate(zip(rows, heights)):
+        bottom = top + height - gap - (line if titles else 0)
+        for column, image in enumerate(row):
+            left = gap + column * (cell + gap)
+            room = np.array([cell, bottom - top]) - image.shape[1::-1]
+            sheet.paste(Image.fromarray(image), (left + int(room[0]) // 2, top + int(room[1]) // 2))
+            if titles:
+                _write(pen, (left, bottom), titles[number * columns + column], size, cell)
+        top += height
+    return np.array(sheet)
 
 
-def _sheet_row(images, titles, columns: int, cell: int, gap: int) -> np.ndarray:
-    """Return one row of a contact sheet, as high as its highest image, with titles and the gap under it."""
-    fitted = [_fitted(writable_copy(image), cell) for image in images]
-    height, size = max(image.shape[0] for image in fitted), max(10, cell // 22)
-    strip = 0 if titles is None else _text_mask("Ag", size).shape[0]
-    row = np.full((height + strip + gap, columns * (cell + gap) + gap, 3), SHEET_COLOUR, np.uint8)
-    for index, image in enumerate(fitted):
-        left = gap + index * (cell + gap)
-        x, y = left + (cell - image.shape[1]) // 2, (height - image.shape[0]) // 2
-        row[y : y + image.shape[0], x : x + image.shape[1]] = image
-        if titles is not None:
-            _write_title(row[height : height + strip, left : left + cell], titles[index], size)
-    return row
-
-
-def _fitted(image: np.ndarray, cell: int) -> np.ndarray:
-    """Return the image scaled so that its longer side is ``cell`` pixels."""
+def fit(image: np.ndarray, side: int) -> np.ndarray:
+    """Return an image scaled so that its longer side has ``side`` pixels."""
     import cv2
 
-    scale = cell / max(image.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    image = writable_copy(image)
+    scale = side / max(image.shape[:2])
+    size_wh = [max(1, round(length * scale)) for length in image.shape[1::-1]]
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
-def _write_title(strip: np.ndarray, title: str, size: int) -> None:
-    mask = _fitting_mask(title, size, strip.shape[1], strip.shape[0])[..., None]
-    area = strip[: mask.shape[0], : mask.shape[1]]
-    area[:] = np.round(area * (1 - mask) + 235 * mask).astype(np.uint8)
+def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, width: int) -> None:
+    """Write a line of text, shortened with an ellipsis where it is wider than ``width`` pixels."""
+    font = load_font(find_font(text) or DEFAULT_FONT, size)
+    kept = len(text)
+    while kept > 1 and font.getlength(text) > width:
+        kept -= 1
+        text = text[:kept] + "…"
+    pen.text(place, text, fill=TITLE_COLOUR, font=font)
 
 
-def draw_targets(images, targets, class_names: list[str], strides=STRIDES) -> np.ndarray:
-    """Return a sheet uint8 RGB of training images with the boxes that their targets hold.
+def draw_targets(
+    images: np.ndarray, targets: Sequence[np.ndarray], class_names: Sequence[str], strides: Sequence[int]
+) -> np.ndarray:
+    """Return a sheet of training images with the boxes that their targets hold.
 
-    ``images``: float32 [B, H, W, 3] 0..1. ``targets``: one [B, h, w, A, 5 + C] a scale. Each label says the class, the
-    stride of the scale and the anchor's place in it. What is not drawn, the network is not taught.
+    Each label has the class, the stride of the scale and the anchor's place in it. What is not drawn is not learned.
+
+    Args:
+        images: float32 [B, H, W, 3], 0..1.
+        targets: one [B, h, w, A, 5 + C] per scale, centres and sizes relative to the image.
+        class_names: C names.
+        strides: pixels per cell of each scale.
+
+    Returns:
+        uint8 RGB [H, W, 3].
     """
     size = np.array([images.shape[2], images.shape[1]] * 2)
     cells = []
@@ -86,49 +113,74 @@ def draw_targets(images, targets, class_names: list[str], strides=STRIDES) -> np
         boxes, labels, colours = [], [], []
         for stride, target in zip(strides, targets):
             for row, column, anchor in zip(*np.nonzero(target[number, ..., 4])):
-                slot = target[number, row, column, anchor]
-                boxes.append(geometry.cxcywh_to_xyxy(slot[:4]) * size)
-                names = "+".join(class_names[index] for index in np.flatnonzero(slot[5:]))
+                slot = target[number, row, column, anchor]  # [5 + C]
+                boxes.append(cxcywh_to_xyxy(slot[:4]) * size)
+                names = "+".join(class_names[int(index)] for index in np.flatnonzero(slot[5:]))
                 labels.append(f"{names} {stride}/{anchor}")
                 colours.append(class_colour(int(np.argmax(slot[5:]))))
-        canvas = np.round(image * 255).astype(np.uint8)
-        corners = np.array(boxes, np.float32).reshape(-1, 4)
-        cells.append(draw_boxes(canvas, corners, np.arange(len(boxes)), labels, colours=colours))
+        cells.append(draw_boxes(_to_uint8(image), boxes, np.arange(len(boxes)), labels, colours=colours))
     return contact_sheet(cells, cell=max(images.shape[1:3]))
 
 
-def draw_examples(images, boxes, class_names: list[str]) -> np.ndarray:
-    """Return a sheet uint8 RGB of training images [B, H, W, 3] 0..1 with their boxes [B, T, 5] (relative)."""
+def draw_examples(images: np.ndarray, boxes: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Return a sheet of training images with their boxes.
+
+    Args:
+        images: float32 [B, H, W, 3], 0..1.
+        boxes: [B, T, 5], centre, size (relative to the image) and class id; rows without width are padding.
+        class_names: names by class id.
+
+    Returns:
+        uint8 RGB [H, W, 3].
+    """
     size = np.array([images.shape[2], images.shape[1]] * 2)
     cells = []
     for image, rows in zip(images, boxes):
         rows = rows[rows[:, 2] > 0]
-        corners = (geometry.cxcywh_to_xyxy(rows[:, :4]) * size).astype(np.float32)
-        canvas = np.round(image * 255).astype(np.uint8)
-        cells.append(draw_boxes(canvas, corners, rows[:, 4].astype(int), class_names))
+        corners = cxcywh_to_xyxy(rows[:, :4]) * size
+        cells.append(draw_boxes(_to_uint8(image), corners, rows[:, 4].astype(int), class_names))
     return contact_sheet(cells, cell=max(images.shape[1:3]))
 
 
+def _to_uint8(image: np.ndarray) -> np.ndarray:
+    return np.round(image * 255).astype(np.uint8)
+
+
 def draw_predictions(
-    annotations: list[Annotation], detections: list[Detections], class_names: list[str], most: int = 12
+    annotations: Sequence[Annotation], detections: Sequence[Detections], class_names: Sequence[str], most: int = 12
 ) -> np.ndarray:
-    """Return a sheet uint8 RGB of up to ``most`` images, evenly drawn; truth dashed, predictions in colour."""
+    """Return a sheet of images with their predictions and, dashed, their ground truth.
+
+    Images are scaled to the sheet before they are drawn on, so that labels are legible whatever their size.
+
+    Args:
+        annotations: one per image.
+        detections: one record per image, in the same order; those below :data:`yolo3.detections.SHOWN_SCORE` are left
+            out.
+        class_names: names by class id.
+        most: how many images are shown, evenly spaced from the first to the last.
+
+    Returns:
+        uint8 RGB [H, W, 3].
+    """
     chosen = np.unique(np.linspace(0, len(annotations) - 1, most).round().astype(int))
     cells, titles = [], []
     for index in chosen:
-        truth, found = annotations[index], detections[index]
+        annotation, found = annotations[index], detections[index]
         shown = found.scores >= SHOWN_SCORE
-        image = read_image(truth.image_path)
+        image = read_image(annotation.image_path)
+        fitted = fit(image, _CELL)
+        scale = np.divide(fitted.shape[1::-1], image.shape[1::-1])
         cells.append(
             draw_comparison(
-                image,
-                truth.boxes,
-                truth.class_ids,
-                found.boxes[shown],
-                found.class_ids[shown],
-                found.scores[shown],
-                class_names,
-            )  # fmt: skip
+                fitted,
+                true_boxes=annotation.boxes * np.tile(scale, 2),
+                true_ids=annotation.class_ids,
+                boxes=found.boxes[shown] * np.tile(scale, 2),
+                ids=found.class_ids[shown],
+                scores=found.scores[shown],
+                class_names=class_names,
+            )
         )
-        titles.append(truth.image_path.replace("\\", "/").rsplit("/", 1)[-1])
-    return contact_sheet(cells, cell=480, titles=titles)
+        titles.append(base_name(annotation.image_path))
+    return contact_sheet(cells, cell=_CELL, titles=titles, caption=_CAPTION)

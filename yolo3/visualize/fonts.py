@@ -1,0 +1,42 @@
+"""Fonts that can write a text: DejaVu Sans, which matplotlib carries with it, else one that this machine has."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+from matplotlib.font_manager import fontManager
+from matplotlib.ft2font import FT2Font
+from PIL import ImageFont
+
+DEFAULT_FONT = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+
+
+@lru_cache(maxsize=64)
+def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return the font of a file at this size in pixels."""
+    return ImageFont.truetype(path, size)
+
+
+@lru_cache(maxsize=2048)
+def find_font(text: str) -> str | None:
+    """Return the file of a font with all letters of the text, ``None`` where there is none."""
+    letters = frozenset(map(ord, text))
+    if text.isascii() or letters <= _letters_of(DEFAULT_FONT):
+        return DEFAULT_FONT
+
+    def rank(font):  # upright sans serif of normal weight first
+        unusual = font.style != "normal", font.weight not in (400, "normal", "regular"), "Sans" not in font.name
+        return unusual, font.fname
+
+    wanted = letters | frozenset(range(32, 127))  # a score is written after the name
+    fonts = sorted((font for font in fontManager.ttflist if "Last Resort" not in font.name), key=rank)
+    return next((font.fname for font in fonts if wanted <= _letters_of(font.fname)), None)
+
+
+@lru_cache(maxsize=4096)
+def _letters_of(path: str) -> frozenset[int]:
+    """Return the code points that a font file has a glyph for; none if it cannot be read."""
+    try:
+        return frozenset(FT2Font(path).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()
