@@ -12,7 +12,8 @@ import pytest
 
 from tests.cli.test_main import fails_in_one_line
 from tests.inference.test_detector import photo
-from tests.inference.test_videos import Screen, new_video, write_video
+from tests.inference.test_videos import new_video, write_video
+from tests.inference.test_window import Screen
 from yolo3.cli import detect
 from yolo3.cli.main import main
 from yolo3.datasets.images import read_image, write_image
@@ -387,7 +388,7 @@ def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys
         (["--crops", "."], ".: expected a folder for crops alone, got one that holds red.png"),
         (["--coco", "a.json", "--coco-images", "nowhere.json"], "nowhere.json: No such file"),
         (["--json", "pipe"], "pipe: expected a file to write, got a device"),
-        ([""], "'': expected the name of an image"),
+        ([""], "'': expected the path of an image"),
         (["0"], "0: no such file; the camera with this number is --camera 0"),
         (["*.gif"], "*.gif: expected images"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.inference.test_detector import METADATA, cell_network, photo
-from tests.inference.test_videos import Screen
+from tests.inference.test_window import Screen
 from yolo3.compat import yolo as yolo_module
 from yolo3.compat.yolo import YOLO, detect_video
 from yolo3.inference.videos import VideoFile, read_frames
