@@ -42,8 +42,8 @@ _SIZES_KEPT = 8  # graphs for images of different sizes, of a few MB each
 class YOLO:
     """Detect objects and draw them, as keras-yolo3's class did.
 
-    The defaults of the arguments are in the class attribute ``_defaults``, which may be changed. Anchors, class names and
-    size that the file of weights holds are used unless they are given; it is an error if those given disagree.
+    The defaults of the arguments are in the class attribute ``_defaults``, which may be changed. Anchors, class names
+    and size that the file of weights holds are used unless they are given; it is an error if those given disagree.
 
     Args:
         model_path: File of the network or of weights alone.

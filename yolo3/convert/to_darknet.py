@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 
@@ -18,7 +17,7 @@ from yolo3.darknet.layers import resolve_layers
 from yolo3.darknet.network import build_network
 from yolo3.darknet.weights import DEFAULT_HEADER, Header, write_weights
 from yolo3.files import atomic_path
-from yolo3.models.loading import load_network
+from yolo3.models.loading import holds_model, load_network, load_weights
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.scales import check_anchor_mask, per_scale
 
@@ -86,19 +85,11 @@ def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
 
 def _load_with_cfg(path: str | os.PathLike[str], cfg: Cfg) -> keras.Model:
     """Load the model of a file whose metadata hold a cfg; weights only go into the network of the cfg."""
-    holds_weights_only = False
-    if h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            holds_weights_only = "model_config" not in file.attrs
-    if not holds_weights_only:
+    if holds_model(path):
         return load_network(path)[0]
 
     model = build_network(cfg)
-    try:
-        model.load_weights(path)
-    except Exception as error:  # Keras raises almost anything for a file that does not fit
-        first_line = str(error).splitlines()[0]
-        raise ValueError(f"{path}: its weights do not fit the network of its cfg: {first_line}") from error
+    load_weights(model, path)
     return model
 
 

@@ -10,6 +10,7 @@ model to the next. Its layers are created in Darknet's order, so each kind of la
 import logging
 import os
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +47,7 @@ def load_network(
         ValueError: In one line, for a file that cannot be read or does not say enough.
     """
     metadata = read_metadata(path)
-    if _holds_model(path):
+    if holds_model(path):
         return _load_model(path), metadata
 
     from yolo3.models.registry import architecture_from_metadata
@@ -109,7 +110,7 @@ def load_weights_by_name(model, path: str | os.PathLike) -> list[str]:
     """
     described = read_metadata(path) is not None
     stored = read_layer_arrays(path)
-    if stored is None and (described or _holds_model(path)):
+    if stored is None and (described or holds_model(path)):
         network, _ = load_network(path)
         stored = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
 
@@ -149,6 +150,14 @@ def read_layer_arrays(path: str | os.PathLike) -> LayerArrays | None:
     return {name: arrays for name, arrays in stored.items() if arrays} if names else None
 
 
+def holds_model(path: str | os.PathLike) -> bool:
+    """Return whether a Keras file holds a whole model, not weights alone."""
+    if file_kind(path) == "zip":
+        return True
+    with open_hdf5(path) as file:
+        return "model_config" in file.attrs
+
+
 def layer_number(name: str) -> int:
     """Return 12 for "conv2d_12" and -1 for "conv2d": Keras numbers the layers of a kind from the second one on."""
     match = re.search(r"_(\d+)$", name)
@@ -175,13 +184,6 @@ def legacy_anchor_mask(path: str | os.PathLike, num_anchors: int) -> AnchorMask 
         return None
     logger.warning("%s: says no anchor_mask; keras-yolo3's for tiny networks is used, %s", path, OFFICIAL_TINY_MASK)
     return OFFICIAL_TINY_MASK
-
-
-def _holds_model(path) -> bool:
-    if file_kind(path) == "zip":
-        return True
-    with open_hdf5(path) as file:
-        return "model_config" in file.attrs
 
 
 def _load_model(path):
@@ -219,7 +221,8 @@ def _load_what_fits_in_order(model, path) -> list[str]:
 
     loaded = []
     try:
-        _load_keras_weights(model, path, skip_mismatch=True)
+        with warnings.catch_warnings(action="ignore"):  # of each layer that does not fit; the caller names them
+            _load_keras_weights(model, path, skip_mismatch=True)
         loaded = [name for name, layer in layers.items() if not any(np.isnan(a).any() for a in layer.get_weights())]
     finally:
         for name in layers.keys() - set(loaded):
