@@ -71,10 +71,9 @@ def seconds_of(call, synchronise) -> float:
 
 def our_architecture(model: str):
     """Return the architecture, with its default anchors."""
-    from yolo3.models.registry import named_architecture
-    from yolo3.models.yolov3.anchors import default_anchors
+    from yolo3.models.registry import find_model, named_architecture
 
-    return named_architecture(model, num_classes=NUM_CLASSES, anchors=default_anchors(6 if "tiny" in model else 9))
+    return named_architecture(model, num_classes=NUM_CLASSES, anchors=find_model(model).anchors)
 
 
 def total_loss(architecture, outputs, boxes, input_size):
@@ -100,8 +99,8 @@ def network_and_optimizer(architecture, input_size):
 def random_outputs(architecture, batch_size: int, input_size) -> list[np.ndarray]:
     """Return small raw outputs [B, H, W, A * (5 + C)] of each scale."""
     rng = np.random.default_rng(1)
-    channels = len(architecture.anchors) // len(architecture.strides) * (5 + NUM_CLASSES)
-    grids = [(input_size[0] // stride, input_size[1] // stride) for stride in architecture.strides]
+    channels = len(architecture.scales[0].anchors) * (5 + NUM_CLASSES)
+    grids = [scale.grid_shape(input_size) for scale in architecture.scales]
     return [rng.normal(0, 0.1, (batch_size, *grid, channels)).astype(np.float32) for grid in grids]
 
 

@@ -9,7 +9,7 @@ import pytest
 from yolo3.cli.recipes import config_from
 from yolo3.cli.train import build_parser
 from yolo3.input.settings import Augmentation
-from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
+from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.preparation import choose_architecture
 from yolo3.training.settings import TrainConfig
@@ -130,7 +130,9 @@ def test_the_embedded_set_has_settings_of_its_own_that_options_override(anchors,
 
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_has_settings_for_the_embedded_set_that_it_can_train_with(model):
-    given = {"model": model} | ({} if model in WITHOUT_ANCHORS else {"anchors": TINY if "tiny" in model else FULL})
+    given = {"model": model} | (
+        {} if not MODELS[model].reads_anchors else {"anchors": TINY if "tiny" in model else FULL}
+    )
     config = config_from(given)
     assert choose_architecture(config, 3).name == model
     assert config.epochs < TrainConfig(anchors="a.txt").epochs

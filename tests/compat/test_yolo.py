@@ -149,7 +149,7 @@ def test_old_tiny_weights_work_whole(tmp_path, slim_tiny):
         model_path=tmp_path / "old.h5", anchors_path=tmp_path / "anchors.txt", classes_path=tmp_path / "classes.txt"
     )
     assert yolo.class_names == ["cat", "dog"] and yolo.model_image_size == (416, 416)
-    assert [tuple(scale) for scale in yolo._detector.architecture.anchor_mask] == [*OFFICIAL_TINY_MASK]
+    assert [scale.anchor_mask for scale in yolo._detector.architecture.scales] == [*OFFICIAL_TINY_MASK]
 
 
 # Videos

@@ -21,6 +21,7 @@ from yolo3.inference.detector import Detector
 from yolo3.models.loading import load_network
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.postprocess import select_boxes
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.ops.boxes import cxcywh_to_xyxy, pairwise_iou
 from yolo3.ops.letterbox import resize_geometry
 
@@ -190,14 +191,14 @@ def test_detections_are_those_of_darknet(tmp_path):
 def detect_as_darknet(model, metadata, photo, letterboxed):
     """Boxes xyxy in pixels of the image, scores and class ids, above a score of .1."""
     shape, mode = tuple(metadata["input_shape"]), "letterbox" if letterboxed else "stretch"
+    scales = make_scales(metadata["anchors"], metadata["anchor_mask"], scale_x_y=metadata["scale_x_y"])
     image = (letterbox if letterboxed else resize)(photo.astype(np.float32) / 255, *shape)
     boxes, scores, class_ids, counts = (
         keras.ops.convert_to_numpy(values)[0]
         for values in select_boxes(
-            model(image[None]), metadata["anchors"], len(metadata["class_names"]), shape,
-            metadata["anchor_mask"], metadata["scale_x_y"], 0.1, 0.45, 300,
+            model(image[None]), scales, len(metadata["class_names"]), shape, score_threshold=0.1, iou_threshold=0.45
         )
-    )  # fmt: skip
+    )
     height, width, top, left = resize_geometry(photo.shape[:2], shape, mode)
     factors = np.array([photo.shape[1] / width, photo.shape[0] / height] * 2)
     return (boxes[:counts] - [left, top] * 2) * factors, scores[:counts], class_ids[:counts]

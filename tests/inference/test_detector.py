@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.models.yolov3.test_yolov3 import FINE_FIRST
+from tests.models.yolov3.test_architecture import FINE_FIRST
 from yolo3.darknet.cfg import parse_cfg
 from yolo3.datasets.images import write_image
 from yolo3.inference.detector import Detector, load_detector
@@ -134,7 +134,7 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path):
     [
         (
             {"class_names": ["a", "b"]},
-            "its outputs have 8 channels, but 2 classes and 1 anchors a scale need 7",
+            "its outputs have 8 channels, but 2 classes and 1 anchors per scale need 7",
         ),
         ({"anchors": [[1, 1]] * 6, "anchor_mask": [[3, 4, 5], [0, 1, 2]]}, "has 1 outputs, but 6 anchors"),
         ({"input_shape": (60, 64)}, "multiples of 32, got 60 64"),

@@ -6,12 +6,12 @@ import pytest
 
 from tests.models.tiny import ANCHORS, IMAGE, METADATA
 from yolo3.models.saving import save_model
-from yolo3.models.yolov3.yolov3 import named_yolov3
+from yolo3.models.yolov3.architecture import YoloV3
 
 
 @pytest.fixture(scope="session")
 def tiny_model():
-    network = named_yolov3("yolov3-tiny", 2, ANCHORS).build_network()
+    network = YoloV3.from_name("yolov3-tiny", 2, anchors=ANCHORS).build_network()
     rng = np.random.default_rng(0)
     for layer in network.layers:  # statistics that differ from the initial ones, so that losing them shows
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -15,8 +15,10 @@ from keras import ops
 from yolo3 import model
 from yolo3.models.yolov3 import head, losses, targets
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as ANCHORS
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.ops import nms
 
+SCALES = make_scales(ANCHORS)
 SHAPE, CLASSES = (64, 96), 3
 OTHERS = [name for name in ("tensorflow", "jax", "torch") if name != keras.backend.backend()]
 
@@ -65,12 +67,12 @@ def compiled(function):
 def figures():
     """Return a dict of nested lists of numbers: one entry for each thing that has to agree."""
     outputs, boxes = inputs()
-    y_true = compiled(lambda boxes: targets.build_targets(boxes, SHAPE, ANCHORS, CLASSES))(ops.convert_to_tensor(boxes))
+    y_true = compiled(lambda boxes: targets.build_targets(boxes, SHAPE, SCALES, CLASSES))(ops.convert_to_tensor(boxes))
     tensors = [ops.convert_to_tensor(output) for output in outputs]
     loss, gradients = value_and_gradients(
         compiled(lambda outputs: losses.yolo_loss([*outputs, *y_true], ANCHORS, CLASSES, ignore_thresh=0.3)), outputs
     )
-    terms = compiled(lambda outputs: losses.loss_terms(outputs, y_true, ANCHORS, CLASSES))(tensors)
+    terms = compiled(lambda outputs: losses.loss_terms(outputs, y_true, SCALES, CLASSES))(tensors)
     decoded = head.yolo_head(tensors[0], ANCHORS[3:], CLASSES, SHAPE)
     eval_boxes, eval_scores, eval_classes = model.yolo_eval(
         [tensor[:1] for tensor in tensors], ANCHORS, CLASSES, (100, 200), score_threshold=0.4

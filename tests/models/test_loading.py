@@ -16,8 +16,8 @@ from yolo3.darknet.cfg import parse_cfg
 from yolo3.models.loading import legacy_anchor_mask, load_network, load_weights_by_name
 from yolo3.models.metadata import read_metadata
 from yolo3.models.saving import save_model
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
-from yolo3.models.yolov3.yolov3 import cfg_yolov3, named_yolov3
 
 SMALL_CFG = """[net]
 width=64
@@ -106,7 +106,7 @@ def test_a_whole_model_of_keras_2_is_loaded_with_each_layer_s_own_weights(tmp_pa
 
 
 def test_weights_of_a_darknet_cfg_are_put_into_its_network(tmp_path):
-    architecture = cfg_yolov3(parse_cfg(SMALL_CFG), num_classes=2)
+    architecture = YoloV3.from_cfg(parse_cfg(SMALL_CFG), num_classes=2)
     model = architecture.build_network()
     metadata = {**architecture.metadata(), "class_names": ["cat", "dog"]}
     save_model(model, tmp_path / "s.weights.h5", metadata)
@@ -173,7 +173,7 @@ def test_files_of_more_or_fewer_layers_are_refused(tiny_model, tmp_path):
 
 
 def fresh(num_classes=2):
-    return named_yolov3("yolov3-tiny", num_classes, ANCHORS).build_network()
+    return YoloV3.from_name("yolov3-tiny", num_classes, anchors=ANCHORS).build_network()
 
 
 @pytest.mark.parametrize("first", [1, 40])

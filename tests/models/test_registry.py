@@ -5,12 +5,12 @@ import pytest
 from yolo3.models.retinanet import RetinaNet
 from yolo3.models.rpn.rpn import Rpn
 from yolo3.models.yolov1.yolov1 import YoloV1
-from yolo3.models.yolov3.yolov3 import named_yolov3
+from yolo3.models.yolov3.architecture import YoloV3
 
 ANCHORS = [(10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)]
 OPEN = (None, None, None)  # batch, height, width
 RIGHT = {
-    "yolov3": (named_yolov3("yolov3-tiny", 2, ANCHORS), [(*OPEN, 21), (*OPEN, 21)]),
+    "yolov3": (YoloV3.from_name("yolov3-tiny", 2, anchors=ANCHORS), [(*OPEN, 21), (*OPEN, 21)]),
     "yolov1": (YoloV1(num_classes=2, grid_size=3), [(None, 3, 3, 12)]),
     "yolov1 as Darknet has it": (YoloV1(num_classes=2, grid_size=3, layout="darknet"), [(None, 108)]),
     "retinanet": (RetinaNet(2), [(*OPEN, 18), (*OPEN, 36)] * 5),

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.models.cases import SHAPE, PooledBlocks, SlimBlocks, to_rows
 from yolo3.models import retinanet as module
 from yolo3.models.anchors.targets import AnchorTargets
-from yolo3.models.retinanet import RetinaNet, feature_pyramid, retinanet_from_metadata
+from yolo3.models.retinanet import RetinaNet, feature_pyramid
 from yolo3.ops import boxes as geometry
 from yolo3.ops.nms import non_max_suppression
 
@@ -250,7 +250,7 @@ def test_outputs_that_say_what_the_targets_do_are_decoded_to_the_true_boxes():
 def test_metadata_makes_the_architecture_again():
     architecture = RetinaNet(2, depth=3, width=64, anchor_scale=2.5, normalize=False)
     metadata = {"class_names": ["a", "b"], **json.loads(json.dumps(architecture.metadata()))}
-    assert retinanet_from_metadata(metadata) == architecture
+    assert RetinaNet.from_metadata(metadata) == architecture
     assert (architecture.name, architecture.num_classes, architecture.stride, architecture.fixed_size) == (
         "retinanet",
         2,

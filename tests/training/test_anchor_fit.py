@@ -5,6 +5,7 @@ import numpy as np
 from tests.datasets.checked import GOOD, annotate, dataset_of, kinds, write_image
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.checks import check_dataset
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.training.anchor_fit import best_shape_iou, check_anchor_fit, count_shared
 
 ANCHORS = np.array([[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]], float)
@@ -14,7 +15,7 @@ MASK = [[3, 4, 5], [0, 1, 2]]
 def check(dataset, resize="letterbox"):
     findings, shapes = check_dataset(dataset)
     return findings + check_anchor_fit(
-        dataset, shapes, findings, anchors=ANCHORS, anchor_mask=MASK, input_shape=(416, 416), resize=resize
+        dataset, shapes, findings, scales=make_scales(ANCHORS, MASK), input_shape=(416, 416), resize=resize
     )
 
 

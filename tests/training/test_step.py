@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.losses import TERMS
-from yolo3.models.yolov3.yolov3 import named_yolov3
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer, statistics_momentum
 
@@ -31,7 +31,7 @@ def eagerly():
 def make(seed=0, steps=1000, num_classes=3, **settings):
     keras.utils.set_random_seed(seed)
     config = TrainConfig(anchors="none", **{"precision": "float32", "weight_decay": 0.0, "ema": 0.0, **settings})
-    return Trainer(config, named_yolov3("yolov3-tiny", num_classes, DEFAULT_TINY_ANCHORS), steps)
+    return Trainer(config, YoloV3.from_name("yolov3-tiny", num_classes, anchors=DEFAULT_TINY_ANCHORS), steps)
 
 
 def train(trainer, steps=1, rate=1e-3):

@@ -8,11 +8,11 @@ import tensorflow as tf
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.input.batches import validation_batches
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.head import encode_boxes
 from yolo3.models.yolov3.losses import TERMS
-from yolo3.models.yolov3.scales import TINY_MASK
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.models.yolov3.targets import build_targets
-from yolo3.models.yolov3.yolov3 import named_yolov3
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 from yolo3.training.validation import Validator, loss_row
@@ -33,7 +33,7 @@ def annotations(shapes_set):
 def trainer(slim_tiny):
     keras.utils.set_random_seed(0)
     config = TrainConfig(anchors="none", input_size=SHAPE, batch_size=4, precision="float32")
-    return Trainer(config, named_yolov3("yolov3-tiny", 3, DEFAULT_TINY_ANCHORS), 100)
+    return Trainer(config, YoloV3.from_name("yolov3-tiny", 3, anchors=DEFAULT_TINY_ANCHORS), 100)
 
 
 class Knows:
@@ -45,9 +45,9 @@ class Knows:
         )
         self.images = images
         self.raws = []
-        targets = build_targets(boxes, SHAPE, DEFAULT_TINY_ANCHORS, 3, TINY_MASK)
-        for target, mask in zip(targets, TINY_MASK):
-            raw = encode_boxes(target[..., :2], target[..., 2:4], DEFAULT_TINY_ANCHORS[list(mask)], SHAPE)
+        scales = make_scales(DEFAULT_TINY_ANCHORS)
+        for target, scale in zip(build_targets(boxes, SHAPE, scales, 3), scales):
+            raw = encode_boxes(target[..., :2], target[..., 2:4], scale.anchors, SHAPE)
             raw = tf.concat([raw, certainty * (2 * target[..., 4:] - 1)], -1)
             self.raws.append(tf.reshape(raw, (*raw.shape[:3], -1)))
 

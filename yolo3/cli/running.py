@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f]")  # terminal control sequences (ECMA-48)
 
 
 def run_command(name: str, command: Callable[[], int]) -> int:
@@ -32,7 +35,8 @@ def in_one_line(error: Exception) -> str:
     """Return the message of an error on one line; "path: No such file or directory" for errors of the system."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = _CONTROL.sub("", str(error))  # Keras colours its messages
+    return " ".join(text.split()) or type(error).__name__
 
 
 def start_tensorflow() -> None:

@@ -15,7 +15,7 @@ from yolo3.cli.progress import progress_bar
 from yolo3.cli.recipes import RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.input.settings import Augmentation
-from yolo3.models.architecture import WITHOUT_ANCHORS
+from yolo3.models.registry import reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import PATHS, TrainConfig
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "resume" in options and len(options) > 1:
         parser.error("--resume takes no other option: the run continues with its own settings")
 
-    if not {"resume", "anchors", "cfg"} & set(options) and options.get("model") not in WITHOUT_ANCHORS:
+    if not {"resume", "anchors", "cfg"} & set(options) and reads_anchors(options.get("model")):
         parser.error("the option --anchors is required, or --cfg")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:

@@ -13,11 +13,12 @@ from keras.layers import Input, Lambda
 from yolo3.compat.utils import get_random_data
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats.keras_yolo3 import parse_line
+from yolo3.models.architecture import check_input_shape
 from yolo3.models.loading import layer_number, load_weights_by_name
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.losses import yolo_loss
 from yolo3.models.yolov3.networks import tiny_yolo_body, yolo_body
-from yolo3.models.yolov3.scales import check_anchor_mask, check_input_shape, grid_shapes
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.models.yolov3.targets import preprocess_true_boxes
 
 FULL_BACKBONE = 52  # convolutions of Darknet-53; keras-yolo3 froze its first 185 layers, which end there
@@ -122,13 +123,14 @@ def _training_model(
             f"{weights_path}: expected pretrained weights, found no such file; convert Darknet's with "
             "convert_darknet.py, or say load_pretrained=False"
         )
-    mask = check_anchor_mask(anchor_mask, len(anchors))
+    scales = make_scales(anchors, anchor_mask)
     num_scales = NUM_SCALES[build_body]
-    if len(mask) != num_scales:
-        raise ValueError(f"{build_body.__name__}: expected anchors for {num_scales} scales, got them for {len(mask)}")
-    grids = grid_shapes(check_input_shape(input_shape), num_scales)
+    if len(scales) != num_scales:
+        raise ValueError(f"{build_body.__name__}: expected anchors for {num_scales} scales, got them for {len(scales)}")
+    input_shape = check_input_shape(input_shape, scales[0].stride)
 
-    body = build_body(Input((None, None, 3)), len(mask[0]), num_classes)
+    num_anchors = len(scales[0].anchors)
+    body = build_body(Input((None, None, 3)), num_anchors, num_classes)
     if weights_path is not None:
         load_weights_by_name(body, weights_path)
         outputs = {tensor._keras_history.operation.name for tensor in body.outputs}
@@ -138,12 +140,13 @@ def _training_model(
             elif freeze_body == 2:
                 layer.trainable = layer.name in outputs
 
-    y_true = [Input((*grid, len(mask[0]), num_classes + 5)) for grid in grids]  # [B, H, W, A, 5 + C] each
+    grids = [scale.grid_shape(input_shape) for scale in scales]
+    y_true = [Input((*grid, num_anchors, num_classes + 5)) for grid in grids]  # [B, H, W, A, 5 + C] each
     arguments = {
         "anchors": np.asarray(anchors, np.float32),
         "num_classes": num_classes,
         "ignore_thresh": ignore_thresh,
-        "anchor_mask": mask,
+        "anchor_mask": [scale.anchor_mask for scale in scales],
     }
     loss = Lambda(yolo_loss, output_shape=(1,), name="yolo_loss", arguments=arguments)([*body.outputs, *y_true])
     return keras.Model([*body.inputs, *y_true], loss)

@@ -21,6 +21,7 @@ from yolo3.darknet.blocks import BN_EPSILON, LEAKY_SLOPE
 from yolo3.darknet.cfg import Cfg, format_anchor_list, parse_cfg
 from yolo3.darknet.keras_weights import kernel_from_keras
 from yolo3.darknet.weights import LayerArrays, layer_arrays
+from yolo3.models.yolov3.scales import Scale
 
 # The [net] of Darknet's cfg/yolov3.cfg for training; the size is the model's.
 _RECIPE = {
@@ -49,17 +50,13 @@ class Heads:
 
     Attributes:
         anchors: float32 [N, 2], (w, h) in pixels of the network input.
-        anchor_mask: Indices of the anchors of each output.
+        scales: One record per output, whose ``anchor_mask`` points into ``anchors``.
         classes: Number of classes.
-        scale_x_y: Factor of each output.
-        ignore_thresh: Threshold of each output.
     """
 
     anchors: np.ndarray
-    anchor_mask: Sequence[Sequence[int]]
+    scales: Sequence[Scale]
     classes: int
-    scale_x_y: Sequence[float]
-    ignore_thresh: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -100,25 +97,24 @@ def cfg_from_model(model: keras.Model, input_shape: tuple[int, int], heads: Head
         ValueError: With the name of the layer, if Darknet has no counterpart of it; and if the outputs do not fit
             `heads`.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != len(heads.anchor_mask):
+    if len(model.inputs) != 1 or len(model.outputs) != len(heads.scales):
         raise ValueError(
-            f"{model.name}: expected one input and {len(heads.anchor_mask)} outputs (one for each anchor mask), "
+            f"{model.name}: expected one input and {len(heads.scales)} outputs (one for each anchor mask), "
             f"got {len(model.inputs)} and {len(model.outputs)}"
         )
     writer = _Writer(model)
-    for scale, output in enumerate(model.outputs):
+    for scale, output in zip(heads.scales, model.outputs, strict=True):
         writer.add_output(output)
-        scale_x_y = float(heads.scale_x_y[scale])
         options = {
-            "mask": ",".join(map(str, heads.anchor_mask[scale])),
+            "mask": ",".join(map(str, scale.anchor_mask)),
             "anchors": format_anchor_list(heads.anchors.tolist()),
             "classes": heads.classes,
             "num": len(heads.anchors),
             "jitter": ".3",
-            "ignore_thresh": f"{heads.ignore_thresh[scale]:g}",
+            "ignore_thresh": f"{scale.ignore_thresh:g}",
             "truth_thresh": 1,
             "random": 1,
-            **({"scale_x_y": f"{scale_x_y:g}"} if scale_x_y != 1 else {}),
+            **({"scale_x_y": f"{scale.scale_x_y:g}"} if scale.scale_x_y != 1 else {}),
         }
         writer.append(_Draft("yolo", options))
 

@@ -17,9 +17,10 @@ from yolo3.darknet.layers import resolve_layers
 from yolo3.darknet.network import build_network
 from yolo3.darknet.weights import DEFAULT_HEADER, Header, write_weights
 from yolo3.files import atomic_path
+from yolo3.models.architecture import default_input_shape
 from yolo3.models.loading import holds_model, load_network, load_weights
 from yolo3.models.metadata import read_metadata
-from yolo3.models.yolov3.scales import check_anchor_mask, per_scale
+from yolo3.models.yolov3.scales import make_scales
 
 
 def convert_to_darknet(
@@ -109,15 +110,16 @@ def _describe(
             f"{path}: holds no anchors or class names, which Darknet's cfg needs; give --anchors and --classes"
         )
 
-    mask = check_anchor_mask(metadata.get("anchor_mask"), len(anchors))
-    heads = Heads(
-        anchors=np.asarray(anchors, np.float32),
-        anchor_mask=mask,
-        classes=len(class_names),
-        scale_x_y=per_scale(metadata.get("scale_x_y", 1.0), len(mask)),
-        ignore_thresh=per_scale(metadata.get("ignore_thresh", 0.7), len(mask), "ignore_thresh"),
+    scales = make_scales(
+        anchors,
+        metadata.get("anchor_mask"),
+        strides=metadata.get("strides"),
+        scale_x_y=metadata.get("scale_x_y", 1.0),
+        ignore_thresh=metadata.get("ignore_thresh", 0.7),
     )
+    heads = Heads(np.asarray(anchors, np.float32), scales=scales, classes=len(class_names))
+    size = metadata.get("input_shape") or default_input_shape(max(scale.stride for scale in scales))
     try:
-        return cfg_from_model(model, tuple(metadata.get("input_shape", (416, 416))), heads)
+        return cfg_from_model(model, tuple(size), heads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

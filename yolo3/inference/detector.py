@@ -19,19 +19,18 @@ from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
 from yolo3.inference.settings import DetectorSettings
+from yolo3.models.architecture import check_input_shape, default_input_shape
 from yolo3.models.loading import legacy_anchor_mask, load_network
 from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg
 from yolo3.models.rewriting import fold_batch_norm, is_functional
 from yolo3.models.yolov3.anchors import read_anchors
-from yolo3.models.yolov3.scales import check_input_shape
 from yolo3.ops.boxes import area, clip
 from yolo3.ops.letterbox import boxes_to_image, resize_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.precision import POLICIES, choose_precision
 from yolo3.settings import settings_in
 
-DEFAULT_INPUT_SHAPE = (416, 416)  # of a network that does not say its own, as keras-yolo3's
 _READERS = 4  # threads that decode images while the network computes
 
 Image = str | os.PathLike | np.ndarray
@@ -142,9 +141,9 @@ class Detector:
 
     def _fitting_input_shape(self, input_shape) -> tuple[int, int]:
         own = self.model.inputs[0].shape[1:3]
-        shape = check_input_shape(
-            _first_given(input_shape, own if None not in own else None, DEFAULT_INPUT_SHAPE), self.architecture.stride
-        )
+        stride = self.architecture.stride
+        own_size = own if None not in own else None
+        shape = check_input_shape(_first_given(input_shape, own_size, default_input_shape(stride)), stride)
         if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
             raise ValueError(f"{self.source}: takes images of {own[0]} x {own[1]} alone, got {shape[0]} x {shape[1]}")
         return shape
@@ -229,7 +228,7 @@ def _load_darknet(weights: str, cfg_path: str, classes_path, anchors_path, optio
     cfg = read_cfg(cfg_path)
     architecture = architecture_of_cfg(cfg, anchors=None if anchors_path is None else read_anchors(anchors_path))
     settings = settings_of(cfg)
-    size = options.get("input_shape") or settings.get("input_size") or DEFAULT_INPUT_SHAPE
+    size = options.get("input_shape") or settings.get("input_size") or default_input_shape(architecture.stride)
     network = architecture.build_network((*size, 3) if architecture.fixed_size else (None, None, 3))
     if load_weights(network, cfg, weights).missing:
         raise ValueError(f"{weights}: holds the first layers of {cfg_path} alone; train before use")

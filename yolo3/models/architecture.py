@@ -1,59 +1,74 @@
-"""The interface between a kind of detector and everything that trains, measures, saves and uses it.
+"""The interface that every detector architecture implements.
 
-A *architecture* says how the raw outputs of a network mean boxes: YOLOv3, YOLOv1, RetinaNet. Training, validation, detection
-and saving know this interface alone, so that one more kind of detector is one more module.
+An *architecture* says what the raw outputs of a network mean: YOLOv3, YOLOv1, RetinaNet, RPN. Training, validation,
+detection and saving know this interface alone. :mod:`yolo3.models.registry` lists the architectures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-IOU_THRESHOLD = 0.45  # of suppression, Darknet's
+IOU_THRESHOLD = 0.45  # of non-maximum suppression, Darknet's
+DEFAULT_SIDE = 416  # of the network input in pixels: Darknet's cfg/yolov3.cfg and keras-yolo3
+CFG = "cfg"  # the name, in metadata, of a network that a Darknet cfg describes
 
 
 class Architecture(Protocol):
-    """What a kind of detector has to say of itself.
+    """A detector architecture for a certain number of classes.
 
-    ``name``: as in ``--model`` and in the metadata of saved files. ``num_classes``: C. ``terms``:
-    names of the parts that add up to the loss. ``stride``: sides of the network input are multiples of it.
-    ``fixed_size``: whether the network takes images of one size alone. ``iou_threshold``: above which two boxes of a
-    class are taken to mean one object. ``one_class``: what all objects are called by an architecture that does not tell
-    classes apart; None for the others. ``outputs`` is the list of the network's outputs everywhere, ``input_shape``
-    (height, width) in pixels of the network input, as numbers.
+    ``outputs`` is the list of the network's outputs everywhere, ``input_shape`` the (height, width) of the network
+    input in pixels, as numbers.
+
+    Three class methods make one: ``from_name(name, num_classes, **choices)`` for a name of ``--model``,
+    ``from_metadata(metadata)`` for a saved file, the inverse of :meth:`metadata`, and, where a Darknet cfg can describe
+    such a network, ``from_cfg(cfg, num_classes=None, **choices)``. The choices are those of the command: for an
+    architecture that reads anchors ``anchors``, ``anchor_mask`` (not of ``from_cfg``), ``ignore_thresh`` and ``loss``;
+    for any other one its own fields, as ``--model-options`` gives them.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in ``--model`` and in the metadata of saved files."""
 
     @property
-    def num_classes(self) -> int: ...
+    def num_classes(self) -> int:
+        """Number of classes, C."""
 
     @property
-    def terms(self) -> tuple[str, ...]: ...
+    def terms(self) -> tuple[str, ...]:
+        """Names of the terms that add up to the loss."""
 
     @property
-    def stride(self) -> int: ...
+    def stride(self) -> int:
+        """Number of pixels that the sides of the network input are multiples of."""
 
     @property
-    def fixed_size(self) -> bool: ...
+    def fixed_size(self) -> bool:
+        """Whether the network takes images of one size only."""
 
     @property
-    def iou_threshold(self) -> float: ...
+    def iou_threshold(self) -> float:
+        """IoU above which two boxes of a class are taken for one object."""
 
     @property
-    def one_class(self) -> str | None: ...
+    def one_class(self) -> str | None:
+        """Name of all objects, for an architecture that does not tell classes apart; None for any other one."""
 
     def build_network(self, input_shape: tuple, batch_norm: type | None = None) -> Any:
-        """Return a ``keras.Model`` of stock layers with random weights, ready to be trained.
+        """Build a ``keras.Model`` of stock layers with random weights.
 
-        ``input_shape``: (height, width, 3), None for sides that are open. Input: RGB, 0..1. ``batch_norm``: class of
-        the normalisation layers, Keras' own by default.
+        Args:
+            input_shape: (height, width, 3), None for sides that are open. The input is RGB, 0..1.
+            batch_norm: Class of the normalization layers, Keras' own by default.
         """
 
     def build_targets(self, boxes, input_shape: tuple[int, int]) -> Any:
-        """Return what :meth:`loss_terms` compares outputs with, in the graph.
+        """Return what :meth:`loss_terms` compares the outputs with, in the graph.
 
-        ``boxes``: float32 [B, T, 5] (x, y, w, h relative to the input, class id); rows without area are padding.
+        Args:
+            boxes: float32 [B, T, 5] (x, y, w, h relative to the input, class id); rows without area are padding.
+            input_shape: (height, width) in pixels.
         """
 
     def loss_terms(self, outputs: list, targets: Any, input_shape: tuple[int, int]) -> dict:
@@ -66,13 +81,31 @@ class Architecture(Protocol):
         """Return (boxes, scores): float32 [B, N, 4] xyxy in pixels of the network input, and [B, N, C] in 0..1."""
 
     def check_outputs(self, shapes: list[tuple]) -> None:
-        """Raise ``ValueError`` unless the outputs of a network, of these shapes, are those of this architecture."""
+        """Raise ``ValueError`` unless a network with outputs of these shapes fits this architecture."""
 
     def backbone_layers(self, network) -> list[str]:
-        """Return the names of the layers that pretrained files share, those that ``--freeze-epochs`` freezes."""
+        """Return the names of the layers that pretrained files share, which ``--freeze-epochs`` freezes."""
 
     def metadata(self) -> dict:
-        """Return what a saved file has to say so that this object can be made again, as JSON can hold it."""
+        """Return what a saved file says about this object, enough to make it again; JSON can hold it."""
+
+
+def check_input_shape(input_shape: Sequence[int], stride: int) -> tuple[int, int]:
+    """Return (height, width) as integers.
+
+    Raises:
+        ValueError: Unless both are positive multiples of the network's ``stride``.
+    """
+    height, width = (int(side) for side in input_shape)
+    if height <= 0 or width <= 0 or height % stride or width % stride:
+        raise ValueError(f"input size: expected multiples of {stride}, got {height} {width} (height width)")
+    return height, width
+
+
+def default_input_shape(stride: int) -> tuple[int, int]:
+    """Return the size, in multiples of ``stride``, of a network that does not say its own: 416 x 416, or less."""
+    side = max(DEFAULT_SIDE // stride, 1) * stride
+    return side, side
 
 
 def expect_outputs(shapes: list[tuple], endings: list[tuple[int, ...]]) -> None:
@@ -83,7 +116,3 @@ def expect_outputs(shapes: list[tuple], endings: list[tuple[int, ...]]) -> None:
         if tuple(shape[-len(ending) :]) != ending:
             expected = ", ".join(map(str, ending))
             raise ValueError(f"output {number}: expected a shape [..., {expected}], got {list(shape)}")
-
-
-MODELS = ("yolov3", "yolov3-tiny", "yolov3-spp", "yolov1", "yolov1-tiny", "retinanet", "rpn")
-WITHOUT_ANCHORS = ("yolov1", "yolov1-tiny", "retinanet", "rpn")  # those that read no file of anchors

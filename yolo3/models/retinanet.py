@@ -150,6 +150,16 @@ class RetinaNet:
         if min(self.num_classes, self.depth, self.width) < 1 or not self.anchor_scale > 0:
             raise ValueError(f"retinanet: expected classes, depth, width and anchor_scale above 0, got {self}")
 
+    @classmethod
+    def from_name(cls, name: str, num_classes: int, **options) -> RetinaNet:
+        """Return the architecture; ``options``: fields that differ from their defaults."""
+        return cls(num_classes, **options)
+
+    @classmethod
+    def from_metadata(cls, metadata: dict) -> RetinaNet:
+        """Return the architecture of a saved file, whose ``class_names`` count too. Inverse: :meth:`metadata`."""
+        return cls(len(metadata["class_names"]), **metadata["options"])
+
     def all_anchors(self, input_shape) -> np.ndarray:
         """Return the anchors for an input of (height, width), float32 [N, 4] xyxy: three scales by three ratios."""
         sides = [[self.anchor_scale * stride * 2**step for step in OCTAVE_STEPS] for stride in STRIDES]
@@ -206,12 +216,7 @@ class RetinaNet:
         return backbone_names(network)
 
     def metadata(self) -> dict:
-        """Return ``model`` and ``options``, the inverse of :func:`retinanet_from_metadata`."""
+        """Return ``model`` and ``options``, the inverse of :meth:`from_metadata`."""
         options = dataclasses.asdict(self)
         del options["num_classes"]  # as many as there are names
         return {"model": self.name, "options": options}
-
-
-def retinanet_from_metadata(metadata: dict) -> RetinaNet:
-    """Return the architecture of a saved file, whose ``class_names`` count too. Inverse: :meth:`RetinaNet.metadata`."""
-    return RetinaNet(len(metadata["class_names"]), **metadata["options"])

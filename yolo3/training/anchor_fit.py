@@ -8,7 +8,8 @@ import numpy as np
 
 from yolo3.datasets.annotation import Annotation, Dataset, Finding
 from yolo3.datasets.clipping import clip_boxes
-from yolo3.models.yolov3.targets import assign_slots
+from yolo3.models.yolov3.scales import Scale
+from yolo3.models.yolov3.targets import assign_slots, candidate_anchors
 from yolo3.ops.boxes import shape_iou, xyxy_to_cxcywh
 from yolo3.ops.letterbox import boxes_to_network
 
@@ -23,11 +24,9 @@ def check_anchor_fit(
     shapes: Sequence[tuple[int, int] | None],
     findings: Iterable[Finding],
     *,
-    anchors,
-    anchor_mask,
+    scales: Sequence[Scale],
     input_shape: tuple[int, int],
     resize: str = "letterbox",
-    strides: Sequence[int] | None = None,
 ) -> list[Finding]:
     """Check the usable boxes of a data set as the network sees them.
 
@@ -36,11 +35,9 @@ def check_anchor_fit(
         shapes: (height, width) of each image, None for one that cannot be decoded, as
             :func:`yolo3.datasets.checks.check_dataset` returns them.
         findings: Its findings; boxes that they remove are not looked at.
-        anchors: [A, 2] (w, h) in pixels of the network input, None for a network without anchors.
-        anchor_mask: Anchor indices of each scale.
+        scales: Outputs of a YOLOv3 network; none for a network without anchors.
         input_shape: (height, width) of the network input.
         resize: How images get there, "letterbox" or "stretch".
-        strides: Input pixels per cell of each scale.
 
     Returns:
         Up to three warnings, of the kinds "small-box", "shared-slot" and "anchor-fit".
@@ -61,10 +58,10 @@ def check_anchor_fit(
         sizes_wh = relative[:, 2:] * np.array(input_shape[::-1])  # [N, 2]
 
         small += [annotation] * int((sizes_wh.min(1) < SMALL_SIDE).sum() if len(boxes) else 0)
-        if anchors is None:
+        if not scales:
             continue
-        ious.append(best_shape_iou(sizes_wh, anchors))
-        count = count_shared(assign_slots(relative, input_shape, anchors, anchor_mask, strides))
+        ious.append(best_shape_iou(sizes_wh, candidate_anchors(scales)[0]))
+        count = count_shared(assign_slots(relative, input_shape, scales))
         shared += [(count, annotation)] if count else []
 
     found = []

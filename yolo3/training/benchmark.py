@@ -23,7 +23,7 @@ from yolo3.inference.detector import Detector
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.input.settings import Augmentation
-from yolo3.models.architecture import WITHOUT_ANCHORS
+from yolo3.models.registry import reads_anchors
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 from yolo3.training.workload import Workload
@@ -70,9 +70,12 @@ def benchmark_step(work: Workload) -> dict:
     """
     architecture, seed = work.architecture(), 0
     config = TrainConfig(
-        anchors=None if work.model in WITHOUT_ANCHORS else "default", model=work.model, input_size=work.input_size,
-        batch_size=work.batch_size, precision=work.precision,
-    )  # fmt: skip
+        anchors="default" if reads_anchors(work.model) else None,
+        model=work.model,
+        input_size=work.input_size,
+        batch_size=work.batch_size,
+        precision=work.precision,
+    )
     trainer = Trainer(config, architecture, steps=1000)
     images, boxes = synthetic_batch(work, np.random.default_rng(seed))
     product, gflop = matrix_product("bfloat16" if trainer.precision == "bfloat16" else "float32")

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
-from yolo3.models.yolov3.yolov3 import YoloV3
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
 from yolo3.training.preparation import Prepared

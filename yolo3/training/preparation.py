@@ -19,10 +19,10 @@ from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.lists import split_annotations
 from yolo3.datasets.shapes import shapes_folder
 from yolo3.datasets.usable import usable_annotations
-from yolo3.models.architecture import Architecture
+from yolo3.models.architecture import Architecture, check_input_shape
 from yolo3.models.registry import architecture_of_cfg, named_architecture
 from yolo3.models.yolov3.anchors import read_anchors
-from yolo3.models.yolov3.scales import check_input_shape
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
 from yolo3.training.settings import TrainConfig
 
@@ -66,7 +66,11 @@ def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
     if config.cfg is not None:
         anchors = None if config.anchors is None else read_anchors(config.anchors)
         architecture = architecture_of_cfg(
-            read_cfg(config.cfg), num_classes, anchors, config.ignore_thresh, config.loss
+            read_cfg(config.cfg),
+            num_classes,
+            anchors=anchors,
+            ignore_thresh=config.ignore_thresh,
+            loss=config.loss,
         )
     else:
         architecture = _named_architecture(config, num_classes)
@@ -83,7 +87,12 @@ def _named_architecture(config: TrainConfig, num_classes: int) -> Architecture:
     anchors = read_anchors(config.anchors)
     try:
         return named_architecture(
-            config.model, num_classes, anchors, config.anchor_mask, config.ignore_thresh, **choices
+            config.model,
+            num_classes,
+            anchors=anchors,
+            anchor_mask=config.anchor_mask,
+            ignore_thresh=config.ignore_thresh,
+            **choices,
         )
     except ValueError as error:
         raise ValueError(f"{config.anchors}: {error}") from error
@@ -104,14 +113,14 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
             f"{architecture.name} does not tell classes apart: every object is called '{architecture.one_class}'."
         )
     class_names = sets[0].class_names
-    slots: dict[str, Any] = {name: getattr(architecture, name, None) for name in ("anchors", "anchor_mask", "strides")}
+    scales = architecture.scales if isinstance(architecture, YoloV3) else ()
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
         found, shapes = check_dataset(dataset, train=index == 0, progress=progress)
         if index == 0:
             found += check_anchor_fit(
-                dataset, shapes, found, **slots, input_shape=config.input_size, resize=config.resize
+                dataset, shapes, found, scales=scales, input_shape=config.input_size, resize=config.resize
             )
         findings += found
         usable, left_out = usable_annotations(dataset, found)

@@ -17,7 +17,7 @@ from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.report import Subject, write_report
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
-from yolo3.models.yolov3.yolov3 import YoloV3
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import run_folder
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
@@ -53,7 +53,8 @@ def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.
     if isinstance(architecture, YoloV3):
         targets, _ = architecture.build_targets(boxes, config.input_size)
         targets = [target.numpy() for target in targets]
-        sheet = draw_targets(images.numpy(), targets, prepared.class_names, architecture.strides)
+        strides = [scale.stride for scale in architecture.scales]
+        sheet = draw_targets(images.numpy(), targets, prepared.class_names, strides=strides)
     else:
         sheet = draw_examples(images.numpy(), boxes.numpy(), prepared.class_names)
     write_image(path, sheet)

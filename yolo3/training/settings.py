@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
-from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS
+from yolo3.models.registry import MODELS, model_summaries, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.models.yolov3.scales import FULL_MASK, TINY_MASK, AnchorMask, check_input_shape
+from yolo3.models.yolov3.scales import FULL_MASK, TINY_MASK, AnchorMask
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
@@ -98,11 +98,11 @@ class TrainConfig:
     workers: int = _of_data(0, "data-loading threads; 0 = auto", number=WHOLE)
 
     model: str | None = _of_network(
-        None, "network to train", unset="the YOLOv3 that the number of anchors means", choices=MODELS
+        None, "network to train", unset="the YOLOv3 that the number of anchors means", choices=model_summaries
     )
     model_options: tuple[tuple[str, Any], ...] = _of_network(
         (),
-        f"options of {', '.join(WITHOUT_ANCHORS)}, such as grid_size=7 activation=sigmoid",
+        f"options of {', '.join(name for name, entry in MODELS.items() if not entry.reads_anchors)}, such as grid_size=7 activation=sigmoid",
         parse=parse_named_value,
         many="+",
         metavar="NAME=VALUE",
@@ -210,9 +210,8 @@ class TrainConfig:
     def __post_init__(self):
         runs_by_batches = self.epochs == 0 and self.max_batches
         check_settings(self, but=("epochs",) if runs_by_batches else ())
-        check_input_shape(self.input_size)
 
-        if self.cfg is None and (self.anchors is None) != (self.model in WITHOUT_ANCHORS):
+        if self.cfg is None and (self.anchors is None) == reads_anchors(self.model):
             expected = "no file of anchors" if self.anchors else "a file of anchors, or a cfg that holds them"
             raise ValueError(f"anchors: expected {expected} for {self.model or 'YOLOv3'}, got {self.anchors}")
         for other in ("model", "anchor_mask"):

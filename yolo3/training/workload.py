@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yolo3.models.architecture import MODELS, WITHOUT_ANCHORS, Architecture
+from yolo3.models.architecture import Architecture
+from yolo3.models.registry import find_model, model_summaries, named_architecture
 from yolo3.precision import PRECISIONS
 from yolo3.settings import COUNT, check_settings, setting
 from yolo3.training.settings import TrainConfig
@@ -18,7 +19,7 @@ class Workload:
         ValueError: For a setting out of range.
     """
 
-    model: str = setting("yolov3-tiny", "network", choices=MODELS)
+    model: str = setting("yolov3-tiny", "network", choices=model_summaries)
     num_classes: int = setting(80, "number of classes", metavar="C", number=COUNT)
     input_size: tuple[int, int] = setting(
         TrainConfig.input_size,
@@ -38,8 +39,4 @@ class Workload:
 
     def architecture(self) -> Architecture:
         """Return the architecture, with the default anchors where it has any."""
-        from yolo3.models.registry import named_architecture
-        from yolo3.models.yolov3.anchors import default_anchors
-
-        anchors = default_anchors(6 if self.model == "yolov3-tiny" else 9)
-        return named_architecture(self.model, self.num_classes, None if self.model in WITHOUT_ANCHORS else anchors)
+        return named_architecture(self.model, self.num_classes, anchors=find_model(self.model).anchors)

@@ -17,7 +17,7 @@ from tests.models.cases import SHAPE, PooledBlocks, SlimBlocks, random_rows, to_
 from yolo3.models.anchors.grid import lie_inside
 from yolo3.models.anchors.targets import AnchorTargets
 from yolo3.models.rpn import rpn as module
-from yolo3.models.rpn.rpn import Rpn, rpn_from_metadata
+from yolo3.models.rpn.rpn import Rpn
 
 SMALL = Rpn(strides=(16,), scales=(1.0, 2.0), width=8)
 
@@ -127,7 +127,7 @@ def test_proposals_are_clipped_to_the_input():
 
 def test_metadata_makes_the_architecture_again():
     architecture = Rpn(strides=(8, 16), scales=(2.0,), ratios=(1.0,), width=32, seed=5)
-    assert rpn_from_metadata(json.loads(json.dumps(architecture.metadata()))) == architecture
+    assert Rpn.from_metadata(json.loads(json.dumps(architecture.metadata()))) == architecture
     assert (architecture.name, architecture.num_classes, architecture.fixed_size) == ("rpn", 1, False)
 
 

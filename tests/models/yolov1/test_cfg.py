@@ -9,7 +9,6 @@ from tests.models.yolov1.cases import SMALL_CFG
 from tests.models.yolov1.test_networks import CFGS, needs_cfgs
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.keras_weights import load_weights, save_weights
-from yolo3.models.yolov1.cfg import is_yolov1
 from yolo3.models.yolov1.networks import DESIGNS
 from yolo3.models.yolov1.yolov1 import YoloV1
 from yolo3.ops.nms import non_max_suppression
@@ -121,8 +120,3 @@ def test_a_cfg_is_fitted_to_other_classes():
 def test_a_detection_section_that_is_not_computed_here_is_refused(old, new, message):
     with pytest.raises(ValueError, match=message):
         YoloV1.from_cfg(parse_cfg(SMALL_CFG.replace(old, new)))
-
-
-def test_a_cfg_of_this_architecture_is_known_by_its_detection_section():
-    assert is_yolov1(parse_cfg(SMALL_CFG))
-    assert not is_yolov1(parse_cfg("[net]\n[convolutional]\n[yolo]\n"))

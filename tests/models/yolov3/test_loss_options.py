@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from yolo3.models.yolov3 import targets
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.loss_options import BOX_LOSSES, LossOptions
 from yolo3.models.yolov3.losses import loss_terms
-from yolo3.models.yolov3.scales import TINY_MASK
-from yolo3.models.yolov3.yolov3 import named_yolov3
+from yolo3.models.yolov3.scales import TINY_MASK, make_scales
 from yolo3.ops import boxes as geometry
 
 OVERLAPS = [name for name in BOX_LOSSES if name != "xywh"]
@@ -26,7 +26,7 @@ def one_object():
 
 
 def terms_of(outputs, target, **options):
-    terms = loss_terms([outputs], [target], ANCHORS, 2, anchor_mask=[[0, 1]], options=LossOptions(**options))
+    terms = loss_terms([outputs], [target], make_scales(ANCHORS, [[0, 1]]), 2, options=LossOptions(**options))
     return {name: float(value) for name, value in terms.items()}
 
 
@@ -35,7 +35,7 @@ def gradient_of(outputs, target, name, **options):
     outputs = tf.constant(outputs)
     with tf.GradientTape() as tape:
         tape.watch(outputs)
-        terms = loss_terms([outputs], [target], ANCHORS, 2, anchor_mask=[[0, 1]], options=LossOptions(**options))
+        terms = loss_terms([outputs], [target], make_scales(ANCHORS, [[0, 1]]), 2, options=LossOptions(**options))
     return tape.gradient(terms[name], outputs).numpy()[0, 0, 0]
 
 
@@ -107,7 +107,7 @@ def test_overlaps_are_those_in_pixels_where_the_input_is_no_square():
     target[0, 0, 0, 0] = [0.25, 0.25, 0.25, 0.5, 1, 1]  # of 64 x 32: (8, 0)..(24, 16); zeros say (8, 8)..(24, 24)
     options = LossOptions(box_loss="diou")
     outputs = np.zeros((1, 1, 2, 6), np.float32)
-    terms = loss_terms([outputs], [target], ANCHORS[:1], 1, anchor_mask=[[0]], options=options)
+    terms = loss_terms([outputs], [target], make_scales(ANCHORS[:1], [[0]]), 1, options=options)
     assert float(terms["box"]) == pytest.approx(1 - (1 / 3 - 8**2 / (16**2 + 24**2)), rel=1e-5)
 
 
@@ -196,7 +196,8 @@ def test_the_device_assigns_the_same_slots(threshold):
     slots = ((96, 96), DEFAULT_TINY_ANCHORS, 3, TINY_MASK)
     expected = targets.preprocess_true_boxes([boxes], *slots, iou_thresh=threshold)
     plain = targets.preprocess_true_boxes([boxes], *slots)
-    device = targets.build_targets(rows_of(boxes), *slots, iou_thresh=threshold)
+    scales = make_scales(DEFAULT_TINY_ANCHORS, TINY_MASK)
+    device = targets.build_targets(rows_of(boxes), (96, 96), scales, 3, iou_thresh=threshold)
     for one, other in zip(device, expected, strict=True):
         np.testing.assert_allclose(np.asarray(one), other, atol=1e-6)
     assert sum(y[..., 4].sum() for y in expected) > sum(y[..., 4].sum() for y in plain)
@@ -207,11 +208,11 @@ def test_the_device_assigns_the_same_slots(threshold):
 
 def test_an_architecture_computes_the_loss_that_it_was_given():
     options = LossOptions("giou", 2.0, ("class",), label_smoothing=0.1, iou_thresh=0.1)
-    architecture = named_yolov3("yolov3-tiny", 2, DEFAULT_TINY_ANCHORS, loss=options)
+    architecture = YoloV3.from_name("yolov3-tiny", 2, anchors=DEFAULT_TINY_ANCHORS, loss=options)
     assert architecture.terms == ("box", "objectness", "no_object", "class")
     boxes = rows_of([[10, 10, 60, 40, 1]])
     assigned = architecture.build_targets(boxes, (96, 96))
-    plain = named_yolov3("yolov3-tiny", 2, DEFAULT_TINY_ANCHORS).build_targets(boxes, (96, 96))
+    plain = YoloV3.from_name("yolov3-tiny", 2, anchors=DEFAULT_TINY_ANCHORS).build_targets(boxes, (96, 96))
     assert sum(float(tf.reduce_sum(y[..., 4])) for y in assigned[0]) > sum(
         float(tf.reduce_sum(y[..., 4])) for y in plain[0]
     )

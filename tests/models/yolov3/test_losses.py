@@ -11,7 +11,7 @@ from yolo3.models.yolov3 import losses
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS as ANCHORS
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as TINY_ANCHORS
 from yolo3.models.yolov3.losses import TERMS, loss_terms, yolo_loss
-from yolo3.models.yolov3.scales import FULL_MASK, OFFICIAL_TINY_MASK, TINY_MASK
+from yolo3.models.yolov3.scales import FULL_MASK, OFFICIAL_TINY_MASK, TINY_MASK, make_scales
 from yolo3.models.yolov3.targets import preprocess_true_boxes
 
 GOLDEN = Path(__file__).parents[4] / "shared" / "data" / "golden" / "loss_yolov3_c3.npz"
@@ -42,7 +42,10 @@ def random_case(images=2, seed=0, anchors=ANCHORS, mask=FULL_MASK, rows=6):
 
 def terms_of(outputs, y_true, anchors=ANCHORS, **options):
     outputs = [tf.convert_to_tensor(output) for output in outputs]
-    return {name: float(value) for name, value in loss_terms(outputs, y_true, anchors, CLASSES, **options).items()}
+    true_boxes = options.pop("true_boxes", None)
+    scales = make_scales(anchors, **options)
+    terms = loss_terms(outputs, y_true, scales, CLASSES, true_boxes=true_boxes)
+    return {name: float(value) for name, value in terms.items()}
 
 
 def loss_and_gradients(outputs, y_true, anchors=ANCHORS, num_classes=CLASSES, **options):
@@ -73,7 +76,7 @@ def overlap(a, b):
 
 
 def slow_terms(outputs, y_true, anchors, mask, ignore_thresh=0.5, scale_x_y=1.0):
-    """The formula of yolo3.models.yolov3.losses, one slot at a time, in double precision; also how many slots were ignored."""
+    """The formula of the module, one slot at a time, in double precision; also how many slots were ignored."""
     sums, ignored = dict.fromkeys(TERMS, 0.0), 0
     images, stretch = len(outputs[0]), scale_x_y
     input_h, input_w = outputs[0].shape[1] * 32, outputs[0].shape[2] * 32
@@ -150,10 +153,8 @@ def one_object():
 
 
 def hand_terms(outputs, target, anchors, **options):
-    return {
-        name: float(value)
-        for name, value in loss_terms([outputs], [target], anchors, 2, anchor_mask=[[0, 1]], **options).items()
-    }
+    terms = loss_terms([outputs], [target], make_scales(anchors, [[0, 1]], **options), 2)
+    return {name: float(value) for name, value in terms.items()}
 
 
 def test_each_term_by_hand():
@@ -477,7 +478,7 @@ def test_anchors_may_be_a_list():
 @pytest.mark.parametrize("drop", [slice(0, 4), slice(0, 5), slice(1, 6)])
 def test_outputs_that_do_not_fit_the_anchors_are_refused(drop):
     outputs, y_true = random_case()
-    with pytest.raises(ValueError, match="3 scales for 9 anchors"):
+    with pytest.raises(ValueError, match="outputs and targets of 3 scales, got"):
         yolo_loss([*outputs, *y_true][drop], ANCHORS, CLASSES)
 
 

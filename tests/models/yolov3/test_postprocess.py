@@ -15,13 +15,14 @@ from yolo3.models.yolov3.postprocess import (
     yolo_correct_boxes,
     yolo_eval,
 )
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
+from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops import letterbox as images
 
 ANCHORS = np.array([[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]], np.float32)
 GOLDEN = Path(__file__).parents[4] / "shared" / "data" / "golden"
 CLASSES = 3
+SCALES = make_scales(ANCHORS)
 
 
 def random_outputs(images=1, seed=0):
@@ -42,14 +43,14 @@ def one_box_outputs():
 
 def test_one_box_by_hand():
     # centre: (1 + .5) * 16 = 24, (2 + .5) * 16 = 40; size 23 x 27
-    boxes, scores, class_ids, num = as_numpy(select_boxes(one_box_outputs(), ANCHORS, CLASSES, (64, 64)))
+    boxes, scores, class_ids, num = as_numpy(select_boxes(one_box_outputs(), SCALES, CLASSES, (64, 64)))
     assert num.tolist() == [1] and class_ids[0, 0] == 2 and scores[0, 0] > 0.999
     np.testing.assert_allclose(boxes[0, 0], [12.5, 26.5, 35.5, 53.5], atol=1e-4)
 
 
 def test_the_official_mask_gives_other_anchors():
     # position 1 of [1, 2, 3] is anchor 2, 37 x 58
-    result = select_boxes(one_box_outputs(), ANCHORS, CLASSES, (64, 64), OFFICIAL_TINY_MASK)
+    result = select_boxes(one_box_outputs(), make_scales(ANCHORS, OFFICIAL_TINY_MASK), CLASSES, (64, 64))
     np.testing.assert_allclose(as_numpy(result)[0][0, 0], [5.5, 11, 42.5, 69], atol=1e-4)
 
 
@@ -57,32 +58,32 @@ def test_scale_x_y_is_one_number_or_one_a_scale():
     outputs = random_outputs()
     for outer in (1.1, [1.1, 1.1], (1.1, 1.1)):
         np.testing.assert_array_equal(
-            as_numpy(decode_outputs(outputs, ANCHORS, CLASSES, (64, 64), scale_x_y=outer))[0],
-            as_numpy(decode_outputs(outputs, ANCHORS, CLASSES, (64, 64), scale_x_y=1.1))[0],
+            as_numpy(decode_outputs(outputs, make_scales(ANCHORS, scale_x_y=outer), CLASSES, (64, 64)))[0],
+            as_numpy(decode_outputs(outputs, make_scales(ANCHORS, scale_x_y=1.1), CLASSES, (64, 64)))[0],
         )
     plain, mixed = (
-        as_numpy(decode_outputs(outputs, ANCHORS, CLASSES, (64, 64), scale_x_y=factor))[0]
+        as_numpy(decode_outputs(outputs, make_scales(ANCHORS, scale_x_y=factor), CLASSES, (64, 64)))[0]
         for factor in (1.0, [1.0, 1.05])
     )
     first = 2 * 2 * 3  # the boxes of stride 32
     np.testing.assert_array_equal(plain[:, :first], mixed[:, :first])
     assert np.abs(plain[:, first:] - mixed[:, first:]).max() > 0.01
-    with pytest.raises(ValueError, match="2, one a scale"):
-        decode_outputs(outputs, ANCHORS, CLASSES, (64, 64), scale_x_y=[1.0])
+    with pytest.raises(ValueError, match="scale_x_y: expected one number or 2, one per scale"):
+        make_scales(ANCHORS, scale_x_y=[1.0])
 
 
 def test_images_of_a_batch_do_not_mix():
     outputs = random_outputs(images=3)
-    together = as_numpy(select_boxes(outputs, ANCHORS, CLASSES, (64, 64)))
+    together = as_numpy(select_boxes(outputs, SCALES, CLASSES, (64, 64)))
     for image in range(3):
-        alone = as_numpy(select_boxes([o[image : image + 1] for o in outputs], ANCHORS, CLASSES, (64, 64)))
+        alone = as_numpy(select_boxes([o[image : image + 1] for o in outputs], SCALES, CLASSES, (64, 64)))
         for a, b in zip(together, alone):
             np.testing.assert_allclose(a[image], b[0], rtol=1e-5, atol=1e-4)
 
 
 def test_half_precision_outputs_are_decoded_in_float32():
     outputs = [ops.cast(output, "bfloat16") for output in one_box_outputs()]
-    boxes = select_boxes(outputs, ANCHORS, CLASSES, (64, 64))[0]
+    boxes = select_boxes(outputs, SCALES, CLASSES, (64, 64))[0]
     np.testing.assert_allclose(as_numpy([boxes])[0][0, 0], [12.5, 26.5, 35.5, 53.5], atol=1e-4)
 
 
@@ -92,7 +93,8 @@ def test_darknets_detections_come_out_of_its_raw_outputs():
     outputs = [np.transpose(raw[name], (1, 2, 0))[None] for name in ("raw0", "raw1")]
     # anchors and scale_x_y: MobileNetV2-YOLOv3-Nano-coco.cfg
     anchors = [(12, 18), (37, 49), (52, 132), (115, 74), (119, 199), (243, 238)]
-    result = select_boxes(outputs, anchors, 80, (320, 320), None, [1.1, 1.05], 0.1, 0.45)
+    scales = make_scales(anchors, scale_x_y=[1.1, 1.05])
+    result = select_boxes(outputs, scales, 80, (320, 320), score_threshold=0.1, iou_threshold=0.45)
     boxes, scores, class_ids, num = (array[0] for array in as_numpy(result))
     expected = next(
         entry["detections"]
@@ -141,7 +143,7 @@ def test_yolo_eval_is_ordered_by_class_then_score_and_agrees_with_select_boxes()
     boxes, scores, classes = as_numpy(yolo_eval(outputs, ANCHORS, CLASSES, (50, 90), iou_threshold=0.4))
     order = np.lexsort((-scores, classes))
     assert len(scores) > 5 and order.tolist() == list(range(len(scores))) and classes.dtype == np.int32
-    result = select_boxes(outputs, ANCHORS, CLASSES, (64, 64), score_threshold=0.6, iou_threshold=0.4)
+    result = select_boxes(outputs, SCALES, CLASSES, (64, 64), score_threshold=0.6, iou_threshold=0.4)
     other_boxes, other_scores, other_ids, num = (array[0] for array in as_numpy(result))
     order = np.lexsort((-other_scores[:num], other_ids[:num]))
     np.testing.assert_allclose(scores, other_scores[order], atol=1e-6)
@@ -167,7 +169,7 @@ def test_methods_by_name_give_yolo_eval_and_select_boxes_the_same(way):
     order = np.lexsort((-scores, classes))
     assert order.tolist() == list(range(len(scores)))
     found, found_scores, ids, num = (
-        array[0] for array in as_numpy(select_boxes(outputs, ANCHORS, CLASSES, (64, 64), **arguments))
+        array[0] for array in as_numpy(select_boxes(outputs, SCALES, CLASSES, (64, 64), **arguments))
     )
     order = np.lexsort((-found_scores[:num], ids[:num]))
     assert classes.tolist() == ids[order].tolist()
@@ -191,7 +193,7 @@ def test_an_exported_network_with_decoding_and_suppression_gives_the_same(method
 
     class Selection(keras.layers.Layer):
         def call(self, outputs):
-            return select_boxes(outputs, ANCHORS, CLASSES, (64, 96), score_threshold=0.4, method=method)
+            return select_boxes(outputs, SCALES, CLASSES, (64, 96), score_threshold=0.4, method=method)
 
     network = tiny_yolo_body(keras.Input((64, 96, 3)), 3, CLASSES)
     weights = np.random.default_rng(5)

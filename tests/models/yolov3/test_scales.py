@@ -1,5 +1,6 @@
-"""Strides and anchor masks."""
+"""The record of a scale, and anchor masks."""
 
+import numpy as np
 import pytest
 
 from yolo3.models.yolov3 import scales
@@ -41,31 +42,37 @@ def test_masks_that_cannot_be_are_refused(mask):
         scales.check_anchor_mask(mask, 6)
 
 
+def test_scales_hold_what_parallel_lists_say():
+    anchors = np.arange(12).reshape(6, 2) + 1
+    coarse, fine = scales.make_scales(anchors, [[3, 4, 5], [1, 2, 3]], scale_x_y=[1.1, 1.05], ignore_thresh=0.7)
+    assert (coarse.stride, coarse.anchor_mask, coarse.scale_x_y, coarse.ignore_thresh) == (32, (3, 4, 5), 1.1, 0.7)
+    assert (fine.stride, fine.anchor_mask, fine.scale_x_y, fine.ignore_thresh) == (16, (1, 2, 3), 1.05, 0.7)
+    np.testing.assert_array_equal(fine.anchors, [[3, 4], [5, 6], [7, 8]])
+    assert fine.anchors.dtype == np.float32
+
+
 def test_a_fourth_scale_needs_strides():
-    assert scales.grid_shapes((128, 64), 4, (8, 16, 32, 64)) == [(16, 8), (8, 4), (4, 2), (2, 1)]
-    with pytest.raises(ValueError, match="strides: expected 4, one a scale"):
-        scales.grid_shapes((128, 64), 4)
+    anchors, mask = np.ones((4, 2)), [[0], [1], [2], [3]]
+    made = scales.make_scales(anchors, mask, strides=(8, 16, 32, 64))
+    assert [scale.grid_shape((128, 64)) for scale in made] == [(16, 8), (8, 4), (4, 2), (2, 1)]
+    with pytest.raises(ValueError, match="strides: expected 4, one per scale"):
+        scales.make_scales(anchors, mask)
 
 
 def test_one_number_counts_for_each_scale():
-    assert scales.per_scale(1.1, 2) == [1.1, 1.1] and scales.per_scale((1, 2), 2) == [1.0, 2.0]
-    with pytest.raises(ValueError, match="ignore_thresh: expected one number or 3, one a scale"):
-        scales.per_scale([0.5, 0.7], 3, "ignore_thresh")
-
-
-def test_sides_are_multiples_of_the_largest_stride():
-    assert scales.check_input_shape((128, 64), 64) == (128, 64)
-    with pytest.raises(ValueError, match="multiples of 64, got 96 64"):
-        scales.check_input_shape((96, 64), 64)
+    anchors = np.ones((9, 2))
+    assert [scale.scale_x_y for scale in scales.make_scales(anchors, scale_x_y=1.1)] == [1.1, 1.1, 1.1]
+    assert [scale.ignore_thresh for scale in scales.make_scales(anchors, ignore_thresh=(0, 0.5, 1))] == [0, 0.5, 1]
+    with pytest.raises(ValueError, match="ignore_thresh: expected one number or 3, one per scale"):
+        scales.make_scales(anchors, ignore_thresh=[0.5, 0.7])
 
 
 def test_grids_of_an_input_that_is_not_square():
-    assert scales.grid_shapes((416, 608), 3) == [(13, 19), (26, 38), (52, 76)]
-    assert scales.grid_shapes((416, 608), 2) == [(13, 19), (26, 38)]
+    made = scales.make_scales(np.ones((9, 2)))
+    assert [scale.grid_shape((416, 608)) for scale in made] == [(13, 19), (26, 38), (52, 76)]
 
 
-def test_input_sizes_are_multiples_of_the_largest_stride():
-    assert scales.check_input_shape([320, 416]) == (320, 416)
-    for wrong in ((300, 416), (416, 417), (0, 32), (-32, 32)):
-        with pytest.raises(ValueError, match="multiples of 32"):
-            scales.check_input_shape(wrong)
+def test_anchors_are_dealt_out_by_stride_the_largest_to_the_coarsest_scale():
+    assert scales.dealt_anchor_mask(9, (32, 16, 8)) == scales.FULL_MASK
+    assert scales.dealt_anchor_mask(6, (32, 16)) == scales.TINY_MASK
+    assert scales.dealt_anchor_mask(4, (8, 16)) == ((0, 1), (2, 3))

@@ -7,7 +7,7 @@ from keras import ops
 from yolo3.models.yolov3 import targets
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS as ANCHORS
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as TINY_ANCHORS
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
+from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, make_scales
 
 SHAPE = (64, 96)  # (height, width): grids of 2 x 3, 4 x 6 and 8 x 12
 
@@ -210,7 +210,7 @@ def test_slots_are_those_of_the_targets():
     boxes = random_true_boxes(np.random.default_rng(3), images=1)
     boxes[..., :4] = np.clip(boxes[..., :4], 0, [96, 64, 96, 64])
     boxes = boxes[:, (boxes[0, :, 2] > boxes[0, :, 0]) & (boxes[0, :, 3] > boxes[0, :, 1])]
-    slots = targets.assign_slots(device_boxes(boxes, SHAPE)[0, :, :4], SHAPE, ANCHORS)
+    slots = targets.assign_slots(device_boxes(boxes, SHAPE)[0, :, :4], SHAPE, make_scales(ANCHORS))
     y_true = targets.preprocess_true_boxes(boxes, SHAPE, ANCHORS, 4)
     assert len(slots) == boxes.shape[1]
     assert sorted(set(map(tuple, slots.tolist()))) == [(scale, *slot) for scale, _, *slot in filled_slots(y_true)]
@@ -230,7 +230,8 @@ def test_the_device_builds_the_same_targets(anchors, mask):
         boxes = random_true_boxes(rng, images=8, rows=15)
         boxes[..., :4] = np.clip(boxes[..., :4], 0, [96, 64, 96, 64])  # the pipeline clips
         on_host = targets.preprocess_true_boxes(boxes, SHAPE, anchors, 4, mask)
-        on_device = targets.build_targets(ops.convert_to_tensor(device_boxes(boxes, SHAPE)), SHAPE, anchors, 4, mask)
+        tensor = ops.convert_to_tensor(device_boxes(boxes, SHAPE))
+        on_device = targets.build_targets(tensor, SHAPE, make_scales(anchors, mask), 4)
         for one, other in zip(on_host, on_device, strict=True):
             np.testing.assert_allclose(ops.convert_to_numpy(other), one, atol=1e-6)
 
@@ -238,14 +239,14 @@ def test_the_device_builds_the_same_targets(anchors, mask):
 def test_the_device_knows_shared_slots_borders_and_empty_images():
     boxes = one_image(centred(48, 32, 90, 60, 0), centred(50, 33, 92, 62, 2), (88, 56, 96, 64, 1), (94, 62, 96, 64, 1))
     boxes = np.concatenate([boxes, np.zeros_like(boxes)])
-    on_device = targets.build_targets(ops.convert_to_tensor(device_boxes(boxes, SHAPE)), SHAPE, ANCHORS, 3)
+    on_device = targets.build_targets(ops.convert_to_tensor(device_boxes(boxes, SHAPE)), SHAPE, make_scales(ANCHORS), 3)
     for one, other in zip(targets.preprocess_true_boxes(boxes, SHAPE, ANCHORS, 3), on_device, strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(other), one, atol=1e-6)
 
 
 def test_the_device_puts_a_centre_on_the_far_border_into_the_last_cell():
     boxes = np.array([[[1, 1, 0.1, 0.2, 0], [0, 0, 0.1, 0.2, 0]]], np.float32)
-    on_device = targets.build_targets(ops.convert_to_tensor(boxes), SHAPE, ANCHORS, 1)
+    on_device = targets.build_targets(ops.convert_to_tensor(boxes), SHAPE, make_scales(ANCHORS), 1)
     fine = ops.convert_to_numpy(on_device[2])
     assert np.argwhere(fine[..., 4] > 0)[:, 1:3].tolist() == [[0, 0], [7, 11]]
 
@@ -255,7 +256,7 @@ def test_the_device_builds_the_same_targets_when_compiled():
 
     boxes = random_true_boxes(np.random.default_rng(9), images=4)
     boxes[..., :4] = np.clip(boxes[..., :4], 0, [96, 64, 96, 64])
-    compiled = tf.function(lambda b: targets.build_targets(b, SHAPE, ANCHORS, 4), jit_compile=True)
+    compiled = tf.function(lambda b: targets.build_targets(b, SHAPE, make_scales(ANCHORS), 4), jit_compile=True)
     on_device = compiled(tf.constant(device_boxes(boxes, SHAPE)))
     for one, other in zip(targets.preprocess_true_boxes(boxes, SHAPE, ANCHORS, 4), on_device, strict=True):
         np.testing.assert_allclose(other.numpy(), one, atol=1e-6)

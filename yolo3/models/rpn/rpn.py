@@ -79,6 +79,19 @@ class Rpn:
                 f"rpn: expected 0 <= negative_iou <= positive_iou <= 1, got {self.negative_iou} and {self.positive_iou}"
             )
 
+    @classmethod
+    def from_name(cls, name: str, num_classes: int, **options) -> Rpn:
+        """Return the architecture, always of one class; ``options``: fields that differ from their defaults."""
+        return cls(**options)
+
+    @classmethod
+    def from_metadata(cls, metadata: dict) -> Rpn:
+        """Return the architecture that a saved file describes. Inverse: :meth:`metadata`."""
+        options: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in metadata["options"].items()
+        }
+        return cls(**options)
+
     @property
     def stride(self) -> int:
         """Return the number that sides of the input are multiples of."""
@@ -169,13 +182,5 @@ class Rpn:
         return backbone_names(network)
 
     def metadata(self) -> dict:
-        """Return ``model`` and ``options``: see :mod:`yolo3.models.saving`. Inverse: :func:`rpn_from_metadata`."""
+        """Return ``model`` and ``options``: see :mod:`yolo3.models.saving`. Inverse: :meth:`from_metadata`."""
         return {"model": self.name, "options": dataclasses.asdict(self)}
-
-
-def rpn_from_metadata(metadata: dict) -> Rpn:
-    """Return the architecture that a saved file describes. Inverse: :meth:`Rpn.metadata`."""
-    options: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in metadata["options"].items()
-    }
-    return Rpn(**options)

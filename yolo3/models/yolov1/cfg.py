@@ -13,11 +13,6 @@ from yolo3.darknet.layers import resolve_layers
 _SCALES = ("coord_scale", "object_scale", "noobject_scale", "class_scale")
 
 
-def is_yolov1(cfg: Cfg) -> bool:
-    """Return whether a cfg describes a YOLOv1 network: whether it has a [detection] section."""
-    return any(section.name == "detection" for section in cfg.layers)
-
-
 def detection_options(cfg: Cfg) -> dict[str, Any]:
     """Return what the [detection] of a cfg says, as fields of :class:`yolo3.models.yolov1.yolov1.YoloV1`.
 

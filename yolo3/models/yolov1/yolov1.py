@@ -19,7 +19,7 @@ from keras import layers, ops
 from yolo3.darknet.cfg import Cfg, parse_cfg
 from yolo3.darknet.names import shared_layers
 from yolo3.darknet.network import build_network as build_cfg_network
-from yolo3.models.architecture import IOU_THRESHOLD, expect_outputs
+from yolo3.models.architecture import CFG, IOU_THRESHOLD, check_input_shape, expect_outputs
 from yolo3.models.yolov1 import losses
 from yolo3.models.yolov1.cfg import detection_options, fit_to_classes, stride_of
 from yolo3.models.yolov1.codec import SIZE_FORMS, decode_boxes, encode_sizes
@@ -27,10 +27,8 @@ from yolo3.models.yolov1.layouts import LAYOUTS, join_cells, join_flat, split_ce
 from yolo3.models.yolov1.networks import DESIGNS, STRIDE, build_body, build_dense_head
 from yolo3.models.yolov1.targets import build_targets, responsible_boxes
 from yolo3.models.yolov3.head import size_wh
-from yolo3.models.yolov3.scales import check_input_shape
 from yolo3.ops import boxes as geometry
 
-CFG = "cfg"  # the name of a network that a Darknet cfg describes
 ACTIVATIONS = ("linear", "sigmoid")
 _NOT_STORED = ("name", "cfg")  # among the options in the metadata: they have keys of their own
 _START_CONFIDENCE = 0.1  # of all boxes, before anything is learned
@@ -239,6 +237,11 @@ class YoloV1:
         names = [field.name for field in dataclasses.fields(self) if field.name not in _NOT_STORED]
         metadata = {"model": self.name, "yolov1": {name: getattr(self, name) for name in names}}
         return metadata | ({"darknet": {"cfg": self.cfg.text}} if self.cfg is not None else {})
+
+    @classmethod
+    def from_name(cls, name: str, num_classes: int, **options) -> YoloV1:
+        """Return the architecture of a registered network; ``options``: fields that differ from their defaults."""
+        return cls(name, num_classes, **options)
 
     @classmethod
     def from_metadata(cls, metadata: dict) -> YoloV1:

@@ -1,4 +1,4 @@
-"""The codec: raw network output to boxes, and boxes to raw output, side by side.
+"""The codec: decode raw network output to boxes, and encode boxes as raw output.
 
 With cell (c, r) of a grid G_w x G_h, anchor (a_w, a_h) and network input (W, H), in pixels (YOLOv3, section 2.1):
 
@@ -14,13 +14,13 @@ MAX_LOG_SIZE = 15.0  # exp(15) is 3.3 million anchors: no box is that large, and
 
 
 def split_anchors(feats, num_anchors: int, num_classes: int):
-    """Reshape raw output [B, H, W, A * (5 + C)] to float32 [B, H, W, A, 5 + C]."""
+    """Reshape raw output [B, H, W, A * (5 + C)] of any float type to float32 [B, H, W, A, 5 + C]."""
     shape = ops.shape(feats)
     return ops.reshape(ops.cast(feats, "float32"), (-1, shape[1], shape[2], num_anchors, num_classes + 5))
 
 
 def cell_grid(grid_shape):
-    """Return the cells of a grid of (height, width) as float32 [H, W, 1, 2]: (column, row)."""
+    """Return the (column, row) of each cell of a grid of (height, width) as float32 [H, W, 1, 2]."""
     rows, columns = ops.arange(grid_shape[0], dtype="float32"), ops.arange(grid_shape[1], dtype="float32")
     return ops.expand_dims(ops.stack(ops.meshgrid(columns, rows, indexing="xy"), -1), 2)
 
@@ -31,10 +31,16 @@ def size_wh(shape):
 
 
 def decode_boxes(raw, anchors, input_shape, scale_x_y: float = 1.0):
-    """Return (xy, wh), float32 [B, H, W, A, 2] each: centres and sizes, relative to the network input.
+    """Return the centres and sizes of the boxes of one scale. Inverse: :func:`encode_boxes`.
 
-    ``raw``: [B, H, W, A, 5 + C]. ``anchors``: [A, 2] (w, h) in pixels of the input. ``input_shape``: (height, width).
-    Inverse: :func:`encode_boxes`.
+    Args:
+        raw: float32 [B, H, W, A, 5 + C], raw network output.
+        anchors: [A, 2] (w, h) in pixels of the network input.
+        input_shape: (height, width) of the network input in pixels, numbers or tensor.
+        scale_x_y: Stretch of the sigmoid of centres.
+
+    Returns:
+        (xy, wh), float32 [B, H, W, A, 2] each, relative to the network input.
     """
     grid_shape = ops.shape(raw)[1:3]
     offset = ops.sigmoid(raw[..., 0:2]) * scale_x_y - (scale_x_y - 1) / 2
@@ -45,21 +51,30 @@ def decode_boxes(raw, anchors, input_shape, scale_x_y: float = 1.0):
 
 
 def encode_offsets(xy, grid_shape):
-    """Return the place of centres within their cells, [B, H, W, A, 2] in 0..1, for centres relative to the input."""
+    """Return the offsets of centres within their cells, [B, H, W, A, 2] in 0..1.
+
+    ``xy``: [B, H, W, A, 2], centres relative to the network input. ``grid_shape``: (H, W).
+    """
     return xy * size_wh(grid_shape) - cell_grid(grid_shape)
 
 
 def encode_sizes(wh, anchors, input_shape):
-    """Return ln(size / anchor) for sizes relative to the input; 0 where there is no size."""
+    """Return ln(size / anchor) [B, H, W, A, 2] for sizes relative to the network input; 0 where there is no size."""
     ratio = wh * size_wh(input_shape) / ops.cast(anchors, "float32")
     return ops.log(ops.where(ratio > 0, ratio, 1.0))
 
 
 def encode_boxes(xy, wh, anchors, input_shape, scale_x_y: float = 1.0):
-    """Return the raw values [B, H, W, A, 4] that :func:`decode_boxes` turns into centres ``xy`` and sizes ``wh``.
+    """Return the raw values [B, H, W, A, 4] that decode to these boxes. Inverse: :func:`decode_boxes`.
 
-    Each box has to lie in its own cell. A centre on the cell's border needs an infinite logit; it gets that of an
-    offset of 1e-6.
+    A centre on the border of its cell would need an infinite logit; it gets that of an offset of 1e-6.
+
+    Args:
+        xy: float [B, H, W, A, 2], centres relative to the network input, each within its own cell.
+        wh: float [B, H, W, A, 2], sizes relative to the network input.
+        anchors: [A, 2] (w, h) in pixels of the network input.
+        input_shape: (height, width) of the network input in pixels.
+        scale_x_y: Stretch of the sigmoid of centres.
     """
     offset = (encode_offsets(xy, ops.shape(xy)[1:3]) + (scale_x_y - 1) / 2) / scale_x_y
     offset = ops.clip(offset, 1e-6, 1 - 1e-6)
@@ -70,10 +85,18 @@ def encode_boxes(xy, wh, anchors, input_shape, scale_x_y: float = 1.0):
 def yolo_head(feats, anchors, num_classes, input_shape, calc_loss=False, scale_x_y=1.0):
     """Decode the raw output of one scale. Names, arguments and results are keras-yolo3's.
 
-    ``feats``: [B, H, W, A * (5 + C)], any float type. ``anchors``: [A, 2] (w, h), pixels of the network input.
-    ``input_shape``: (height, width), numbers or tensor. Returns ``box_xy`` and ``box_wh`` [B, H, W, A, 2] (relative to
-    the input), ``box_confidence`` [B, H, W, A, 1] and ``box_class_probs`` [B, H, W, A, C], float32. With
-    ``calc_loss=True``: the cell grid [H, W, 1, 2], raw output [B, H, W, A, 5 + C], ``box_xy`` and ``box_wh``.
+    Args:
+        feats: [B, H, W, A * (5 + C)], any float type.
+        anchors: [A, 2] (w, h), those of the scale, in pixels of the network input.
+        num_classes: C.
+        input_shape: (height, width) of the network input in pixels, numbers or tensor.
+        calc_loss: Whether to return what keras-yolo3's loss takes.
+        scale_x_y: Stretch of the sigmoid of centres.
+
+    Returns:
+        float32 ``box_xy`` and ``box_wh`` [B, H, W, A, 2], relative to the network input, ``box_confidence``
+        [B, H, W, A, 1] and ``box_class_probs`` [B, H, W, A, C]. With ``calc_loss=True``: the cell grid [H, W, 1, 2],
+        the raw output [B, H, W, A, 5 + C], ``box_xy`` and ``box_wh``.
     """
     anchors = ops.convert_to_tensor(anchors, "float32")
     raw = split_anchors(feats, anchors.shape[0], num_classes)

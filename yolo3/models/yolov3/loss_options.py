@@ -1,4 +1,4 @@
-"""Choices within the YOLOv3 loss, in one frozen record that a run's settings hold."""
+"""Choices within the YOLOv3 loss, one frozen record that the settings of a run hold."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ class LossOptions:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """Return the names of the parts that add up to the loss."""
+        """Return the names of the terms that add up to the loss."""
         boxes = ("xy", "wh") if self.box_loss == "xywh" else ("box",)
         return (*boxes, "objectness", "no_object", "class")
+
+
+DARKNET = LossOptions()

@@ -1,30 +1,32 @@
-"""The YOLOv3 loss, and one small function for each of its terms.
+"""The YOLOv3 loss, one function for each of its terms.
 
-For one image, over all slots (cell and anchor) of all scales, with logits z and s = 2 - w h (relative size):
+For one image, over all slots (cell and anchor) of all scales, with logits z, targets t and the weight s = 2 - w h of
+an object of relative size (w, h):
 
     sum over objects      s (BCE(z_x, t_x) + BCE(z_y, t_y))  +  s/2 ((z_w - t_w)^2 + (z_h - t_h)^2)
                           + sum over classes BCE(z_c, y_c)  +  BCE(z_o, 1)
-    sum over the others   BCE(z_o, 0), left out where the predicted box overlaps any true box of the image by more
+    sum over background   BCE(z_o, 0), left out where the predicted box overlaps any ground truth of the image by more
                           than ``ignore_thresh``
 
 and the mean of that over the images. Its gradient is minus the deltas of Darknet's src/yolo_layer.c. All arithmetic is
-float32 whatever the precision of the network. :class:`yolo3.models.yolov3.loss_options.LossOptions` says what may be computed in
-another way: boxes by their overlap with the truth, objectness and classes by the focal loss, smoothed labels.
+float32 whatever the precision of the network. :class:`yolo3.models.yolov3.loss_options.LossOptions` replaces parts of
+it: IoU losses for boxes, the focal loss for objectness and classes, smoothed labels.
 """
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 from yolo3.models.yolov3.head import decode_boxes, encode_offsets, encode_sizes, size_wh, split_anchors
-from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.models.yolov3.scales import check_anchor_mask, per_scale, scale_strides
+from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
+from yolo3.models.yolov3.scales import Scale, make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops.focal import focal_loss
 
-DARKNET = LossOptions()
 TERMS = DARKNET.terms
 _OVERLAPS = {"iou": geometry.iou, "giou": geometry.giou, "diou": geometry.diou, "ciou": geometry.ciou}
-_BLOCK = 32  # true boxes compared at a time: what a block needs stays within a processor's cache
+_BLOCK = 32  # ground-truth boxes compared at a time: what a block needs stays within a processor's cache
 
 
 def binary_cross_entropy(logits, targets):
@@ -38,13 +40,28 @@ def binary_cross_entropy(logits, targets):
 
 
 def entropy(targets):
-    """Return the smallest value that cross-entropy with ``targets`` can take: 0 for 0 and 1, ln 2 for 1/2."""
+    """Return the least value of cross-entropy with ``targets`` in 0..1: 0 for targets 0 and 1, ln 2 for 1/2."""
     inside = ops.clip(targets, 1e-7, 1 - 1e-7)
     return -(inside * ops.log(inside) + (1 - inside) * ops.log(1 - inside))
 
 
+def box_weight(y_true):
+    """Return [B, H, W, A]: 2 - w h for objects, so that small boxes weigh up to twice as much; 0 for background."""
+    return y_true[..., 4] * (2 - y_true[..., 2] * y_true[..., 3])
+
+
 def xy_loss(raw, y_true, scale_x_y: float = 1.0):
-    """Return (loss, floor) [B, H, W, A]: cross-entropy of the centre's place in its cell, and its least value."""
+    """Return the cross-entropy of a centre's offset within its cell.
+
+    Args:
+        raw: float32 [B, H, W, A, 5 + C], logits.
+        y_true: float32 [B, H, W, A, 5 + C], targets.
+        scale_x_y: Stretch of the sigmoid, see :class:`yolo3.models.yolov3.scales.Scale`.
+
+    Returns:
+        (loss, floor), [B, H, W, A] each. The floor is the least value that the loss can take: the offsets are soft
+        targets, whose entropy no network can remove.
+    """
     offset = ops.clip(encode_offsets(y_true[..., 0:2], ops.shape(raw)[1:3]), 0.0, 1.0)
     offset = (offset + (scale_x_y - 1) / 2) / scale_x_y
     weight = box_weight(y_true) * scale_x_y
@@ -53,66 +70,88 @@ def xy_loss(raw, y_true, scale_x_y: float = 1.0):
 
 
 def wh_loss(raw, y_true, anchors, input_shape):
-    """Return [B, H, W, A]: half the squared error of ln(size / anchor)."""
+    """Return half the squared error of ln(size / anchor), [B, H, W, A].
+
+    ``raw``, ``y_true``: [B, H, W, A, 5 + C]. ``anchors``: [A, 2] (w, h) and ``input_shape``: (height, width), both in
+    pixels of the network input.
+    """
     error = encode_sizes(y_true[..., 2:4], anchors, input_shape) - raw[..., 2:4]
     return box_weight(y_true) * 0.5 * ops.sum(error * error, -1)
 
 
-def box_weight(y_true):
-    """Return [B, H, W, A]: 2 - w h for objects, so that small boxes count up to twice; 0 elsewhere."""
-    return y_true[..., 4] * (2 - y_true[..., 2] * y_true[..., 3])
-
-
 def box_loss(boxes_xyxy, y_true, input_shape, overlap: str):
-    """Return [B, H, W, A]: 1 - overlap of the predicted box with the true one, for objects.
+    """Return 1 - overlap of the predicted and the ground-truth box for objects, [B, H, W, A].
 
-    ``boxes_xyxy``: [B, H, W, A, 4] relative to the input. ``overlap``: "iou", "giou", "diou" or "ciou" of
-    :mod:`yolo3.ops.boxes`, computed in pixels of the network input. The gradient is the derivative of just that, its
-    alpha in CIoU included; Darknet's own deltas for these are not derivatives of anything.
+    The gradient is the derivative of just that, the alpha of CIoU included; Darknet's own deltas for these losses are
+    not the derivative of any function.
+
+    Args:
+        boxes_xyxy: float32 [B, H, W, A, 4], predictions relative to the network input.
+        y_true: float32 [B, H, W, A, 5 + C], targets.
+        input_shape: (height, width) of the network input; the overlap is computed in its pixels.
+        overlap: "iou", "giou", "diou" or "ciou" of :mod:`yolo3.ops.boxes`.
     """
     pixels = ops.tile(size_wh(input_shape), 2)
-    truth = geometry.cxcywh_to_xyxy(y_true[..., 0:4])
-    return y_true[..., 4] * (1 - _OVERLAPS[overlap](boxes_xyxy * pixels, truth * pixels))
+    true_xyxy = geometry.cxcywh_to_xyxy(y_true[..., 0:4])
+    return y_true[..., 4] * (1 - _OVERLAPS[overlap](boxes_xyxy * pixels, true_xyxy * pixels))
 
 
-def smooth_labels(classes, label_smoothing: float):
-    """Return class targets with 1 - e / 2 in place of 1 and e / 2 in place of 0; sigmoids are independent."""
-    return classes * (1 - label_smoothing) + label_smoothing / 2
+def objectness_loss(logits, target: float, options: LossOptions = DARKNET):
+    """Return the cross-entropy, or focal loss, of objectness logits with a target of 1 (object) or 0 (background)."""
+    if "objectness" in options.focal:
+        return focal_loss(logits, target, alpha=options.focal_alpha, gamma=options.focal_gamma)
+    return binary_cross_entropy(logits, target)
 
 
 def class_loss(raw, y_true, options: LossOptions = DARKNET):
-    """Return (loss, floor) [B, H, W, A]: that of independent sigmoids, summed over the classes, for objects.
+    """Return the loss of independent sigmoids, summed over the classes, for objects.
 
-    The floor, the least value that cross-entropy with smoothed labels can take, is 0 for the focal loss.
+    Label smoothing by e makes targets of 1 into 1 - e / 2 and targets of 0 into e / 2.
+
+    Args:
+        raw: float32 [B, H, W, A, 5 + C], logits.
+        y_true: float32 [B, H, W, A, 5 + C], targets.
+        options: Cross-entropy or focal loss, and smoothing.
+
+    Returns:
+        (loss, floor), [B, H, W, A] each. The floor is the least value that cross-entropy with smoothed labels can
+        take; 0 for the focal loss.
     """
-    targets = smooth_labels(y_true[..., 5:], options.label_smoothing)
-    loss = _entropy_or_focal(raw[..., 5:], targets, "class", options)
+    is_object, logits = y_true[..., 4], raw[..., 5:]
+    targets = y_true[..., 5:] * (1 - options.label_smoothing) + options.label_smoothing / 2  # [B, H, W, A, C]
+    if "class" in options.focal:
+        loss = focal_loss(logits, targets, alpha=options.focal_alpha, gamma=options.focal_gamma)
+    else:
+        loss = binary_cross_entropy(logits, targets)
+
     floor = entropy(targets) if options.label_smoothing and "class" not in options.focal else ops.zeros_like(targets)
-    return y_true[..., 4] * ops.sum(loss, -1), y_true[..., 4] * ops.sum(floor, -1)
-
-
-def _entropy_or_focal(logits, targets, part: str, options: LossOptions):
-    if part in options.focal:
-        return focal_loss(logits, targets, options.focal_alpha, options.focal_gamma)
-    return binary_cross_entropy(logits, targets)
+    return is_object * ops.sum(loss, -1), is_object * ops.sum(floor, -1)
 
 
 def best_overlaps(boxes_xyxy, true_boxes_xyxy, num_true):
-    """Return [B, S]: the largest IoU of each predicted box [B, S, 4] with a true box [B, T, 4] of its image.
+    """Return the largest IoU of each predicted box with a ground-truth box of its image; no gradient flows.
 
-    ``num_true``: int [B], how many leading true boxes of each image count. One loop over the images, within it one
-    over blocks of true boxes, so that memory does not grow with their number; shapes are static. No gradient.
+    One loop over the images, within it one over blocks of ground-truth boxes: memory does not grow with their number,
+    and shapes are static.
+
+    Args:
+        boxes_xyxy: float32 [B, S, 4], predictions.
+        true_boxes_xyxy: float32 [B, T, 4], ground truth in the same unit.
+        num_true: int [B], how many leading rows of each image are ground truth; the others are padding.
+
+    Returns:
+        float32 [B, S].
     """
     boxes_xyxy, true_boxes_xyxy = ops.stop_gradient(boxes_xyxy), ops.stop_gradient(true_boxes_xyxy)
     images, num_boxes, num_rows = ops.shape(boxes_xyxy)[0], ops.shape(boxes_xyxy)[1], ops.shape(true_boxes_xyxy)[1]
-    padding = ops.zeros((images, _BLOCK, 4))  # the last block may reach past the end
-    true_boxes_xyxy = ops.concatenate([true_boxes_xyxy, padding], 1)
+    # The last block may reach past the end.
+    true_boxes_xyxy = ops.concatenate([true_boxes_xyxy, ops.zeros((images, _BLOCK, 4))], 1)
 
     def block_overlaps(image, first, best):
         predicted = ops.reshape(ops.slice(boxes_xyxy, (image, 0, 0), (1, num_boxes, 4)), (num_boxes, 1, 4))
-        truth = ops.slice(true_boxes_xyxy, (image, first, 0), (1, _BLOCK, 4))
+        true = ops.slice(true_boxes_xyxy, (image, first, 0), (1, _BLOCK, 4))
         counts = ops.arange(_BLOCK) + first < num_true[image]
-        overlap = ops.where(counts, geometry.iou(predicted, truth), 0.0)
+        overlap = ops.where(counts, geometry.iou(predicted, true), 0.0)
         return ops.maximum(best, ops.max(overlap, -1))
 
     def image_overlaps(image, best):
@@ -130,110 +169,105 @@ def best_overlaps(boxes_xyxy, true_boxes_xyxy, num_true):
     return ops.stop_gradient(best)
 
 
-def _true_boxes_of(y_true):
-    """Return the true boxes of dense targets as xyxy [B, S, 4], real ones first, and how many there are, int32 [B]."""
+def _boxes_of_targets(y_true):
+    """Return the boxes of dense targets as xyxy [B, S, 4], objects first, and the number of objects, int32 [B]."""
     flat = ops.concatenate([ops.reshape(y, (ops.shape(y)[0], -1, ops.shape(y)[-1]))[..., :5] for y in y_true], 1)
     order = ops.argsort(-flat[..., 4], 1)
     boxes = ops.take_along_axis(flat[..., :4], ops.expand_dims(order, -1), 1)
     return geometry.cxcywh_to_xyxy(boxes), ops.cast(ops.sum(flat[..., 4] > 0.5, 1), "int32")
 
 
-def _spread(best, raws):
-    """Cut [B, slots of all scales] into one [B, H, W, A] a scale."""
-    parts, first = [], 0
-    for raw in raws:
-        shape = ops.shape(raw)[:4]
-        count = shape[1] * shape[2] * shape[3]
-        parts.append(ops.reshape(best[:, first : first + count], shape))
-        first = first + count
-    return parts
-
-
 def loss_terms(
-    outputs, y_true, anchors, num_classes, ignore_thresh=0.5, anchor_mask=None, scale_x_y=1.0, true_boxes=None,
-    strides=None, options=DARKNET,
-):  # fmt: skip
-    """Return the terms of the loss as a dict of float32 scalars: those of ``options.terms``, and floors.
+    outputs, y_true, scales: Sequence[Scale], num_classes: int, true_boxes=None, options: LossOptions = DARKNET
+) -> dict:
+    """Return the terms of the loss, whose sum is the loss.
 
-    The sum of the terms is the loss. ``xy_floor`` is the part of ``xy`` that no network can remove: the entropy of its
-    soft targets; ``class_floor`` is the same of smoothed labels. ``outputs``: raw tensors [B, H, W, A * (5 + C)],
-    stride 32 first. ``y_true``: targets as from
-    :func:`yolo3.models.yolov3.targets.preprocess_true_boxes`. ``true_boxes``: (xyxy boxes relative to the input [B, T, 4], their
-    number int32 [B]) for the ignore rule; by default those of ``y_true``, where one box of a shared slot is lost.
-    ``ignore_thresh``, ``scale_x_y``: one number, or one a scale. ``strides``: of the scales, for networks whose outputs
-    are not at 32, 16 and 8 pixels a cell. ``options``: :class:`yolo3.models.yolov3.loss_options.LossOptions`; its ``iou_thresh``
-    belongs to the targets.
+    Args:
+        outputs: Raw network outputs, one [B, H, W, A * (5 + C)] per scale.
+        y_true: Targets as from :func:`yolo3.models.yolov3.targets.preprocess_true_boxes`, one [B, H, W, A, 5 + C] per
+            scale.
+        scales: Outputs of the network.
+        num_classes: C.
+        true_boxes: Ground truth for the ignore rule: (float32 [B, T, 4] xyxy relative to the input, their number int32
+            [B]). By default the boxes of ``y_true``, where one of several boxes in a slot is lost.
+        options: How the loss departs from Darknet's. Its ``iou_thresh`` belongs to the targets.
+
+    Returns:
+        A dict of float32 scalars, means over the images: the names of ``options.terms``, ``xy_floor``, the part of
+        ``xy`` that no network can remove, and ``class_floor``, the same of smoothed labels.
+
+    Raises:
+        ValueError: Unless there are outputs and targets for every scale.
     """
-    mask = check_anchor_mask(anchor_mask, len(anchors))
-    if not len(outputs) == len(y_true) == len(mask):
+    if not len(outputs) == len(y_true) == len(scales):
         raise ValueError(
-            f"loss: expected outputs and targets of {len(mask)} scales for {len(anchors)} anchors, got {len(outputs)} "
-            f"outputs and {len(y_true)} targets"
+            f"loss: expected outputs and targets of {len(scales)} scales, got {len(outputs)} outputs and "
+            f"{len(y_true)} targets"
         )
-    anchors = ops.convert_to_tensor(anchors, "float32")
-    scale_anchors = [ops.stack([anchors[index] for index in scale]) for scale in mask]
     y_true = [ops.cast(y, "float32") for y in y_true]
-    raws = [split_anchors(feats, len(mask[0]), num_classes) for feats in outputs]
+    raws = [split_anchors(feats, len(scale.anchors), num_classes) for feats, scale in zip(outputs, scales, strict=True)]
     height, width = ops.shape(raws[0])[1], ops.shape(raws[0])[2]
-    stride = scale_strides(len(mask), strides)[0]
-    input_shape = (height * stride, width * stride)
-    factors, thresholds = per_scale(scale_x_y, len(mask)), per_scale(ignore_thresh, len(mask), "ignore_thresh")
-    true_xyxy, num_true = _true_boxes_of(y_true) if true_boxes is None else true_boxes
+    input_shape = (height * scales[0].stride, width * scales[0].stride)
     boxes = [
-        geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, anchor, input_shape, factor), -1))
-        for raw, anchor, factor in zip(raws, scale_anchors, factors, strict=True)
-    ]
-    flat = ops.concatenate([ops.reshape(box, (ops.shape(box)[0], -1, 4)) for box in boxes], 1)
-    overlaps = _spread(best_overlaps(flat, true_xyxy, num_true), raws)
+        geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, scale.anchors, input_shape, scale.scale_x_y), -1))
+        for raw, scale in zip(raws, scales, strict=True)
+    ]  # [B, H, W, A, 4] each
+
+    # The ignore rule looks at all predictions and all ground truth of an image, across the scales.
+    true_xyxy, num_true = _boxes_of_targets(y_true) if true_boxes is None else true_boxes
+    flat = ops.concatenate([ops.reshape(box, (ops.shape(box)[0], -1, 4)) for box in boxes], 1)  # [B, S, 4]
+    overlaps = best_overlaps(flat, true_xyxy, num_true)  # [B, S]
+
     sums: dict = {}
-    for raw, y, anchor, box, overlap, threshold, factor in zip(
-        raws, y_true, scale_anchors, boxes, overlaps, thresholds, factors, strict=True
-    ):
-        terms = _box_terms(raw, y, anchor, box, input_shape, factor, options)
-        terms |= _other_terms(raw, y, overlap, threshold, options)
+    first = 0
+    for raw, y, box, scale in zip(raws, y_true, boxes, scales, strict=True):
+        shape = ops.shape(raw)[:4]  # B, H, W, A
+        count = shape[1] * shape[2] * shape[3]
+        overlap = ops.reshape(overlaps[:, first : first + count], shape)
+        first = first + count
+        terms = _scale_terms(raw, y, box, overlap, scale=scale, input_shape=input_shape, options=options)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + ops.sum(value)
     images = ops.cast(ops.shape(raws[0])[0], "float32")
     return {name: value / images for name, value in sums.items()}
 
 
-def _box_terms(raw, y_true, anchors, boxes_xyxy, input_shape, scale_x_y, options: LossOptions):
-    """Return the terms of the boxes of one scale as [B, H, W, A]."""
-    if options.box_loss != "xywh":
-        return {"box": options.box_scale * box_loss(boxes_xyxy, y_true, input_shape, options.box_loss)}
-    xy, xy_floor = xy_loss(raw, y_true, scale_x_y)
-    wh = wh_loss(raw, y_true, anchors, input_shape)
-    return {name: options.box_scale * value for name, value in (("xy", xy), ("wh", wh), ("xy_floor", xy_floor))}
+def _scale_terms(raw, y_true, boxes_xyxy, overlap, *, scale: Scale, input_shape, options: LossOptions) -> dict:
+    """Return the terms of one scale as [B, H, W, A]; ``overlap``: of each prediction with its best ground truth."""
+    if options.box_loss == "xywh":
+        xy, xy_floor = xy_loss(raw, y_true, scale.scale_x_y)
+        terms = {"xy": xy, "wh": wh_loss(raw, y_true, scale.anchors, input_shape), "xy_floor": xy_floor}
+    else:
+        terms = {"box": box_loss(boxes_xyxy, y_true, input_shape, options.box_loss)}
+    terms = {name: options.box_scale * value for name, value in terms.items()}
 
-
-def _other_terms(raw, y_true, overlap, ignore_thresh, options: LossOptions):
-    """Return the terms of objectness and classes of one scale as [B, H, W, A]."""
     is_object, objectness = y_true[..., 4], raw[..., 4]
-    is_background = (1 - is_object) * ops.cast(overlap <= ignore_thresh, "float32")
-    classes, class_floor = class_loss(raw, y_true, options)
-    terms = {
-        "objectness": is_object * _entropy_or_focal(objectness, 1.0, "objectness", options),
-        "no_object": is_background * _entropy_or_focal(objectness, 0.0, "objectness", options),
-        "class": classes,
-    }
+    is_background = (1 - is_object) * ops.cast(overlap <= scale.ignore_thresh, "float32")
+    terms["objectness"] = is_object * objectness_loss(objectness, 1.0, options)
+    terms["no_object"] = is_background * objectness_loss(objectness, 0.0, options)
+    terms["class"], class_floor = class_loss(raw, y_true, options)
     return terms | ({"class_floor": class_floor} if options.label_smoothing else {})
 
 
 def yolo_loss(
     args, anchors, num_classes, ignore_thresh=0.5, print_loss=False, anchor_mask=None, scale_x_y=1.0, options=DARKNET
-):  # fmt: skip
+):
     """Return the YOLOv3 loss of a batch, one float32 scalar. Name and arguments are keras-yolo3's.
 
-    ``args``: the raw outputs of all scales, stride 32 first, followed by their targets. ``anchors``: [N, 2] (w, h) in
-    pixels of the input. ``anchor_mask``: the anchors of each scale, by default those of nine or six anchors.
-    ``print_loss``: print the terms at each call. ``options``: :class:`yolo3.models.yolov3.loss_options.LossOptions`. See the module
-    for the formula.
+    Args:
+        args: The raw outputs [B, H, W, A * (5 + C)] of all scales, stride 32 first, followed by their targets
+            [B, H, W, A, 5 + C].
+        anchors: float [N, 2] (w, h) in pixels of the network input.
+        num_classes: C.
+        ignore_thresh: IoU with any ground truth above which a prediction is not trained as background.
+        print_loss: Whether to print the terms at each call.
+        anchor_mask: Indices of the anchors of each scale; by default those of nine or six anchors.
+        scale_x_y: Stretch of the sigmoid of centres, one number or one per scale.
+        options: :class:`yolo3.models.yolov3.loss_options.LossOptions`.
     """
     num_scales = len(args) // 2
-    terms = loss_terms(
-        args[:num_scales], args[num_scales:], anchors, num_classes, ignore_thresh, anchor_mask, scale_x_y,
-        options=options,
-    )  # fmt: skip
+    scales = make_scales(anchors, anchor_mask, scale_x_y=scale_x_y, ignore_thresh=ignore_thresh)
+    terms = loss_terms(args[:num_scales], args[num_scales:], scales, num_classes, options=options)
     loss = sum(terms[name] for name in options.terms)
     if print_loss:
         _print({"loss": loss, **{name: terms[name] for name in options.terms}})

@@ -55,9 +55,3 @@ def _spp_block(blocks: Blocks, x, filters: int):
     x = blocks.conv_bn_leaky(layers.Concatenate()([*pooled, x]), filters, 1)
     x = blocks.conv_bn_leaky(x, filters * 2, 3)
     return blocks.conv_bn_leaky(x, filters, 1)
-
-
-NETWORKS = {"yolov3": yolo_body, "yolov3-tiny": tiny_yolo_body, "yolov3-spp": spp_yolo_body}
-
-# Convolutions before the first that belongs to the heads; their weights are what pretrained files share.
-BACKBONE_CONVOLUTIONS = {"yolov3": 52, "yolov3-tiny": 7, "yolov3-spp": 52}

@@ -1,24 +1,97 @@
-"""The only home of strides and anchor masks.
+"""The record of one output scale, and the only home of YOLOv3's strides and anchor masks.
 
-A *scale* is one output of the network. Scale 0 is the coarsest (stride 32), as Darknet and keras-yolo3 order them;
-``anchor_mask[s]`` lists which anchors, by index, scale ``s`` predicts with.
+Scales stand in the order of the network's outputs: the coarsest first in Darknet's and keras-yolo3's YOLOv3, any order
+in a network that a cfg describes. What arrives as parallel lists (arguments of keras-yolo3's functions, metadata of
+saved files, sections of a cfg) becomes records here, in :func:`make_scales`, and stays records from there on.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-STRIDES = (32, 16, 8)  # of YOLOv3; a network made from a cfg may have others, in another order
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
 AnchorMask = tuple[tuple[int, ...], ...]
 
+STRIDES = (32, 16, 8)  # of YOLOv3; of the tiny network the first two
+IGNORE_THRESH = 0.5  # keras-yolo3's, and that of a Darknet cfg that does not say; cfg/yolov3.cfg says 0.7
 FULL_MASK: AnchorMask = ((6, 7, 8), (3, 4, 5), (0, 1, 2))
 TINY_MASK: AnchorMask = ((3, 4, 5), (0, 1, 2))
 OFFICIAL_TINY_MASK: AnchorMask = ((3, 4, 5), (1, 2, 3))
 """What Darknet's published yolov3-tiny.weights were trained with (its cfg said so until August 2018)."""
 
 
-def default_anchor_mask(num_anchors: int) -> AnchorMask:
-    """Return the masks for six anchors (tiny) or nine (full).
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """One output of a YOLOv3 network.
 
-    Raises ``ValueError`` for any other number: say ``anchor_mask`` then.
+    Args:
+        stride: Pixels of the network input per cell.
+        anchor_mask: Indices of this scale's anchors in the network's list of anchors.
+        anchors: float32 [A, 2] (w, h) in pixels of the network input, those that ``anchor_mask`` names.
+        scale_x_y: Factor s that stretches the sigmoid of a centre to s * sigmoid - (s - 1) / 2; 1 is Darknet's YOLOv3.
+        ignore_thresh: IoU with any ground truth above which a prediction is not trained as background.
+    """
+
+    stride: int
+    anchor_mask: tuple[int, ...]
+    anchors: np.ndarray
+    scale_x_y: float = 1.0
+    ignore_thresh: float = IGNORE_THRESH
+
+    def grid_shape(self, input_shape: Sequence[int]) -> tuple[int, int]:
+        """Return (height, width) in cells for a network input of ``input_shape`` (height, width) in pixels."""
+        return input_shape[0] // self.stride, input_shape[1] // self.stride
+
+
+def make_scales(
+    anchors,
+    anchor_mask: Sequence[Sequence[int]] | None = None,
+    strides: Sequence[int] | None = None,
+    scale_x_y: float | Sequence[float] = 1.0,
+    ignore_thresh: float | Sequence[float] = IGNORE_THRESH,
+) -> tuple[Scale, ...]:
+    """Return one record for each output of a network.
+
+    Args:
+        anchors: float [N, 2] (w, h) in pixels of the network input.
+        anchor_mask: Indices of the anchors of each scale; by default those of nine (YOLOv3) or six anchors (tiny).
+        strides: Pixels of the network input per cell of each scale; by default YOLOv3's, 32, 16 and 8.
+        scale_x_y: One number, or one per scale.
+        ignore_thresh: One number, or one per scale.
+
+    Raises:
+        ValueError: Where the lists do not fit each other or the anchors.
+    """
+    anchors = np.asarray(anchors, np.float32)
+    mask = check_anchor_mask(anchor_mask, len(anchors))
+    num_scales = len(mask)
+
+    strides = STRIDES[:num_scales] if strides is None else tuple(strides)
+    if len(strides) != num_scales:
+        raise ValueError(f"strides: expected {num_scales}, one per scale, got {strides}")
+    factors = _per_scale(scale_x_y, num_scales, "scale_x_y")
+    thresholds = _per_scale(ignore_thresh, num_scales, "ignore_thresh")
+
+    return tuple(
+        Scale(int(stride), indices, anchors=anchors[list(indices)], scale_x_y=factor, ignore_thresh=threshold)
+        for stride, indices, factor, threshold in zip(strides, mask, factors, thresholds, strict=True)
+    )
+
+
+def _per_scale(value, num_scales: int, name: str) -> list[float]:
+    values = list(value) if np.ndim(value) else [value] * num_scales
+    if len(values) != num_scales:
+        raise ValueError(f"{name}: expected one number or {num_scales}, one per scale, got {values}")
+    return [float(each) for each in values]
+
+
+def default_anchor_mask(num_anchors: int) -> AnchorMask:
+    """Return the masks for nine anchors (YOLOv3) or six (tiny).
+
+    Raises:
+        ValueError: For any other number, which needs an ``anchor_mask`` of its own.
     """
     if num_anchors == 9:
         return FULL_MASK
@@ -27,51 +100,25 @@ def default_anchor_mask(num_anchors: int) -> AnchorMask:
     raise ValueError(f"expected 9 anchors (three scales) or 6 (two), got {num_anchors}; give anchor_mask for others")
 
 
-def check_anchor_mask(anchor_mask: Sequence[Sequence[int]] | None, num_anchors: int) -> AnchorMask:
-    """Return the mask as tuples, or the default one for ``None``.
+def dealt_anchor_mask(num_anchors: int, strides: Sequence[int]) -> AnchorMask:
+    """Return a mask that deals the anchors out in equal parts, the largest ones to the coarsest scale."""
+    size = num_anchors // len(strides)
+    rank = {stride: place for place, stride in enumerate(sorted(strides))}
+    return tuple(tuple(range(rank[stride] * size, (rank[stride] + 1) * size)) for stride in strides)
 
-    Raises ``ValueError`` when an index names no anchor, a scale has none, or scales differ in number.
+
+def check_anchor_mask(anchor_mask: Sequence[Sequence[int]] | None, num_anchors: int) -> AnchorMask:
+    """Return the mask as tuples of integers, or the default one for ``None``.
+
+    Raises:
+        ValueError: When an index names no anchor, a scale has none, or scales differ in number.
     """
     if anchor_mask is None:
         return default_anchor_mask(num_anchors)
     mask = tuple(tuple(int(index) for index in scale) for scale in anchor_mask)
     if not mask or len({len(scale) for scale in mask}) != 1 or not mask[0]:
-        raise ValueError(f"anchor_mask: expected scales with equally many anchors, got {mask}")
+        raise ValueError(f"anchor_mask: expected the same number of anchors, at least one, at each scale, got {mask}")
     wrong = [index for scale in mask for index in scale if not 0 <= index < num_anchors]
     if wrong:
         raise ValueError(f"anchor_mask {mask}: index {wrong[0]} names no anchor; there are {num_anchors}")
     return mask
-
-
-def scale_strides(num_scales: int, strides: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the stride of each scale: those given, or YOLOv3's.
-
-    Raises ``ValueError`` where they are not as many as the scales.
-    """
-    chosen = STRIDES[:num_scales] if strides is None else tuple(strides)
-    if len(chosen) != num_scales:
-        raise ValueError(f"strides: expected {num_scales}, one a scale, got {chosen}")
-    return chosen
-
-
-def per_scale(value, num_scales: int, name: str = "scale_x_y") -> list[float]:
-    """Return one number a scale from a number or a list; raises ``ValueError`` for a wrong length."""
-    values = list(value) if isinstance(value, (list, tuple)) else [value] * num_scales
-    if len(values) != num_scales:
-        raise ValueError(f"{name}: expected one number or {num_scales}, one a scale, got {values}")
-    return [float(each) for each in values]
-
-
-def grid_shapes(
-    input_shape: tuple[int, int], num_scales: int, strides: Sequence[int] | None = None
-) -> list[tuple[int, int]]:
-    """Return (height, width) in cells of each scale for an input of ``input_shape`` (height, width) pixels."""
-    return [(input_shape[0] // stride, input_shape[1] // stride) for stride in scale_strides(num_scales, strides)]
-
-
-def check_input_shape(input_shape: Sequence[int], multiple: int = STRIDES[0]) -> tuple[int, int]:
-    """Return (height, width) as integers; raises ``ValueError`` unless both are positive multiples of ``multiple``."""
-    height, width = (int(side) for side in input_shape)
-    if height <= 0 or width <= 0 or height % multiple or width % multiple:
-        raise ValueError(f"input size: expected multiples of {multiple}, got {height} {width} (height width)")
-    return height, width

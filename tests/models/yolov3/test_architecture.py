@@ -7,9 +7,9 @@ import pytest
 from yolo3.darknet.cfg import parse_cfg
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.head import encode_boxes
 from yolo3.models.yolov3.losses import TERMS
-from yolo3.models.yolov3.yolov3 import cfg_yolov3, named_yolov3, yolov3_from_metadata
 
 # Fine output first, as in YOLOv4's cfg: strides 8 and 16, each head with a stretch and a threshold of its own.
 FINE_FIRST = """[net]
@@ -61,18 +61,16 @@ BOXES = np.array([[[0.3, 0.4, 0.12, 0.3, 1], [0.7, 0.6, 0.5, 0.45, 0], [0, 0, 0,
 
 @pytest.fixture(scope="module")
 def architecture():
-    return cfg_yolov3(parse_cfg(FINE_FIRST, "fine.cfg"))
+    return YoloV3.from_cfg(parse_cfg(FINE_FIRST, "fine.cfg"))
 
 
 def test_a_cfg_gives_scales_in_its_own_order(architecture):
-    assert (architecture.name, architecture.num_classes, architecture.strides, architecture.stride) == (
-        "cfg",
-        2,
-        (8, 16),
-        16,
-    )
-    assert (architecture.anchor_mask, architecture.scale_x_y) == (((0, 1), (2, 3)), (1.2, 1.05))
-    assert architecture.ignore_thresh == (0.6, 0.7) and not architecture.fixed_size
+    fine, coarse = architecture.scales
+    assert (architecture.name, architecture.num_classes, architecture.stride) == ("cfg", 2, 16)
+    assert (fine.stride, fine.anchor_mask, fine.scale_x_y, fine.ignore_thresh) == (8, (0, 1), 1.2, 0.6)
+    assert (coarse.stride, coarse.anchor_mask, coarse.scale_x_y, coarse.ignore_thresh) == (16, (2, 3), 1.05, 0.7)
+    np.testing.assert_array_equal(coarse.anchors, [[32, 16], [16, 32]])
+    assert not architecture.fixed_size
     targets, (_, count) = architecture.build_targets(keras.ops.convert_to_tensor(BOXES), (32, 64))
     shapes = [tuple(target.shape) for target in targets]
     assert shapes == [(1, 4, 8, 2, 7), (1, 2, 4, 2, 7)] and int(count[0]) == 2
@@ -86,9 +84,10 @@ def raw_of(architecture, boxes, input_shape):
     """Raw outputs that answer the boxes with certainty."""
     targets, _ = architecture.build_targets(keras.ops.convert_to_tensor(boxes), input_shape)
     outputs = []
-    for target, mask, factor in zip(targets, architecture.anchor_mask, architecture.scale_x_y, strict=True):
-        anchors = architecture.anchors[list(mask)]
-        raw = np.array(encode_boxes(target[..., :2], target[..., 2:4], anchors, input_shape, factor))
+    for target, scale in zip(targets, architecture.scales, strict=True):
+        raw = np.array(
+            encode_boxes(target[..., :2], target[..., 2:4], scale.anchors, input_shape, scale_x_y=scale.scale_x_y)
+        )
         sure = 40 * np.array(target)[..., 4:] - 20
         raw = np.where(np.array(target)[..., 4:5] > 0, raw, 0)
         outputs.append(keras.ops.convert_to_tensor(np.concatenate([raw, sure], -1).reshape(*raw.shape[:3], -1)))
@@ -109,8 +108,8 @@ def test_what_its_targets_say_it_decodes_and_the_loss_of_that_is_its_floor(archi
 
 def test_the_stretch_of_each_scale_is_its_own(architecture):
     outputs = raw_of(architecture, BOXES, (32, 64))
-    swapped = cfg_yolov3(parse_cfg(FINE_FIRST.replace("1.2", "x").replace("1.05", "1.2").replace("=x", "=1.05")))
-    assert swapped.scale_x_y == (1.05, 1.2)
+    swapped = YoloV3.from_cfg(parse_cfg(FINE_FIRST.replace("1.2", "x").replace("1.05", "1.2").replace("=x", "=1.05")))
+    assert [scale.scale_x_y for scale in swapped.scales] == [1.05, 1.2]
     assert not np.allclose(architecture.decode(outputs, (32, 64))[0], swapped.decode(outputs, (32, 64))[0], atol=1e-2)
 
 
@@ -120,7 +119,7 @@ def test_heads_are_fitted_to_other_classes_and_the_backbone_is_what_all_heads_re
     assert [output.shape[-1] for output in network.outputs] == [2 * 10, 2 * 10]
     assert other.backbone_layers(network) == ["conv_0", "bn_0"]
     other.check_outputs([output.shape for output in network.outputs])
-    with pytest.raises(ValueError, match="its outputs have 14 channels, but 5 classes and 2 anchors a scale need 20"):
+    with pytest.raises(ValueError, match="its outputs have 14 channels, but 5 classes and 2 anchors per scale need 20"):
         other.check_outputs([(None, None, None, 14)] * 2)
     with pytest.raises(ValueError, match="has 3 outputs, but 4 anchors were given for 2"):
         other.check_outputs([(None, None, None, 20)] * 3)
@@ -138,35 +137,38 @@ def test_anchors_can_be_replaced_by_as_many(architecture):
     np.testing.assert_array_equal(architecture_of_cfg(architecture.cfg, anchors=anchors).anchors, anchors)
     with pytest.raises(ValueError, match="anchors: expected 4 as fine.cfg has, got 3"):
         architecture_of_cfg(architecture.cfg, anchors=anchors[:3])
-    assert architecture_of_cfg(architecture.cfg, ignore_thresh=0.4).ignore_thresh == (0.4, 0.4)
+    lower = architecture_of_cfg(architecture.cfg, ignore_thresh=0.4)
+    assert [scale.ignore_thresh for scale in lower.scales] == [0.4, 0.4]
 
 
 @pytest.mark.parametrize(
     "made",
     [
-        named_yolov3("yolov3-tiny", 2, DEFAULT_TINY_ANCHORS, [[3, 4, 5], [1, 2, 3]], 0.7),
-        named_yolov3("yolov3-spp", 2, DEFAULT_ANCHORS),
-        cfg_yolov3(parse_cfg(FINE_FIRST), ignore_thresh=0.3),
+        YoloV3.from_name(
+            "yolov3-tiny", 2, anchors=DEFAULT_TINY_ANCHORS, anchor_mask=[[3, 4, 5], [1, 2, 3]], ignore_thresh=0.7
+        ),
+        YoloV3.from_name("yolov3-spp", 2, anchors=DEFAULT_ANCHORS),
+        YoloV3.from_cfg(parse_cfg(FINE_FIRST), ignore_thresh=0.3),
     ],
     ids=["tiny", "spp", "cfg"],
 )
 def test_what_is_saved_of_it_makes_it_again(made):
     again = architecture_from_metadata({**made.metadata(), "class_names": ["a", "b"]})
     assert again.metadata() == made.metadata()
-    assert (again.num_classes, again.strides, again.stride) == (2, made.strides, made.stride)
+    assert (again.num_classes, again.stride) == (2, made.stride)
 
 
 def test_metadata_without_names_or_anchors_is_refused():
     with pytest.raises(ValueError, match="carries no class names"):
-        yolov3_from_metadata({"anchors": [[1, 2]]})
+        YoloV3.from_metadata({"anchors": [[1, 2]]})
     with pytest.raises(ValueError, match="carries no anchors"):
-        yolov3_from_metadata({"class_names": ["a"]})
+        YoloV3.from_metadata({"class_names": ["a"]})
 
 
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ("scale_x_y=1.2", "new_coords=1", "fine.cfg:16: new_coords=1 means boxes in another way"),
+        ("scale_x_y=1.2", "new_coords=1", "fine.cfg:16: new_coords=1, another encoding of boxes"),
         ("[yolo]", "[dropout]", r"fine.cfg: expected \[yolo\] or \[detection\]"),
     ],
 )
