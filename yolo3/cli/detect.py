@@ -14,7 +14,7 @@ from yolo3.cli.running import in_one_line, run_command, start_tensorflow
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots
 from yolo3.inference.summary import Summary
-from yolo3.inference.tiles import OVERLAP, SMALLEST_TILE, TiledDetector, check_tiling
+from yolo3.inference.tiles import MOST_OVERLAP, OVERLAP, SMALLEST_TILE, TiledDetector, check_tiling
 from yolo3.inference.window import Window, check_window
 from yolo3.inference.writers.coco_results import read_coco_ids
 from yolo3.inference.writers.drawn import drawn_paths
@@ -63,8 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=option_type(SHARE.parse),
         default=OVERLAP,
         metavar="F",
-        help="share of a tile that its neighbour covers too, 0 to 0.9; smaller objects are whole in some tile "
-        "(default: %(default)s)",
+        help=f"share of a tile that its neighbour covers too, 0 to {MOST_OVERLAP}; smaller objects are whole in some "
+        "tile (default: %(default)s)",
     )
     group.add_argument("--tiles-only", action="store_true", help="with --tile: do not detect in the whole image too")
     add_result_options(parser.add_argument_group("results"))

@@ -12,6 +12,7 @@ from yolo3.detections import Detections
 from yolo3.inference.tile_merging import joined, merge_tiles
 
 SMALLEST_TILE = 32  # pixels
+MOST_OVERLAP = 0.9  # where a pixel lies in a hundred tiles
 OVERLAP = 0.2  # objects smaller than this part of a tile are complete in one of them
 _WEAK_KEPT = 50
 
@@ -26,12 +27,12 @@ def check_tiling(tile: int, overlap: float) -> None:
         overlap: Part of a tile that the next one shows too.
 
     Raises:
-        ValueError: If a tile is smaller than 32 pixels, or the overlap is not from 0 to 0.9.
+        ValueError: If a tile is smaller than 32 pixels, or the overlap is not from 0 to `MOST_OVERLAP`.
     """
     if tile < SMALLEST_TILE:
         raise ValueError(f"tile: expected at least {SMALLEST_TILE} pixels, got {tile}")
-    if not 0 <= overlap <= 0.9:
-        raise ValueError(f"overlap: expected a number from 0 to 0.9, got {overlap:g}")
+    if not 0 <= overlap <= MOST_OVERLAP:
+        raise ValueError(f"overlap: expected a number from 0 to {MOST_OVERLAP}, got {overlap:g}")
 
 
 def tile_boxes(image_shape: Sequence[int], tile: int, overlap: float = OVERLAP, whole: bool = True) -> np.ndarray:
@@ -66,7 +67,7 @@ class TiledDetector:
         detector: A detector: anything with `detect_each`, `class_names`, `iou_threshold` and `max_boxes`, which counts
             for each tile and for the whole image.
         tile: Side of a tile in pixels of the image.
-        overlap: Part of a tile that the next one shows too, 0 to 0.9.
+        overlap: Part of a tile that the next one shows too, 0 to `MOST_OVERLAP`.
         whole: Whether to detect in the whole image too, for objects longer than half a tile. Of shorter objects some
             tile shows at least half the length, at a higher resolution.
         strong: Score above which detections are merged on their own, so that a weak complete box neither replaces a
