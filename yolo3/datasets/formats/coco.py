@@ -19,7 +19,7 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import copy_image, path_for_list
-from yolo3.datasets.find_images import ImageIndex, ambiguity_findings
+from yolo3.datasets.find_images import ImageIndex, only_image, spellings, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.lists import dataset_name, group_by_folder, list_of, require_list
@@ -82,7 +82,6 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     for list_of_file, file in lists.items():
         reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=class_names, findings=findings)
         annotations += reader.read(contents[file])
-    findings += ambiguity_findings(index, path)
     return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
@@ -213,8 +212,20 @@ class _Reader:
                 crowd = str(entry.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
                 boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=crowd))
 
-        built = (self._build(image, boxes[image_id]) for image_id, image in images.items())
-        return [annotation for annotation in built if annotation is not None]
+        annotations, names = [], []
+        for image_id, image in images.items():
+            name = image["file_name"]
+            image_path = only_image(self._find_image(name), name, self.file, self.findings)
+            if image_path is None:
+                continue
+            shape = size_or_none(image_path)
+            stated = (image.get("height"), image.get("width"))
+            if all(isinstance(side, int) and side > 0 for side in stated):
+                where = f"{self.file} (image {image_id})"
+                self.findings += size_findings(stated, shape, where)  # type: ignore[arg-type]
+            annotations.append(build_annotation(image_path, boxes[image_id], self.file, shape))
+            names.append(name)
+        return without_contested(annotations, names, self.findings)
 
     def _report(self, kind: str, message: str) -> None:
         self.findings.append(Finding("error", kind, self.file, message))
@@ -232,31 +243,16 @@ class _Reader:
                 self._report("unknown-class", message)
         return ids
 
-    def _build(self, image: dict[str, Any], boxes: list[Box]) -> Annotation | None:
-        image_path = self._find_image(image["file_name"])
-        if image_path is None:
-            self._report(
-                "missing-image",
-                f"expected an image {image['file_name']} below {os.path.dirname(self.file)} or the data folder, got "
-                "none; add it or remove the image from the file",
-            )
-            return None
-        shape = size_or_none(image_path)
-        stated = (image.get("height"), image.get("width"))
-        if all(isinstance(side, int) and side > 0 for side in stated):
-            self.findings += size_findings(stated, shape, f"{self.file} (image {image['id']})")  # type: ignore[arg-type]
-        return build_annotation(image_path, boxes, self.file, shape)
-
-    def _find_image(self, file_name: str) -> str | None:
+    def _find_image(self, file_name: str) -> list[str]:
         """Look beside the file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by name."""
-        name = file_name.replace("\\", "/")
         here = os.path.dirname(os.path.abspath(self.file))
-        for folder in (here, os.path.dirname(here)):
-            for part in ("", self.list_name, "images", os.path.join("images", self.list_name)):
-                path = os.path.join(folder, part, name)
-                if os.path.isfile(path):
-                    return os.path.normpath(path)
-        return self.index.find(name, os.path.join(here, self.list_name, "_"))
+        for name in spellings(file_name):
+            for folder in (here, os.path.dirname(here)):
+                for part in ("", self.list_name, "images", os.path.join("images", self.list_name)):
+                    path = os.path.join(folder, part, name)
+                    if os.path.isfile(path):
+                        return [os.path.normpath(path)]
+        return self.index.find(file_name, near=os.path.join(here, self.list_name, "_"))
 
 
 def parse_bbox(bbox: Any) -> tuple[float, float, float, float] | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import ClassMap, find_class_names, is_class_id, numbered_class_names, write_class_names
 from yolo3.datasets.copy_images import path_for_list
-from yolo3.datasets.find_images import ListedPaths, missing_image
+from yolo3.datasets.find_images import ListedPaths, only_image, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
@@ -80,6 +80,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     own_names = find_class_names(files[0], path)
     class_map = None if class_names is None or own_names is None else ClassMap(own_names, class_names)
     annotations: list[Annotation] = []
+    names: list[str] = []
     findings: list[Finding] = []
     for file in files:
         images = ListedPaths(file, path)
@@ -89,18 +90,19 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
                 continue
             where = f"{file}:{number}"
             findings += [Finding("error", "bad-box", where, fault) for fault in parsed.faults]
-            image = images.find(parsed.path)
+            image = only_image(images.find(parsed.path), parsed.path, where, findings)
             if image is None:
-                findings.append(missing_image(where, parsed.path))
                 continue
+            names.append(parsed.path)
             boxes = parsed.boxes if class_map is None else class_map.apply(parsed.boxes, where, findings)
             boxes = [replace(box, line=number) for box in boxes]
             annotations.append(build_annotation(image, boxes, where, size_or_none(image)))
+    annotations = without_contested(annotations, names, findings)
 
     if not annotations and not findings:
         raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no images")
-    names = list(class_names or own_names or _names_from_ids(path, annotations))
-    return Dataset(annotations, names, format=NAME, findings=findings, name=dataset_name(path, list_name))
+    class_names = list(class_names or own_names or _names_from_ids(path, annotations))
+    return Dataset(annotations, class_names, format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import copy_image
-from yolo3.datasets.find_images import ImageIndex, ambiguity_findings
+from yolo3.datasets.find_images import ImageIndex, file_key, only_image, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.voc_lists import XmlIndex, find_lists, root_of_list, select_files
 from yolo3.datasets.formats.voc_xml import VocFile, format_xml, is_voc_xml, parse_xml
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.lists import dataset_name, list_of
-from yolo3.files import base_name, has_suffix, replace_file, stem_of, walk_files
+from yolo3.files import has_suffix, replace_file, stem_of, walk_files
 
 NAME = "voc"
 _FILES_LOOKED_AT = 20  # XML files that are looked at before a folder counts as something else
@@ -70,6 +70,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     reader = _Reader(index, class_names, findings)
     built = (reader.build(file, parsed[file], where) for where, file in selection.entries)
     annotations = [annotation for annotation in built if annotation is not None]
+    annotations = without_contested(annotations, reader.image_names, findings)
 
     if os.path.isdir(path) and list_name is None:
         used = {annotation.image_path for annotation in annotations}
@@ -77,7 +78,6 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         if alone:
             message = f"{len(alone)} images have no XML file and are not used, first {alone[0]}"
             findings.append(Finding("warning", "no-annotation", path, message))
-    findings += ambiguity_findings(index, path)
     return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
@@ -120,18 +120,23 @@ class _Reader:
         self.class_names = class_names
         self.ids = {name: number for number, name in enumerate(class_names)}
         self.findings = findings
+        self.image_names: list[str] = []  # by which the images of the annotations built so far were found
 
     def build(self, file: str, parsed: VocFile | None, where: str) -> Annotation | None:
         """Return the annotation of one XML file, None if it could not be read or has no image."""
         if parsed is None:
             return None
-        image = self._find_image(file, parsed.filename)
-        if image is None:
+        name, candidates = self._find_image(file, parsed)
+        if not candidates:
             tried = " or ".join(dict.fromkeys((parsed.filename or stem_of(file), stem_of(file))))
             message = f"expected an image named {tried} in the data folder, got none; add it or remove {file}"
             self.findings.append(Finding("error", "missing-image", where, message))
             return None
+        image = only_image(candidates, name, where, self.findings)
+        if image is None:
+            return None
 
+        self.image_names.append(name)
         shape = size_or_none(image)
         self.findings += size_findings(parsed.size, shape, file)
         self.findings += [Finding("error", "bad-box", f"{file}:{line}", message) for line, message in parsed.faults]
@@ -144,23 +149,27 @@ class _Reader:
                 self.findings.append(Finding("error", "unknown-class", f"{file}:{item.line}", message))
         return build_annotation(image, boxes, file, shape)
 
-    def _find_image(self, file: str, filename: str) -> str | None:
-        """Look for <filename> or the stem; if both exist and differ the stem wins, as copied XML keeps old names."""
-        name = base_name(filename)
-        named = self.index.find(name, file)
-        if named is None:
-            named = self.index.find_stem(stem_of(name) if has_suffix(name, IMAGE_SUFFIXES) else name, file)
-        if named is not None and stem_of(named).lower() == stem_of(file).lower():
-            return named
+    def _find_image(self, file: str, parsed: VocFile) -> tuple[str, list[str]]:
+        """Return the name that counts, and the images that it fits best.
 
-        own = self.index.find(stem_of(file), file) or self.index.find_stem(stem_of(file), file)
-        if named is not None and own is not None:
+        The name in the file counts, unless there is an image that is named like the file: copied XML keeps old names.
+        """
+        name, stem = parsed.path, stem_of(file)
+        found = self.index.find(name, near=file)
+        if not found:
+            without_suffix = name[: name.rfind(".")] if has_suffix(name, IMAGE_SUFFIXES) else name
+            found = self.index.find_stem(without_suffix, near=file)
+        if found and file_key(stem_of(found[0])) == file_key(stem):
+            return name, found
+
+        own = self.index.find(stem, near=file) or self.index.find_stem(stem, near=file)
+        if found and own:
             message = (
-                f"expected <filename> {os.path.basename(own)}, got {filename}; both images exist and the one named "
-                "like the XML file is taken"
+                f"expected <filename> {os.path.basename(own[0])}, got {parsed.filename}; both images exist and the one "
+                "named like the XML file is taken"
             )
             self.findings.append(Finding("warning", "filename-mismatch", file, message))
-        return own or named
+        return (stem, own) if own else (name, found)
 
 
 def _parse_or_report(file: str, findings: list[Finding]) -> VocFile | None:

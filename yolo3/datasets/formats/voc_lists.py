@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from yolo3.datasets.annotation import Finding
-from yolo3.datasets.find_images import folder_distance
+from yolo3.datasets.find_images import file_key, folder_distance
 from yolo3.datasets.formats.voc_xml import is_voc_xml
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder, require_list
@@ -33,7 +33,7 @@ class XmlIndex:
         self.text_files = [file for file in everything if has_suffix(file, ".txt")]
         self._by_stem: dict[str, list[str]] = {}
         for file in self.files:
-            self._by_stem.setdefault(stem_of(file).lower(), []).append(file)
+            self._by_stem.setdefault(file_key(stem_of(file)), []).append(file)
 
     def find(self, entry: str, list_file: str) -> str | None:
         """Return the XML file that an entry of a list means.
@@ -48,7 +48,7 @@ class XmlIndex:
         """
         name = base_name(entry)
         stem = stem_of(name) if has_suffix(name, (*IMAGE_SUFFIXES, ".xml")) else name
-        found = self._by_stem.get(stem.lower()) or self._by_stem.get(name.lower(), [])
+        found = self._by_stem.get(file_key(stem)) or self._by_stem.get(file_key(name), [])
         near = os.path.join(os.path.dirname(list_file), entry.replace("\\", "/").lstrip("/"))
         return min(found, key=lambda file: (*folder_distance(file, near), stem_of(file) != stem), default=None)
 

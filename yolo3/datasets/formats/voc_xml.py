@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.files import decode_text, text_head
+from yolo3.files import base_name, decode_text, text_head
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -36,12 +36,14 @@ class VocFile:
 
     Attributes:
         filename: <filename>, "" if absent.
+        path: The longest path of the image that is stated: <path> if it ends in <filename>, else <folder>/<filename>.
         size: (height, width) as stated, None if absent or zero.
         objects: The objects that can be read.
         faults: (line, message) of each object that cannot.
     """
 
     filename: str
+    path: str
     size: tuple[int, int] | None
     objects: list[VocObject]
     faults: list[tuple[int, str]]
@@ -95,7 +97,13 @@ def parse_xml(path: str) -> VocFile:
         size = (height, width) if height > 0 and width > 0 else None
     except (ValueError, OverflowError):
         size = None
-    return VocFile(_text(children, "filename"), size, objects=objects, faults=faults)
+
+    filename, folder, stated = (_text(children, tag) for tag in ("filename", "folder", "path"))
+    if stated and base_name(stated) == base_name(filename or stated):
+        image_path = stated
+    else:
+        image_path = f"{folder}/{filename}" if folder and filename else filename
+    return VocFile(filename, image_path, size=size, objects=objects, faults=faults)
 
 
 def format_xml(filename: str, image_shape: tuple[int, int], annotation: Annotation, class_names: Sequence[str]) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import os
+import unicodedata
 
 from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
-from yolo3.datasets.find_images import folder_distance
+from yolo3.datasets.find_images import file_key, folder_distance
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.files import has_suffix, stem_of, walk_files
 
@@ -99,17 +100,20 @@ def find_label(image: str) -> str | None:
         Path of the label file, None if there is none.
     """
     folder, name = os.path.split(image)
-    name = os.path.splitext(name)[0] + ".txt"
+    stem = os.path.splitext(name)[0]
+    names = [stem + ".txt"]
+    if not stem.isascii():  # archives of macOS have decomposed names
+        names = list(dict.fromkeys([*names, *(unicodedata.normalize(form, stem) + ".txt" for form in ("NFC", "NFD"))]))
     parts = folder.split(os.sep)
-    candidates = [
-        os.sep.join([*parts[:at], labels, *parts[at + 1 :], name])
+    folders = [
+        os.sep.join([*parts[:at], labels, *parts[at + 1 :]])
         for at in reversed(range(len(parts)))
         if parts[at].lower() in _IMAGE_FOLDERS
         for labels in _LABEL_FOLDERS
     ]
 
-    candidates.append(os.path.join(folder, name))
-    candidates += [os.path.join(folder, labels, name) for labels in _LABEL_FOLDERS]
+    folders += [folder, *(os.path.join(folder, labels) for labels in _LABEL_FOLDERS)]
+    candidates = (os.path.join(place, name) for place in folders for name in names)
     return next(filter(os.path.isfile, candidates), None)
 
 
@@ -132,14 +136,14 @@ class LabelIndex:
         self._by_stem: dict[str, list[str]] = {}
         for file in files:
             if has_suffix(file, ".txt") and os.path.realpath(file) not in taken:
-                self._by_stem.setdefault(stem_of(file).lower(), []).append(file)
+                self._by_stem.setdefault(file_key(stem_of(file)), []).append(file)
 
     def find(self, image: str) -> str | None:
         """Return the label file of an image, None if there is none or several fit equally well."""
         own = self._own[image] if image in self._own else find_label(image)
         if own is not None or not self._by_stem:
             return own
-        names = (stem_of(image).lower(), os.path.basename(image).lower())  # 1.txt, or 1.jpg.txt
+        names = (file_key(stem_of(image)), file_key(os.path.basename(image)))  # 1.txt, or 1.jpg.txt
         found = next((self._by_stem[name] for name in names if name in self._by_stem), [])
         ranked = sorted((folder_distance(file, image), file) for file in found)
         if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):

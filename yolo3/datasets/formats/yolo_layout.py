@@ -12,7 +12,7 @@ import yaml
 
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.class_names import find_class_names, read_class_names
-from yolo3.datasets.find_images import ListedPaths, missing_image
+from yolo3.datasets.find_images import ListedPaths, only_image
 from yolo3.datasets.formats.yolo_labels import LabelIndex, parse_label
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder
@@ -131,8 +131,8 @@ def listed_images(file: str, root: str | None = None) -> Iterator[str]:
     paths = ListedPaths(file, root)
     for line in read_lines(file):
         entry = line.strip()
-        if has_suffix(entry, IMAGE_SUFFIXES) and (image := paths.find(entry)) is not None:
-            yield image
+        if has_suffix(entry, IMAGE_SUFFIXES) and len(found := paths.find(entry)) == 1:
+            yield found[0]
 
 
 def has_labels(images: Iterable[str], labels: LabelIndex) -> bool:
@@ -170,11 +170,9 @@ def expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[s
                 name = line.strip()
                 if not name or name.startswith("#"):
                     continue
-                image = paths.find(name)
+                image = only_image(paths.find(name), name, f"{entry}:{number}", findings)
                 if image is not None:
                     images.append(image)
-                else:
-                    findings.append(missing_image(f"{entry}:{number}", name))
         else:
             raise ValueError(
                 f"{path}: expected a folder or a list of images at {entry}, got nothing there; correct the path"
@@ -201,7 +199,7 @@ def _layout_of_file(path: str) -> Layout:
     if settings is not None:
         paths = ListedPaths(path)
         found = {
-            key: paths.find(settings[key]) or _resolve(paths.folder, settings[key])
+            key: paths.existing(settings[key]) or _resolve(paths.folder, settings[key])
             for key in (*LIST_NAMES, "names")
             if settings.get(key)
         }
