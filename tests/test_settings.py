@@ -13,7 +13,7 @@ class Recipe:
     """A record with a setting of each kind."""
 
     minutes: int = setting(30, "time in the oven in minutes", number=COUNT)
-    salt: float | None = setting(None, "share of salt", number=SHARE)
+    salt: float | None = setting(None, lambda: "share of salt", number=SHARE)
     herbs: tuple[str, ...] = setting((), "herbs", choices=lambda: {"thyme": "dried", "sage": "fresh"})
     notes: str = "none"
 
@@ -68,5 +68,6 @@ def test_fields_without_a_description_are_no_settings():
     described = settings_in(Recipe)
     assert list(described) == ["minutes", "salt", "herbs"]
     default, of_minutes = described["minutes"]
+    assert described["salt"][1].text == "share of salt"
     assert described["herbs"][1].text == "herbs: thyme (dried), sage (fresh)"
     assert default == Recipe.minutes == 30 and of_minutes.text == "time in the oven in minutes"

@@ -52,7 +52,7 @@ class Setting:
     """What there is to say of a setting beside its default.
 
     Args:
-        help: What it is, with its unit; neither the default nor the choices.
+        help: What it is, with its unit, but neither the default nor the choices; or a function that returns it.
         group: Group of options that the command line lists it in.
         option: Whether the command line has an option for it.
         flag: The option, where it is not "--" and the name of the setting.
@@ -67,7 +67,7 @@ class Setting:
         is_path: Whether it names a file or a folder.
     """
 
-    help: str
+    help: str | Callable[[], str]
     group: str = ""
     option: bool = True
     flag: str | None = None
@@ -88,13 +88,13 @@ class Setting:
     @property
     def text(self) -> str:
         """Return its help, with the descriptions of its choices where they have any."""
-        allowed = self.allowed
+        text, allowed = self.help() if callable(self.help) else self.help, self.allowed
         if not isinstance(allowed, Mapping):
-            return self.help
-        return f"{self.help}: {', '.join(f'{name} ({description})' for name, description in allowed.items())}"
+            return text
+        return f"{text}: {', '.join(f'{name} ({description})' for name, description in allowed.items())}"
 
 
-def setting(default: Any, help: str, **details: Any) -> Any:
+def setting(default: Any, help: str | Callable[[], str], **details: Any) -> Any:
     """Return the field of a dataclass with a default and its description.
 
     Args:

@@ -11,6 +11,7 @@ from yolo3.cli.options import add_settings, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
 from yolo3.models.yolov3.anchors import (
+    DEFAULT_ANCHORS,
     AnchorFit,
     anchor_fit,
     cluster_anchors,
@@ -21,7 +22,7 @@ from yolo3.models.yolov3.anchors import (
 )
 from yolo3.ops.letterbox import boxes_to_network
 from yolo3.settings import COUNT
-from yolo3.training.settings import TrainConfig
+from yolo3.training.settings import TrainConfig, anchor_counts
 
 SMALL_GAIN, CLEAR_GAIN = (
     0.02,
@@ -44,9 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num-anchors",
         type=option_type(COUNT.parse),
-        default=9,
+        default=len(DEFAULT_ANCHORS),
         metavar="N",
-        help="number of anchors: 9 for YOLOv3, 6 for the tiny network (default: %(default)s)",
+        help=f"number of anchors, {anchor_counts()} (default: %(default)s)",
     )
     add_settings(parser, TrainConfig, ["input_size", "resize"])
 

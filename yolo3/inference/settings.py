@@ -45,7 +45,7 @@ class DetectorSettings:
     iou_threshold: float | None = setting(
         None,
         "overlap of two boxes of a class above which non-maximum suppression acts on the weaker one",
-        unset=f"the architecture's; of YOLO {IOU_THRESHOLD}",
+        unset=f"the architecture's, {IOU_THRESHOLD} except for rpn",
         metavar="T",
         number=SHARE,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
 from yolo3.models.registry import MODELS, model_summaries, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.models.yolov3.scales import FULL_MASK, TINY_MASK, AnchorMask
+from yolo3.models.yolov3.scales import FULL_MASK, IGNORE_THRESH, TINY_MASK, AnchorMask
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
@@ -49,6 +49,16 @@ def _formats() -> dict[str, str]:
     return {name: format.description for name, format in FORMATS.items()}
 
 
+def anchor_counts() -> str:
+    """Return how many anchors the networks have, in words: "9 for yolov3, 6 for yolov3-tiny"."""
+    return ", ".join(f"{len(entry.anchors)} for {name}" for name, entry in MODELS.items() if entry.reads_anchors)
+
+
+def _model_options_help() -> str:
+    names = ", ".join(name for name, entry in MODELS.items() if not entry.reads_anchors)
+    return f"options of {names}, such as grid_size=7 activation=sigmoid"
+
+
 def _in_words(mask: AnchorMask) -> str:
     return " ".join(",".join(map(str, scale)) for scale in mask)
 
@@ -69,7 +79,7 @@ class TrainConfig:
         ValueError: For a setting out of range, or settings that contradict each other.
     """
 
-    anchors: str | None = setting(None, "file of anchors: nine for YOLOv3, six for the tiny network", is_path=True)
+    anchors: str | None = setting(None, lambda: f"file of anchors, {anchor_counts()}", is_path=True)
 
     data: str | None = _of_data(
         None, "annotations: a file or a folder", unset="the embedded shapes", metavar="PATH", is_path=True
@@ -102,7 +112,7 @@ class TrainConfig:
     )
     model_options: tuple[tuple[str, Any], ...] = _of_network(
         (),
-        f"options of {', '.join(name for name, entry in MODELS.items() if not entry.reads_anchors)}, such as grid_size=7 activation=sigmoid",
+        _model_options_help,
         parse=parse_named_value,
         many="+",
         metavar="NAME=VALUE",
@@ -145,7 +155,7 @@ class TrainConfig:
     ignore_thresh: float | None = _of_network(
         None,
         "IoU with a ground-truth box above which a prediction does not count as background",
-        unset="0.5, or the cfg's",
+        unset=f"{IGNORE_THRESH}, or the cfg's",
         number=SHARE,
     )
 

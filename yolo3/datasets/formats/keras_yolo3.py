@@ -124,7 +124,7 @@ def write(dataset: Dataset, path: str) -> None:
 
 FORMAT = Format(
     name=NAME,
-    description="text, an image and its boxes a line",
+    description="text, an image and its boxes per line",
     looked_for="text lines 'path x_min,y_min,x_max,y_max,class_id'",
     matches=matches,
     list_names=list_names,

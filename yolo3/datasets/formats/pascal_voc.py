@@ -103,7 +103,7 @@ def write(dataset: Dataset, path: str) -> None:
 
 FORMAT = Format(
     name=NAME,
-    description="Pascal VOC, an XML file an image",
+    description="Pascal VOC, an XML file per image",
     looked_for="XML with <annotation>",
     matches=matches,
     list_names=list_names,

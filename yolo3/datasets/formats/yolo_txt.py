@@ -124,7 +124,7 @@ def write(dataset: Dataset, path: str) -> None:
 
 FORMAT = Format(
     name=NAME,
-    description="YOLO's text files, one an image, with or without data.yaml",
+    description="YOLO's text files, one per image, with or without data.yaml",
     looked_for="data.yaml or label files 'class_id x y w h'",
     matches=matches,
     list_names=list_names,
