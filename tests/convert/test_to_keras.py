@@ -74,7 +74,6 @@ def test_results_are_given_as_json_too(tmp_path, files, capsys):
     assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["picture"] is None  # the key of earlier versions
-    assert report["picture"] is None  # the key of earlier versions
     assert report["filled"] == [f"conv_{i}" for i in range(6)] and report["random"] == []
     assert report["seen"] == 12345 and report["outputs"] == [[None, None, 14]] * 2
 
@@ -177,9 +176,9 @@ def test_detections_are_those_of_darknet(tmp_path):
     assert convert(NANO, NANO.with_suffix(".weights"), tmp_path / "nano.h5") == 0
     model, metadata = load_network(tmp_path / "nano.h5")
     for case in json.loads((DATA / "golden" / "nano_coco_detections.json").read_text()):
-        photo = read_image(DATA / "images" / case["image"])
-        boxes, scores, class_ids = detect_as_darknet(model, metadata, photo, case["letterbox"])
-        height, width = photo.shape[:2]
+        original = read_image(DATA / "images" / case["image"])
+        boxes, scores, class_ids = detect_as_darknet(model, metadata, original, case["letterbox"])
+        height, width = original.shape[:2]
         for each in (each for each in case["detections"] if each["score"] > 0.15):
             box = cxcywh_to_xyxy(np.array([each["xywh"]]) * [width, height, width, height])
             overlaps = pairwise_iou(box, boxes)[0] * (class_ids == each["class"])
@@ -188,19 +187,19 @@ def test_detections_are_those_of_darknet(tmp_path):
             assert abs(scores[best] - each["score"]) <= 0.03, (case["image"], case["letterbox"], each)
 
 
-def detect_as_darknet(model, metadata, photo, letterboxed):
-    """Boxes xyxy in pixels of the image, scores and class ids, above a score of .1."""
+def detect_as_darknet(model, metadata, original, letterboxed):
+    """Return boxes xyxy in pixels of the image, scores and class ids, for scores above .1."""
     shape, mode = tuple(metadata["input_shape"]), "letterbox" if letterboxed else "stretch"
     scales = make_scales(metadata["anchors"], metadata["anchor_mask"], scale_x_y=metadata["scale_x_y"])
-    image = (letterbox if letterboxed else resize)(photo.astype(np.float32) / 255, *shape)
+    image = (letterbox if letterboxed else resize)(original.astype(np.float32) / 255, *shape)
     boxes, scores, class_ids, counts = (
         keras.ops.convert_to_numpy(values)[0]
         for values in select_boxes(
             model(image[None]), scales, len(metadata["class_names"]), shape, score_threshold=0.1, iou_threshold=0.45
         )
     )
-    height, width, top, left = resize_geometry(photo.shape[:2], shape, mode)
-    factors = np.array([photo.shape[1] / width, photo.shape[0] / height] * 2)
+    height, width, top, left = resize_geometry(original.shape[:2], shape, mode)
+    factors = np.array([original.shape[1] / width, original.shape[0] / height] * 2)
     return (boxes[:counts] - [left, top] * 2) * factors, scores[:counts], class_ids[:counts]
 
 

@@ -89,7 +89,7 @@ def text_of(layers, width=16, height=16, channels=3):
 
 
 SMALL = """\
-# a remark
+# a comment
 [net]
 width=64
 height = 32

@@ -38,7 +38,7 @@ def test_convolutions_pad_as_darknet_does(sides, size, stride):
     np.testing.assert_allclose(output, slow_convolution(image, kernel, stride), atol=1e-5)
 
 
-def test_normalisation_and_slope_have_darknets_constants():
+def test_normalization_and_slope_have_darknets_constants():
     image = np.array([-50.0, 50]).reshape(1, 2, 1).astype(np.float32)
     model, output = run(lambda x: Blocks().conv_bn_leaky(x, 1, 1), image)
     norm = model.get_layer("bn_0")

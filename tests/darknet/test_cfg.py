@@ -39,7 +39,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing():
     assert format_cfg(cfg) == format_cfg(parse_cfg(SMALL))
 
 
-def test_a_remark_ends_a_list_of_numbers():
+def test_a_comment_ends_a_list_of_numbers():
     assert parse_cfg("[net]\nsteps=1,2 # ,3\n").net.integers("steps") == (1, 2)
 
 
@@ -58,7 +58,7 @@ def test_the_bytes_of_a_file_are_kept(tmp_path):
 
 def test_one_option_is_changed_and_all_other_text_kept():
     cfg = parse_cfg(SMALL.replace("\n", "\r\n"))
-    changed = replace_option(cfg, cfg.layers[0], "filters", "8")
+    changed = replace_option(cfg, cfg.layers[0], key="filters", value="8")
     assert changed.text == cfg.text.replace("filters=16\r\n", "filters=8\r\n")
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_cfg_is_refused_with_its_line(text, line, got):
 
 def test_a_file_without_sections_is_refused():
     with pytest.raises(ValueError, match="without sections"):
-        parse_cfg("# only a remark\n")
+        parse_cfg("# only a comment\n")
 
 
 def test_what_is_no_number_is_refused_with_its_line():

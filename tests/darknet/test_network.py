@@ -147,7 +147,7 @@ def test_a_network_with_connected_layers_takes_the_size_of_the_cfg():
     assert build_network(cfg, (8, 24, 3)).get_layer("connected_0").kernel.shape == (8 * 24 * 3, 3)
 
 
-def test_another_normalisation_takes_the_place_of_keras_own(tmp_path):
+def test_another_normalization_class_takes_the_place_of_keras_own(tmp_path):
     class Normalization(keras.layers.BatchNormalization):
         pass
 

@@ -48,14 +48,32 @@ def recipe(text=NET + HEADS):
 
 def test_each_setting_keeps_its_meaning():
     assert recipe() == {
-        "optimizer": "darknet", "learning_rate": 0.002, "momentum": 0.8, "weight_decay": 0.0005,
-        "batch_size": 4, "accumulate": 16, "max_batches": 2000,  # 64 images an update, 16 steps of 4
-        "schedule": "steps", "rate_steps": ((1600, 0.1), (1800, 0.2)), "burn_in": 100, "burn_in_power": 3.0,
-        "ema": 0.0, "freeze_epochs": 0, "jitter": 0.3, "placement": "fit", "zoom": (1.0, 1.0), "flip": 0.5,
-        "hue": 0.1, "saturation": 1.5, "exposure": 2.0, "mosaic": 0.0, "plain_share": 0.0,
+        "optimizer": "darknet",
+        "learning_rate": 0.002,
+        "momentum": 0.8,
+        "weight_decay": 0.0005,
+        # 64 images an update, in 16 steps of 4
+        "batch_size": 4,
+        "accumulate": 16,
+        "max_batches": 2000,
+        "schedule": "steps",
+        "rate_steps": ((1600, 0.1), (1800, 0.2)),
+        "burn_in": 100,
+        "burn_in_power": 3.0,
+        "ema": 0.0,
+        "freeze_epochs": 0,
+        "jitter": 0.3,
+        "placement": "fit",
+        "zoom": (1.0, 1.0),
+        "flip": 0.5,
+        "hue": 0.1,
+        "saturation": 1.5,
+        "exposure": 2.0,
+        "mosaic": 0.0,
+        "plain_share": 0.0,
         # the last head has random=1: 320, 352, ... 608 pixels, of a width of 416
         "multi_scale": tuple(size / 416 for size in range(320, 609, 32)),
-    }  # fmt: skip
+    }
     assert settings_of(parse_cfg(NET + HEADS)) == {"input_size": (320, 416), "resize": "letterbox"}
 
 

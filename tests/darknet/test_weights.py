@@ -112,8 +112,12 @@ def test_connected_and_local_layers_have_an_order_of_their_own():
     local, connected = layer_arrays(cfg)
     assert local.shapes == {"bias": (3, 4, 4), "kernel": (16, 3, 2, 3, 3)}
     assert list(connected.shapes.items()) == [
-        ("beta", (5,)), ("kernel", (5, 48)), ("gamma", (5,)), ("mean", (5,)), ("variance", (5,)),
-    ]  # fmt: skip
+        ("beta", (5,)),
+        ("kernel", (5, 48)),
+        ("gamma", (5,)),
+        ("mean", (5,)),
+        ("variance", (5,)),
+    ]
 
 
 def test_numbers_are_read_in_their_places(tmp_path):

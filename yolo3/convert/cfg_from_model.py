@@ -77,6 +77,7 @@ class DarknetModel:
         for stored, (layer, batch_norm) in zip(layer_arrays(self.cfg), self.sources, strict=True):
             kernel, *biases = layer.get_weights()
             bias = biases[0] if biases else np.zeros(stored.layer.options.filters, np.float32)
+
             arrays = {"kernel": kernel_from_keras(stored.layer, kernel)}
             if batch_norm is None:
                 arrays["bias"] = bias
@@ -253,6 +254,7 @@ def _convolution(writer: _Writer, layer: keras.Layer, inputs: list[Any], tensor:
     writer.follow(source)
     size, stride, dilation = (_square(layer, pair) for pair in (layer.kernel_size, layer.strides, layer.dilation_rate))
     groups = inputs[0].shape[-1] if type(layer).__name__ == "DepthwiseConv2D" else layer.groups
+
     options = {
         "batch_normalize": 0,
         "filters": tensor.shape[-1],

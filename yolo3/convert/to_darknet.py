@@ -80,7 +80,7 @@ def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
     if anchors is not None and anchors != joined_anchors(yolo_heads(cfg))[0]:
         for index, section in enumerate(cfg.layers):
             if section.name == "yolo":
-                cfg = replace_option(cfg, cfg.layers[index], "anchors", format_anchor_list(anchors))
+                cfg = replace_option(cfg, cfg.layers[index], key="anchors", value=format_anchor_list(anchors))
     return cfg
 
 

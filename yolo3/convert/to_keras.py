@@ -81,12 +81,12 @@ def convert_to_keras(
     check_class_names(cfg, class_names)
     loaded = load_weights(model, cfg, weights_path, progress=progress)
 
-    metadata = metadata_of(cfg, loaded.file.header, class_names, resize)
+    metadata = metadata_of(cfg, loaded.file.header, class_names=class_names, resize=resize)
     if weights_only and not str(output_path).endswith(".weights.h5"):
         save_plain_weights(model, output_path, metadata)
     else:
         save_model(model, output_path, metadata)
-    return Conversion(model, loaded, metadata, notes_on(cfg, loaded))
+    return Conversion(model=model, loaded=loaded, metadata=metadata, notes=notes_on(cfg, loaded))
 
 
 def check_output(path: str | os.PathLike[str], weights_only: bool) -> None:
@@ -147,6 +147,7 @@ def notes_on(cfg: Cfg, loaded: LoadedWeights) -> tuple[str, ...]:
         )
     if any(head.new_coords for head in heads):
         notes.append("new_coords=1: the raw outputs are right, but boxes are decoded as without it")
+
     header = loaded.file.header
     if header.seen_bytes == 4 and 10 * header.major + header.minor >= 2:
         notes.append("the header counts images in 4 bytes where its version has 8, as the size of the file shows")
@@ -164,6 +165,7 @@ def save_plain_weights(model: keras.Model, path: str | os.PathLike[str], metadat
         file.attrs[ATTRIBUTE] = json.dumps(metadata)
         file.attrs["backend"] = keras.backend.backend()
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+
         for layer in model.layers:
             group = file.create_group(layer.name)
             names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]

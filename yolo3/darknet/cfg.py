@@ -78,34 +78,34 @@ class Section:
 
     def integer(self, key: str, default: int | None = None) -> int:
         """Return the value of an option as a whole number; see `text` for arguments and errors."""
-        return self._one(key, default, _parse_integer, "a whole number")
+        return self._one(key, default, parse=_parse_integer, expected="a whole number")
 
     def number(self, key: str, default: float | None = None) -> float:
         """Return the value of an option as a number; see `text` for arguments and errors."""
-        return self._one(key, default, float, "a number")
+        return self._one(key, default, parse=float, expected="a number")
 
     def integers(self, key: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """Return the comma-separated whole numbers of an option; see `text` for arguments and errors."""
-        return self._many(key, default, _parse_integer, "comma-separated whole numbers")
+        return self._many(key, default, parse=_parse_integer, expected="comma-separated whole numbers")
 
     def numbers(self, key: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
         """Return the comma-separated numbers of an option; see `text` for arguments and errors."""
-        return self._many(key, default, float, "comma-separated numbers")
+        return self._many(key, default, parse=float, expected="comma-separated numbers")
 
-    def _one(self, key: str, default: Number | None, parse: Callable[[str], Number], expected: str) -> Number:
+    def _one(self, key: str, default: Number | None, *, parse: Callable[[str], Number], expected: str) -> Number:
         if key not in self.options and default is not None:
             return default
-        return self._parse(key, _without_comment(self.text(key)), parse, expected)
+        return self._parse(key, _without_comment(self.text(key)), parse=parse, expected=expected)
 
     def _many(
-        self, key: str, default: tuple[Number, ...] | None, parse: Callable[[str], Number], expected: str
+        self, key: str, default: tuple[Number, ...] | None, *, parse: Callable[[str], Number], expected: str
     ) -> tuple[Number, ...]:
         if key not in self.options and default is not None:
             return default
         parts = [part for part in _without_comment(self.text(key)).split(",") if part]
-        return tuple(self._parse(key, part, parse, expected) for part in parts)
+        return tuple(self._parse(key, part, parse=parse, expected=expected) for part in parts)
 
-    def _parse(self, key: str, text: str, parse: Callable[[str], Number], expected: str) -> Number:
+    def _parse(self, key: str, text: str, *, parse: Callable[[str], Number], expected: str) -> Number:
         try:
             return parse(text)
         except ValueError as error:
@@ -164,7 +164,7 @@ def parse_cfg(text: str, source: str = "cfg") -> Cfg:
             if not content.endswith("]") or len(content) < 3:
                 raise ValueError(f"{source}:{line}: expected a section such as [convolutional], got {_shown(content)}")
             name = content[1:-1]
-            sections.append(Section(ALIASES.get(name, name), line, {}, source))
+            sections.append(Section(ALIASES.get(name, name), line, source=source))
             continue
 
         if not sections:
@@ -178,7 +178,7 @@ def parse_cfg(text: str, source: str = "cfg") -> Cfg:
         raise ValueError(f"{source}: expected a Darknet cfg, got a file without sections")
     if sections[0].name != "net":
         raise ValueError(f"{sections[0].where()}: expected [net] as the first section, got [{sections[0].name}]")
-    return Cfg(sections[0], tuple(sections[1:]), text, source)
+    return Cfg(sections[0], tuple(sections[1:]), text=text, source=source)
 
 
 def read_cfg(path: str | os.PathLike[str]) -> Cfg:

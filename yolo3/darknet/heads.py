@@ -39,6 +39,7 @@ def joined_anchors(heads: Sequence[YoloHead]) -> tuple[list[list[float]], list[l
         values = [[float(f"{length:.6g}") for length in pair] for pair in head.anchors]
         if values not in lists:
             lists.append(values)
+
         offset = sum(len(each) for each in lists[: lists.index(values)])
         masks.append([offset + index for index in head.mask])
     return [pair for values in lists for pair in values], masks
@@ -73,7 +74,7 @@ def with_classes(cfg: Cfg, classes: int) -> Cfg:
             section = cfg.layers[index]
             if key not in section.options:
                 raise ValueError(f"{section.where()}: expected '{key}=' in [{section.name}], got none")
-            cfg = replace_option(cfg, section, key, str(value))
+            cfg = replace_option(cfg, section, key=key, value=str(value))
     return cfg
 
 

@@ -179,6 +179,7 @@ def _to_keras(
         bias = arrays["bias"]
         weights.append(bias.transpose(1, 2, 0) if layer.kind == "local" else bias)
     yield model.get_layer(layer_name(layer)), weights
+
     if "gamma" in arrays:
         yield model.get_layer(batch_norm_name(layer)), [arrays[name] for name in _BATCH_NORM_ARRAYS]
 

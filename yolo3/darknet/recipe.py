@@ -108,6 +108,7 @@ def _learning_rate_policy(net: Section) -> dict[str, Any]:
         raise ValueError(
             f"{net.where('policy')}: expected policy=steps or constant, got {policy}; train without --recipe"
         )
+
     starts, factors = net.integers("steps"), net.numbers("scales")
     if len(starts) != len(factors):
         where = net.where("scales")

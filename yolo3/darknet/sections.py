@@ -48,6 +48,7 @@ def read_section(section: Section, in_shapes: list[Shape]) -> tuple[Any, Shape]:
         raise ValueError(
             f"{section.where()}: expected one of {', '.join(sorted(_READERS))}; [{section.name}] is not supported"
         )
+
     options, out_shape = _READERS[section.name](section, in_shapes)
     if min(out_shape) < 1:
         got = format_shape(in_shapes[0])
@@ -160,6 +161,7 @@ def _maxpool(section: Section, in_shapes: list[Shape]) -> tuple[Pooling, Shape]:
         raise ValueError(
             f"{section.where('padding')}: expected a padding from 0 to size - 1 = {size - 1}, got {padding}"
         )
+
     out_shape = (height + padding - size) // vertical + 1, (width + padding - size) // horizontal + 1, channels
     return Pooling(size, strides, padding), out_shape
 
@@ -213,6 +215,7 @@ def _route(section: Section, in_shapes: list[Shape]) -> tuple[Route, Shape]:
             raise ValueError(
                 f"{section.where('groups')}: expected 'groups' to divide {channels} channels, got {groups}"
             )
+
     height, width, _ = in_shapes[0]
     return Route(groups, group_id), (height, width, sum(shape[2] // groups for shape in in_shapes))
 
@@ -346,6 +349,7 @@ def _reorg(section: Section, in_shapes: list[Shape]) -> tuple[int, Shape]:
             f"{section.where('stride')}: expected a stride that divides {height}x{width} and whose square divides "
             f"{channels} channels, got {stride}"
         )
+
     return stride, (height // stride, width // stride, channels * stride**2)
 
 
@@ -366,6 +370,7 @@ def _cost(section: Section, in_shapes: list[Shape]) -> tuple[None, Shape]:
 def _detection(section: Section, in_shapes: list[Shape]) -> tuple[None, Shape]:
     side, classes = section.integer("side", 7), section.integer("classes", 1)
     boxes, coords = section.integer("num", 1), section.integer("coords", 1)
+
     expected, got = side**2 * (classes + boxes * (1 + coords)), int(np.prod(in_shapes[0]))
     if expected != got:
         raise ValueError(

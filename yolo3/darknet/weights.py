@@ -113,6 +113,7 @@ class WeightsFile:
         """Yield each layer of the file with its arrays by name; one layer at a time is in memory."""
         with open(self.path, "rb") as file:
             file.seek(self.header.size)
+
             for stored in self.present:
                 arrays = {}
                 for name, shape in stored.shapes.items():
@@ -214,8 +215,8 @@ def open_weights(
         if _count_layers(size - short.size, stored) == len(stored):
             header, count = short, len(stored)
     if not count:
-        raise ValueError(f"{path}: {_describe_misfit(cfg, input_shape, size, header)}")
-    return WeightsFile(path, header, stored[:count], stored[count:])
+        raise ValueError(f"{path}: {_describe_misfit(cfg, input_shape, size=size, header=header)}")
+    return WeightsFile(path, header, present=stored[:count], missing=stored[count:])
 
 
 def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable[tuple[LayerArrays, Arrays]]) -> int:
@@ -234,6 +235,7 @@ def write_weights(path: str | os.PathLike[str], header: Header, layers: Iterable
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(format_header(header))
+
         for stored, arrays in layers:
             for name, shape in stored.shapes.items():
                 values = np.asarray(arrays[name], FLOAT)
@@ -271,11 +273,12 @@ def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
         problem = "it is too short for the header"
     else:
         return
+
     raise ValueError(f"{path}: expected a Darknet weight file, got {size:,} bytes: {problem}")
 
 
 def _describe_misfit(
-    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None, size: int, header: Header
+    cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None, *, size: int, header: Header
 ) -> str:
     """Return what the size of a file that does not fit tells: other classes, another network, or a cut."""
     layers, stored = resolve_layers(cfg, input_shape), layer_arrays(cfg, input_shape)

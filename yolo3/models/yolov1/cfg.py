@@ -43,8 +43,8 @@ def fit_to_classes(cfg: Cfg, num_classes: int) -> Cfg:
 
     output = head.integer("side", 7) ** 2 * (num_classes + 5 * head.integer("num", 1))
     head.text("classes")  # raises where it is missing
-    cfg = replace_option(cfg, head, "classes", str(num_classes))
-    return replace_option(cfg, cfg.layers[-2], "output", str(output))
+    cfg = replace_option(cfg, head, key="classes", value=str(num_classes))
+    return replace_option(cfg, cfg.layers[-2], key="output", value=str(output))
 
 
 def stride_of(cfg: Cfg) -> int:
