@@ -21,7 +21,7 @@ import numpy as np
 
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.keras_weights import save_weights
-from yolo3.inference.detector import load_detector
+from yolo3.inference.loading import load_detector
 from yolo3.models.registry import architecture_of_cfg
 from yolo3.training.benchmark import rates, take_turns
 

@@ -65,7 +65,7 @@ def red(monkeypatch):
             detector.options = options
             return detector
 
-        monkeypatch.setattr("yolo3.inference.detector.load_detector", load)
+        monkeypatch.setattr("yolo3.inference.loading.load_detector", load)
         return main(["detect", "--weights", "m.h5", *map(str, argv)]), detector
 
     return run

@@ -13,7 +13,7 @@ from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.keras_weights import load_weights, save_weights
 from yolo3.darknet.network import build_network
 from yolo3.darknet.recipe import recipe_of
-from yolo3.inference.detector import load_detector
+from yolo3.inference.loading import load_detector
 from yolo3.input.settings import Augmentation
 from yolo3.models.metadata import read_metadata
 from yolo3.training.run_folder import read_settings

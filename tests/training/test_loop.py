@@ -29,7 +29,7 @@ from tests.training.runs import (
 )
 from yolo3.cli.evaluate import main as evaluate
 from yolo3.datasets.class_names import read_class_names
-from yolo3.inference.detector import load_detector
+from yolo3.inference.loading import load_detector
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
 from yolo3.training import run as run_module

@@ -97,7 +97,7 @@ def _time_input(work: Workload, arguments: argparse.Namespace) -> dict:
 
 
 def _time_inference(work: Workload, arguments: argparse.Namespace) -> dict:
-    from yolo3.inference.detector import load_detector
+    from yolo3.inference.loading import load_detector
     from yolo3.inference.settings import DetectorSettings
     from yolo3.training.benchmark import benchmark_inference, random_detector
 

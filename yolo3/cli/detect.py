@@ -123,7 +123,7 @@ def _load_detector(arguments: argparse.Namespace):
     It is asked for everything above 0, so that weak scores can be shown: suppression goes from strong to weak, so what
     is above the threshold stays the same. Tiles are told the threshold.
     """
-    from yolo3.inference.detector import load_detector
+    from yolo3.inference.loading import load_detector
 
     options = detector_options(arguments) | {"score_threshold": 0.0}
     if arguments.camera and arguments.tile is None:

@@ -74,7 +74,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from yolo3.evaluation import evaluate
     from yolo3.evaluation.measures import measure
     from yolo3.evaluation.report import write_report
-    from yolo3.inference.detector import load_detector
+    from yolo3.inference.loading import load_detector
     from yolo3.training.validation import RECALL_PROPOSALS, recall_of_best
 
     detector = load_detector(**detector_options(arguments))

@@ -92,7 +92,7 @@ def add_detector_options(parser: argparse.ArgumentParser, **defaults: Any) -> No
 
 
 def detector_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of `add_detector_options` as arguments of `yolo3.inference.detector.load_detector`."""
+    """Return the options of `add_detector_options` as arguments of `yolo3.inference.loading.load_detector`."""
     return {
         "weights": arguments.weights,
         "classes_path": arguments.classes,

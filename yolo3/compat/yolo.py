@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from yolo3.inference.detector import Detector, load_detector
+from yolo3.inference.detector import Detector
+from yolo3.inference.loading import load_detector
 from yolo3.inference.videos import Frame, VideoFile, read_frames
 from yolo3.inference.window import Window
 from yolo3.models.metadata import read_metadata

@@ -15,8 +15,8 @@ from yolo3.ops.boxes import xyxy_to_cxcywh
 class YoloTxtFolder(ManyFilesWriter):
     """Writer of one text file an image, one line a detection: class id, centre x and y, width, height.
 
-    Coordinates are fractions of the image, as :mod:`yolo3.datasets.formats.yolo_labels` reads them. The file of an image
-    without detections is empty.
+    Coordinates are fractions of the image, as :mod:`yolo3.datasets.formats.yolo_labels` reads them. The file of an
+    image without detections is empty.
 
     Args:
         folder: Folder of the files; each is named after its image.
