@@ -78,7 +78,7 @@ def report(ground_truths, detections, names=("cat", "dog"), subject=SUBJECT, dra
     measures = measure(ground_truths, detections, names)
     if drawn:
         return build_report(subject, measures, ground_truths, detections, **options)
-    with patch("yolo3.evaluation.report.svg", return_value="<svg/>"):
+    with patch("yolo3.evaluation.report_charts.charts.svg", return_value="<svg/>"):
         return build_report(subject, measures, ground_truths, detections, **options)
 
 

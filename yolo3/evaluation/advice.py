@@ -41,9 +41,10 @@ REMEDIES = {
 }
 
 
-def name_of(kind: str) -> str:
-    """Return the name of a kind of error in prose, such as "localization error"."""
-    return "localization error" if kind == "localization" else kind
+def name_of(kind: str, count: int = 1) -> str:
+    """Return the name of a kind of error in prose, such as "localization error", for this many of them."""
+    plurals = {"localization": ("localization error", "localization errors"), "duplicate": ("duplicate", "duplicates")}
+    return plurals.get(kind, (kind, kind))[count != 1]
 
 
 def some_of(names: Sequence[str], most: int = 5) -> str:
@@ -123,6 +124,7 @@ def confident_on_background(measures: Measures) -> str | None:
     total = int(confident.sum())
     if total < max(5, 0.02 * len(measures.found)):
         return None
+
     most = np.sort(confident)[::-1][:3]
     return (
         f"{total} detections have a score of at least 0.8 where nothing is annotated, {int(most.sum())} of them in "
@@ -146,6 +148,7 @@ def weak_class(measures: Measures) -> str | None:
     known = {name: part for name, part in measures.coco["per_class"].items() if part["num_truths"] >= FEW_OBJECTS}
     if len(known) < 2:
         return None
+
     name = min(known, key=lambda name: known[name]["AP50"])
     others = float(np.median([part["AP50"] for other, part in known.items() if other != name]))
     if not much_lower(known[name]["AP50"], others):
@@ -161,6 +164,7 @@ def small_objects(measures: Measures) -> str | None:
     groups = found_by_size(measures)
     found, small = groups["small"]
     others_found, others = (groups["medium"][part] + groups["large"][part] for part in (0, 1))
+
     if min(small, others) < FEW_OBJECTS or found / small > others_found / others - 0.2:
         return None
     return (

@@ -9,7 +9,7 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation
 from yolo3.detections import Detections
 from yolo3.evaluation.average_precision import CONVENTIONS, count_ground_truths
-from yolo3.evaluation.matching import check_lists
+from yolo3.evaluation.matching import check_lists, concatenate
 from yolo3.inference.writers.coco_results import coco_detections_json
 from yolo3.ops.boxes import area
 
@@ -83,7 +83,8 @@ def _run_cocoeval(annotations: list[dict], detections: Sequence[Detections], num
 
     image_ids, category_ids = range(len(detections)), range(num_classes)
     results = coco_detections_json(detections, image_ids, category_ids)
-    for number, (record, size) in enumerate(zip(results, _detected_areas(detections), strict=True), 1):
+    areas = concatenate([area(found.boxes.astype(np.float64)) for found in detections], np.float64)
+    for number, (record, size) in enumerate(zip(results, areas, strict=True), 1):
         record |= {"id": number, "area": float(size), "iscrowd": 0}
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -103,11 +104,6 @@ def _run_cocoeval(annotations: list[dict], detections: Sequence[Detections], num
         evaluator.evaluate()
         evaluator.accumulate()
     return evaluator.eval
-
-
-def _detected_areas(detections: Sequence[Detections]) -> np.ndarray:
-    """Return float64 [K]: the areas of the boxes of all images, in float64 as cocoeval.py compares them."""
-    return np.concatenate([area(found.boxes.astype(np.float64)) for found in detections] or [np.zeros(0)])
 
 
 def _ground_truth_records(ground_truths: Sequence[Annotation], areas: Sequence[np.ndarray]) -> list[dict]:

@@ -212,6 +212,7 @@ def check_lists(ground_truths: Sequence[Annotation], detections: Sequence[Detect
             "expected ground truth and detections of the same images, "
             f"got {len(ground_truths)} images with ground truth and {len(detections)} with detections"
         )
+
     for kind, records in (("ground truth", ground_truths), ("detections", detections)):
         ids = concatenate([record.class_ids for record in records], np.int64)
         if len(ids) and (ids.min() < 0 or ids.max() >= num_classes):

@@ -8,7 +8,6 @@ in data URIs. Figures are ``<data>`` elements whose ``value`` has all digits.
 from __future__ import annotations
 
 import base64
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,34 +17,23 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
 from yolo3 import __version__
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
 from yolo3.evaluation.advice import REMEDIES, evaluation_advice, name_of
-from yolo3.evaluation.coco import SIZES
 from yolo3.evaluation.errors import BACKGROUND_IOU, KINDS
 from yolo3.evaluation.measures import (
     ImageError,
     Measures,
-    at_thresholds,
     best_point,
     confusions,
-    found_by_size,
     image_costs,
     image_errors,
 )
+from yolo3.evaluation.report_charts import confusion_chart, recall_chart, score_chart, size_chart, threshold_chart
 from yolo3.files import base_name, replace_file
-from yolo3.visualize.charts import (
-    confusion_chart,
-    precision_recall_chart,
-    score_histogram,
-    size_histogram,
-    svg,
-    threshold_chart,
-)
 
 IMAGES = 12  # shown, those with the highest cost
 _IMAGE_SIDE = 720  # pixels of the longer side in the page; as JPEG some 100 kB
@@ -90,7 +78,8 @@ def write_report(
     Raises:
         OSError, ValueError: for an image that cannot be read; nothing is written then.
     """
-    replace_file(path, build_report(subject, measures, ground_truths, detections, most_images))
+    page = build_report(subject, measures, ground_truths=ground_truths, detections=detections, most_images=most_images)
+    replace_file(path, page)
 
 
 def build_report(
@@ -104,11 +93,16 @@ def build_report(
     costs = image_costs(measures, detections)
     worst = [int(index) for index in np.argsort(-costs, kind="stable")[:most_images] if costs[index] > 0]
     images = [
-        {"cost": float(costs[index])} | _image(measures, index, ground_truths[index], detections[index])
+        {"cost": float(costs[index])}
+        | _image(measures, index, ground_truth=ground_truths[index], found=detections[index])
         for index in worst
     ]
     counts = {kind: measures.kinds.counts[kind] for kind in KINDS}
-    ranked, silent = _ranked_classes(measures)
+
+    # Classes that there is something to say about, lowest AP50 first, and the others.
+    ap = np.array([measures.coco["per_class"][name]["AP50"] for name in measures.class_names])
+    seen = (measures.fixed.num_ground_truths > 0) | (measures.false_positives > 0)
+    ranked = [int(index) for index in np.argsort(np.where(np.isnan(ap), 2.0, ap), kind="stable") if seen[index]]
 
     environment = Environment(
         loader=PackageLoader("yolo3.evaluation"),
@@ -127,17 +121,17 @@ def build_report(
         num_ignored=sum(len(matches.counted) for matches in measures.matches) - len(measures.found),
         best=dict(zip(("score", "precision", "recall", "f1"), measures.best)),
         classes=[_class_row(measures, index) for index in ranked],
-        silent_classes=[measures.class_names[index] for index in silent],
-        precision_recall=_precision_recall(measures),
-        thresholds=_thresholds(measures),
+        silent_classes=[name for name, known in zip(measures.class_names, seen) if not known],
+        recall_chart=recall_chart(measures),
+        threshold_chart=threshold_chart(measures),
         counts=counts,
         num_errors=sum(counts.values()),
         remedies=REMEDIES,
-        confusion=_confusion(measures),
-        confusions=_confusion_rows(measures),
-        num_confusions=len(confusions(measures)),
-        scores=_scores(measures),
-        sizes=_sizes(measures),
+        confusion_chart=confusion_chart(measures),
+        confusions=confusions(measures),
+        most_confusions=_CONFUSIONS_LISTED,
+        score_chart=score_chart(measures),
+        size_chart=size_chart(measures),
         num_with_errors=int((costs > 0).sum()),
         images=images,
     )
@@ -146,14 +140,6 @@ def build_report(
 def _code(text: str) -> Markup:
     """Return escaped text in which `commands` and --options are code, which is not broken at a hyphen."""
     return Markup(re.sub(r"`([^`]+)`|(?<!\S)(--[a-z-]+)", r"<code>\1\2</code>", str(escape(text))))
-
-
-def _ranked_classes(measures: Measures) -> tuple[list[int], list[int]]:
-    """Return the classes that there is something to say about, lowest AP50 first, and the others."""
-    ap = np.array([measures.coco["per_class"][name]["AP50"] for name in measures.class_names])
-    order = [int(index) for index in np.argsort(np.where(np.isnan(ap), 2.0, ap), kind="stable")]
-    seen = (measures.fixed.num_ground_truths > 0) | (measures.false_positives > 0)
-    return [index for index in order if seen[index]], [index for index in range(len(ap)) if not seen[index]]
 
 
 def _class_row(measures: Measures, index: int) -> dict:
@@ -172,94 +158,6 @@ def _class_row(measures: Measures, index: int) -> dict:
     }
 
 
-# Charts: None where there is nothing to draw.
-
-
-def _chart(figure: Figure, alt: str) -> dict:
-    """Return a chart as the template shows it: its address, its width in pixels and its words."""
-    address = "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode("ascii")
-    return {"source": address, "width": round(110 * figure.get_figwidth()), "alt": alt}
-
-
-def _precision_recall(measures: Measures) -> dict | None:
-    curves = dict(zip(measures.class_names, measures.fixed.curves))
-    known = {name: curve.ap for name, curve in curves.items() if not math.isnan(curve.ap)}
-    if not known:
-        return None
-    low, high = min(known, key=lambda name: known[name]), max(known, key=lambda name: known[name])
-    alt = (
-        f"Precision against recall of {len(known)} classes: AP50 from {known[low]:.3f} ({low}) to {known[high]:.3f} "
-        f"({high})"
-    )
-    return _chart(precision_recall_chart(curves), alt)
-
-
-def _thresholds(measures: Measures) -> dict | None:
-    points = at_thresholds(measures.fixed.overall)
-    if not points.size or not len(measures.found):
-        return None
-    score, precision, recall, f1 = measures.best
-    alt = "Precision, recall and F1 against the score threshold; there are no hits"
-    if not math.isnan(score):
-        alt = (
-            f"Precision, recall and F1 against the score threshold: F1 is largest, {f1:.3f}, at {score:.3f}, with "
-            f"precision {precision:.3f} and recall {recall:.3f}"
-        )
-    return _chart(threshold_chart(points, used=measures.score_threshold, best=score), alt)
-
-
-def _scores(measures: Measures) -> dict | None:
-    if not len(measures.scores):
-        return None
-    hits, false = measures.scores[measures.hit], measures.scores[~measures.hit]
-    below = [int((scores < np.float32(0.1)).sum()) for scores in (hits, false)]
-    alt = f"Histogram of scores from 0.1 up: {len(hits) - below[0]} hits and {len(false) - below[1]} false positives"
-    return _chart(score_histogram(hits, false, used=measures.score_threshold), alt) | {"below": below}
-
-
-def _sizes(measures: Measures) -> dict | None:
-    if not len(measures.sides):
-        return None
-    groups = []
-    for name, (found, count) in found_by_size(measures).items():
-        if count:
-            ap = measures.coco[f"AP_{name}"]
-            groups.append(f"{name} {found} of {count}" + ("" if math.isnan(ap) else f" (AP {ap:.3f})"))
-    told = ", ".join(groups)
-    figure = size_histogram(
-        measures.sides[measures.found],
-        measures.sides[~measures.found],
-        limits=[SIZES[name][0] for name in ("medium", "large")],
-    )
-    return _chart(figure, f"Histogram of object sizes. Found: {told}") | {"told": told}
-
-
-def _confusion(measures: Measures) -> dict | None:
-    """Return the confusion matrix of the classes that are annotated or detected."""
-    matrix = measures.confusion
-    active = np.flatnonzero(matrix[:-1].sum(axis=1) + matrix[:, :-1].sum(axis=0))
-    if not len(active):
-        return None
-    chosen = np.append(active, len(matrix) - 1)
-    figure = confusion_chart(matrix[np.ix_(chosen, chosen)], [measures.class_names[index] for index in active])
-    alt = (
-        f"Confusion matrix of {len(active)} classes: {int(np.trace(matrix))} hits, {int(matrix[:, -1].sum())} objects "
-        f"not found, {int(matrix[-1].sum())} detections without an object"
-    )
-    return _chart(figure, alt)
-
-
-def _confusion_rows(measures: Measures) -> list[dict]:
-    names, objects = measures.class_names, measures.fixed.num_ground_truths
-    return [
-        {"true": names[true], "detected": names[detected], "count": count, "objects": objects[true]}
-        for true, detected, count in confusions(measures)[:_CONFUSIONS_LISTED]
-    ]
-
-
-# Images
-
-
 def _image(measures: Measures, index: int, ground_truth: Annotation, found: Detections) -> dict:
     """Return an image with its boxes and errors as the template shows them; boxes are (x, y, width, height)."""
     image = read_image(ground_truth.image_path)
@@ -268,11 +166,7 @@ def _image(measures: Measures, index: int, ground_truth: Annotation, found: Dete
     hits = found.boxes[measures.kinds.detection_kinds[index] == "hit"]
     counts = {kind: sum(error.kind == kind for error in errors) for kind in KINDS}
     told = [f"{len(hits)} {'hit' if len(hits) == 1 else 'hits'}"]
-    told += [
-        f"{count} {name_of(kind)}{'s' * (kind == 'localization' and count > 1)}"
-        for kind, count in counts.items()
-        if count
-    ]
+    told += [f"{count} {name_of(kind, count)}" for kind, count in counts.items() if count]
 
     # The number of an error stands on a disc at the top left corner of its box, inside the image.
     radius = max(height, width) / 45

@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from yolo3.datasets.images import writable_copy
 from yolo3.ops.boxes import intersection, pairwise_iou
-from yolo3.visualize.fonts import DEFAULT_FONT, find_font, load_font
+from yolo3.visualize.fonts import find_font, fit_text
 
 Colour = tuple[int, int, int]
 
@@ -84,8 +84,9 @@ def draw_boxes(
     boxes, ids, scores = _checked(boxes_xyxy, class_ids, scores)
     paint = [class_colour(int(i)) if colours is None else colours[int(i)] for i in ids]
     order = np.arange(len(boxes)) if scores is None else np.argsort(scores, kind="stable")
+
     for index in order:
-        _draw_outline(canvas, boxes[index], paint[index], line_width(image.shape))
+        _draw_outline(canvas, boxes[index], paint[index], width=line_width(image.shape))
     _draw_labels(canvas, boxes, texts=_texts(ids, class_names, scores), paint=paint, order=order[::-1])
     return np.array(canvas)
 
@@ -118,9 +119,9 @@ def draw_comparison(
     ranked = np.argsort(scores, kind="stable")
     width = line_width(image.shape)
     for index in ranked:  # wider than the dashes, so that it can be seen under them
-        _draw_outline(canvas, boxes[index], class_colour(int(ids[index])), width + max(1, width // 2))
+        _draw_outline(canvas, boxes[index], class_colour(int(ids[index])), width=width + max(1, width // 2))
     for box in true_boxes:
-        _draw_outline(canvas, box, GROUND_TRUTH_COLOUR, width, dashes=WHITE)
+        _draw_outline(canvas, box, GROUND_TRUTH_COLOUR, width=width, dashes=WHITE)
 
     same_class = true_ids[:, None] == ids[None]
     missed = ~((pairwise_iou(true_boxes, boxes) >= 0.5) & same_class).any(axis=1)
@@ -197,9 +198,9 @@ def _draw_labels(canvas: Image.Image, boxes, *, texts, paint: Sequence[Colour], 
         if corners is None or not texts[index][0]:
             continue
         for text in texts[index]:
-            text, font = _fitting(text, size, canvas.width)
+            text, font = fit_text(text, size, canvas.width - size // 3)
             width, height = math.ceil(font.getlength(text)) + size // 3, sum(font.getmetrics())
-            places = _label_places(corners, width, height, canvas.size)  # [P, 4]
+            places = _label_places(corners, (width, height), canvas.size)  # [P, 4]
             free = intersection(places[:, None], taken[None]).sum(axis=1) == 0
             if free.any() or not len(taken):
                 left, top, right, bottom = places[free.argmax()].tolist()
@@ -209,17 +210,20 @@ def _draw_labels(canvas: Image.Image, boxes, *, texts, paint: Sequence[Colour], 
                 break
 
 
-def _label_places(corners: tuple[int, int, int, int], width: int, height: int, size_wh: tuple[int, int]) -> np.ndarray:
+def _label_places(
+    corners: tuple[int, int, int, int], label_wh: tuple[int, int], image_wh: tuple[int, int]
+) -> np.ndarray:
     """Return int [P, 4]: where a label may lie, best first: above, in a large box, below, beside; inside the image."""
-    left, top, right, bottom = corners
+    (left, top, right, bottom), (width, height) = corners, label_wh
     far, low = right + 1 - width, bottom + 1 - height
     inside = [(left, top), (far, low)] if bottom - top >= 3 * height and right - left >= width else []
     places = [(left, top - height), *inside, (left, bottom + 1), (far, top - height), (far, bottom + 1)]
     places += [(right + 1, top), (left - width, top), (left, top), (left, low)]
-    limit = np.maximum(np.subtract(size_wh, (width, height)), 0)
+
+    limit = np.maximum(np.subtract(image_wh, label_wh), 0)
     inside_image = [place for place in places if 0 <= place[1] <= limit[1]] or [(left, top)]
     start = np.clip(inside_image, 0, limit)
-    return np.concatenate([start, start + (width, height)], axis=1)
+    return np.concatenate([start, start + label_wh], axis=1)
 
 
 def _text_size_for(size_wh: tuple[int, int], texts: Sequence[str]) -> int:
@@ -232,13 +236,3 @@ def _text_size_for(size_wh: tuple[int, int], texts: Sequence[str]) -> int:
     covered = letters * 0.72 * full**2 / math.prod(size_wh)
     steps = (1.0, 0.75, 0.55)
     return max(_LEAST_TEXT, round(full * next((step for step in steps if covered * step**2 <= _CROWDED), steps[-1])))
-
-
-def _fitting(text: str, size: int, width: int) -> tuple[str, ImageFont.FreeTypeFont]:
-    """Return the text, shortened with an ellipsis where it is wider than the image, and its font."""
-    font = load_font(find_font(text) or DEFAULT_FONT, size)
-    kept = len(text)
-    while kept > 1 and font.getlength(text) + size // 3 > width:
-        kept -= 1
-        text = text[:kept] + "…"
-    return text, font

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
@@ -175,6 +175,7 @@ def score_histogram(hits: np.ndarray, false: np.ndarray, used: float) -> Figure:
     handles = _stacked_bars(axes, edges, {"hits": hits, "false positives": false})
     if used >= edges[0]:
         handles.append(axes.axvline(used, color=INK, linestyle="--", linewidth=1, label=f"threshold used: {used:g}"))
+
     axes.set(xlim=(0.1, 1), xlabel="score", ylabel="detections")
     axes.xaxis.set_major_locator(MultipleLocator(0.1))
     add_legend(figure, handles)
@@ -218,6 +219,7 @@ def _stacked_bars(axes: Axes, edges: np.ndarray, groups: Mapping[str, np.ndarray
         look: dict[str, Any] = {"color": colour, "edgecolor": "white", "linewidth": 0.6, "align": "edge"}
         handles.append(axes.bar(edges[:-1], counts, np.diff(edges), bottom=bottom, label=name, **look))
         bottom = bottom + counts
+
     axes.grid(visible=False, axis="x")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -244,9 +246,10 @@ def confusion_chart(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     strength = np.where(shares > 0, 0.12 + 0.68 * np.sqrt(shares), 0)  # the root shows rare confusions too
     signs = np.where(np.eye(len(matrix), dtype=bool), 1, -1)
 
+    hues = LinearSegmentedColormap.from_list("error or hit", [BAD, "#f5f6f8", GOOD])
     side = 1.7 + (0.44 if numbered else 0.115) * len(matrix)
     figure, (axes,) = new_figure(width=side + 0.4, height=side)
-    axes.imshow(strength * signs, cmap=_two_hues(), vmin=-1, vmax=1)
+    axes.imshow(strength * signs, cmap=hues, vmin=-1, vmax=1)
     size = 9 if numbered else 6
     axes.set_xticks(range(len(matrix)), [*names, "(not found)"], rotation=90, fontsize=size)
     axes.set_yticks(range(len(matrix)), [*names, "(no object)"], fontsize=size)
@@ -265,13 +268,6 @@ def confusion_chart(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
             look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour, "fontsize": size - 1}
             axes.text(column, row, f"{int(matrix[row, column])}", **look)
     return figure
-
-
-def _two_hues() -> ListedColormap:
-    """Return a colour map from orange at -1 over near white at 0 to blue at 1."""
-    white, ends = np.array([0.96, 0.965, 0.972]), ([0.835, 0.369, 0.0], [0.0, 0.447, 0.698])
-    halves = [white + (np.array(end) - white) * np.linspace(0, 1, 128)[:, None] for end in ends]
-    return ListedColormap(np.concatenate([halves[0][::-1], halves[1]]))
 
 
 def _unit_square(axes: Axes, x_label: str, y_label: str) -> None:

@@ -47,10 +47,10 @@ def draw_training_curves(csv_path: str | os.PathLike, png_path: str | os.PathLik
         epochs = np.arange(1, 1 + len(rows), dtype=np.float64)
 
     figure, (total, terms, score) = new_figure(width=15, height=4.8, num_panels=3)
-    _plot_losses(total, epochs, columns, ["loss"])
+    _plot_losses(total, epochs, columns, names=["loss"])
     total.set_title("loss")
     names = [name for name in columns if name not in _OTHER_COLUMNS and not name.startswith(("val_", "AP"))]
-    _plot_losses(terms, epochs, columns, names)
+    _plot_losses(terms, epochs, columns, names=names)
     terms.set_title("terms of the loss")
     _plot_scores(score, epochs, columns)
     score.set_title("average precision")
@@ -74,14 +74,14 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
-def _plot_losses(axes: Axes, epochs: np.ndarray, columns: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
+def _plot_losses(axes: Axes, epochs: np.ndarray, columns: Mapping[str, np.ndarray], *, names: Sequence[str]) -> None:
     """Plot each column in its colour, and its validation twin dashed."""
     values = []
     for index, name in enumerate(names):
         for column, style in ((name, "-"), (f"val_{name}", "--")):
             label = column if len(names) > 1 else column.replace("val_loss", "validation").replace("loss", "training")
             look: dict[str, Any] = {"linestyle": style, "color": PALETTE[index % len(PALETTE)]}
-            values.append(_plot(axes, epochs, columns.get(column), label, **look))
+            values.append(_plot(axes, epochs, columns.get(column), label=label, **look))
     joined = np.concatenate(values) if values else np.zeros(0)
     if len(joined) and joined.min() > 0 and joined.max() > 20 * joined.min():
         axes.set_yscale("log")  # the first epochs are a hundred times the last
@@ -92,19 +92,21 @@ def _plot_losses(axes: Axes, epochs: np.ndarray, columns: Mapping[str, np.ndarra
 def _plot_scores(axes: Axes, epochs: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
     """Plot AP on the left axis from 0 to 1, the learning rate on the right one."""
     for name, colour in zip(_SCORE_COLUMNS, PALETTE):
-        _plot(axes, epochs, columns.get(name), name, color=colour)
+        _plot(axes, epochs, columns.get(name), label=name, color=colour)
+
     right = axes.twinx()
-    _plot(right, epochs, columns.get("learning_rate"), "learning rate (right)", color="0.6", linestyle=":")
+    _plot(right, epochs, columns.get("learning_rate"), label="learning rate (right)", color="0.6", linestyle=":")
     right.grid(visible=False)
     right.spines["right"].set_visible(True)
     right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
     right.set_ylim(bottom=0)
     right.set_visible(bool(right.get_lines()))
+
     axes.set_ylim(0, 1)
     _finish(axes, right.get_lines(), columns=3)
 
 
-def _plot(axes: Axes, epochs: np.ndarray, values: np.ndarray | None, label: str, **look) -> np.ndarray:
+def _plot(axes: Axes, epochs: np.ndarray, values: np.ndarray | None, *, label: str, **look) -> np.ndarray:
     """Plot and return what is finite; short lines get markers, because a line of one point is invisible."""
     if values is None:
         return np.zeros(0)

@@ -17,6 +17,16 @@ def load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size)
 
 
+def fit_text(text: str, size: int, width: float) -> tuple[str, ImageFont.FreeTypeFont]:
+    """Return the text, shortened with an ellipsis where it is wider than ``width`` pixels, and its font."""
+    font = load_font(find_font(text) or DEFAULT_FONT, size)
+    kept = len(text)
+    while kept > 1 and font.getlength(text) > width:
+        kept -= 1
+        text = text[:kept] + "…"
+    return text, font
+
+
 @lru_cache(maxsize=2048)
 def find_font(text: str) -> str | None:
     """Return the file of a font with all letters of the text, ``None`` where there is none."""

@@ -14,7 +14,7 @@ from yolo3.detections import SHOWN_SCORE, Detections
 from yolo3.files import base_name
 from yolo3.ops.boxes import cxcywh_to_xyxy
 from yolo3.visualize.boxes import class_colour, draw_boxes, draw_comparison
-from yolo3.visualize.fonts import DEFAULT_FONT, find_font, load_font
+from yolo3.visualize.fonts import fit_text
 
 SHEET_COLOUR, TITLE_COLOUR = (32, 32, 36), (235, 235, 235)
 _CELL = 640  # pixels of the longer side of an image in a sheet of predictions
@@ -58,7 +58,8 @@ def contact_sheet(
     top = gap + (line if caption else 0)
     sheet = Image.new("RGB", (gap + columns * (cell + gap), top + sum(heights)), SHEET_COLOUR)
     pen = ImageDraw.Draw(sheet)
-    _write(pen, (gap, gap // 2), caption, size, sheet.width - 2 * gap)
+    text, font = fit_text(caption, size, sheet.width - 2 * gap)
+    pen.text((gap, gap // 2), text, fill=TITLE_COLOUR, font=font)
     for number, (row, height) in enumerate(zip(rows, heights)):
         bottom = top + height - gap - (line if titles else 0)
         for column, image in enumerate(row):
@@ -66,7 +67,8 @@ def contact_sheet(
             room = np.array([cell, bottom - top]) - image.shape[1::-1]
             sheet.paste(Image.fromarray(image), (left + int(room[0]) // 2, top + int(room[1]) // 2))
             if titles:
-                _write(pen, (left, bottom), titles[number * columns + column], size, cell)
+                text, font = fit_text(titles[number * columns + column], size, cell)
+                pen.text((left, bottom), text, fill=TITLE_COLOUR, font=font)
         top += height
     return np.array(sheet)
 
@@ -79,16 +81,6 @@ def fit(image: np.ndarray, side: int) -> np.ndarray:
     scale = side / max(image.shape[:2])
     size_wh = [max(1, round(length * scale)) for length in image.shape[1::-1]]
     return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-
-
-def _write(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, width: int) -> None:
-    """Write a line of text, shortened with an ellipsis where it is wider than ``width`` pixels."""
-    font = load_font(find_font(text) or DEFAULT_FONT, size)
-    kept = len(text)
-    while kept > 1 and font.getlength(text) > width:
-        kept -= 1
-        text = text[:kept] + "…"
-    pen.text(place, text, fill=TITLE_COLOUR, font=font)
 
 
 def draw_targets(
@@ -167,16 +159,17 @@ def draw_predictions(
     cells, titles = [], []
     for index in chosen:
         annotation, found = annotations[index], detections[index]
-        shown = found.scores >= SHOWN_SCORE
         image = read_image(annotation.image_path)
         fitted = fit(image, _CELL)
-        scale = np.divide(fitted.shape[1::-1], image.shape[1::-1])
+        scale = np.tile(np.divide(fitted.shape[1::-1], image.shape[1::-1]), 2)  # of (x_min, y_min, x_max, y_max)
+
+        shown = found.scores >= SHOWN_SCORE
         cells.append(
             draw_comparison(
                 fitted,
-                true_boxes=annotation.boxes * np.tile(scale, 2),
+                true_boxes=annotation.boxes * scale,
                 true_ids=annotation.class_ids,
-                boxes=found.boxes[shown] * np.tile(scale, 2),
+                boxes=found.boxes[shown] * scale,
                 ids=found.class_ids[shown],
                 scores=found.scores[shown],
                 class_names=class_names,
