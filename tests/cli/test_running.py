@@ -9,6 +9,11 @@ def test_errors_become_one_line():
     assert in_one_line(OSError()) == "OSError"
 
 
+def test_an_error_carries_no_terminal_control_codes():
+    error = ValueError("Exception encountered when calling Concatenate.call().\n\n\x1b[1mShapes do not fit\x1b[0m\x07")
+    assert in_one_line(error) == "Exception encountered when calling Concatenate.call(). Shapes do not fit"
+
+
 def test_a_mistake_ends_with_status_1_and_ctrl_c_with_130(capsys):
     def fail(error):
         raise error

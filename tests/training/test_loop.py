@@ -299,3 +299,59 @@ def test_the_other_architectures_train_resume_and_detect_in_the_same_way(setting
     figures = json.loads(told.read_text())
     for name in {"AP50", "AP", "recall"} & set(row):
         assert figures[name] == pytest.approx(float(row[name]), abs=2e-3), name
+
+
+# Strides 64 and 32: the coarse features are sampled up and joined with the fine ones.
+COARSE_CFG = """[net]
+width=128
+height=128
+channels=3
+[maxpool]
+size=16
+stride=16
+[convolutional]
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+[convolutional]
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+[convolutional]
+filters=16
+size=1
+activation=linear
+[yolo]
+mask=2,3
+anchors=10,10, 20,20, 40,40, 90,90
+num=4
+classes=3
+[route]
+layers=-3
+[upsample]
+stride=2
+[route]
+layers=-1,1
+[convolutional]
+filters=16
+size=1
+activation=linear
+[yolo]
+mask=0,1
+anchors=10,10, 20,20, 40,40, 90,90
+num=4
+classes=3
+"""
+
+
+def test_a_network_of_stride_64_trains_at_sizes_that_fit_it(settings, eagerly, tmp_path):
+    (tmp_path / "coarse.cfg").write_text(COARSE_CFG)
+    config = one_batch(
+        settings, anchors=None, cfg=str(tmp_path / "coarse.cfg"), input_size=(128, 128), multi_scale=(0.75,)
+    )
+    run(config, tmp_path / "run")  # 96 pixels would be a cell and a half
+    assert read_metadata(tmp_path / "run" / "last.h5")["strides"] == [64, 32]

@@ -290,3 +290,44 @@ def test_options_that_an_architecture_does_not_have_are_refused(prepared, shapes
 def test_yolov3_has_no_options_of_that_kind(prepared, shapes_set):
     with pytest.raises(ValueError, match="model_options: expected none for YOLOv3, got grid_size"):
         prepared(data=shapes_set, model_options=(("grid_size", 5),))
+
+
+ONE_HEAD_CFG = """[net]
+channels=3
+[convolutional]
+filters=8
+size=3
+stride=16
+pad=1
+activation=leaky
+[convolutional]
+filters=16
+size=1
+activation=linear
+[yolo]
+mask=0,1
+anchors=10,10, 20,20
+num=2
+classes=3
+"""
+
+
+def test_sizes_are_multiples_of_the_stride_of_the_network_and_of_nothing_else(tmp_path):
+    (tmp_path / "one.cfg").write_text(ONE_HEAD_CFG)
+    config = TrainConfig(cfg=str(tmp_path / "one.cfg"), input_size=(208, 208))  # 6.5 x 32
+    assert choose_architecture(config, 3).stride == 16
+    with pytest.raises(ValueError, match=r"input size: expected multiples of 16, got 208 200 \(height width\)"):
+        choose_architecture(TrainConfig(cfg=str(tmp_path / "one.cfg"), input_size=(208, 200)), 3)
+
+
+def test_what_a_cfg_samples_up_counts_for_its_stride(tmp_path):
+    # The only head is at stride 16; its features are joined with those of stride 32, sampled up.
+    deeper = ONE_HEAD_CFG.replace(
+        "[convolutional]\nfilters=16",
+        "[convolutional]\nfilters=8\nsize=3\nstride=2\npad=1\nactivation=leaky\n"
+        "[upsample]\nstride=2\n[route]\nlayers=-1,0\n[convolutional]\nfilters=16",
+    )
+    (tmp_path / "up.cfg").write_text(deeper)
+    assert choose_architecture(TrainConfig(cfg=str(tmp_path / "up.cfg"), input_size=(224, 224)), 3).stride == 32
+    with pytest.raises(ValueError, match="expected multiples of 32, got 208 208"):
+        choose_architecture(TrainConfig(cfg=str(tmp_path / "up.cfg"), input_size=(208, 208)), 3)
