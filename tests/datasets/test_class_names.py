@@ -6,6 +6,7 @@ import pytest
 from yolo3.datasets.annotation import Box
 from yolo3.datasets.class_names import (
     ClassMap,
+    FolderNames,
     numbered_class_names,
     read_class_names,
     unknown_name_message,
@@ -73,3 +74,16 @@ def test_class_ids_are_mapped_by_name():
         ("unknown-class", "a.txt:3"),
         ("bad-class-id", "a.txt:6"),
     ]
+
+
+def test_ids_mean_the_names_of_the_nearest_folder():
+    own = FolderNames({"/set/train/classes.txt": ["cat", "dog"], "/set/val/labels/classes.txt": ["dog", "cow"]})
+    assert own.names == ["cat", "dog", "cow"]
+    assert own.of("/set/train/labels/deep/1.txt") == ["cat", "dog"] and own.of("/set/val/labels/1.txt") == [
+        "dog",
+        "cow",
+    ]
+    assert own.of("/set/test/1.txt") == ["cat", "dog"]  # the first, where no folder above says
+    (finding,) = own.findings("set")
+    assert "/set/train/classes.txt and /set/val/labels/classes.txt" in finding.message and finding.severity == "warning"
+    assert FolderNames({"/a/classes.txt": ["cat"], "/b/classes.txt": ["cat"]}).findings("set") == []

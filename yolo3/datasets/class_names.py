@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,15 +69,15 @@ def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:
     replace_file(path, "".join(f"{name}\n" for name in names))
 
 
-def find_class_names(file: str, root: str) -> list[str] | None:
-    """Read the class names that lie beside a file or in the data folder.
+def find_names_file(file: str, root: str) -> str | None:
+    """Find the file of class names beside a file or in the data folder.
 
     Args:
         file: Path of an annotation file.
         root: The data folder.
 
     Returns:
-        The names in classes.txt, _classes.txt, obj.names, _darknet.labels or the first *.names; None if there is none.
+        Path of classes.txt, _classes.txt, obj.names, _darknet.labels or the first *.names; None if there is none.
     """
     folders = [os.path.dirname(os.path.abspath(file))]
     if os.path.isdir(root):
@@ -88,8 +88,41 @@ def find_class_names(file: str, root: str) -> list[str] | None:
         entries = (entry for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
         names += sorted(entry.path for entry in entries if entry.is_file())
         if names:
-            return read_class_names(names[0])
+            return names[0]
     return None
+
+
+class FolderNames:
+    """Class names that the folders of a data set give; they need not agree on order.
+
+    Args:
+        by_file: File that names the classes, to the names. A file counts for its folder and all below it that have none
+            of their own.
+
+    Attributes:
+        names: All names, in the order of the files.
+    """
+
+    def __init__(self, by_file: Mapping[str, Sequence[str]]):
+        self._by_file = {file: list(names) for file, names in by_file.items()}
+        self._by_folder = {os.path.dirname(os.path.abspath(file)): names for file, names in by_file.items()}
+        self.names = list(dict.fromkeys(name for names in by_file.values() for name in names))
+
+    def of(self, path: str) -> list[str]:
+        """Return the names that the ids of an annotation file mean: those of the nearest folder, else the first."""
+        folder = os.path.dirname(os.path.abspath(path))
+        while folder not in self._by_folder and os.path.dirname(folder) != folder:
+            folder = os.path.dirname(folder)
+        return list(self._by_folder.get(folder) or next(iter(self._by_file.values()), []))
+
+    def findings(self, where: str) -> list[Finding]:
+        """Return a warning that names two files that disagree, if there are such."""
+        (first, names), *others = self._by_file.items()
+        other = next((file for file, these in others if these != names), None)
+        if other is None:
+            return []
+        message = f"{first} and {other} name the classes in different ways; ids are mapped by name, folder by folder"
+        return [Finding("warning", "class-names", where, message)]
 
 
 def bundled_class_names(num_classes: int) -> Path | None:

@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
-from yolo3.datasets.class_names import ClassMap, find_class_names, is_class_id, numbered_class_names, write_class_names
+from yolo3.datasets.class_names import (
+    ClassMap,
+    FolderNames,
+    find_names_file,
+    is_class_id,
+    numbered_class_names,
+    read_class_names,
+    write_class_names,
+)
 from yolo3.datasets.copy_images import path_for_list
 from yolo3.datasets.find_images import ListedPaths, only_image, without_contested
 from yolo3.datasets.formats.format import Format
@@ -55,7 +63,8 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
     Args:
         path: The file or folder.
-        class_names: Classes of the result. If the data names its own (classes.txt beside it), ids are mapped by name.
+        class_names: Classes of the result. If the data names its own (classes.txt beside it), ids are mapped by name,
+            folder by folder.
         list_name: Name of a list of the folder.
 
     Returns:
@@ -77,12 +86,13 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     else:
         raise ValueError(f"{path}: expected a text file or a folder with text files of keras-yolo3, got none")
 
-    own_names = find_class_names(files[0], path)
-    class_map = None if class_names is None or own_names is None else ClassMap(own_names, class_names)
+    name_files = dict.fromkeys(found for file in files if (found := find_names_file(file, path)) is not None)
+    own = FolderNames({file: read_class_names(file) for file in name_files}) if name_files else None
     annotations: list[Annotation] = []
     names: list[str] = []
-    findings: list[Finding] = []
+    findings = own.findings(path) if own is not None else []
     for file in files:
+        class_map = None if own is None else ClassMap(own.of(file), class_names or own.names)
         images = ListedPaths(file, path)
         for number, line in enumerate(read_lines(file), 1):
             parsed = parse_line(line)
@@ -101,7 +111,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
     if not annotations and not findings:
         raise ValueError(f"{path}: expected lines 'path x_min,y_min,x_max,y_max,class_id ...', got no images")
-    class_names = list(class_names or own_names or _names_from_ids(path, annotations))
+    class_names = list(class_names or (own.names if own is not None else _names_from_ids(path, annotations)))
     return Dataset(annotations, class_names, format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from yolo3.datasets.annotation import Finding
-from yolo3.datasets.class_names import find_class_names, read_class_names
+from yolo3.datasets.class_names import FolderNames, find_names_file, read_class_names
 from yolo3.datasets.find_images import ListedPaths, only_image
 from yolo3.datasets.formats.yolo_labels import LabelIndex, parse_label
 from yolo3.datasets.images import IMAGE_SUFFIXES
@@ -34,7 +34,7 @@ class Layout:
     """
 
     lists: dict[str, list[str]] = field(default_factory=dict)
-    names: list[str] | None = None
+    names: FolderNames | None = None
     loose: list[str] = field(default_factory=list)
 
 
@@ -54,12 +54,12 @@ def find_layout(path: str) -> Layout:
 
     files = list(walk_files(path))
     images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
-    names = find_class_names(os.path.join(path, "_"), path)
-    if not names:  # labelling tools put classes.txt among the labels
-        stems = {stem_of(image) for image in images}
-        among = (file for file in files if os.path.basename(file) in _NAMES_AMONG_LABELS)
-        found = next((file for file in among if stem_of(file) not in stems), None)
-        names = None if found is None else read_class_names(found)
+    # Labelling tools put classes.txt among the labels.
+    stems = {stem_of(image) for image in images}
+    among = [file for file in files if os.path.basename(file) in _NAMES_AMONG_LABELS and stem_of(file) not in stems]
+    at_top = find_names_file(os.path.join(path, "_"), path)
+    name_files = dict.fromkeys(([] if at_top is None else [at_top]) + [os.path.abspath(file) for file in among])
+    names = FolderNames({file: read_class_names(file) for file in name_files}) if name_files else None
 
     listing = [file for file in files if has_suffix(file, ".txt") and _is_image_list(file, path)]
     if listing:
@@ -193,7 +193,7 @@ def _layout_of_file(path: str) -> Layout:
             if settings.get(key):
                 entries = settings[key] if isinstance(settings[key], list) else [settings[key]]
                 lists[key] = [_resolve(base, entry) for entry in entries]
-        return Layout(lists, _yaml_names(path, settings.get("names")))
+        return Layout(lists, FolderNames({path: _yaml_names(path, settings)}))
 
     settings = parse_darknet_data(path)
     if settings is not None:
@@ -204,9 +204,10 @@ def _layout_of_file(path: str) -> Layout:
             if settings.get(key)
         }
         names_file = found.pop("names", "")
-        names = read_class_names(names_file) if os.path.isfile(names_file) else None
+        names = FolderNames({path: read_class_names(names_file)}) if os.path.isfile(names_file) else None
         return Layout({key: [file] for key, file in found.items()}, names)
-    return Layout({}, find_class_names(path, path), [path])
+    names_file = find_names_file(path, path)
+    return Layout({}, None if names_file is None else FolderNames({names_file: read_class_names(names_file)}), [path])
 
 
 def _is_foreign(path: str) -> bool:
@@ -239,7 +240,8 @@ def _resolve(base: str, entry: Any) -> str:
     return path
 
 
-def _yaml_names(path: str, names: Any) -> list[str]:
+def _yaml_names(path: str, settings: dict[str, Any]) -> list[str]:
+    names = settings.get("names")
     if isinstance(names, dict):
         ids = [str(number) for number in range(len(names))]
         if set(names) != set(ids):
@@ -250,6 +252,12 @@ def _yaml_names(path: str, names: Any) -> list[str]:
     names = [str(name) for name in names]
     if len(set(names)) != len(names):
         raise ValueError(f"{path}: expected each class name once, got {names}")
+
+    stated = str(settings.get("nc") or len(names)).strip()
+    if stated != str(len(names)):
+        raise ValueError(
+            f"{path}: expected as many names as 'nc' states, {stated}, got {len(names)}; correct one of them"
+        )
     return names
 
 

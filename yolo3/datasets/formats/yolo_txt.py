@@ -56,7 +56,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
     Args:
         path: The folder or file.
-        class_names: Classes of the result. If the data names its own, ids are mapped by name.
+        class_names: Classes of the result. If the data names its own, ids are mapped by name, folder by folder.
         list_name: Name of a list.
 
     Returns:
@@ -77,15 +77,20 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     else:
         images = expand(path, layout.loose, findings)
 
-    class_map = None if class_names is None or layout.names is None else ClassMap(layout.names, class_names)
-    labels = LabelIndex(path)
+    own, labels = layout.names, LabelIndex(path)
+    if own is not None:
+        findings += own.findings(path)
+    class_maps: dict[str, ClassMap | None] = {}  # by folder of the labels
     annotations: list[Annotation] = []
     without_label = []
     for image in images:
         label = labels.find(image)
         if label is None:
             without_label.append(image)
-        annotation = _read_image(image, label, class_map, findings)
+        folder = os.path.dirname(label or image)
+        if folder not in class_maps:
+            class_maps[folder] = None if own is None else ClassMap(own.of(label or image), class_names or own.names)
+        annotation = _read_image(image, label, class_maps[folder], findings)
         if annotation is not None:
             annotations.append(annotation)
 
@@ -94,8 +99,9 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         findings.append(Finding("warning", "no-annotation", path, message))
     if not annotations and not findings:
         raise ValueError(f"{path}: expected images with label files, got no images")
-    names = list(class_names) if class_names is not None else layout.names or _numbered(layout, labels)
-    return Dataset(annotations, names, format=NAME, findings=findings, name=dataset_name(path, list_name))
+    if class_names is None:
+        class_names = own.names if own is not None else _numbered(layout, labels)
+    return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
 def write(dataset: Dataset, path: str) -> None:
