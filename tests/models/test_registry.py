@@ -3,8 +3,8 @@
 import pytest
 
 from yolo3.models.retinanet import RetinaNet
-from yolo3.models.rpn.rpn import Rpn
-from yolo3.models.yolov1.yolov1 import YoloV1
+from yolo3.models.rpn.architecture import Rpn
+from yolo3.models.yolov1.architecture import YoloV1
 from yolo3.models.yolov3.architecture import YoloV3
 
 ANCHORS = [(10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 319)]

@@ -148,7 +148,7 @@ register(
 _LONG_YOLOV1 = {"input_size": (256, 256), "epochs": 80, "evaluate_every": 8, "batch_size": 16, "learning_rate": 2e-4}
 _LONG_YOLOV1 |= {"hue": 0.05, "freeze_epochs": 0, "model_options": (("grid_size", 4),)}
 _yolov1 = functools.partial(
-    ModelEntry, architecture="yolo3.models.yolov1.yolov1:YoloV1", cfg_section="detection", embedded=_LONG_YOLOV1
+    ModelEntry, architecture="yolo3.models.yolov1.architecture:YoloV1", cfg_section="detection", embedded=_LONG_YOLOV1
 )
 register(_yolov1("yolov1", "YOLO of 2016, one grid of cells"))
 register(_yolov1("yolov1-tiny", "the same with a small network"))
@@ -169,7 +169,7 @@ register(
     ModelEntry(
         "rpn",
         "region proposals of one class on Darknet-53",
-        architecture="yolo3.models.rpn.rpn:Rpn",
+        architecture="yolo3.models.rpn.architecture:Rpn",
         embedded={**_SHORT_FULL, "epochs": 8, "model_options": (("scales", (1.0, 1.5, 2.5, 4.0)),)},
     )
 )

@@ -27,7 +27,7 @@ Statistics of batch normalization are among the weights; the optimizer and what 
 ``strides``       YOLOv3: input pixels per cell of each scale
 ``scale_x_y``     YOLOv3: number, or one a scale
 ``ignore_thresh`` YOLOv3: number, or one a scale
-``yolov1``        YOLOv1: the options, by the names of :class:`yolo3.models.yolov1.yolov1.YoloV1`
+``yolov1``        YOLOv1: the options, by the names of :class:`yolo3.models.yolov1.architecture.YoloV1`
 ``options``       other architectures: their options, by the names of their fields
 ``training``      the settings of the training, a dict
 ``darknet``       what a Darknet file says that Keras has no place for, a dict: ``cfg`` (text), ``header``

@@ -7,7 +7,7 @@ from tests.models.cases import SHAPE, random_rows, to_rows
 from yolo3.models.anchors.deltas import decode_deltas
 from yolo3.models.anchors.grid import lie_inside
 from yolo3.models.anchors.targets import anchor_targets, match_anchors
-from yolo3.models.rpn.rpn import Rpn
+from yolo3.models.rpn.architecture import Rpn
 from yolo3.ops import boxes as geometry
 
 SMALL = Rpn(strides=(16,), scales=(1.0, 2.0), width=8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.models.cases import SHAPE, to_rows
-from tests.models.rpn.test_rpn import SMALL, perfect_outputs
+from tests.models.rpn.test_architecture import SMALL, perfect_outputs
 from yolo3.models.rpn.recall import measure_recall, proposal_recall
 
 

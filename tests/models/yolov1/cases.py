@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from yolo3.models.yolov1.architecture import YoloV1
 from yolo3.models.yolov1.codec import encode_boxes
 from yolo3.models.yolov1.layouts import join_cells
-from yolo3.models.yolov1.yolov1 import YoloV1
 
 SHAPE = (128, 192)  # (height, width)
 GRID, CLASSES, BOXES = 3, 4, 2

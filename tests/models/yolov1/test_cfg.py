@@ -9,8 +9,8 @@ from tests.models.yolov1.cases import SMALL_CFG
 from tests.models.yolov1.test_networks import CFGS, needs_cfgs
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.keras_weights import load_weights, save_weights
+from yolo3.models.yolov1.architecture import YoloV1
 from yolo3.models.yolov1.networks import DESIGNS
-from yolo3.models.yolov1.yolov1 import YoloV1
 from yolo3.ops.nms import non_max_suppression
 
 

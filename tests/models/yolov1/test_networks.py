@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.layers import resolve_layers
+from yolo3.models.yolov1.architecture import YoloV1
 from yolo3.models.yolov1.codec import decode_boxes
 from yolo3.models.yolov1.networks import DESIGNS
-from yolo3.models.yolov1.yolov1 import YoloV1
 
 CFGS = Path(__file__).parents[4] / "shared" / "data" / "darknet" / "cfg"
 needs_cfgs = pytest.mark.skipif(not CFGS.is_dir(), reason="needs ../shared/data")

@@ -37,7 +37,7 @@ def measure_recall(
     """Return :func:`proposal_recall` of a network's best proposals on batches of images.
 
     Args:
-        architecture: :class:`yolo3.models.rpn.rpn.Rpn`.
+        architecture: :class:`yolo3.models.rpn.architecture.Rpn`.
         network: Its network.
         batches: (images float32 [B, H, W, 3], boxes [B, T, 5], ...), as from
             :func:`yolo3.input.batches.validation_batches`.

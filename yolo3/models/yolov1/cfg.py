@@ -14,7 +14,7 @@ _SCALES = ("coord_scale", "object_scale", "noobject_scale", "class_scale")
 
 
 def detection_options(cfg: Cfg) -> dict[str, Any]:
-    """Return what the [detection] of a cfg says, as fields of :class:`yolo3.models.yolov1.yolov1.YoloV1`.
+    """Return what the [detection] of a cfg says, as fields of :class:`yolo3.models.yolov1.architecture.YoloV1`.
 
     Raises:
         ValueError: With file and line, for what is not computed here.

@@ -16,8 +16,8 @@ import tensorflow as tf
 from tests.models.cases import SHAPE, PooledBlocks, SlimBlocks, random_rows, to_rows
 from yolo3.models.anchors.grid import lie_inside
 from yolo3.models.anchors.targets import AnchorTargets
-from yolo3.models.rpn import rpn as module
-from yolo3.models.rpn.rpn import Rpn
+from yolo3.models.rpn import architecture as module
+from yolo3.models.rpn.architecture import Rpn
 
 SMALL = Rpn(strides=(16,), scales=(1.0, 2.0), width=8)
 
@@ -177,7 +177,7 @@ OTHER_BACKEND = """
 import json
 import keras
 import numpy as np
-from tests.models.rpn.test_rpn import SHAPE, SMALL, random_rows, terms_of_everything
+from tests.models.rpn.test_architecture import SHAPE, SMALL, random_rows, terms_of_everything
 assert keras.backend.backend() == {backend!r}
 rng = np.random.default_rng(0)
 outputs = [rng.normal(size=(2, 4, 6, size)).astype("float32") for size in (6, 24)]

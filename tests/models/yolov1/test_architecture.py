@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.models.yolov1.cases import SCALES, SMALL_CFG, overlap
 from yolo3.darknet.cfg import parse_cfg
-from yolo3.models.yolov1.yolov1 import YoloV1
+from yolo3.models.yolov1.architecture import YoloV1
 from yolo3.ops.nms import non_max_suppression
 
 
