@@ -1,4 +1,4 @@
-"""A trained network in use: the detector, large images by windows, sources, videos, and writers of detections.
+"""A trained network in use: the detector, tiles for large images, sources, videos, and writers of detections.
 
-May import ``convert``, ``visualize`` and what these may.
+May import `convert`, `visualize` and what these may.
 """

@@ -50,7 +50,7 @@ class Detector:
         resize: How images are brought to the network's input size, "letterbox" or "stretch". Defaults to the
             metadata's, then to "letterbox".
         input_shape: (height, width) of the network input in pixels, multiples of the network's largest stride. Defaults
-            to the metadata's, then to the network's own, then to 416 x 416, rounded down to such.
+            to the metadata's, then to the network's own, then to 416 x 416 rounded down.
         class_names: Name of each class id. Defaults to the metadata's.
         anchors: [N, 2], (w, h) in pixels of the network input. Defaults to the metadata's.
         anchor_mask: Indices of each scale's anchors. Defaults to the metadata's, then to those of nine or six anchors.
@@ -94,7 +94,9 @@ class Detector:
         from_file = not isinstance(weights_or_model, keras.Model)
         if from_file:
             self.source = os.fspath(weights_or_model)
-            self.model, stored = load_network(self.source, anchors, class_names, anchor_mask)
+            self.model, stored = load_network(
+                self.source, anchors=anchors, class_names=class_names, anchor_mask=anchor_mask
+            )
             if stored is None and anchors is not None and anchor_mask is None:
                 anchor_mask = legacy_anchor_mask(self.source, len(anchors))
             metadata = stored if metadata is None else metadata
@@ -165,7 +167,7 @@ class Detector:
                 for number, (index, image, _) in enumerate(batch):
                     count = counts[number]
                     shape = image.shape[:2]
-                    in_image = boxes_to_image(boxes[number, :count], shape, self.input_shape, self.resize)
+                    in_image = boxes_to_image(boxes[number, :count], shape, self.input_shape, resize=self.resize)
                     in_image = clip(in_image, shape)
                     inside = area(in_image) > 0  # not in the grey bars of the letterbox
                     yield (
@@ -212,7 +214,8 @@ class Detector:
         """Return the selected boxes of images uint8 [B, h, w, 3], in pixels of the network input."""
         outputs = self._network(ops.cast(images, "float32") / 255, training=False)
         outputs = [ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
-        boxes, scores = self.architecture.decode(outputs, self.input_shape)
+        boxes, scores = self.architecture.decode(outputs, self.input_shape)  # [B, N, 4], [B, N, C]
+
         return non_max_suppression(
             boxes,
             scores,
@@ -231,6 +234,7 @@ class Detector:
         """
         waiting: deque = deque()
         pool = ThreadPoolExecutor(_READERS)
+
         try:
             for index, source in enumerate(images):
                 waiting.append((index, source, pool.submit(self._load, source)))
@@ -264,6 +268,7 @@ def _readable(loaded, on_error) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
                 raise
             on_error(source, error)
             continue
+
         yield index, image, resized
 
 

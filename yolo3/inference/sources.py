@@ -182,6 +182,7 @@ def read_shots(sources: Iterable[Source], every: int = 1, on_error: OnError | No
         if source.kind == "image":
             yield Shot(source, source.name, source.path)
             continue
+
         video = source.path if source.kind == "video" else int(source.path.removeprefix("camera "))
         try:
             for frame in read_frames(video, every):
@@ -236,5 +237,6 @@ def count_shots(sources: Iterable[Source], every: int = 1) -> int | None:
             number = count_frames(source.path, every)
         if number is None:
             return None
+
         total += number
     return total

@@ -115,6 +115,7 @@ class TiledDetector:
                     raise
                 on_error(source, error)
                 continue
+
             tiles = tile_boxes(image.shape[:2], self.tile, overlap=self.overlap, whole=self.whole)
             for number, (left, top, right, bottom) in enumerate(tiles):
                 pending.append((index, image, tiles, number))

@@ -171,6 +171,7 @@ class VideoFile:
         self._size_wh = image.shape[1], image.shape[0]
         with _silence():
             writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, self._size_wh)
+
         if not writer.isOpened():
             self._part.unlink(missing_ok=True)
             raise ValueError(

@@ -23,7 +23,7 @@ def coco_detections_json(
     """Convert detections to COCO's results format, ready for `json.dump`.
 
     Args:
-        detections: One entry an image, boxes in pixels of the original image.
+        detections: One entry per image, boxes in pixels of the original image.
         image_ids: Id of each image in the annotation file.
         category_ids: [C], category id of each class in the annotation file. Defaults to class id + 1.
 
@@ -35,6 +35,7 @@ def coco_detections_json(
     """
     if len(image_ids) != len(detections):
         raise ValueError(f"coco_detections_json: expected {len(detections)} image ids, got {len(image_ids)}")
+
     return [
         {
             "image_id": image_id,

@@ -1,4 +1,4 @@
-"""Each detection cut out of its image, in one folder a class."""
+"""Each detection cut out of its image, in one folder per class."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from yolo3.ops.boxes import clip
 
 
 class CropsFolder(ManyFilesWriter):
-    """Writer of one JPEG a detection: every pixel that the box touches.
+    """Writer of one JPEG per detection: every pixel that the box touches.
 
     Args:
         folder: Folder that gets one folder for each class.

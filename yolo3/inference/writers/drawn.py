@@ -32,6 +32,7 @@ def drawn_paths(sources: Sequence[Source], output: str) -> dict[Source, Path]:
         elif suffix.lower() not in _WRITTEN_SUFFIXES:
             suffix = ".png"
         suffixes.append(suffix)
+
     return dict(zip(sources, result_paths(sources, output, suffixes), strict=True))
 
 
@@ -54,7 +55,7 @@ class DrawnFiles:
             self.close()
             self._source = shot.source
 
-        drawn = draw_boxes(image, found.boxes, found.class_ids, self.class_names, found.scores)
+        drawn = draw_boxes(image, found.boxes, found.class_ids, class_names=self.class_names, scores=found.scores)
         path = self.paths[shot.source]
         if shot.seconds is None or shot.rate is None:
             write_image(path, drawn)

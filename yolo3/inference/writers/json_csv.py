@@ -1,4 +1,4 @@
-"""Detections as JSON, one object an image, and as CSV, one row a detection."""
+"""Detections as JSON, one object per image, and as CSV, one row per detection."""
 
 import csv
 import os
@@ -12,7 +12,7 @@ from yolo3.inference.writers.writer import OneFileWriter, StreamedFile, Streamed
 
 
 class JsonFile(OneFileWriter):
-    """Writer of a JSON list with one object an image or frame.
+    """Writer of a JSON list with one object per image or frame.
 
     An object has `image` (the path), `width` and `height` in pixels, for a frame also `frame` and `seconds`, and
     `detections`: objects with `class_id`, `class_name`, `score` and `box` (x_min, y_min, x_max, y_max in pixels).
@@ -38,7 +38,7 @@ class JsonFile(OneFileWriter):
 
 
 class CsvFile(OneFileWriter):
-    """Writer of a CSV file with one row a detection; `COLUMNS` is its header.
+    """Writer of a CSV file with one row per detection; `COLUMNS` is its header.
 
     `frame` and `seconds` are empty for an image; corners are in pixels.
 

@@ -42,19 +42,18 @@ def writing(writers: Sequence[Writer]) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    keep = True
+    interrupt = None
     try:
         try:
             yield
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            keep = False
-            raise
-        finally:
-            for writer in writers if keep else ():
-                writer.close()
-    finally:
+        except KeyboardInterrupt as error:
+            interrupt = error
+        for writer in writers:
+            writer.close()
+        if interrupt is not None:
+            raise interrupt
+
+    finally:  # what is closed has nothing left to discard
         for writer in writers:
             writer.discard()
 
@@ -99,7 +98,7 @@ class StreamedFile:
 
 
 class StreamedJsonList:
-    """A JSON list in a file, one item a line, which is never in memory as a whole.
+    """A JSON list in a file, one item per line, which is never in memory as a whole.
 
     Args:
         path: Final path.

@@ -1,4 +1,4 @@
-"""Detections as YOLO labels, one text file an image."""
+"""Detections as YOLO labels, one text file per image."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from yolo3.ops.boxes import xyxy_to_cxcywh
 
 
 class YoloTxtFolder(ManyFilesWriter):
-    """Writer of one text file an image, one line a detection: class id, centre x and y, width, height.
+    """Writer of one text file per image, one line per detection: class id, centre x and y, width, height.
 
     Coordinates are fractions of the image, as :mod:`yolo3.datasets.formats.yolo_labels` reads them. The file of an
     image without detections is empty.
