@@ -145,19 +145,20 @@ def without_contested(
     Returns:
         The others, in order.
     """
-    claims: dict[str, dict[str, int]] = {}  # image to each of its names, with the parts that they share
+    names_of: dict[str, set[str]] = {}
     for annotation, name in zip(annotations, names, strict=True):
-        claims.setdefault(annotation.image_path, {})[name] = -_rank_of(name, annotation.image_path)[0]
+        names_of.setdefault(annotation.image_path, set()).add(name)
 
     kept = []
     for annotation, name in zip(annotations, names, strict=True):
-        shared = claims[annotation.image_path]
-        others = [
-            number
-            for other, number in shared.items()
+        path = annotation.image_path
+        own = _num_fitting_parts(name, path) if len(names_of[path]) > 1 else num_parts(name)
+        others = (
+            _num_fitting_parts(other, path)
+            for other in names_of[path]
             if num_shared_parts(name, other) < min(num_parts(name), num_parts(other))
-        ]
-        if shared[name] >= num_parts(name) or all(shared[name] > number for number in others):
+        )
+        if own >= num_parts(name) or all(own > number for number in others):
             kept.append(annotation)
             continue
         message = (
@@ -235,6 +236,11 @@ def _rank_of(name: str, path: str) -> tuple[int, int, int, int]:
     shared = [-num_shared_parts(file_key(stem), file_key(known)) for stem in stems]
     best = shared.index(min(shared))
     return shared[best], best, -num_shared_parts(stems[best], known), -num_shared_parts(names[best], path)
+
+
+def _num_fitting_parts(name: str, path: str) -> int:
+    """Return how many trailing parts a name shares with an image in its best spelling, suffixes left aside."""
+    return -_rank_of(name, path)[0]
 
 
 def _without_suffix(path: str) -> str:

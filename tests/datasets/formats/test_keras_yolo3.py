@@ -181,7 +181,7 @@ def test_images_that_have_moved_are_found_in_the_folder_given(tmp_path):
     assert kinds(keras_yolo3.read(str(tmp_path / "lists" / "train.txt"))) == [("missing-image", "train.txt:1")]
 
 
-def test_a_image_given_as_a_text_file_is_an_error(tmp_path):
+def test_an_image_given_as_a_text_file_is_an_error(tmp_path):
     write_images(tmp_path, "a.png")
     with pytest.raises(ValueError, match="got no text"):
         keras_yolo3.read(str(tmp_path / "a.png"))
