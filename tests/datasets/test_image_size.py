@@ -58,6 +58,15 @@ def test_exif_turns_the_size_of_a_png_too(tmp_path, before_pixels):
     assert image_size(str(path)) == (30, 20) == read_image(path).shape[:2]
 
 
+def test_marks_that_the_decoder_does_not_look_at_do_not_turn_the_size(tmp_path):
+    write_image(tmp_path / "a.jpg", 20, 30)
+    mark = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    body = b"http://ns.adobe.com/xap/1.0/\0" + mark
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + content[2:])
+    assert image_size(str(tmp_path / "a.jpg")) == (20, 30) == read_image(tmp_path / "a.jpg").shape[:2]
+
+
 def test_progressive_grey_and_four_channel_images_have_a_size(tmp_path):
     image = np.zeros((9, 7), np.uint8)
     cv2.imwrite(str(tmp_path / "p.jpg"), image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])

@@ -83,7 +83,7 @@ def parse_xml(path: str) -> VocFile:
     objects: list[VocObject] = []
     faults: list[tuple[int, str]] = []
     for element in root:
-        if _local_name(element) == "object":
+        if isinstance(element.tag, str) and element.tag.rpartition("}")[2] == "object":
             try:
                 objects.append(_parse_object(element))
             except ValueError as error:
@@ -174,18 +174,16 @@ def _parse_object(element: etree._Element) -> VocObject:
 def _children(element: etree._Element) -> dict[str, etree._Element]:
     """Return the child elements by name, of several with one name the first.
 
-    One pass over all children is what makes lxml as fast here as xml.etree was: 10,000 files of BCCD take 2.9 s, 3.6 s
-    with xml.etree and 5.5 s with lxml's `find` for each child.
+    One pass over all children keeps lxml fast: 10,000 files of BCCD, 13 objects each, take 3.2 s of the processor. With
+    xml.etree and a search of the text for the lines they took 3.6 s, with lxml's `find` for each child 5.5 s
+    (benchmarks/bench_headers.py).
     """
     children: dict[str, etree._Element] = {}
     for child in element:
-        children.setdefault(_local_name(child), child)
+        tag = child.tag
+        if isinstance(tag, str):  # not an entity
+            children.setdefault(tag.rpartition("}")[2], child)
     return children
-
-
-def _local_name(element: etree._Element) -> str:
-    """Return the name without its namespace; "" for what is no element, such as an entity."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 def _text(children: dict[str, etree._Element], tag: str) -> str:
