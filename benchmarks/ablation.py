@@ -1,13 +1,12 @@
-"""What each choice within the YOLOv3 loss, or of the precision of a step, does to average precision, all else equal.
+"""Effect of each choice within the YOLOv3 loss, or of the precision, on average precision, all else being equal.
 
     python benchmarks/ablation.py --data bccd --output runs/ablation \
         --options "--train-list trainval --val-list test --input-size 320 320 --epochs 15"
     python benchmarks/ablation.py --of precision --seeds 0 1 --data bccd --output runs/precision \
         --options "--train-list trainval --val-list test --input-size 320 320 --epochs 20"
 
-One run of the tiny network for each row and seed, one after the other, each with one choice that differs from the
-defaults. Rows that are in the output folder already are read, not run again. Prints a Markdown table of the means over
-the seeds, and each seed's AP50.
+One run of YOLOv3-tiny for each row and seed, each with one choice that differs from the defaults. Runs that the output
+folder already holds are read, not repeated. Prints a Markdown table of the means over the seeds, and each seed's AP50.
 """
 
 import argparse
@@ -39,16 +38,16 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--of", choices=CHOICES, default="loss", help="what differs between the rows")
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--output", required=True, type=Path)
-    parser.add_argument("--options", default="", help="of `yolo3 train`, for all runs")
+    parser.add_argument("--data", required=True, help="data set, as of `yolo3 train`")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the runs")
+    parser.add_argument("--options", default="", help="options of `yolo3 train` for all runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows, default all of them")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows (default: all)")
     return parser
 
 
 def last_row(folder: Path) -> dict | None:
-    """Return the last row of a run's log, None where there is none."""
+    """Return the last row of a run's log, or None if there is no such run."""
     log = folder / "log.csv"
     if not log.exists():
         return None
@@ -76,12 +75,14 @@ def main(argv=None) -> int:
     unknown = set(arguments.rows or ()) - set(choices)
     if unknown:
         raise SystemExit(f"--rows: expected some of {', '.join(choices)}; got {', '.join(sorted(unknown))}")
+
     print("| choice | options | AP50 | AP | AP50 of each seed |\n|---|---|---|---|---|", flush=True)
     for number, (name, choice) in enumerate(choices.items()):
         if arguments.rows and name not in arguments.rows:
             continue
+
         folders = [arguments.output / f"{arguments.of}-{number}-seed-{seed}" for seed in arguments.seeds]
-        rows = [run(folder, choice, arguments, seed) for folder, seed in zip(folders, arguments.seeds)]
+        rows = [run(folder, choice, arguments, seed) for folder, seed in zip(folders, arguments.seeds, strict=True)]
         means = [statistics.mean(float(row[key]) for row in rows) for key in ("AP50", "AP")]
         each = ", ".join(f"{float(row['AP50']):.3f}" for row in rows)
         print(f"| {name} | `{choice}` | {means[0]:.3f} | {means[1]:.3f} | {each} |", flush=True)

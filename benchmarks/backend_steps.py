@@ -4,7 +4,7 @@
     KERAS_BACKEND=torch python benchmarks/backend_steps.py matrix torch --matrix-side 512
     KERAS_BACKEND=jax python benchmarks/backend_steps.py check jax
 
-Prints one JSON object for each figure as it is known.
+Prints one JSON object per figure, as soon as it is known.
 """
 
 import argparse
@@ -71,9 +71,9 @@ def seconds_of(call, synchronise) -> float:
 
 def our_architecture(model: str):
     """Return the architecture, with its default anchors."""
-    from yolo3.models.registry import find_model, named_architecture
+    from yolo3.training.workload import Workload
 
-    return named_architecture(model, num_classes=NUM_CLASSES, anchors=find_model(model).anchors)
+    return Workload(model, num_classes=NUM_CLASSES).architecture()
 
 
 def total_loss(architecture, outputs, boxes, input_size):
@@ -122,8 +122,7 @@ def jax_calls(architecture, batch_size: int, input_size):
         learned, state = optimizer.stateless_apply(state, gradients, learned)
         return loss, learned, others, state
 
-    # what the step gives back takes the place of what it was given
-    compiled = jax.jit(step, donate_argnums=(0, 1, 2))
+    compiled = jax.jit(step, donate_argnums=(0, 1, 2))  # new weights take the memory of the old ones
     weights = [
         [jax.numpy.array(variable.value) for variable in variables]
         for variables in (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
@@ -154,6 +153,7 @@ def torch_calls(architecture, batch_size: int, input_size, compiled: bool):
         loss, _ = total_loss(architecture, forward(images), boxes, input_size)
         network.zero_grad()
         loss.backward()
+
         variables = network.trainable_variables
         with torch.no_grad():
             optimizer.apply([variable.value.grad for variable in variables], variables)
@@ -173,9 +173,14 @@ def plain_calls(model: str, batch_size: int, input_size, compiled: bool):
 
     images, boxes = map(torch.from_numpy, fixed_batch(batch_size, input_size))
     step = build_step(
-        model, input_size=input_size, num_classes=NUM_CLASSES, bfloat16=True,
-        channels_last=True, device=_torch_device(), compiled=compiled,
-    )  # fmt: skip
+        model,
+        input_size=input_size,
+        num_classes=NUM_CLASSES,
+        bfloat16=True,
+        channels_last=True,
+        device=_torch_device(),
+        compiled=compiled,
+    )
     images = images.permute(0, 3, 1, 2)
     return lambda: step(images, boxes), None, _synchronise_torch
 
@@ -211,7 +216,7 @@ def matrix_tflops(backend: str, side: int) -> float:
 
 
 def device_name(backend: str) -> str:
-    """Return what the backend computes on."""
+    """Return the device and the version of the backend."""
     if backend == "jax":
         import jax
 
@@ -259,11 +264,15 @@ def time_row(row: str, model: str, batch_sizes, input_size) -> None:
             step, loss, synchronise = plain_calls(model, batch_size, input_size, compiled="compile" in row)
         seconds = seconds_of(step, synchronise)
         result = {
-            "row": row, "model": model, "batch_size": batch_size, "milliseconds": 1000 * seconds,
-            "images_per_second": batch_size / seconds, "tflops": batch_size * gflop / seconds / 1000,
+            "row": row,
+            "model": model,
+            "batch_size": batch_size,
+            "milliseconds": 1000 * seconds,
+            "images_per_second": batch_size / seconds,
+            "tflops": batch_size * gflop / seconds / 1000,
             "peak_gb": peak_gigabytes(BACKENDS[row]),
             "loss_milliseconds": None if loss is None else 1000 * seconds_of(loss, synchronise),
-        }  # fmt: skip
+        }
         result["seconds_in_all"] = time.perf_counter() - began  # with compilation
         print(json.dumps(result), flush=True)
 
@@ -302,6 +311,7 @@ def main(argv=None) -> int:
     """Do one part."""
     arguments = build_parser().parse_args(argv)
     input_size, backend = tuple(arguments.input_size), BACKENDS[arguments.row]
+
     if arguments.part == "matrix":
         rate = matrix_tflops(backend, arguments.matrix_side)
         print(json.dumps({"backend": backend, "device": device_name(backend), "tflops": rate}), flush=True)

@@ -16,7 +16,7 @@ bfloat16 (mixed policy), on one synthetic batch that is already on the device. T
 Each row runs in a process of its own, which is stopped after --limit seconds. After warm-up, blocks of calls are timed
 and synchronised at their end; the figure is the median block. TFLOP/s counts the convolutions alone; its share is that
 of a large bfloat16 matrix product on the same device. "Loss" is the time of targets and loss with their gradient for
-given outputs. --check compares the terms of the loss and its gradient on one fixed batch with JAX's on the processor.
+given outputs. --check compares the terms of the loss and its gradient on one fixed batch with JAX's on the CPU.
 Needs neither TensorFlow nor data.
 """
 
@@ -41,12 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", nargs="+", choices=("yolov3", "yolov3-tiny"), default=["yolov3-tiny", "yolov3"])
     add_sizes(parser)
     parser.add_argument("--limit", type=float, default=120, help="seconds for each row (default: %(default)s)")
-    parser.add_argument("--check", action="store_true", help="compare the loss with the processor's first")
+    parser.add_argument("--check", action="store_true", help="compare the loss with the CPU's first")
     parser.add_argument("--json", metavar="FILE")
     return parser
 
 
-def start(arguments, row: str, *part: str, on_processor: bool = False) -> subprocess.Popen:
+def start(arguments, row: str, *part: str, on_cpu: bool = False) -> subprocess.Popen:
     """Start ``backend_steps.py`` on a part, in a process group of its own."""
     root = str(Path(__file__).resolve().parents[1])
     environment = {
@@ -56,7 +56,7 @@ def start(arguments, row: str, *part: str, on_processor: bool = False) -> subpro
         "PYTHONWARNINGS": "ignore",
         "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]),
     }
-    if on_processor:
+    if on_cpu:
         environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
     command = [sys.executable, str(_STEPS), *part, "--matrix-side", str(arguments.matrix_side)]
@@ -66,7 +66,7 @@ def start(arguments, row: str, *part: str, on_processor: bool = False) -> subpro
 
 
 def results_of(process: subprocess.Popen, limit: float) -> tuple[list[dict], str]:
-    """Return what a child printed, also one that was stopped, and why it did not finish ("" where it did)."""
+    """Return what a child process printed, even if it was stopped, and why it failed ("" if it did not)."""
     try:
         output, errors = process.communicate(timeout=limit)
         lines = errors.strip().splitlines()
@@ -80,23 +80,25 @@ def results_of(process: subprocess.Popen, limit: float) -> tuple[list[dict], str
 
 
 def compare_numbers(arguments) -> list[dict]:
-    """Print how far the loss and its gradient are from JAX's on the processor, under each backend."""
+    """Print the difference of the loss and its gradient under each backend from JAX's on the CPU."""
     started = {
-        (backend, on_processor): start(arguments, backend, "check", backend, on_processor=on_processor)
+        (backend, on_cpu): start(arguments, backend, "check", backend, on_cpu=on_cpu)
         for backend in ("jax", "torch")
-        for on_processor in (True, False)
+        for on_cpu in (True, False)
     }
+
     rows: list[dict] = []
-    for (backend, on_processor), process in started.items():
+    for (backend, on_cpu), process in started.items():
         results, reason = results_of(process, limit=arguments.limit)
-        rows.append({"backend": backend, "on_processor": on_processor, "failed": reason, **(results or [{}])[0]})
+        rows.append({"backend": backend, "on_cpu": on_cpu, "failed": reason, **(results or [{}])[0]})
+
     expected = rows[0].get("numbers", {})
     for row in rows:
         numbers = row.get("numbers", {})
         differences = {name: abs(value / expected[name] - 1) for name, value in numbers.items() if expected.get(name)}
         row["largest_relative_difference"] = max(differences.values(), default=None)
         row["of"] = max(differences, key=differences.__getitem__, default=None)
-        where = row.get("device", "processor" if row["on_processor"] else "device")
+        where = row.get("device", "CPU" if row["on_cpu"] else "device")
         print(f"loss, {row['backend']} on {where}: ", end="")
         print(row["failed"] or f"within {row['largest_relative_difference']:.1e} ({row['of']})", flush=True)
     return rows
@@ -131,7 +133,7 @@ def main(argv=None) -> int:
             if reason:
                 results["failed"].append({"row": row, "model": model, "reason": reason})
                 print(f"| {model} | | {row} | {reason[:200]} | | | | | |", flush=True)
-            if arguments.json:  # after each row: a run that is stopped leaves what it has
+            if arguments.json:  # after each row, so that a run that is stopped leaves its results
                 Path(arguments.json).write_text(json.dumps(results, indent=2) + "\n")
     return 0
 

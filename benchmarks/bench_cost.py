@@ -1,11 +1,11 @@
-"""What targets, loss and a whole step cost as objects, batches and images grow: time, and peak memory; and starting.
+"""Time and peak memory of targets and loss, and of a whole step, as objects, batches and images grow; start-up time.
 
-    python benchmarks/bench_cost.py loss      # 1, 20, 100, 300 objects an image, batches of 1, 8, 64
+    python benchmarks/bench_cost.py loss      # 1, 20, 100, 300 objects per image, batches of 1, 8, 64
     python benchmarks/bench_cost.py step      # peak memory of a training step by batch and input size
     python benchmarks/bench_cost.py start     # seconds until each command has printed its help
 
-Each case runs in a process of its own, so that its peak is its own; what the process needs before the first call is
-told apart. Times are medians.
+Each case runs in a process of its own, so that its peak memory is its own; what the process holds before the first
+call is listed separately. Times are medians.
 """
 
 import argparse
@@ -24,7 +24,7 @@ STEP_CASES = [(batch, side) for side in (320, 416, 608) for batch in (1, 8, 16)]
 
 
 def peak_mb() -> float:
-    """Return the largest amount of memory that this process has held."""
+    """Return the peak resident memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -58,7 +58,7 @@ def measure(part: str, model: str, batch_size: int, number: int) -> dict:
 
 
 def print_starts(json_path: str | None) -> None:
-    """Print how long `yolo3 --help` takes, and the help of each command, as processes of their own."""
+    """Print how long `yolo3 --help` and the help of each command take, as processes of their own."""
 
     def start(words: list[str]) -> float:
         began = time.perf_counter()

@@ -2,11 +2,11 @@
 
     python benchmarks/bench_inference.py --cfg yolov3-tiny.cfg --batch-sizes 1 8
 
-Random weights, written in Darknet's format, so that OpenCV reads the same network. Ours is the whole detector: images
-in memory to boxes in pixels, suppression included; OpenCV decodes within its last layers but does not suppress; PyTorch
-gives raw outputs alone. All take turns; medians with the smallest and largest. OpenCV's row needs OpenCV 4 (5 reads no
-cfg files any more: `pip install 'opencv-python-headless<5'`), PyTorch's rows need `pip install torch`
-and the cfg of yolov3 or yolov3-tiny with 80 classes.
+Weights are random, in Darknet's format, so that OpenCV reads the same network. Ours is the whole detector, from
+images in memory to boxes in pixels, suppression included; OpenCV decodes in its last layers but does not suppress;
+PyTorch gives raw outputs only. All take turns; figures are medians with the smallest and largest. OpenCV's row needs
+OpenCV 4 (5 no longer reads cfg files: `pip install 'opencv-python-headless<5'`); PyTorch's rows need `pip install
+torch` and the cfg of yolov3 or yolov3-tiny with 80 classes.
 """
 
 import argparse
@@ -37,23 +37,23 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def opencv_calls(cfg: str, weights: str, photos: np.ndarray) -> dict:
-    """Return the call of OpenCV's network, none where this OpenCV does not read cfg files."""
+def opencv_calls(cfg: str, weights: str, images: np.ndarray) -> dict:
+    """Return the call of OpenCV's network; none if this OpenCV does not read cfg files."""
     if not hasattr(cv2.dnn, "readNetFromDarknet"):
         return {}
     network = cv2.dnn.readNetFromDarknet(cfg, weights)
     names = network.getUnconnectedOutLayersNames()
-    size = (photos.shape[2], photos.shape[1])
+    size = (images.shape[2], images.shape[1])
 
     def call():
-        network.setInput(cv2.dnn.blobFromImages(list(photos), 1 / 255, size, swapRB=True))
+        network.setInput(cv2.dnn.blobFromImages(list(images), 1 / 255, size, swapRB=True))
         return network.forward(names)
 
     return {"OpenCV DNN (decoded)": call}
 
 
-def torch_calls(tiny: bool, photos: np.ndarray) -> dict:
-    """Return the calls of PyTorch, none where it is not installed."""
+def torch_calls(tiny: bool, images: np.ndarray) -> dict:
+    """Return the calls of PyTorch; none if it is not installed."""
     if importlib.util.find_spec("torch") is None:
         return {}
     import torch
@@ -69,8 +69,8 @@ def torch_calls(tiny: bool, photos: np.ndarray) -> dict:
 
         def call(network=network, layout=layout, half=half):
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-                images = torch.from_numpy(photos).permute(0, 3, 1, 2).to(memory_format=layout).float() / 255
-                return network(images)
+                tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(memory_format=layout).float() / 255
+                return network(tensor)
 
         calls[name] = call
     return calls
@@ -87,16 +87,16 @@ def main(argv=None) -> int:
         save_weights(architecture_of_cfg(cfg).build_network((None, None, 3)), cfg, weights)
         for batch_size in arguments.batch_sizes:
             rng = np.random.default_rng(0)
-            photos = rng.integers(0, 255, (batch_size, side, side, 3), np.uint8)
+            images = rng.integers(0, 255, (batch_size, side, side, 3), np.uint8)
             options = {"input_shape": (side, side), "batch_size": batch_size}
             detectors = {
                 name: load_detector(weights, cfg_path=arguments.cfg, precision=name, **options)
                 for name in ("float32", "bfloat16")
             }
             calls = {
-                **{f"yolo3 {name} (boxes)": functools.partial(each, photos) for name, each in detectors.items()},
-                **opencv_calls(arguments.cfg, weights, photos),
-                **torch_calls("tiny" in Path(arguments.cfg).stem, photos),
+                **{f"yolo3 {name} (boxes)": functools.partial(each, images) for name, each in detectors.items()},
+                **opencv_calls(arguments.cfg, weights, images),
+                **torch_calls("tiny" in Path(arguments.cfg).stem, images),
             }
             seconds = take_turns(calls, arguments.steps)
             results[batch_size] = {name: rates(values, batch_size) for name, values in seconds.items()}

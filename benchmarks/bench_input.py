@@ -3,9 +3,10 @@
     python benchmarks/bench_input.py --cores 1 --mosaic 0
     python benchmarks/bench_input.py --cores 2 --mosaic 1
 
-The loop is what most trainers do, one thread with all of OpenCV's speed: decode, one warp for placement, flip and
-jitter, HSV by tables, to float; four of them for a mosaic. Ours decodes an image once for all mosaics of its block.
-Both take turns; medians with the smallest and largest. `--cores N` binds the process to N cores.
+The loop is what most trainers do, in one thread at OpenCV's full speed: decode, one warp for placement, flip and
+jitter, HSV by lookup tables, conversion to float; four of these for a mosaic. Ours decodes an image once for all
+mosaics of its block. Both take turns; figures are medians with the smallest and largest. `--cores N` binds the
+process to N cores.
 """
 
 import argparse
@@ -34,10 +35,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def warped(path: str, side: tuple[int, int], rng) -> np.ndarray:
-    """Return an image placed at random on a canvas (height, width), mirrored or not."""
+    """Return an image at a random place on a canvas (height, width), flipped half of the time."""
     image = cv2.imread(path)
     height, width = image.shape[:2]
     scale = min(side[0] / height, side[1] / width) * rng.uniform(0.8, 1.2)
+
     scale_x, scale_y = scale * rng.uniform(0.85, 1.15), scale * rng.uniform(0.85, 1.15)
     left, top = rng.uniform() * (side[1] - width * scale_x), rng.uniform() * (side[0] - height * scale_y)
     if rng.uniform() < 0.5:
@@ -47,7 +49,7 @@ def warped(path: str, side: tuple[int, int], rng) -> np.ndarray:
 
 
 def coloured(image: np.ndarray, rng) -> np.ndarray:
-    """Return an image with hue, saturation and value changed by tables."""
+    """Return an image with hue, saturation and value changed by lookup tables."""
     hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
     steps = np.arange(256)
     tables = ((steps + rng.uniform(-18, 18)) % 180, steps * rng.uniform(0.67, 1.5), steps * rng.uniform(0.67, 1.5))
@@ -67,6 +69,7 @@ def one_example(paths, mosaic: float, rng) -> np.ndarray:
             for side in ((y, x), (y, SIDE - x), (SIDE - y, x), (SIDE - y, SIDE - x))
         ]
         canvas = np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
+
     return coloured(canvas, rng).astype(np.float32) / 255
 
 

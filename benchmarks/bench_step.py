@@ -1,11 +1,11 @@
-"""Images per second of whole training steps: ours, stock Keras layers, and plain PyTorch, one after the other in turns.
+"""Images per second of whole training steps: ours, stock Keras layers, and plain PyTorch, in turns.
 
     python benchmarks/bench_step.py --model yolov3-tiny --batch-size 8 --input-size 416 416 --num-classes 80
 
-Forward, loss, backward and update on synthetic images of 20 boxes each. Also the convolutions alone (forward, and the
-gradients of inputs and weights, from given tensors) and a large matrix product, which say what the machine can do. All
-take turns, so that a machine that changes speed slows all of them; medians with the smallest and largest, as a table
-and, with --json FILE, as JSON. PyTorch's rows need `pip install torch`.
+A step is forward, loss, backward and update on synthetic images of 20 boxes each. The convolutions alone (forward,
+and the gradients of inputs and kernels) and a large matrix product show what the machine can do. All take turns, so
+that a machine whose speed varies slows all of them; figures are medians with the smallest and largest. PyTorch's rows
+need `pip install torch`.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--input-size", type=int, nargs=2, default=(416, 416), metavar=("H", "W"))
     parser.add_argument("--num-classes", type=int, default=80)
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--only", nargs="+", metavar="WORD", help="rows whose name holds one of these words")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="only rows whose name contains one of these words")
     parser.add_argument("--json", metavar="FILE")
     return parser
 
@@ -69,7 +69,7 @@ def stock_step(work: Workload, precision: str, images, boxes):
 
 
 def convolutions_alone(work: Workload, precision: str):
-    """Return (call, GFLOP of a call): every convolution of the network with both gradients, nothing else."""
+    """Return (call, GFLOP of a call): every convolution of the network with both gradients, and nothing else."""
     network = work.architecture().build_network((*work.input_size, 3))
     layers = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     cases = []
@@ -88,17 +88,23 @@ def convolutions_alone(work: Workload, precision: str):
             parts = [
                 tf.nn.conv2d(x, kernel, **options),
                 tf.raw_ops.Conv2DBackpropFilter(
-                    input=x, filter_sizes=kernel.shape, out_backprop=dy, strides=options["strides"],
+                    input=x,
+                    filter_sizes=kernel.shape,
+                    out_backprop=dy,
+                    strides=options["strides"],
                     padding=options["padding"],
                 ),
-            ]  # fmt: skip
+            ]
             if not is_first:  # the images need no gradient
                 parts.append(
                     tf.raw_ops.Conv2DBackpropInput(
-                        input_sizes=x.shape, filter=kernel, out_backprop=dy, strides=options["strides"],
+                        input_sizes=x.shape,
+                        filter=kernel,
+                        out_backprop=dy,
+                        strides=options["strides"],
                         padding=options["padding"],
                     )
-                )  # fmt: skip
+                )
             total += sum(tf.cast(tf.reshape(part, [-1])[0], tf.float32) for part in parts)
         return total
 
@@ -106,23 +112,26 @@ def convolutions_alone(work: Workload, precision: str):
 
 
 def torch_steps(work: Workload, images, boxes) -> dict:
-    """Return the calls of PyTorch, none where it is not installed."""
+    """Return the calls of PyTorch; none if it is not installed."""
     if importlib.util.find_spec("torch") is None:
         return {}
     import torch
     from torch_yolov3 import build_step
 
-    photos = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
+    planes = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2).contiguous()
     rows = torch.from_numpy(boxes.numpy())
     steps = {
         f"PyTorch {precision}{', channels_last' if channels_last else ''}": build_step(
-            work.model, input_size=work.input_size, num_classes=work.num_classes, bfloat16=precision == "bfloat16",
+            work.model,
+            input_size=work.input_size,
+            num_classes=work.num_classes,
+            bfloat16=precision == "bfloat16",
             channels_last=channels_last,
         )
         for precision in ("float32", "bfloat16")
         for channels_last in (False, True)
-    }  # fmt: skip
-    return {name: lambda step=step: float(step(photos, rows)) for name, step in steps.items()}
+    }
+    return {name: lambda step=step: float(step(planes, rows)) for name, step in steps.items()}
 
 
 def main(argv=None) -> int:

@@ -1,10 +1,10 @@
-"""What pretrained weights are worth: one network, three starts, the same number of epochs.
+"""Benefit of pretrained weights: one network, three starts, the same number of epochs.
 
     python benchmarks/finetune.py --data DATA --cfg FILE --weights WHOLE.weights --backbone BACKBONE_FILE --output DIR
 
-trains the network of a Darknet cfg three times (from the whole file, from the backbone's file, from random weights),
-each into a folder of its own below DIR, and draws AP50 over the epochs of all three. Runs that are there already are
-not repeated. Prints one JSON object.
+trains the network of a Darknet cfg three times (from all weights, from those of the backbone, from random weights),
+each into a folder of its own below DIR, and plots AP50 over the epochs of all three. Complete runs that DIR already
+holds are not repeated. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def build_parser() -> argparse.ArgumentParser:
     for name in ("data", "cfg", "weights", "backbone", "output"):
         parser.add_argument(f"--{name}", required=True, type=Path)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--options", default="", help="further options of train.py, as one text")
-    parser.add_argument("--image", type=Path, help="where the curves are drawn (default: OUTPUT/finetune.png)")
+    parser.add_argument("--options", default="", help="more options of train.py, as one string")
+    parser.add_argument("--image", type=Path, help="file of the plot (default: OUTPUT/finetune.png)")
     return parser
 
 
 def train(folder: Path, weights: Path | None, arguments) -> None:
-    """Train into a folder, if it does not hold a whole run yet."""
+    """Train into a folder unless it holds a complete run."""
     if len(read_rows(folder)) >= arguments.epochs:
         return
     command = [sys.executable, str(ROOT / "train.py"), "--cfg", str(arguments.cfg), "--data", str(arguments.data)]
@@ -46,7 +46,7 @@ def read_rows(folder: Path) -> list[dict]:
 
 
 def draw(curves: dict[str, list[float]], path: Path) -> None:
-    """Draw AP50 over the epochs, one line a start."""
+    """Plot AP50 over the epochs, one line per start."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -66,7 +66,8 @@ def main() -> int:
     starts = {"whole": arguments.weights, "backbone": arguments.backbone, "random": None}
     for name, weights in starts.items():
         train(arguments.output / name, weights, arguments)
-    words = {"whole": "whole network, trained on COCO", "backbone": "backbone alone", "random": "random weights"}
+
+    words = {"whole": "whole network, trained on COCO", "backbone": "backbone only", "random": "random weights"}
     rows = {name: read_rows(arguments.output / name) for name in starts}
     curves = {words[name]: [float(row["AP50"]) for row in rows[name]] for name in starts}
     draw(curves, arguments.image or arguments.output / "finetune.png")
