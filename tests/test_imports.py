@@ -79,13 +79,16 @@ def imported_modules(name):
 
 def test_geometry_codec_targets_loss_and_selection_stay_apart():
     apart = {"ops.boxes", "ops.nms", "models.yolov3.head", "models.yolov3.targets", "models.yolov3.losses"}
-    apart |= {"models.yolov3.postprocess"}
+    apart |= {"models.yolov3.postprocess", "models.yolov1.codec", "models.yolov1.targets", "models.yolov1.losses"}
     allowed = {
         "ops.boxes": set(),
         "models.yolov3.head": set(),
         "ops.nms": {"ops.boxes"},
         "models.yolov3.targets": {"ops.boxes"},
         "models.yolov3.losses": {"ops.boxes", "models.yolov3.head"},
+        "models.yolov1.codec": set(),
+        "models.yolov1.targets": {"ops.boxes", "models.yolov1.codec"},
+        "models.yolov1.losses": {"models.yolov1.codec"},
     }
     for name, others in allowed.items():
         used = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo3.models.yolov3.losses import binary_cross_entropy
+from yolo3.ops.cross_entropy import binary_cross_entropy
 from yolo3.ops.focal import focal_loss
 
 

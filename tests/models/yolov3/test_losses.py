@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from yolo3.models.yolov3 import losses
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS as ANCHORS
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as TINY_ANCHORS
 from yolo3.models.yolov3.losses import TERMS, loss_terms, yolo_loss
@@ -258,17 +257,6 @@ def moved_by(outputs, scale, place, step):
     """The step that float32 really took."""
     before = outputs[scale][place]
     return (float(np.float32(before + np.float32(step))) - float(np.float32(before - np.float32(step)))) / 2
-
-
-@pytest.mark.parametrize("logit", [0.0, -0.0, 1e-30])
-def test_cross_entropy_has_its_gradient_where_the_logit_is_zero(logit):
-    # relu and abs have no derivative there; the sum of what frameworks take for it would be -t instead of p - t.
-    logits = tf.constant([logit] * 3)
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        loss = losses.binary_cross_entropy(logits, tf.constant([0.0, 0.25, 1.0]))
-    np.testing.assert_allclose(loss, math.log(2), rtol=1e-6)
-    np.testing.assert_allclose(tape.gradient(loss, logits), [0.5, 0.25, -0.5])
 
 
 def test_the_gradient_of_a_stretched_sigmoid_is_that_of_darknet():

@@ -23,8 +23,8 @@ from yolo3.models.anchors.losses import mean_over_images, smooth_l1
 from yolo3.models.anchors.targets import AnchorTargets, anchor_targets
 from yolo3.models.architecture import expect_outputs
 from yolo3.models.rpn.sampling import SAMPLES, draw_ranks, sample_anchors
-from yolo3.models.yolov3.losses import binary_cross_entropy
 from yolo3.ops import boxes as geometry
+from yolo3.ops.cross_entropy import binary_cross_entropy
 
 PROPOSAL_IOU = 0.7  # of the suppression of proposals: section 3.3
 

@@ -26,8 +26,8 @@ from yolo3.models.yolov1.codec import SIZE_FORMS, decode_boxes, encode_sizes
 from yolo3.models.yolov1.layouts import LAYOUTS, join_cells, join_flat, split_cells, split_flat
 from yolo3.models.yolov1.networks import DESIGNS, STRIDE, build_body, build_dense_head
 from yolo3.models.yolov1.targets import build_targets, responsible_boxes
-from yolo3.models.yolov3.head import size_wh
 from yolo3.ops import boxes as geometry
+from yolo3.ops.cells import size_wh
 
 ACTIVATIONS = ("linear", "sigmoid")
 _NOT_STORED = ("name", "cfg")  # among the options in the metadata: they have keys of their own

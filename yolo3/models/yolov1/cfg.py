@@ -1,4 +1,4 @@
-"""YOLOv1 networks in Darknet's cfg files: recognise one, read its [detection], fit it to other classes.
+"""YOLOv1 networks in Darknet's cfg files: read their [detection], fit them to other classes.
 
 Source: Darknet's src/parser.c (``parse_detection``) for the options and their defaults.
 """

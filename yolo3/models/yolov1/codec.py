@@ -19,7 +19,7 @@ import math
 
 from keras import ops
 
-from yolo3.models.yolov3.head import cell_grid, encode_offsets, size_wh
+from yolo3.ops.cells import cell_grid, encode_offsets, size_wh
 
 SIZE_FORMS = ("root", "size", "root-of-size")
 _MAX_SIZE = 1e4  # times the image: no box is that large, and areas stay finite in float32

@@ -18,7 +18,7 @@ Shapes: ``class_probs`` [B, S, S, C], ``confidence`` and ``responsible`` [B, S, 
 from keras import ops
 
 from yolo3.models.yolov1.codec import size_errors
-from yolo3.models.yolov3.head import encode_offsets
+from yolo3.ops.cells import encode_offsets
 
 TERMS = ("xy", "wh", "objectness", "no_object", "class")
 

@@ -10,6 +10,8 @@ AlexeyAB's Darknet stretches the sigmoid to s * sigmoid - (s - 1) / 2 with s = `
 
 from keras import ops
 
+from yolo3.ops.cells import cell_grid, encode_offsets, size_wh
+
 MAX_LOG_SIZE = 15.0  # exp(15) is 3.3 million anchors: no box is that large, and products of it stay finite in float32
 
 
@@ -17,17 +19,6 @@ def split_anchors(feats, num_anchors: int, num_classes: int):
     """Reshape raw output [B, H, W, A * (5 + C)] of any float type to float32 [B, H, W, A, 5 + C]."""
     shape = ops.shape(feats)
     return ops.reshape(ops.cast(feats, "float32"), (-1, shape[1], shape[2], num_anchors, num_classes + 5))
-
-
-def cell_grid(grid_shape):
-    """Return the (column, row) of each cell of a grid of (height, width) as float32 [H, W, 1, 2]."""
-    rows, columns = ops.arange(grid_shape[0], dtype="float32"), ops.arange(grid_shape[1], dtype="float32")
-    return ops.expand_dims(ops.stack(ops.meshgrid(columns, rows, indexing="xy"), -1), 2)
-
-
-def size_wh(shape):
-    """Return a (height, width) pair, of numbers or a tensor, as float32 [2]: (width, height)."""
-    return ops.flip(ops.cast(ops.stack([shape[0], shape[1]]), "float32"), 0)
 
 
 def decode_boxes(raw, anchors, input_shape, scale_x_y: float = 1.0):
@@ -48,14 +39,6 @@ def decode_boxes(raw, anchors, input_shape, scale_x_y: float = 1.0):
     anchors = ops.cast(anchors, "float32")
     wh = ops.exp(ops.minimum(raw[..., 2:4], MAX_LOG_SIZE)) * anchors / size_wh(input_shape)
     return xy, wh
-
-
-def encode_offsets(xy, grid_shape):
-    """Return the offsets of centres within their cells, [B, H, W, A, 2] in 0..1.
-
-    ``xy``: [B, H, W, A, 2], centres relative to the network input. ``grid_shape``: (H, W).
-    """
-    return xy * size_wh(grid_shape) - cell_grid(grid_shape)
 
 
 def encode_sizes(wh, anchors, input_shape):

@@ -18,31 +18,17 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from yolo3.models.yolov3.head import decode_boxes, encode_offsets, encode_sizes, size_wh, split_anchors
+from yolo3.models.yolov3.head import decode_boxes, encode_sizes, split_anchors
 from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 from yolo3.models.yolov3.scales import Scale, make_scales
 from yolo3.ops import boxes as geometry
+from yolo3.ops.cells import encode_offsets, size_wh
+from yolo3.ops.cross_entropy import binary_cross_entropy, entropy
 from yolo3.ops.focal import focal_loss
 
 TERMS = DARKNET.terms
 _OVERLAPS = {"iou": geometry.iou, "giou": geometry.giou, "diou": geometry.diou, "ciou": geometry.ciou}
 _BLOCK = 32  # ground-truth boxes compared at a time: what a block needs stays within a processor's cache
-
-
-def binary_cross_entropy(logits, targets):
-    """Return -t ln p - (1 - t) ln(1 - p) with p = sigmoid(logit), element by element, without overflow.
-
-    Written with ``where``: the derivatives of relu and abs at a logit of exactly 0 would not add up to p - t.
-    """
-    positive = logits >= 0
-    magnitude = ops.where(positive, logits, -logits)
-    return ops.where(positive, logits, 0.0) - logits * targets + ops.softplus(-magnitude)
-
-
-def entropy(targets):
-    """Return the least value of cross-entropy with ``targets`` in 0..1: 0 for targets 0 and 1, ln 2 for 1/2."""
-    inside = ops.clip(targets, 1e-7, 1 - 1e-7)
-    return -(inside * ops.log(inside) + (1 - inside) * ops.log(1 - inside))
 
 
 def box_weight(y_true):
