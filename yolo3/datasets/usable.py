@@ -31,16 +31,16 @@ def usable_annotations(dataset: Dataset, findings: Iterable[Finding]) -> tuple[l
         The annotations that can be used, and how many lines, images and boxes were left out, by kind of finding.
     """
     found = list(dict.fromkeys([*dataset.findings, *findings]))
-    removing = [finding for finding in found if finding.removes and finding.annotation is not None]
+    removing = [(finding.annotation, finding) for finding in found if finding.removes]
     bad_images = {
-        finding.annotation: finding.kind
-        for finding in removing
-        if finding.box is None and finding.kind != "duplicate-image"
+        index: finding.kind
+        for index, finding in removing
+        if index is not None and finding.box is None and finding.kind != "duplicate-image"
     }
     bad_boxes: dict[int, dict[int, str]] = {}
-    for finding in removing:
-        if finding.box is not None and finding.annotation not in bad_images:
-            bad_boxes.setdefault(finding.annotation, {}).setdefault(finding.box, finding.kind)
+    for index, finding in removing:
+        if index is not None and finding.box is not None and index not in bad_images:
+            bad_boxes.setdefault(index, {}).setdefault(finding.box, finding.kind)
     outside = {finding.annotation for finding in found if finding.kind == "outside"}
 
     kept: dict[str, Annotation] = {}

@@ -85,10 +85,10 @@ def select_files(path: str, list_name: str | None) -> Selection:
         if list_name is not None:
             require_list(path, list_name, [])
         if is_voc_xml(path):
-            root = os.path.dirname(os.path.abspath(path))
-            if not any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(root)):
-                root = os.path.dirname(root)
-            return Selection(root, [(path, path)])
+            folder = os.path.dirname(os.path.abspath(path))
+            if not any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(folder)):
+                folder = os.path.dirname(folder)  # of the images
+            return Selection(folder, [(path, path)])
         root = root_of_list(path)
         if root is None:
             raise ValueError(f"{path}: expected an XML file with <annotation> or a list of such files, got neither")

@@ -206,8 +206,8 @@ def _layout_of_file(path: str) -> Layout:
         names_file = found.pop("names", "")
         names = FolderNames({path: read_class_names(names_file)}) if os.path.isfile(names_file) else None
         return Layout({key: [file] for key, file in found.items()}, names)
-    names_file = find_names_file(path, path)
-    return Layout({}, None if names_file is None else FolderNames({names_file: read_class_names(names_file)}), [path])
+    beside = find_names_file(path, path)
+    return Layout({}, None if beside is None else FolderNames({beside: read_class_names(beside)}), [path])
 
 
 def _is_foreign(path: str) -> bool:
