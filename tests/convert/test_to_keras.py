@@ -9,7 +9,7 @@ import pytest
 
 from tests.convert.command import convert
 from tests.darknet.networks import DATA, NANO, YOLO, needs_data, random_image, random_weights, run, text_of
-from tests.darknet_reference import forward, letterbox, raw_outputs, resize
+from tests.darknet.reference import forward, letterbox, raw_outputs, resize
 from yolo3.cli.convert_darknet import main
 from yolo3.convert.to_keras import metadata_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg

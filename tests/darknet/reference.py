@@ -1,8 +1,7 @@
-"""Darknet's forward pass in plain NumPy, written from its C sources and independent of the package: the tests
-compare with it.
+"""Darknet's forward pass in plain NumPy, written from its C sources and independent of the package.
 
-It reads cfg text and the raw bytes of a weight file by itself, computes in float64 with [channels, height,
-width] arrays, and keeps the output of each layer.
+It reads cfg text and the numbers of a weight file by itself, computes in float64 on arrays [channels, height, width],
+and keeps the output of each layer, for the tests to compare with.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import numpy as np
 
 
 def read_sections(text: str) -> list[tuple[str, dict[str, str]]]:
-    """[(name, {key: value})] of a cfg without surprises."""
+    """Return [(name, {key: value})] of a cfg without surprises."""
     sections = []
     for line in text.splitlines():
         line = line.replace(" ", "").split("#")[0]
@@ -24,8 +23,9 @@ def read_sections(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def forward(text: str, floats: np.ndarray, image: np.ndarray) -> list[np.ndarray]:
-    """Outputs of all layers, [C, H, W] or [N], for one image [C, H, W]. `floats` are the numbers of the
-    weight file after its header, all of them used.
+    """Return the outputs of all layers, [C, H, W] or [N], for one image [C, H, W].
+
+    `floats` are the numbers of the weight file after its header; all of them must be used.
     """
     outputs: list[np.ndarray] = []
     numbers = _Numbers(floats)
@@ -38,20 +38,18 @@ def forward(text: str, floats: np.ndarray, image: np.ndarray) -> list[np.ndarray
 
 
 def raw_outputs(text: str, outputs: list[np.ndarray]) -> list[np.ndarray]:
-    """The outputs before each [yolo] and [detection]."""
+    """Return the outputs before each [yolo] and [detection]."""
     names = [name for name, _ in read_sections(text)[1:]]
     return [outputs[index - 1] for index, name in enumerate(names) if name in ("yolo", "detection")]
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Darknet's `image.c:resize_image` of float32 [H, W, 3]: corner to corner, linear, first across, then
-    down.
-    """
+    """Resize float32 [H, W, 3] as `image.c:resize_image`: linear, corners aligned, first across, then down."""
     return _resize_rows(_resize_rows(image.transpose(1, 0, 2), width).transpose(1, 0, 2), height)
 
 
 def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Darknet's `image.c:letterbox_image` of float32 [H, W, 3], 0..1."""
+    """Letterbox float32 [H, W, 3] in 0..1 as `image.c:letterbox_image`."""
     rows, columns = image.shape[:2]
     if width * rows < height * columns:
         new_width, new_height = width, rows * width // columns
@@ -193,7 +191,7 @@ def _upsample(x, options, numbers, outputs, index):
 
 
 def _reorg(x, options, numbers, outputs, index):
-    """`blas.c:reorg_cpu`, index by index."""
+    """Reorder as `blas.c:reorg_cpu`, index by index."""
     s = _int(options, "stride", 1)
     c, h, w = x.shape
     flat, out = x.reshape(-1), np.zeros(x.size)
