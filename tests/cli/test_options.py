@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from yolo3.cli import anchors, benchmark, detect, evaluate, train
+from yolo3.cli import anchors, benchmark, convert_darknet, detect, detect_results, evaluate, train
+from yolo3.cli import options as options_module
 from yolo3.cli.options import add_detector_options, add_settings, detector_options
 from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.inference.settings import DetectorSettings
@@ -58,10 +59,12 @@ def test_every_option_shows_the_default_of_its_setting(action, default, describe
         assert read(action, shown[1]) == default
 
 
-@pytest.mark.parametrize("command", SETTINGS_OF, ids=lambda command: command.__name__)
-def test_no_help_types_a_default_that_argparse_could_show(command):
+@pytest.mark.parametrize(
+    "module", [*SETTINGS_OF, convert_darknet, detect_results, options_module], ids=lambda module: module.__name__
+)
+def test_no_help_types_a_default_that_argparse_could_show(module):
     """In the source, a default in help is a word, or taken from a constant: no digit follows "(default: "."""
-    assert not re.search(r"\(default: [\d.]", inspect.getsource(command))
+    assert not re.search(r"\(default: [\d.]", inspect.getsource(module))
 
 
 @dataclass(frozen=True)

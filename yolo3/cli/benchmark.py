@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from yolo3.cli.options import add_settings
 from yolo3.cli.running import run_command, start_tensorflow
@@ -101,7 +102,10 @@ def _time_inference(work: Workload, arguments: argparse.Namespace) -> dict:
     from yolo3.inference.settings import DetectorSettings
     from yolo3.training.benchmark import benchmark_inference, random_detector
 
-    options = {"batch_size": work.batch_size, "precision": arguments.precision or DetectorSettings.precision}
+    options: dict[str, Any] = {
+        "batch_size": work.batch_size,
+        "precision": arguments.precision or DetectorSettings.precision,
+    }
     if arguments.weights:
         detector = load_detector(arguments.weights, **options)
     else:

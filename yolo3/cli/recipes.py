@@ -26,7 +26,9 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ValueError: For a recipe without a cfg, and as `TrainConfig` does.
     """
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }
     given |= {name: os.path.abspath(given[name]) for name in PATHS if name in given}
     recipe = given.pop("recipe", RECIPES[0])
 
