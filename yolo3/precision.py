@@ -1,10 +1,13 @@
-"""What a network computes on, and in which numbers: float32, or half precision where the machine multiplies in it."""
+"""Numeric precision: float32, or half precision where the hardware supports it."""
 
 from __future__ import annotations
 
 import contextlib
 
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+DETECTION_PRECISIONS = ("auto", "float32", "bfloat16")
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}  # Keras' dtype policies
+_BFLOAT16_CAPABILITY = (8, 0)  # CUDA compute capability from which GPUs have it: Ampere
 
 
 def accelerator() -> str | None:
@@ -16,19 +19,21 @@ def accelerator() -> str | None:
 
 
 def choose_precision(precision: str) -> str:
-    """Return the precision to compute in; ``auto`` is bfloat16 where the GPU or the processor multiplies in it."""
+    """Return the precision to compute in: for "auto" bfloat16 where the hardware supports it, else float32."""
     if precision != "auto":
         return precision
-    return "bfloat16" if _computes_in_bfloat16() else "float32"
+    return "bfloat16" if _supports_bfloat16() else "float32"
 
 
-def _computes_in_bfloat16() -> bool:
+def _supports_bfloat16() -> bool:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-        return capability >= (8, 0)
+        return capability >= _BFLOAT16_CAPABILITY
+
+    # Without a GPU: what the processor says, on Linux.
     try:
         with open("/proc/cpuinfo") as file:
             flags = next((line for line in file if line.startswith("flags")), "").split()
@@ -39,7 +44,7 @@ def _computes_in_bfloat16() -> bool:
 
 @contextlib.contextmanager
 def dtype_policy(name: str):
-    """Build layers under a Keras dtype policy; the former one comes back afterwards."""
+    """Build layers within this context under a Keras dtype policy; the former policy is restored afterwards."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -48,7 +53,3 @@ def dtype_policy(name: str):
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-DETECTION_PRECISIONS = ("auto", "float32", "bfloat16")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from yolo3.cli.anchors import advice, build_parser, main
-from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, AnchorFit, read_anchors, write_anchors
+from yolo3.models.yolov3.anchor_clusters import AnchorFit
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors, write_anchors
 
 
 def fit_of(mean_iou, above_50=0.9):

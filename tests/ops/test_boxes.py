@@ -147,3 +147,13 @@ def test_arguments_are_left_unchanged():
         function(boxes)
     geometry.clip(boxes, (5, 5))
     np.testing.assert_array_equal(boxes, before)
+
+
+def test_shape_iou_equals_the_slow_loop():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(1, 99, (7, 2)), rng.uniform(1, 99, (5, 2))
+    for i in range(7):
+        for j in range(5):
+            common = min(a[i, 0], b[j, 0]) * min(a[i, 1], b[j, 1])
+            expected = common / (a[i].prod() + b[j].prod() - common)
+            assert geometry.shape_iou(a, b)[i, j] == pytest.approx(expected)

@@ -10,11 +10,9 @@ from yolo3.cli.findings import check_findings
 from yolo3.cli.options import add_settings, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
+from yolo3.models.yolov3.anchor_clusters import AnchorFit, anchor_fit, cluster_anchors
 from yolo3.models.yolov3.anchors import (
     DEFAULT_ANCHORS,
-    AnchorFit,
-    anchor_fit,
-    cluster_anchors,
     default_anchors,
     format_anchors,
     read_anchors,

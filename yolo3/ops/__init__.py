@@ -1,4 +1,4 @@
-"""Pure functions on arrays and tensors: box geometry, suppression, the focal loss, the letterbox and its inverse.
+"""Pure functions on arrays and tensors: box geometry, non-maximum suppression, focal loss, letterbox and its inverse.
 
-May import nothing else of the package.
+Imports nothing else of the package.
 """

@@ -1,4 +1,4 @@
-"""Box geometry and nothing else, with one body for NumPy arrays and for tensors.
+"""Box geometry, with one body for NumPy arrays and for tensors.
 
 Formats are named by suffix: ``xyxy`` is (x_min, y_min, x_max, y_max), ``cxcywh`` is (x_centre, y_centre, width,
 height), ``yxyx`` is (y_min, x_min, y_max, x_max). Edges are continuous: a box from 0 to 10 is ten pixels wide.
@@ -23,19 +23,19 @@ def _columns(boxes):
 
 
 def cxcywh_to_xyxy(boxes):
-    """Convert [..., 4] from centre and size to corners. Inverse: :func:`xyxy_to_cxcywh`."""
+    """Convert boxes [..., 4] from centre and size to corners. Inverse: :func:`xyxy_to_cxcywh`."""
     x, y, w, h = _columns(boxes)
     return _module(boxes).stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
 
 
 def xyxy_to_cxcywh(boxes):
-    """Convert [..., 4] from corners to centre and size. Inverse: :func:`cxcywh_to_xyxy`."""
+    """Convert boxes [..., 4] from corners to centre and size. Inverse: :func:`cxcywh_to_xyxy`."""
     x_min, y_min, x_max, y_max = _columns(boxes)
     return _module(boxes).stack([(x_min + x_max) / 2, (y_min + y_max) / 2, x_max - x_min, y_max - y_min], -1)
 
 
 def xyxy_to_xywh(boxes):
-    """Convert [..., 4] from corners to upper left corner and size, COCO's `bbox`."""
+    """Convert boxes [..., 4] from corners to upper left corner and size, COCO's ``bbox``."""
     x_min, y_min, x_max, y_max = _columns(boxes)
     return _module(boxes).stack([x_min, y_min, x_max - x_min, y_max - y_min], -1)
 
@@ -47,14 +47,14 @@ def swap_xy(boxes):
 
 
 def area(boxes_xyxy):
-    """Return the area [...] of corner boxes [..., 4]; a box turned inside out has none."""
+    """Return the area [...] of corner boxes [..., 4], 0 for boxes turned inside out."""
     xp = _module(boxes_xyxy)
     x_min, y_min, x_max, y_max = _columns(boxes_xyxy)
     return xp.maximum(x_max - x_min, 0) * xp.maximum(y_max - y_min, 0)
 
 
 def clip(boxes_xyxy, image_shape):
-    """Clip corner boxes [..., 4] to an image of ``image_shape`` (height, width), in the unit of the boxes."""
+    """Clip corner boxes [..., 4] to an image of ``image_shape`` (height, width), in the same unit."""
     xp = _module(boxes_xyxy)
     height, width = image_shape
     x_min, y_min, x_max, y_max = _columns(boxes_xyxy)
@@ -64,7 +64,7 @@ def clip(boxes_xyxy, image_shape):
 
 
 def intersection(a_xyxy, b_xyxy):
-    """Return the area [...] common to corner boxes [..., 4] that broadcast against each other."""
+    """Return the area [...] of the intersection of corner boxes [..., 4] that broadcast against each other."""
     xp = _module(a_xyxy)
     a_left, a_top, a_right, a_bottom = _columns(a_xyxy)
     b_left, b_top, b_right, b_bottom = _columns(b_xyxy)
@@ -86,24 +86,32 @@ def pairwise_iou(a_xyxy, b_xyxy):
 
 
 def coverage(a_xyxy, b_xyxy):
-    """Return the part [...] of each box ``a`` that ``b`` covers, 0..1; corner boxes [..., 4] that broadcast.
+    """Return intersection over the area of ``a`` [...] of corner boxes [..., 4] that broadcast; not symmetric.
 
-    Intersection over the area of ``a``; 0 for a box ``a`` without area. Not symmetric.
+    That is the part of ``a`` that ``b`` covers, 0..1; 0 for a box ``a`` without area.
     """
     xp = _module(a_xyxy)
     return intersection(a_xyxy, b_xyxy) / xp.maximum(area(a_xyxy), _TINY)
 
 
 def box_iou(b1, b2):
-    """Return the IoU [..., M] of centre-format boxes ``b1`` [..., 4] with each of ``b2`` [M, 4].
+    """Return the IoU of each of ``b1`` with each of ``b2``. Name and arguments are keras-yolo3's.
 
-    The name and the argument order are keras-yolo3's.
+    Args:
+        b1: [..., 4], centre and size.
+        b2: [M, 4], centre and size, in the same unit.
+
+    Returns:
+        [..., M].
     """
     return iou(cxcywh_to_xyxy(b1)[..., None, :], cxcywh_to_xyxy(b2))
 
 
 def shape_iou(a_wh, b_wh):
-    """Return the IoU [..., N, M] of sizes [..., N, 2] and [M, 2] laid on one centre (Darknet's anchor match)."""
+    """Return the IoU [..., N, M] of sizes [..., N, 2] and [M, 2] (w, h) laid on one centre.
+
+    By it Darknet assigns boxes to anchors (src/yolo_layer.c).
+    """
     xp = _module(a_wh)
     a, b = a_wh[..., :, None, :], b_wh[..., None, :, :]
     common = xp.minimum(a[..., 0], b[..., 0]) * xp.minimum(a[..., 1], b[..., 1])
@@ -111,7 +119,7 @@ def shape_iou(a_wh, b_wh):
 
 
 def _enclosing(a_xyxy, b_xyxy):
-    """Return width and height of the smallest box around each pair."""
+    """Return width and height [...] of the smallest box around each pair."""
     xp = _module(a_xyxy)
     a_left, a_top, a_right, a_bottom = _columns(a_xyxy)
     b_left, b_top, b_right, b_bottom = _columns(b_xyxy)
@@ -120,7 +128,10 @@ def _enclosing(a_xyxy, b_xyxy):
 
 
 def giou(a_xyxy, b_xyxy):
-    """Return generalised IoU [...] in (-1, 1] (Rezatofighi et al. 2019): IoU - (hull - union) / hull."""
+    """Return generalized IoU [...] in (-1, 1] of corner boxes [..., 4] that broadcast: IoU - (hull - union) / hull.
+
+    The hull is the smallest box around both. Source: Rezatofighi et al. 2019, "Generalized Intersection over Union".
+    """
     xp = _module(a_xyxy)
     common = intersection(a_xyxy, b_xyxy)
     union = xp.maximum(area(a_xyxy) + area(b_xyxy) - common, _TINY)
@@ -130,7 +141,10 @@ def giou(a_xyxy, b_xyxy):
 
 
 def centre_distance(a_xyxy, b_xyxy):
-    """Return d^2 / c^2 [...] in [0, 1): squared distance of the centres, squared diagonal of the box around both."""
+    """Return d^2 / c^2 [...] in [0, 1) of corner boxes [..., 4] that broadcast.
+
+    d is the distance of the centres, c the diagonal of the smallest box around both.
+    """
     xp = _module(a_xyxy)
     width, height = _enclosing(a_xyxy, b_xyxy)
     a_x, a_y, _, _ = _columns(xyxy_to_cxcywh(a_xyxy))
@@ -140,24 +154,28 @@ def centre_distance(a_xyxy, b_xyxy):
 
 
 def diou(a_xyxy, b_xyxy):
-    """Return distance IoU [...] (Zheng et al. 2020): IoU - squared centre distance / squared hull diagonal."""
+    """Return distance IoU [...] of corner boxes [..., 4] that broadcast: IoU - :func:`centre_distance`.
+
+    Source: Zheng et al. 2020, "Distance-IoU Loss", equation 6.
+    """
     return iou(a_xyxy, b_xyxy) - centre_distance(a_xyxy, b_xyxy)
 
 
 def _slant(boxes_cxcywh):
-    """Return atan(w / h) [...]; that of 1 for boxes without any size, whose own has no derivative."""
+    """Return atan(w / h) [...]; atan(1) for boxes without any size, where it has no derivative."""
     xp = _module(boxes_cxcywh)
     return xp.arctan2(xp.maximum(boxes_cxcywh[..., 2], _TINY), xp.maximum(boxes_cxcywh[..., 3], _TINY))
 
 
 def ciou(a_xyxy, b_xyxy):
-    """Return complete IoU [...] (Zheng et al. 2020): DIoU - alpha * v, v the squared difference of the aspects.
+    """Return complete IoU [...] of corner boxes [..., 4] that broadcast: DIoU - alpha v.
 
-    v = 4 / pi^2 (atan(w_b / h_b) - atan(w_a / h_a))^2 and alpha = v / (1 - IoU + v).
+    v = 4 / pi^2 (atan(w_b / h_b) - atan(w_a / h_a))^2 compares the aspect ratios, and alpha = v / (1 - IoU + v).
+    Source: Zheng et al. 2020, "Distance-IoU Loss", equations 8 to 11.
     """
     xp = _module(a_xyxy)
     a, b = xyxy_to_cxcywh(a_xyxy), xyxy_to_cxcywh(b_xyxy)
-    turn = _slant(b) - _slant(a)
-    v = (4 / np.pi**2) * turn * turn
+    difference = _slant(b) - _slant(a)
+    v = (4 / np.pi**2) * difference * difference
     alpha = v / xp.maximum(1 - iou(a_xyxy, b_xyxy) + v, _TINY)
     return diou(a_xyxy, b_xyxy) - alpha * v

@@ -1,4 +1,4 @@
-"""Read an image; bring it to the network's size and boxes there and back, all with the same rounding."""
+"""Resize images to the network's size, and map boxes there and back, all with the same rounding."""
 
 import cv2
 import numpy as np
@@ -8,10 +8,15 @@ RESIZE_MODES = ("letterbox", "stretch")
 
 
 def letterbox_geometry(image_shape, input_shape) -> tuple[int, int, int, int]:
-    """Return (new_height, new_width, top, left): where a letterboxed image lies in the network input.
+    """Return where a letterboxed image lies in the network input; the only place that decides the rounding.
 
-    Shapes are (height, width) in pixels. Whole numbers, rounded down as Darknet's ``letterbox_image`` does, at least
-    one pixel. This is the only place where the rounding is decided.
+    Args:
+        image_shape: (height, width) of the image in pixels.
+        input_shape: (height, width) of the network input in pixels.
+
+    Returns:
+        (new_height, new_width, top, left) in pixels of the network input, rounded down as in Darknet's
+        ``letterbox_image`` (src/image.c), sides at least 1.
     """
     (image_height, image_width), (height, width) = map(tuple, (image_shape, input_shape))
     if width * image_height < height * image_width:
@@ -22,7 +27,11 @@ def letterbox_geometry(image_shape, input_shape) -> tuple[int, int, int, int]:
 
 
 def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tuple[int, int, int, int]:
-    """Return :func:`letterbox_geometry`, or the whole input for ``resize="stretch"``."""
+    """Return :func:`letterbox_geometry`, or the whole network input for ``resize="stretch"``.
+
+    Raises:
+        ValueError: For another ``resize``.
+    """
     if resize == "letterbox":
         return letterbox_geometry(image_shape, input_shape)
     if resize == "stretch":
@@ -31,7 +40,16 @@ def resize_geometry(image_shape, input_shape, resize: str = "letterbox") -> tupl
 
 
 def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Return uint8 [h, w, 3]: the image in ``input_shape`` (height, width), letterboxed on grey or stretched."""
+    """Return an image at the network's size, letterboxed on grey or stretched.
+
+    Args:
+        image: uint8 [H, W, 3].
+        input_shape: (height, width) of the network input in pixels.
+        resize: One of :data:`RESIZE_MODES`.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
     new_height, new_width, top, left = resize_geometry(image.shape[:2], input_shape, resize)
     resized = _sample(reduce_image(image, least_side(input_shape)), new_height, new_width)
     if resized.shape[:2] == tuple(input_shape):
@@ -42,21 +60,21 @@ def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> n
 
 
 def least_side(input_shape) -> int:
-    """Return the pixels that the smaller side of a reduced image keeps: 1.5 of the input's larger side."""
+    """Return how many pixels the shorter side of a reduced image keeps: 1.5 times the longer side of the input."""
     return int(1.5 * max(input_shape))
 
 
 def reduced_shape(image_shape, least_side: int) -> tuple[int, int]:
-    """Return (height, width) of an image at 1, 1/2, 1/4 or 1/8, the least whose smaller side keeps ``least_side``."""
+    """Return (height, width) of an image at 1, 1/2, 1/4 or 1/8, the smallest whose shorter side keeps ``least_side``."""
     height, width = image_shape[:2]
     factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(height, width) // factor >= least_side)
     return -(-height // factor), -(-width // factor)
 
 
 def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
-    """Return a large image in its :func:`reduced_shape`, by averaging.
+    """Return an image [H, W, 3] at its :func:`reduced_shape`, by averaging.
 
-    So images of ordinary size are resized as Darknet does, straight from their pixels, and large ones do not alias.
+    Images of ordinary size are so resized as in Darknet, straight from their pixels, and large ones do not alias.
     """
     height, width = reduced_shape(image.shape, least_side)
     if (height, width) == image.shape[:2]:
@@ -65,7 +83,7 @@ def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
 
 
 def _sample(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize as Darknet's ``resize_image`` does: bilinear, corners on corners, no averaging (src/image.c)."""
+    """Resize as in Darknet's ``resize_image`` (src/image.c): bilinear, corners on corners, no averaging."""
     if image.shape[:2] == (height, width):
         return image
     steps = [(old - 1) / max(new - 1, 1) for old, new in ((image.shape[1], width), (image.shape[0], height))]
@@ -74,22 +92,34 @@ def _sample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _box_transform(image_shape, input_shape, resize):
-    new_height, new_width, top, left = resize_geometry(image_shape, input_shape, resize)
-    scale = np.array([new_width / image_shape[1], new_height / image_shape[0]] * 2, np.float64)
-    return scale, np.array([left, top] * 2, np.float64)
-
-
 def boxes_to_network(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Map corner boxes [N, 4] from pixels of the image to pixels of the network input, float32.
+    """Map corner boxes from pixels of the image to pixels of the network input.
 
     Inverse: :func:`boxes_to_image`, to within .01 pixel.
+
+    Args:
+        boxes_xyxy: [N, 4].
+        image_shape: (height, width) of the image in pixels.
+        input_shape: (height, width) of the network input in pixels.
+        resize: One of :data:`RESIZE_MODES`.
+
+    Returns:
+        float32 [N, 4].
     """
     scale, offset = _box_transform(image_shape, input_shape, resize)
     return (np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) * scale + offset).astype(np.float32)
 
 
 def boxes_to_image(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
-    """Map corner boxes [N, 4] from pixels of the network input to pixels of the image, float32; not clipped."""
+    """Map corner boxes from pixels of the network input to pixels of the image; not clipped.
+
+    Inverse: :func:`boxes_to_network`, which has the same arguments.
+    """
     scale, offset = _box_transform(image_shape, input_shape, resize)
     return ((np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) - offset) / scale).astype(np.float32)
+
+
+def _box_transform(image_shape, input_shape, resize):
+    new_height, new_width, top, left = resize_geometry(image_shape, input_shape, resize)
+    scale = np.array([new_width / image_shape[1], new_height / image_shape[0]] * 2, np.float64)
+    return scale, np.array([left, top] * 2, np.float64)

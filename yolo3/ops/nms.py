@@ -1,20 +1,18 @@
 """Non-maximum suppression, class by class, for a batch; static shapes, bounded memory, any backend.
 
-Of each class the box of the highest score is kept, what overlaps it gives way, and so on with what is left. A
-box may keep several classes. Methods, by name:
+In each class the box of the highest score is kept, boxes that overlap it give way, and so on with what is left. A box
+may keep several classes. Methods:
 
-``greedy``  boxes whose overlap with the kept one exceeds ``iou_threshold`` are dropped (Darknet's src/box.c,
+``greedy``  boxes whose overlap with a kept one exceeds ``iou_threshold`` are dropped (Darknet's src/box.c,
             ``do_nms_sort``)
-``diou``    the same where the overlap less d^2 / c^2 exceeds it: d from centre to centre, c the diagonal of
-            the smallest box around both, so that what has another centre stays (Zheng et al. 2020, "Distance-IoU
-            Loss")
-``soft``    nothing is dropped: scores are multiplied by exp(-overlap^2 / sigma), and what falls to the score
-            threshold is gone (Bodla et al. 2017, "Soft-NMS", Gaussian; without sigma the linear form, by
-            1 - overlap above ``iou_threshold``)
+``diou``    the same where the overlap less d^2 / c^2 exceeds it: d from centre to centre, c the diagonal of the
+            smallest box around both, so that boxes with another centre stay (Zheng et al. 2020, "Distance-IoU Loss")
+``soft``    nothing is dropped: scores are multiplied by exp(-overlap^2 / sigma), and boxes whose score falls to the
+            threshold are gone (Bodla et al. 2017, "Soft-NMS", Gaussian; without sigma the linear form, by 1 - overlap
+            above ``iou_threshold``)
 
-Overlaps, by name: ``iou``, and ``ios``, the intersection over the area of the box that would give way: 1 for a
-box that lies inside the kept one, however small it is. That is what the parts of an object cut in two by the
-edge of a tile need.
+Overlaps: ``iou``, and ``ios``, the intersection over the area of the box that would give way: 1 for a box within the
+kept one, however small it is. The parts of an object that the edge of a tile cuts in two need that.
 """
 
 from keras import ops
@@ -25,7 +23,7 @@ from yolo3.ops.nms_methods import METHODS, OVERLAPS
 CANDIDATES = 1024  # (box, class) pairs of an image that enter: the best by score
 SIGMA = 0.5  # of Bodla et al. 2017
 _BLOCK = 128  # candidates decided at a time: their IoUs with all others stay within a processor's cache
-_GONE = -1.0  # in the place of the score of a candidate that is not kept
+_GONE = -1.0  # in place of the score of a candidate that is not kept
 
 
 def non_max_suppression(
@@ -39,55 +37,83 @@ def non_max_suppression(
     overlap: str = "iou",
     sigma: float | None = SIGMA,
 ):
-    """Return what is left of each image's boxes: (boxes [B, M, 4], scores [B, M], class_ids [B, M], num [B]).
+    """Return the boxes of each image that non-maximum suppression keeps.
 
-    ``boxes_xyxy``: float [B, N, 4], any unit. ``scores``: float [B, N, C]; only those above
-    ``score_threshold`` (0 or more) count. ``candidates``: how many of the best (box, class) pairs of an image
-    are looked at, at least ``max_boxes``. M is ``max_boxes``, over all classes; the first ``num`` rows of an
-    image, by falling score, are its detections, the rest is 0 with class -1. ``class_ids`` and ``num`` are
-    int32.
+    Of two boxes with scores .9 and .6 that share 20,000 pixels, the first of 120,000 and the second of 25,000, the IoU
+    is 20 / (120 + 25 - 20) = .16 and "ios" 20 / 25 = .8: the area is that of the weaker one, which would give way.
 
-    ``method`` is one of ``METHODS``, ``overlap`` one of ``OVERLAPS``: see the module. "soft" returns decayed
-    scores, and uses ``iou_threshold`` only where ``sigma`` is ``None``; it picks one box at a time, so that its
-    time grows with what is found. Of two boxes with scores .9 and .6 that share 20,000 pixels, the first of
-    120,000 and the second of 25,000, IoU is 20 / (120 + 25 - 20) = .16, "ios" 20 / 25 = .8: the area is that
-    of the weaker one, the one to go. Raises ``ValueError`` for other names and for a ``sigma`` of 0 or below.
+    Args:
+        boxes_xyxy: float [B, N, 4], any unit.
+        scores: float [B, N, C], 0..1.
+        score_threshold: Scores have to be above it; 0 or more.
+        iou_threshold: Overlap above which a box gives way. The method "soft" uses it only where ``sigma`` is ``None``.
+        max_boxes: M, detections per image at most, over all classes.
+        candidates: How many of the best (box, class) pairs of an image enter, at least ``max_boxes``.
+        method: One of :data:`METHODS`. "soft" returns decayed scores and picks one box at a time, so that its time
+            grows with the number of detections.
+        overlap: One of :data:`OVERLAPS`.
+        sigma: Of the method "soft", above 0; ``None`` for linear decay.
+
+    Returns:
+        (boxes float32 [B, M, 4], scores float32 [B, M], class_ids int32 [B, M], num int32 [B]). The first ``num`` rows
+        of an image are its detections by falling score; the others are 0, with class -1.
+
+    Raises:
+        ValueError: For other names, and for a ``sigma`` of 0 or below.
     """
     boxes, scores, class_ids = top_candidates(boxes_xyxy, scores, score_threshold, max(candidates, max_boxes))
-    kept_scores = rescore(boxes, class_ids, scores, score_threshold, iou_threshold, max_boxes, method, overlap, sigma)
-    kept_scores, order = ops.top_k(kept_scores, max_boxes)
-    found = kept_scores > _GONE
+    kept_scores = rescore(
+        boxes,
+        class_ids,
+        scores,
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        max_boxes=max_boxes,
+        method=method,
+        overlap=overlap,
+        sigma=sigma,
+    )  # [B, K]
+    kept_scores, order = ops.top_k(kept_scores, max_boxes)  # [B, M]
+    kept = kept_scores > _GONE
     boxes, class_ids = take_rows(boxes, order), take_rows(class_ids, order)
     return (
-        ops.where(ops.expand_dims(found, -1), boxes, 0.0),
-        ops.where(found, kept_scores, 0.0),
-        ops.where(found, class_ids, -1),
-        ops.sum(ops.cast(found, "int32"), -1),
+        ops.where(ops.expand_dims(kept, -1), boxes, 0.0),
+        ops.where(kept, kept_scores, 0.0),
+        ops.where(kept, class_ids, -1),
+        ops.sum(ops.cast(kept, "int32"), -1),
     )
 
 
 def top_candidates(boxes_xyxy, scores, score_threshold: float, candidates: int):
-    """Return the best (box, class) pairs of each image: boxes [B, K, 4], scores [B, K], class_ids [B, K].
+    """Return the best (box, class) pairs of each image by falling score.
 
-    They come by falling score. K is ``candidates`` rounded up to whole blocks. Scores that are not above the
-    threshold become 0 and come last. The best pairs lie within the K boxes of the best single scores, so that
-    only these are sorted by class.
+    The best pairs lie within the K boxes of the best single scores, so that only these are sorted by class.
+
+    Args:
+        boxes_xyxy: float [B, N, 4].
+        scores: float [B, N, C], 0..1; those that are not above the threshold become 0 and come last.
+        score_threshold: 0 or more.
+        candidates: K is this number, rounded up to whole blocks of 128.
+
+    Returns:
+        (boxes float32 [B, K, 4], scores float32 [B, K], class_ids int32 [B, K]).
     """
     size = -(-candidates // _BLOCK) * _BLOCK
     num_classes = scores.shape[-1]
     boxes = _pad_rows(ops.cast(boxes_xyxy, "float32"), size)
     scores = ops.cast(scores, "float32")
     scores = _pad_rows(ops.where(scores > score_threshold, scores, 0.0), size)
-    _, best = ops.top_k(ops.max(scores, -1), size)
-    boxes, scores = take_rows(boxes, best), take_rows(scores, best)
-    scores, pair = ops.top_k(ops.reshape(scores, (-1, size * num_classes)), size)
+
+    _, best = ops.top_k(ops.max(scores, -1), size)  # [B, K]
+    boxes, scores = take_rows(boxes, best), take_rows(scores, best)  # [B, K, 4], [B, K, C]
+    scores, pair = ops.top_k(ops.reshape(scores, (-1, size * num_classes)), size)  # [B, K]
     return take_rows(boxes, pair // num_classes), scores, ops.cast(pair % num_classes, "int32")
 
 
 def take_rows(array, index):
-    """Return rows ``index`` int [B, K] of each image's [B, N, ...]: [B, K, ...].
+    """Return rows ``index`` int [B, K] of each image's array [B, N, ...] as [B, K, ...].
 
-    ``ops.take_along_axis`` would write the index out for each number of a row.
+    ``ops.take_along_axis`` would write the index out for every number of a row.
     """
     index = ops.cast(index, "int32")
     rows = ops.shape(array)[1]
@@ -96,58 +122,78 @@ def take_rows(array, index):
 
 
 def _pad_rows(array, size: int):
-    """Return [B, N, D] with rows of zeros added: N is at least ``size`` even if it is not known yet."""
+    """Return [B, N, D] with rows of zeros added, so that N is at least ``size`` even if it is not known yet."""
     rows = ops.shape(array)[1]
     missing = max(size - rows, 0) if isinstance(rows, int) else size
     return ops.pad(array, ((0, 0), (0, missing), (0, 0))) if missing else array
 
 
 def rescore(
-    boxes_xyxy, class_ids, scores, score_threshold: float, iou_threshold: float, max_boxes: int,
-    method: str, overlap: str, sigma: float | None,
-):  # fmt: skip
-    """Return float32 [B, K]: the score of each candidate that is kept, -1 for the others.
+    boxes_xyxy,
+    class_ids,
+    scores,
+    *,
+    score_threshold: float,
+    iou_threshold: float,
+    max_boxes: int,
+    method: str,
+    overlap: str,
+    sigma: float | None,
+):
+    """Return the score of each candidate that is kept, -1 for the others, float32 [B, K].
 
-    The candidates are those of :func:`top_candidates`, the other arguments and the errors those of
-    :func:`non_max_suppression`. Greedy suppression keeps more than ``max_boxes`` where there are more.
+    ``boxes_xyxy`` [B, K, 4], ``class_ids`` [B, K] and ``scores`` [B, K] are those of :func:`top_candidates`, the other
+    arguments and the errors those of :func:`non_max_suppression`. Greedy suppression keeps more than ``max_boxes``
+    where there are more.
     """
-    _check_names(method, overlap)
-    measure = {"iou": geometry.iou, "ios": geometry.coverage}[overlap]
-    if method == "soft":
-        _check_sigma(sigma)
-        return _rescore_softly(
-            boxes_xyxy, class_ids, scores, score_threshold, max_boxes, measure,
-            lambda overlaps: _decay(overlaps, iou_threshold, sigma),
-        )  # fmt: skip
-    if method == "diou":
-        measure = _less_distance(measure)
-    keep = suppress(boxes_xyxy, class_ids, scores > score_threshold, iou_threshold, measure)
-    return ops.where(keep, scores, _GONE)
-
-
-def _check_names(method: str, overlap: str) -> None:
     for name, value, choices in (("method", method, METHODS), ("overlap", overlap, OVERLAPS)):
         if value not in choices:
             raise ValueError(f"suppression {name}: expected one of {', '.join(choices)}, got {value!r}")
+    measure = {"iou": geometry.iou, "ios": geometry.coverage}[overlap]
 
+    if method == "soft":
+        if sigma is not None and sigma <= 0:
+            raise ValueError(f"suppression sigma: expected a number above 0, or None for linear decay, got {sigma}")
 
-def _check_sigma(sigma: float | None) -> None:
-    if sigma is not None and sigma <= 0:
-        raise ValueError(f"suppression sigma: expected a number above 0, or None for linear decay, got {sigma}")
+        def decay(overlaps):
+            if sigma is None:
+                return ops.where(overlaps > iou_threshold, 1.0 - overlaps, 1.0)
+            # A box that is not finite overlaps nothing.
+            return ops.where(overlaps > 0.0, ops.exp(overlaps * overlaps / -sigma), 1.0)
 
+        return _rescore_softly(
+            boxes_xyxy,
+            class_ids,
+            scores,
+            score_threshold=score_threshold,
+            max_boxes=max_boxes,
+            decay_of=lambda weaker, stronger: decay(measure(weaker, stronger)),
+        )
 
-def _less_distance(measure):
-    """Return the overlap less the squared distance of the centres, in squared diagonals of the box around both."""
-    return lambda weaker, stronger: measure(weaker, stronger) - geometry.centre_distance(weaker, stronger)
+    def less_distance(weaker, stronger):
+        return measure(weaker, stronger) - geometry.centre_distance(weaker, stronger)
+
+    keep = suppress(
+        boxes_xyxy,
+        class_ids,
+        valid=scores > score_threshold,
+        iou_threshold=iou_threshold,
+        measure=less_distance if method == "diou" else measure,
+    )
+    return ops.where(keep, scores, _GONE)
 
 
 def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometry.iou):
-    """Return bool [B, K]: the candidates that greedy suppression keeps.
+    """Return which candidates greedy suppression keeps, bool [B, K].
 
-    ``boxes_xyxy`` [B, K, 4] and ``class_ids`` [B, K] by falling score, ``valid`` bool [B, K], K a multiple of
-    128. ``measure``: function of (weaker boxes, stronger boxes) [.., 4] that broadcast; a stronger one of the
-    class that is kept drops a weaker one where it exceeds ``iou_threshold``. Blocks of candidates are decided
-    one after the other, until no image has a valid one left.
+    Blocks of 128 candidates are decided one after the other, until no image has a valid one left.
+
+    Args:
+        boxes_xyxy: float [B, K, 4] by falling score; K is a multiple of 128.
+        class_ids: int [B, K].
+        valid: bool [B, K], the candidates that count.
+        iou_threshold: Overlap with a kept candidate of the same class above which a weaker one is dropped.
+        measure: Function of (weaker boxes, stronger boxes) [..., 4] that broadcast; returns overlaps [...].
     """
     num_blocks = boxes_xyxy.shape[1] // _BLOCK
     blocks = ops.reshape(boxes_xyxy, (-1, num_blocks, _BLOCK, 4))
@@ -161,9 +207,11 @@ def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometr
         boxes, ids = ops.take(blocks, number, 1), ops.take(block_ids, number, 1)
         overlaps = measure(boxes[:, :, None], boxes_xyxy[:, None]) > iou_threshold  # [B, block, K]
         overlaps = overlaps & ops.equal(ops.expand_dims(ids, 2), ops.expand_dims(class_ids, 1))
-        lost = _any_of(overlaps, ops.reshape(keep, (-1, 1, num_blocks * _BLOCK)))
+
+        # Dropped by a kept candidate of an earlier block, then by one of the same block.
+        dropped = ops.any(overlaps & ops.reshape(keep, (-1, 1, num_blocks * _BLOCK)), -1)  # [B, block]
         within = ops.take(ops.reshape(overlaps, (-1, _BLOCK, num_blocks, _BLOCK)), number, 2) & earlier
-        kept = _keep_within(ops.take(valid, number, 1) & ops.logical_not(lost), within)
+        kept = _keep_within(ops.take(valid, number, 1) & ops.logical_not(dropped), within)
         here = ops.reshape(ops.equal(numbers, number), (1, num_blocks, 1))
         return number + 1, ops.where(here, ops.expand_dims(kept, 1), keep)
 
@@ -172,44 +220,38 @@ def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometr
     return ops.reshape(keep, (-1, num_blocks * _BLOCK))
 
 
-def _any_of(matrix, chosen):
-    """Return bool [B, N]: whether a row of [B, N, M] is true in a column that is chosen, [B, 1, M]."""
-    return ops.any(matrix & chosen, -1)
-
-
 def _keep_within(alive, overlaps):
-    """Return bool [B, N]: who of N candidates survives; ``overlaps`` [B, N, N] is true for earlier rivals.
+    """Return bool [B, N]: which of N candidates are kept; ``overlaps`` [B, N, N] is true for earlier rivals.
 
-    Whoever has no kept earlier rival is kept. Repeating that rule settles at least one more candidate each
+    A candidate without a kept earlier rival is kept. Repeating that rule settles at least one more candidate each
     time, in order, so it ends at the greedy answer after as many steps as the longest chain of rivals.
     """
 
     def step(_, keep):
-        return keep, alive & ops.logical_not(_any_of(overlaps, ops.expand_dims(keep, 1)))
+        return keep, alive & ops.logical_not(ops.any(overlaps & ops.expand_dims(keep, 1), -1))
 
-    start = step(None, alive)
     _, keep = ops.while_loop(
         lambda before, keep: ops.any(ops.not_equal(before, keep)),
         step,
-        start,
+        step(None, alive),
         maximum_iterations=alive.shape[1],
     )
     return keep
 
 
-def _rescore_softly(boxes_xyxy, class_ids, scores, score_threshold: float, max_boxes: int, measure, decay):
+def _rescore_softly(boxes_xyxy, class_ids, scores, *, score_threshold: float, max_boxes: int, decay_of):
     """Return :func:`rescore` of Soft-NMS: the ``max_boxes`` of an image that are best after their decay.
 
     Each step picks the best candidate of each image and multiplies the scores of the others of its class by
-    ``decay`` [B, K] of their overlap with it, in [0, 1]: what is picked later has no higher score. The steps
-    end when no image has a score above the threshold, and a step looks at K overlaps an image.
+    ``decay_of`` (others, it) [B, K], in [0, 1]: what is picked later has no higher score. The steps end when no image
+    has a score above the threshold, and a step looks at K overlaps per image.
     """
     places = ops.expand_dims(ops.arange(class_ids.shape[1], dtype="int32"), 0)
 
     def pick(left, kept):
         best = ops.expand_dims(ops.cast(ops.argmax(left, -1), "int32"), 1)  # [B, 1]
         here = ops.equal(places, best)
-        factors = decay(measure(boxes_xyxy, take_rows(boxes_xyxy, best)))
+        factors = decay_of(boxes_xyxy, take_rows(boxes_xyxy, best))  # [B, K]
         factors = ops.where(ops.equal(class_ids, take_rows(class_ids, best)), factors, 1.0)
         return ops.where(here, _GONE, left * factors), ops.where(here & (left > score_threshold), left, kept)
 
@@ -220,10 +262,3 @@ def _rescore_softly(boxes_xyxy, class_ids, scores, score_threshold: float, max_b
         maximum_iterations=max_boxes,
     )
     return kept
-
-
-def _decay(overlaps, iou_threshold: float, sigma: float | None):
-    """Return the factors of Soft-NMS, 1 where there is no overlap; a box that is not finite overlaps nothing."""
-    if sigma is None:
-        return ops.where(overlaps > iou_threshold, 1.0 - overlaps, 1.0)
-    return ops.where(overlaps > 0.0, ops.exp(overlaps * overlaps / -sigma), 1.0)

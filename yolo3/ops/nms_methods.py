@@ -1,4 +1,4 @@
-"""Names of the methods and overlaps of `yolo3.ops.nms`, for options; needs no Keras."""
+"""Names of the methods and overlaps of :mod:`yolo3.ops.nms`, for options; needs no Keras."""
 
 METHODS = ("greedy", "soft", "diou")
 OVERLAPS = ("iou", "ios")

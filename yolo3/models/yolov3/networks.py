@@ -1,4 +1,7 @@
-"""Darknet's YOLOv3 networks: full, tiny and with spatial pyramid pooling."""
+"""Darknet's YOLOv3 networks: full, tiny and with spatial pyramid pooling.
+
+Outputs are raw: one [B, H / s, W / s, A * (5 + C)] per stride s, of each anchor x, y, w, h, objectness, classes.
+"""
 
 import keras
 from keras import layers
@@ -7,25 +10,33 @@ from yolo3.darknet.blocks import Blocks
 
 
 def yolo_body(inputs, num_anchors: int, num_classes: int, batch_norm=None) -> keras.Model:
-    """Build YOLOv3 (Darknet's cfg/yolov3.cfg).
+    """Build YOLOv3 (Darknet's cfg/yolov3.cfg): Darknet-53 with outputs at strides 32, 16 and 8.
 
-    ``inputs``: Keras input [B, H, W, 3], RGB 0..1, sides multiples of 32. ``num_anchors``: anchors per scale.
-    Returns a model whose outputs are the raw tensors [B, H/s, W/s, num_anchors * (num_classes + 5)] for s = 32, 16, 8;
-    channels of each anchor: x, y, w, h, objectness, classes. 62,001,757 numbers for 3 anchors and 80 classes.
+    Args:
+        inputs: Keras input [B, H, W, 3], RGB 0..1; sides are multiples of 32.
+        num_anchors: Anchors per scale, A.
+        num_classes: C.
+        batch_norm: Class of the normalization layers, Keras' own by default.
+
+    Returns:
+        The ``keras.Model``; 62,001,757 weights for 3 anchors and 80 classes.
     """
-    return _three_scales(inputs, num_anchors, num_classes, batch_norm, Blocks.detection_block, "yolov3")
+    return _three_scales(
+        inputs, num_anchors, num_classes, batch_norm, first_block=Blocks.detection_block, name="yolov3"
+    )
 
 
 def spp_yolo_body(inputs, num_anchors: int, num_classes: int, batch_norm=None) -> keras.Model:
-    """Build YOLOv3-SPP (cfg/yolov3-spp.cfg): :func:`yolo_body` with pooling of 5, 9 and 13 cells at stride 32."""
-    return _three_scales(inputs, num_anchors, num_classes, batch_norm, _spp_block, "yolov3_spp")
+    """Build YOLOv3-SPP (cfg/yolov3-spp.cfg): :func:`yolo_body` with pooling over 5, 9 and 13 cells at stride 32."""
+    return _three_scales(inputs, num_anchors, num_classes, batch_norm, first_block=_spp_block, name="yolov3_spp")
 
 
 def tiny_yolo_body(inputs, num_anchors: int, num_classes: int, batch_norm=None) -> keras.Model:
-    """Build YOLOv3-tiny (cfg/yolov3-tiny.cfg): as :func:`yolo_body` with two outputs, at strides 32 and 16."""
+    """Build YOLOv3-tiny (cfg/yolov3-tiny.cfg): as :func:`yolo_body`, with outputs at strides 32 and 16."""
     blocks = Blocks(batch_norm)
     out_filters = num_anchors * (num_classes + 5)
     fine, coarse = blocks.tiny_darknet(inputs)
+
     x = blocks.conv_bn_leaky(coarse, 256, 1)
     coarse_output = blocks.prediction(x, 512, out_filters)
     x = layers.UpSampling2D(2)(blocks.conv_bn_leaky(x, 128, 1))
@@ -33,10 +44,12 @@ def tiny_yolo_body(inputs, num_anchors: int, num_classes: int, batch_norm=None) 
     return keras.Model(inputs, [coarse_output, fine_output], name="yolov3_tiny")
 
 
-def _three_scales(inputs, num_anchors, num_classes, batch_norm, first_block, name):
+def _three_scales(inputs, num_anchors, num_classes, batch_norm, *, first_block, name):
+    """Build a network on Darknet-53; ``first_block`` makes the detection block of the coarsest scale."""
     blocks = Blocks(batch_norm)
     out_filters = num_anchors * (num_classes + 5)
     stride8, stride16, stride32 = blocks.darknet53(inputs)
+
     x = first_block(blocks, stride32, 512)
     outputs = [blocks.prediction(x, 1024, out_filters)]
     for filters, skip in ((256, stride16), (128, stride8)):
