@@ -3,7 +3,7 @@
 import pytest
 
 from tests.evaluation.examples import annotated, detected
-from yolo3.evaluation.advice import REMEDIES, evaluation_advice
+from yolo3.evaluation.advice import REMEDIES, evaluation_advice, name_of
 from yolo3.evaluation.errors import KINDS
 from yolo3.evaluation.measures import measure
 
@@ -105,3 +105,8 @@ def test_classes_without_annotations_come_most_frequent_first():
 def test_each_kind_of_error_has_a_remedy():
     assert tuple(REMEDIES) == KINDS
     assert all(meaning and remedy.endswith(".") for meaning, remedy in REMEDIES.values())
+
+
+def test_kinds_of_error_have_plurals():
+    assert [name_of("localization", count) for count in (1, 2)] == ["localization error", "localization errors"]
+    assert name_of("missed", 3) == "missed" and name_of("duplicate", 3) == "duplicates"

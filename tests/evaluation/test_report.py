@@ -130,6 +130,7 @@ def test_kinds_of_error_and_confusions_by_hand(tmp_path):
     assert counts.pop("misclassified") == "2" and counts.pop("localization error") == "1"
     assert counts == {"missed": "0", "duplicate": "0", "background": "1"}
     assert cells(html, "confusions")[1:] == [["cat", "dog", "1", "50%"]]  # the other dog is found as a dog too
+    assert "2 hits, 2 misclassified, 1 localization error, 1 background" in Page(html).text
     alt = "Confusion matrix of 2 classes: 2 hits, 1 objects not found, 3 detections without an object"
     assert alt in [image["alt"] for image in Page(html).of("img")]
 
