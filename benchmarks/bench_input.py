@@ -88,7 +88,7 @@ def main(argv=None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         annotations = write_photographs(Path(folder))
         paths = [annotation.image_path for annotation in annotations]
-        store = open_images(annotations, SIDE)
+        store = open_images(annotations, largest_side=SIDE)
         policy, size = Augmentation(mosaic=arguments.mosaic), arguments.batch_size
         batches = training_batches(
             store,

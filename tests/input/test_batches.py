@@ -1,8 +1,6 @@
-"""Batches: what an epoch holds, that it can be repeated, how images of all kinds are read, padding, plain batches."""
+"""Batches: what an epoch holds, that it can be repeated, padding, mosaics, images to validate on."""
 
-import errno
 from dataclasses import replace
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,11 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from yolo3.datasets.annotation import Annotation, Box, build_annotation
+from tests.input.images import BLUE, RECTANGLE, RED, annotated, opened, write_rotated
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
-from yolo3.input import batches as pipeline
-from yolo3.input import image_cache as image_store
+from yolo3.input import batches as batches_module
 from yolo3.input.batches import (
     block_size,
     epoch_order,
@@ -23,21 +20,15 @@ from yolo3.input.batches import (
     training_batches,
     validation_batches,
 )
-from yolo3.input.image_cache import decode_jpeg, open_images, pixel_bytes
 from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
 PLAIN = Augmentation(jitter=0.0, zoom=(1.0, 1.0), flip=0.0, hue=0.0, saturation=1.0, exposure=1.0, mosaic=0.0)
-RED, BLUE, GREEN, GREY = (220, 20, 20), (20, 20, 220), (20, 220, 20), (90, 90, 90)
 
 
 @pytest.fixture(scope="module")
 def annotations(shapes_set):
     return read_dataset(shapes_set, list_name="train").annotations
-
-
-def annotated(path, *boxes) -> Annotation:
-    return build_annotation(str(path), [Box(tuple(box[:4]), box[4], crowd=len(box) > 5) for box in boxes], "here:1")
 
 
 def batches_of(store, settings=PLAIN, batch_size=4, shape=(64, 64), seed=0, epochs=range(1), **options):
@@ -115,7 +106,7 @@ def test_sizes_of_multi_scale_training_are_multiples_of_the_stride_of_the_networ
 
 
 def test_the_last_epochs_go_without_mosaic(annotations):
-    store = open_images(annotations, 64, "memory")
+    store = opened(annotations, "memory")
     settings = replace(PLAIN, mosaic=1.0)
     batches = batches_of(store, settings, batch_size=12, epochs=range(3), mosaic_end=1.5)
     assert [int((indices >= 0).sum(1).max()) for _, _, indices in batches] == [4, 4, 1]
@@ -126,7 +117,7 @@ def test_without_scales_all_batches_have_the_size_of_the_input():
 
 
 def test_batches_of_multi_scale_training_have_their_sizes(annotations):
-    store = open_images(annotations[:11], 64, "memory")
+    store = opened(annotations[:11], "memory")
     by_epoch = [sizes_of(11, (64, 64), (0.5, 1.5), epoch) for epoch in range(20)]
     epoch, sizes = next((epoch, sizes) for epoch, sizes in enumerate(by_epoch) if len(np.unique(sizes)) == 2)
     shapes = [
@@ -139,7 +130,7 @@ def test_batches_of_multi_scale_training_have_their_sizes(annotations):
 @pytest.fixture(scope="module")
 def mixed_batches(annotations):
     """One epoch with all of the augmentation, decoded from memory."""
-    return batches_of(open_images(annotations, 64, "memory"), Augmentation(), batch_size=5)
+    return batches_of(opened(annotations, "memory"), Augmentation(), batch_size=5)
 
 
 def test_batches_have_the_kinds_and_shapes_promised(mixed_batches):
@@ -164,16 +155,16 @@ def test_the_first_image_of_each_example_is_that_of_the_order_and_a_mosaic_names
 
 @pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "disk"])
 def test_images_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
-    store = open_images(annotations, 64, cache, tmp_path / "raw")
+    store = opened(annotations, cache, tmp_path / "raw")
     assert store.kept == cache
     assert_same(batches_of(store, Augmentation(), batch_size=5), mixed_batches)
 
 
 @pytest.mark.slow
 def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(annotations, monkeypatch):
-    monkeypatch.setattr(pipeline, "_BLOCK", 5)  # 12 images: three blocks of 4
+    monkeypatch.setattr(batches_module, "_BLOCK", 5)  # 12 images: three blocks of 4
     settings = Augmentation(mosaic=0.7)
-    kept, decoded = (batches_of(open_images(annotations, 64, cache), settings) for cache in ("memory", "none"))
+    kept, decoded = (batches_of(opened(annotations, cache), settings) for cache in ("memory", "none"))
     assert_same(decoded, kept)
 
 
@@ -186,29 +177,6 @@ def test_blocks_of_large_images_hold_fewer():
     # 128 MiB: 14 images of 9 MB, so 32 positions make three blocks, of 11; at least four images, however large
     assert block_size(32, 9_000_000) == 11
     assert block_size(32, 10**9) == 4
-
-
-def test_room_is_asked_for_the_images_as_they_will_be_kept(tmp_path):
-    cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((900, 1003, 3), np.uint8))
-    items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
-    assert pixel_bytes([items[0].image_path], 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
-    store = open_images(items, 64, "disk", tmp_path / "raw")
-    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.image_bytes == 3 * 113 * 126
-
-
-@pytest.mark.parametrize("cache, folder", [("Disk", "raw"), ("disk", None), ("disk", "")])
-def test_unknown_caches_and_a_disk_without_a_folder_are_refused(annotations, cache, folder):
-    with pytest.raises(ValueError, match="cache: expected one of auto, memory, disk, none"):
-        open_images(annotations, 64, cache, folder)
-
-
-def test_a_disk_that_fills_up_is_named(annotations, tmp_path, monkeypatch):
-    def full(path, pixels):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(image_store.Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left on device.*0.raw"):
-        open_images(annotations, 64, "disk", tmp_path / "raw")
 
 
 def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
@@ -225,7 +193,7 @@ def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
 
 
 def test_a_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
-    store, asked = open_images(annotations, 64), []
+    store, asked = opened(annotations), []
 
     def read(index):
         with tf.control_dependencies([tf.numpy_function(lambda number: asked.append(int(number)), [index], [])]):
@@ -236,15 +204,8 @@ def test_a_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
     assert sorted(asked) == list(range(12))
 
 
-def test_a_disk_without_room_for_decoded_images_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded images, got 0 MB; keep"):
-        open_images(annotations, 64, "disk", tmp_path / "raw")
-    assert not (tmp_path / "raw").exists()
-
-
 def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):
-    store = open_images(annotations, 64, "memory")
+    store = opened(annotations, "memory")
     assert store.kept == "memory"
     settings = Augmentation(mosaic=0.0)
     first = batches_of(store, settings, seed=3, epochs=range(1, 2))
@@ -263,7 +224,7 @@ def test_boxes_are_padded_to_multiples_of_32_and_empty_images_have_none(tmp_path
     boxes = [(x, 10, x + 20, 40, 1) for x in range(33)]
     several, none = annotated(path, *boxes), annotated(path)
     for batches in (
-        lambda part: batches_of(open_images(part, 64), batch_size=len(part)),
+        lambda part: batches_of(opened(part), batch_size=len(part)),
         lambda part: [tuple(map(np.asarray, batch)) for batch in resized_batches(part, len(part))],
     ):
         ((_, rows, indices),) = batches([several, none])
@@ -278,7 +239,7 @@ def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path)
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
     item = annotated(path, (10, 10, 50, 50, 0, "crowd"), (50, 50, 120, 100, 2), (110, 10, 120, 20, 1))
-    ((_, rows, _),) = batches_of(open_images([item], 64), batch_size=1)
+    ((_, rows, _),) = batches_of(opened([item]), batch_size=1)
     ((_, plain, _),) = resized_batches([item], 1)
     for found in (rows[0], plain.numpy()[0]):
         # 50 to 100 of 100 pixels both ways; the third box has no area inside.
@@ -286,90 +247,12 @@ def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path)
         assert not found[1:].any()
 
 
-# Kinds of images
-
-UPRIGHT = np.full((60, 80, 3), BLUE, np.uint8)  # a red rectangle, and green in the corner that says what is up
-UPRIGHT[20:50, 40:70] = RED
-UPRIGHT[:15, :15] = GREEN
-RECTANGLE = (40, 20, 70, 50, 1)
-
-
-def write_rgb(path):
-    Image.fromarray(UPRIGHT).save(path)
-
-
-def write_rgba(path):
-    alpha = np.full((60, 80, 1), 100, np.uint8)
-    Image.fromarray(np.concatenate([UPRIGHT, alpha], -1)).save(path)
-
-
-def write_cmyk(path):
-    Image.fromarray(UPRIGHT).convert("CMYK").save(path, quality=95)
-
-
-def write_rotated(path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter clockwise to stand upright
-    Image.fromarray(np.ascontiguousarray(np.rot90(UPRIGHT))).save(path, quality=95, exif=exif)
-
-
-KINDS = {
-    "a.jpg": write_rgb,
-    "b.png": write_rgb,
-    "alpha.png": write_rgba,
-    "c.bmp": write_rgb,
-    "cmyk.jpg": write_cmyk,
-    "rotated.jpg": write_rotated,
-}
-
-
-@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
-def test_images_of_all_kinds_are_read_upright_in_three_channels(tmp_path, cache):
-    for name, write in KINDS.items():
-        write(tmp_path / name)
-    store = open_images([annotated(tmp_path / name, RECTANGLE) for name in KINDS], 640, cache, tmp_path / "raw")
-    dataset = tf.data.Dataset.range(len(KINDS)).map(store.loader())
-    for name, (image, boxes) in zip(KINDS, dataset.as_numpy_iterator()):
-        assert image.shape == (60, 80, 3) and image.dtype == np.uint8, name
-        np.testing.assert_allclose(boxes, [[0.5, 20 / 60, 70 / 80, 50 / 60, 1]], atol=1e-6)
-        for window, colour in (((slice(25, 45), slice(45, 65)), RED), ((slice(3, 12), slice(3, 12)), GREEN)):
-            np.testing.assert_allclose(image[window].mean((0, 1)), colour, atol=12, err_msg=name)
-        np.testing.assert_allclose(image[25:, :30].mean((0, 1)), BLUE, atol=12, err_msg=name)
-
-
-@pytest.mark.parametrize("name", ["grey.jpg", "grey.png", "deep.png"])
-def test_grey_images_have_their_channel_three_times(tmp_path, name):
-    grey = np.full((40, 60), 90, np.uint8)
-    grey[10:30, 20:50] = 200
-    path = str(tmp_path / name)
-    cv2.imwrite(path, grey.astype(np.uint16) * 257 if name == "deep.png" else grey)
-    store = open_images([annotated(path, (20, 10, 50, 30, 0))], 64)
-    image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
-    assert image.shape == (40, 60, 3)
-    np.testing.assert_array_equal(image[..., 0], image[..., 2])
-    np.testing.assert_allclose(image[12:28, 22:48].mean(), 200, atol=2)
-
-
-def test_a_jpeg_is_decoded_as_opencv_decodes_it(annotations):
-    # Both use libjpeg; their inverse transforms and upsampling of colour may differ by rounding.
-    for item in annotations[:3]:
-        image = decode_jpeg(item.image_path, 10_000).numpy().astype(int)
-        assert np.abs(image - read_image(item.image_path)).mean() < 1.5
-
-
-@pytest.mark.parametrize("least_side, side", [(700, 800), (400, 400), (399, 400), (200, 200), (100, 100), (10, 100)])
-def test_a_large_jpeg_is_reduced_while_its_smaller_side_stays_above_the_least(tmp_path, least_side, side):
-    path = str(tmp_path / "large.jpg")
-    cv2.imwrite(path, np.zeros((800, 1000, 3), np.uint8))
-    assert decode_jpeg(path, least_side).shape == (side, side * 1000 // 800, 3)
-
-
 def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(tmp_path):
     large = np.full((805, 1003, 3), BLUE, np.uint8)  # no multiples of 8
     large[300:700, 620:940] = RED
     path = tmp_path / "large.jpg"
     Image.fromarray(large).save(path, quality=95)
-    store = open_images([annotated(path, (620, 300, 940, 700, 1))], 64)
+    store = opened([annotated(path, (620, 300, 940, 700, 1))])
     image, _ = next(tf.data.Dataset.range(1).map(store.loader()).as_numpy_iterator())
     assert image.shape == (101, 126, 3)  # an eighth, rounded up; 805 // 8 = 100 is above 1.5 x 64
     ((images, boxes, _),) = batches_of(store, replace(PLAIN, jitter=0.2, flip=0.5), batch_size=1, shape=(96, 96))

@@ -45,14 +45,14 @@ def rule_says(rule, rows, objects=None):
 
 @pytest.mark.parametrize("rule", advice.RUN_RULES)
 def test_rules_are_silent_on_a_normal_run_at_each_of_its_epochs(rule):
-    early = {advice.still_climbing}  # in the middle of a run it is right
+    early = {advice.still_improving}  # in the middle of a run it is right
     for epochs in range(20 if rule in early else 1, 21):
         assert rule_says(rule, rows_of(epochs=epochs)) is None, epochs
 
 
 def test_a_normal_run_is_told_to_be_one():
     assert run_advice(rows_of()) == [
-        "Nothing stands out: the training loss fell from 180.0 to 23.0, AP50 reached 0.900 in epoch 16."
+        "Nothing stands out: the training loss fell from 180.0 to 23.0, and AP50 reached 0.900 in epoch 16."
     ]
     assert run_advice(rows_of(epochs=2))[0].endswith("the training loss is 122.0 in epoch 2.")
     assert run_advice([]) == []
@@ -64,7 +64,7 @@ def test_a_normal_run_is_told_to_be_one():
 RISING = [*COLUMNS["val_loss"][:10], *np.linspace(27, 40, 10)]
 # name of the rule: columns that make it speak, what the sentence quotes, columns near them that do not
 SPEAKING = {
-    "loss_stands": (
+    "loss_stagnates": (
         {"loss": np.full(20, 180.0), "AP50": np.zeros(20)}, ["180.0", "epoch 20", "0.001", "a tenth of it"],
         {"loss": np.full(20, 180.0)},  # but objects are found: weights from elsewhere
     ),
@@ -75,20 +75,20 @@ SPEAKING = {
     "boxes_do_not_fit": (
         {"val_wh": np.full(20, 4.5)}, ["4.5", "10.0", "yolo3 anchors"], {"val_wh": np.full(20, 2.4)},
     ),
-    "ap_stands_at_zero": (
+    "ap_stays_zero": (
         {"AP50": np.full(20, 0.004)}, ["0.004", "20 epochs", "180.0", "23.0"], {"AP50": np.full(20, 0.02)},
     ),
-    "hardly_anything_found": (
+    "ap_stays_low": (
         {"AP50": np.full(20, 0.05), "val_loss": np.linspace(122, 100, 20)},
         ["0.050 in 20 epochs", "110.4 in epoch 11", "100.0 now", "--weights"],
         {"AP50": np.full(20, 0.11), "val_loss": np.linspace(122, 100, 20)},
     ),
-    "class_part_stands": (
+    "classes_not_learned": (
         {"val_class": np.linspace(26, 25, 20)}, ["epoch 5", "23.0 to 10.0", "25.8 to 25.0", "class names"],
         {"val_class": np.linspace(26, 22, 20)},
     ),
     "overfits": (
-        {"val_loss": RISING, "AP": np.full(20, 0.4)}, ["180.0 to 23.0", "26.0 in epoch 9", "40.0 now"],
+        {"val_loss": RISING, "AP": np.full(20, 0.4)}, ["180.0 to 23.0", "26.0 in epoch 9", "now 40.0"],
         {"val_loss": RISING},  # but AP rises too
     ),
     "best_is_past": (
@@ -102,7 +102,7 @@ SPEAKING = {
         {"AP50_plate": np.full(20, np.nan)}, ["1 of 2 classes", "'plate'"],
         {"AP50_plate": [*[np.nan] * 19, 0.8]},
     ),
-    "still_climbing": (
+    "still_improving": (
         {"AP": np.linspace(0.1, 0.5, 20)}, ["0.395 in epoch 15", "0.500 in epoch 20", "--epochs"],
         {"AP": np.linspace(0.45, 0.5, 20)},
     ),
@@ -126,14 +126,14 @@ def test_a_rule_speaks_and_quotes_its_numbers_and_is_silent_nearby(name):
 
 # name of a rule, and columns that lack just one of the things that make it speak
 QUIET = [
-    ("loss_stands", {"loss": [180, *[168] * 19], "AP50": np.zeros(20)}),  # the loss has fallen by a fifteenth
+    ("loss_stagnates", {"loss": [180, *[168] * 19], "AP50": np.zeros(20)}),  # the loss has fallen by a fifteenth
     ("boxes_do_not_fit", {"val_wh": np.full(20, 20.0), "val_objectness": np.linspace(60, 40, 20)}),  # by a third alone
-    ("ap_stands_at_zero", {"AP50": np.full(20, 0.004), "loss": np.linspace(180, 100, 20)}),  # it has not halved
-    ("class_part_stands", {"val_class": np.full(20, 26.0), "val_objectness": [60] * 4 + [38, *[30] * 15]}),
+    ("ap_stays_zero", {"AP50": np.full(20, 0.004), "loss": np.linspace(180, 100, 20)}),  # it has not halved
+    ("classes_not_learned", {"val_class": np.full(20, 26.0), "val_objectness": [60] * 4 + [38, *[30] * 15]}),
     ("best_is_past", {"AP50": np.zeros(20)}),
     ("class_is_weak", {"AP50_plate": np.full(20, 0.1), "AP50_cell": np.full(20, 0.39)}),  # the others are not learned
     ("class_is_weak", {"AP50_plate": np.full(20, 0.19), "AP50_cell": np.full(20, 0.42)}),  # less than .25 below
-    ("still_climbing", {"AP": [*np.linspace(0.1, 0.5, 19), 0.49]}),  # the last is not about the best
+    ("still_improving", {"AP": [*np.linspace(0.1, 0.5, 19), 0.49]}),  # the last is not about the best
 ]
 
 
@@ -144,22 +144,22 @@ def test_a_rule_is_silent_where_one_thing_lacks(name, columns):
 
 def test_sentences_quote_the_last_epochs():
     ap = [*np.full(19, 0.004), 0.006]
-    assert "AP50 is 0.006 after 20" in rule_says(advice.ap_stands_at_zero, rows_of(AP50=ap))
+    assert "AP50 is 0.006 after 20" in rule_says(advice.ap_stays_zero, rows_of(AP50=ap))
     classes = [*np.linspace(26, 25, 19), 27]
-    assert "went from 25.8 to 27.0" in rule_says(advice.class_part_stands, rows_of(val_class=classes))
+    assert "went from 25.8 to 27.0" in rule_says(advice.classes_not_learned, rows_of(val_class=classes))
 
 
 def test_the_most_important_comes_first():
-    both = rows_of(**SPEAKING["waits_for_data"][0], **SPEAKING["class_part_stands"][0])
+    both = rows_of(**SPEAKING["waits_for_data"][0], **SPEAKING["classes_not_learned"][0])
     assert [sentence.split()[0] for sentence in run_advice(both)] == ["Objects", "Training"]
 
 
 def test_a_weak_class_is_told_how_many_objects_it_has():
     rows = rows_of(AP50_plate=np.full(20, 0.2))
     few, some, enough = (run_advice(rows, {"plate": count, "cell": 300})[0] for count in (20, 150, 280))
-    assert "does not lack" in some
-    assert "It has 20 objects to train on, the others 300 (median): annotate more of it." in few
-    assert "does not lack examples (280 objects" in enough
+    assert "enough examples" in some
+    assert "There are 20 objects of it to train on, and 300 of the others (median): annotate more of them." in few
+    assert "enough examples (280 objects" in enough
 
 
 def test_epochs_without_validation_count_for_nothing():
@@ -206,21 +206,21 @@ def test_anchors_that_do_not_fit_explain_what_is_not_found_and_not_told_apart():
 
 def test_what_finds_hardly_anything_is_told_to_go_on_while_the_loss_falls():
     little = {"AP50": np.full(20, 0.05)}
-    assert "validation loss stands" in rule_says(advice.hardly_anything_found, rows_of(val_loss=RISING, **little))
-    assert "still falls, so more --epochs" in rule_says(advice.hardly_anything_found, rows_of(**little))
+    assert "validation loss has levelled off" in rule_says(advice.ap_stays_low, rows_of(val_loss=RISING, **little))
+    assert "still decreasing, so more --epochs" in rule_says(advice.ap_stays_low, rows_of(**little))
     empty = np.full(20, np.nan)
-    assert "training loss stands: 53.0 in epoch 11, 52.0" in rule_says(
-        advice.hardly_anything_found, rows_of(val_loss=empty, **little, loss=[*COLUMNS["loss"][:11], *[52] * 9])
+    assert "training loss has levelled off: 53.0 in epoch 11, 52.0" in rule_says(
+        advice.ap_stays_low, rows_of(val_loss=empty, **little, loss=[*COLUMNS["loss"][:11], *[52] * 9])
     )
-    assert rule_says(advice.hardly_anything_found, rows_of(**little, epochs=9)) is None
-    assert rule_says(advice.hardly_anything_found, rows_of(AP50=empty)) is None
+    assert rule_says(advice.ap_stays_low, rows_of(**little, epochs=9)) is None
+    assert rule_says(advice.ap_stays_low, rows_of(AP50=empty)) is None
 
 
-@pytest.mark.parametrize("name", ["loss_stands", "loss_jumps", "boxes_do_not_fit", "ap_stands_at_zero"])
+@pytest.mark.parametrize("name", ["loss_stagnates", "loss_jumps", "boxes_do_not_fit", "ap_stays_zero"])
 def test_where_another_rule_says_why_hardly_anything_is_found_it_speaks_alone(name):
     columns = {"AP50": np.full(20, 0.004)} | SPEAKING[name][0]
     assert rule_says(getattr(advice, name), rows_of(**columns))
-    assert rule_says(advice.hardly_anything_found, rows_of(**columns)) is None
+    assert rule_says(advice.ap_stays_low, rows_of(**columns)) is None
 
 
 def test_a_weak_class_that_catches_up_is_given_time():
@@ -239,21 +239,21 @@ def test_long_lists_are_cut_and_say_so():
 
 def test_a_class_part_that_was_small_from_the_start_is_no_mistake():
     # three tenths of the objectness part, which ends at 10
-    assert rule_says(advice.class_part_stands, rows_of(val_class=np.full(20, 2.9))) is None
-    assert rule_says(advice.class_part_stands, rows_of(val_class=np.full(20, 3.1)))
+    assert rule_says(advice.classes_not_learned, rows_of(val_class=np.full(20, 2.9))) is None
+    assert rule_says(advice.classes_not_learned, rows_of(val_class=np.full(20, 3.1)))
 
 
 def test_parts_of_other_losses_are_passed_over():
-    mixed = rows_of(**SPEAKING["class_part_stands"][0], val_wh=np.full(20, 9.0))
-    assert run_advice(mixed)[0].startswith("The sizes")
-    assert run_advice(mixed, yolov3_parts=False)[0].startswith("Nothing stands out")
+    mixed = rows_of(**SPEAKING["classes_not_learned"][0], val_wh=np.full(20, 9.0))
+    assert run_advice(mixed)[0].startswith("The network struggles with the sizes")
+    assert run_advice(mixed, yolov3_terms=False)[0].startswith("Nothing stands out")
 
 
 def test_a_run_that_goes_on_is_told_of_what_is_wrong_and_not_of_what_the_end_decides():
     climbing = [{"epoch": n + 1, "loss": 100.0 / (n + 1), "AP50": 0.1 * n, "AP": 0.05 * n} for n in range(9)]
-    assert any("still rises" in sentence for sentence in run_advice(climbing))
+    assert any("still improving" in sentence for sentence in run_advice(climbing))
     assert run_warnings(climbing) == {}
     stands = [{"epoch": n + 1, "loss": 100.0, "AP50": 0.0} for n in range(4)]
-    assert list(run_warnings(stands)) == ["loss_stands"]
-    assert run_warnings(stands)["loss_stands"] in run_advice(stands)
+    assert list(run_warnings(stands)) == ["loss_stagnates"]
+    assert run_warnings(stands)["loss_stagnates"] in run_advice(stands)
     assert run_warnings(stands[:2]) == {}

@@ -22,10 +22,10 @@ def test_rates_by_hand():
 @pytest.mark.parametrize(
     "input_rate, precision, cached, expected",
     [
-        (50, "bfloat16", False, "The step limits a run: the input is 5.0 times as fast."),
+        (50, "bfloat16", False, "The training step is the bottleneck: the input is 5.0 times as fast."),
         (50, "float32", False, "--precision bfloat16"),
-        (5, "float32", False, "0.50 times as fast as the step. Faster would be --cache memory"),
-        (5, "float32", True, "Faster would be fewer pixels on disk"),
+        (5, "float32", False, "0.50 times as fast as the training step. To speed up: --cache memory"),
+        (5, "float32", True, "To speed up: store smaller images"),
     ],
 )  # fmt: skip
 def test_what_limits_a_run_is_said_with_what_to_change(input_rate, precision, cached, expected):

@@ -152,7 +152,7 @@ BAD = [GOOD, "10,10,10,40,0 20,20,60,60,1", "10,10,40,40,7"]  # a box without ar
 def test_what_cannot_be_used_stops_the_run_with_file_and_line_of_all_of_it(prepared, tmp_path):
     data = write_lines(tmp_path / "d", *BAD)
     (tmp_path / "d" / "0.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="3 things.*--skip-bad") as caught:
+    with pytest.raises(DataError, match="3 invalid annotations.*--skip-bad") as caught:
         prepared(data=data)
     errors = [str(finding) for finding in caught.value.findings if finding.severity == "error"]
     assert len(errors) == 3
@@ -258,7 +258,7 @@ def test_proposals_are_of_one_class_whatever_the_data_call_it(prepared, shapes_s
     assert result.class_names == ["object"]
     ids = np.concatenate([annotation.class_ids for annotation in (*result.train, *result.val)])
     assert ids.size and not ids.any()
-    assert any("does not tell classes apart" in note for note in result.notes)
+    assert any("does not distinguish classes" in note for note in result.notes)
 
 
 def test_an_architecture_takes_its_options(shapes_set, prepared):

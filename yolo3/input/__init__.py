@@ -1,4 +1,4 @@
-"""Annotations to batches: augmentation, decoded images, and the ``tf.data`` pipeline.
+"""The input of training: augmentation, decoded images, and batches with `tf.data`.
 
-May import ``datasets`` and ``ops``.
+May import `ops`, `files` and `datasets`.
 """

@@ -1,4 +1,5 @@
-"""A training run: settings, checked data, the compiled step, the loop, and the folder it leaves.
+"""Training: settings, checked data, the plan of a run, the compiled step, the loop, and the folder that a run leaves.
 
-May import ``evaluation`` and what it may.
+Read `loop`, then `run` (the record it works with), `plan` (what happens when), `step` and `checkpoint`. May import
+everything but `cli` and the package's front doors.
 """

@@ -1,8 +1,7 @@
-"""Words on what numbers say: sentences on the log of a run, and on the results of an evaluation.
+"""Advice on a training run, in sentences, from its log.
 
-Each rule is a small function that looks at one thing and returns a sentence with the numbers it rests on, or ``None``.
-Rules stand in :data:`RUN_RULES` and :data:`EVALUATION_RULES`, the most important first. They speak only of what is
-plain to see: their limits were set so that normal runs pass in silence.
+Each rule looks at one thing and returns a sentence with the figures it rests on, or None. `RUN_RULES` lists them, the
+most important first. The limits were set so that normal runs pass in silence.
 """
 
 import math
@@ -15,16 +14,18 @@ import numpy as np
 from yolo3.evaluation.advice import much_lower, some_of
 from yolo3.models.yolov3.loss_options import LossOptions
 
-ENOUGH_EPOCHS = 3  # before that a log says little
-_YOLOV3_PARTS = LossOptions().terms
-
-
-# ------------------------------------------------------------------------------------------------ a run
+ENOUGH_EPOCHS = 3  # a shorter log says little
+_YOLOV3_TERMS = LossOptions().terms
 
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """The log of a run: name of a column to float64 [epochs], NaN where it is empty. ``objects``: class to number."""
+    """The log of a run.
+
+    Args:
+        columns: Name of a column to float64 [epochs], NaN where it is empty; "epoch" is always there.
+        objects: Class name to the number of its objects to train on; may be empty.
+    """
 
     columns: Mapping[str, np.ndarray]
     objects: Mapping[str, int]
@@ -36,80 +37,99 @@ class Log:
         return self.columns["epoch"][: len(values)][there], values[there]
 
     def ends(self, name: str) -> tuple[float, float]:
-        """Return the first and the last value of a column; NaN without any."""
+        """Return the first and the last value of a column; NaN if it has none."""
         _, values = self.known(name)
         return (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
 
+    def at(self, name: str, epoch: float) -> float:
+        """Return the value of a column in an epoch; NaN if it has none."""
+        epochs, values = self.known(name)
+        place = np.flatnonzero(epochs == epoch)
+        return float(values[place[0]]) if len(place) else math.nan
+
     @property
     def epoch(self) -> int:
-        """The last epoch."""
+        """Number of the last epoch."""
         return int(self.columns["epoch"][-1])
 
 
 def run_advice(
-    rows: Sequence[Mapping[str, Any]], objects: Mapping[str, int] | None = None, yolov3_parts: bool = True
+    rows: Sequence[Mapping[str, Any]], objects: Mapping[str, int] | None = None, yolov3_terms: bool = True
 ) -> list[str]:
     """Return sentences on a run, the most important first; at least one for a log that is not empty.
 
-    ``rows``: the log, one mapping an epoch (``RunFolder.rows``, or ``csv.DictReader`` of log.csv); columns that are
-    absent or empty are no hindrance. ``objects``: how many objects of each class there are to train on, if known.
-    ``yolov3_parts``: whether the parts of the loss are those of :mod:`yolo3.models.yolov3.losses`; other losses share names with them
-    but not their sizes, and their parts are passed over.
+    Args:
+        rows: The log, a mapping for each epoch (`RunFolder.rows`, or `csv.DictReader` of `log.csv`); columns may be
+            missing or empty.
+        objects: Number of objects of each class to train on, if known.
+        yolov3_terms: Whether the terms of the loss are those of `yolo3.models.yolov3.losses`. Other losses share their
+            names but not their sizes; their terms are ignored.
     """
     if not rows:
         return []
-    log = _log_of(rows, objects, yolov3_parts)
-    said = [sentence for rule in RUN_RULES if (sentence := rule(log))]
-    return said or [_nothing_stands_out(log)]
+    log = _log_of(rows, objects, yolov3_terms)
+    sentences = [sentence for rule in RUN_RULES if (sentence := rule(log))]
+    if sentences:
+        return sentences
+
+    first, last = log.ends("loss")
+    epochs, ap50 = log.known("AP50")
+    if len(log.columns["epoch"]) < ENOUGH_EPOCHS:
+        return [f"It is too early to judge the run: the training loss is {last:.1f} in epoch {log.epoch}."]
+    reached = f", and AP50 reached {ap50.max():.3f} in epoch {int(epochs[ap50.argmax()])}" if len(ap50) else ""
+    return [f"Nothing stands out: the training loss fell from {first:.1f} to {last:.1f}{reached}."]
 
 
 def run_warnings(
-    rows: Sequence[Mapping[str, Any]], objects: Mapping[str, int] | None = None, yolov3_parts: bool = True
+    rows: Sequence[Mapping[str, Any]], objects: Mapping[str, int] | None = None, yolov3_terms: bool = True
 ) -> dict[str, str]:
-    """Return what a run that goes on should be told: sentences of :func:`run_advice` by their rules, mostly none."""
+    """Return those sentences of `run_advice` that matter while a run goes on, by the names of their rules.
+
+    Args:
+        rows: See `run_advice`.
+        objects: See `run_advice`.
+        yolov3_terms: See `run_advice`.
+    """
     if len(rows) < ENOUGH_EPOCHS:
         return {}
-    log = _log_of(rows, objects, yolov3_parts)
+    log = _log_of(rows, objects, yolov3_terms)
     return {rule.__name__: sentence for rule in WARNING_RULES if (sentence := rule(log))}
 
 
-def _log_of(rows, objects, yolov3_parts: bool) -> Log:
-    passed_over = () if yolov3_parts else _YOLOV3_PARTS
-    names = dict.fromkeys(name for row in rows for name in row if name.removeprefix("val_") not in passed_over)
-    columns = {name: np.array([_number(row.get(name)) for row in rows], np.float64) for name in names}
+def _log_of(rows, objects, yolov3_terms: bool) -> Log:
+    def number(value) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            return math.nan
+
+    ignored = () if yolov3_terms else _YOLOV3_TERMS
+    names = dict.fromkeys(name for row in rows for name in row if name.removeprefix("val_") not in ignored)
+    columns = {name: np.array([number(row.get(name)) for row in rows], np.float64) for name in names}
     columns.setdefault("epoch", np.arange(1.0, len(rows) + 1))
     return Log(columns, objects or {})
 
 
-def _number(value) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
+# The loss
 
 
-def loss_stands(log: Log) -> str | None:
-    """The training loss falls by less than a twentieth, and nothing is found either."""
+def loss_stagnates(log: Log) -> str | None:
+    """Speak if the training loss fell by less than a twentieth and nothing is detected either."""
     first, last = log.ends("loss")
     _, rates = log.known("learning_rate")
-    _, found = log.known("AP50")
-    if len(log.columns["epoch"]) < ENOUGH_EPOCHS or not last > 0.95 * first or found.max(initial=0) > 0.1:
+    _, ap50 = log.known("AP50")
+    if len(log.columns["epoch"]) < ENOUGH_EPOCHS or not last > 0.95 * first or ap50.max(initial=0) > 0.1:
         return None
     other = "a higher one" if len(rates) and rates.max() < 1e-5 else "a tenth of it"
     return (
-        f"The training loss does not fall: {first:.1f} in the first epoch, {last:.1f} in epoch {log.epoch}"
-        f"{_at_rate(log)}. Try {other} (--learning-rate), and look at the sheet of `--check-only`: it shows what the "
-        "network is taught."
+        f"The training loss is not decreasing: it was {first:.1f} in the first epoch and is {last:.1f} in epoch "
+        f"{log.epoch}{_at_rate(log)}. Try {other} (--learning-rate), and look at the sheet of `--check-only`, which "
+        "shows what the network is taught."
     )
 
 
-def _at_rate(log: Log) -> str:
-    _, rates = log.known("learning_rate")
-    return f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
-
-
 def loss_jumps(log: Log) -> str | None:
-    """In some epoch the training loss is more than twice what it was in an epoch before."""
+    """Speak if the training loss of some epoch is more than twice that of an earlier one."""
     epochs, values = log.known("loss")
     if len(values) < 2:
         return None
@@ -118,13 +138,47 @@ def loss_jumps(log: Log) -> str | None:
     if not values[worst + 1] > 2 * before[worst]:
         return None
     return (
-        f"The training loss jumps: it had been {before[worst]:.1f} and was {values[worst + 1]:.1f} in epoch "
+        f"The training loss is unstable: it had been {before[worst]:.1f} and was {values[worst + 1]:.1f} in epoch "
         f"{int(epochs[worst + 1])}{_at_rate(log)}. Try a tenth of that --learning-rate, or --clip-norm 10."
     )
 
 
+def _at_rate(log: Log) -> str:
+    _, rates = log.known("learning_rate")
+    return f" at a learning rate of up to {rates.max():.2g}" if len(rates) else ""
+
+
+def overfits(log: Log) -> str | None:
+    """Speak if the validation loss does not follow the training loss and AP no longer improves.
+
+    It does not follow where it is a tenth above its minimum while the training loss fell by a tenth since, or where the
+    fraction of the training loss that is left is less than a quarter of that of the validation loss: normal is two
+    thirds, and with twelve images and no augmentation it was a thirtieth.
+    """
+    epochs, validation = log.known("val_loss")
+    if len(validation) < 5:
+        return None
+    first, last = log.ends("loss")
+    least = int(validation.argmin())
+
+    fell = log.at("loss", epochs[-1]) < 0.9 * log.at("loss", epochs[least])
+    rises = len(validation) - least > 3 and validation[-1] > 1.1 * validation[least] and fell
+    lags = validation[-1] / validation[0] > 4 * last / first
+    since = min(least, len(validation) // 2)
+    if not (rises or lags) or log.at("AP", epochs[-1]) - log.at("AP", epochs[since]) > 0.01:
+        return None
+    return (
+        f"The network is overfitting: the training loss fell from {first:.1f} to {last:.1f}, while the validation loss "
+        f"started at {validation[0]:.1f}, was {validation[least]:.1f} in epoch {int(epochs[least])} and is now "
+        f"{validation[-1]:.1f}. More images or stronger augmentation help; best.h5 holds the best epoch."
+    )
+
+
+# What is detected
+
+
 def boxes_do_not_fit(log: Log) -> str | None:
-    """The objectness part of the validation loss fell, but the wh part is a quarter of it or more.
+    """Speak if the objectness term of the validation loss fell, but its wh term is a quarter of that or more.
 
     A twentieth is normal; with anchors of a tenth of the objects' size it was four tenths.
     """
@@ -135,49 +189,80 @@ def boxes_do_not_fit(log: Log) -> str | None:
     if not objectness < 0.6 * first or not sizes > 0.25 * objectness:
         return None
     return (
-        f"The sizes of the objects are hard to learn: the wh part of the validation loss is {sizes:.1f}, the "
-        f"objectness part {objectness:.1f}. The anchors may not fit: `yolo3 anchors --data DATA` says so and makes "
+        f"The network struggles with the sizes of the objects: the wh term of the validation loss is {sizes:.1f}, the "
+        f"objectness term {objectness:.1f}. The anchors may not fit; `yolo3 anchors --data DATA` checks them and fits "
         "better ones."
     )
 
 
-def ap_stands_at_zero(log: Log) -> str | None:
-    """After ten epochs the loss has halved, and still nothing is found in the validation images."""
+def ap_stays_zero(log: Log) -> str | None:
+    """Speak if after ten epochs the loss has halved and still nothing is detected in the validation images."""
     first, last = log.ends("loss")
-    epochs, found = log.known("AP50")
-    if len(epochs) < 3 or epochs[-1] < 10 or found.max() > 0.01 or not last < 0.5 * first or boxes_do_not_fit(log):
+    epochs, ap50 = log.known("AP50")
+    if len(epochs) < 3 or epochs[-1] < 10 or ap50.max() > 0.01 or not last < 0.5 * first or boxes_do_not_fit(log):
         return None
     return (
-        f"AP50 is {found[-1]:.3f} after {log.epoch} epochs although the training loss fell from {first:.1f} to "
-        f"{last:.1f}. Are the validation images of the same kind and annotated alike, with the same class names in "
-        "the same order? predictions.png shows both."
+        f"AP50 is {ap50[-1]:.3f} after {log.epoch} epochs although the training loss fell from {first:.1f} to "
+        f"{last:.1f}. Do the validation images resemble the training images, and are they annotated in the same way, "
+        "with the same class names in the same order? predictions.png shows both."
     )
 
 
-def hardly_anything_found(log: Log) -> str | None:
-    """After ten epochs AP50 has not reached a tenth, and no rule before says why."""
-    epochs, found = log.known("AP50")
-    if not len(found) or epochs[-1] < 10 or found.max() >= 0.1:
+def ap_stays_low(log: Log) -> str | None:
+    """Speak if AP50 has not reached a tenth after ten epochs and no other rule explains it."""
+    epochs, ap50 = log.known("AP50")
+    if not len(ap50) or epochs[-1] < 10 or ap50.max() >= 0.1:
         return None
-    if any(rule(log) for rule in (loss_stands, loss_jumps, boxes_do_not_fit, ap_stands_at_zero)):
+    if any(rule(log) for rule in (loss_stagnates, loss_jumps, boxes_do_not_fit, ap_stays_zero)):
         return None
+
     name, what = ("val_loss", "validation") if len(log.known("val_loss")[1]) else ("loss", "training")
     past, losses = log.known(name)
     half = len(losses) // 2
-    told = f"Hardly anything is found: AP50 reached {found.max():.3f} in {log.epoch} epochs. "
+    low = f"Hardly any object is detected: AP50 reached {ap50.max():.3f} in {log.epoch} epochs. "
     if losses[-1] < 0.9 * losses[half]:
-        return f"{told}The loss still falls, so more --epochs may be all that is needed."
+        return f"{low}The loss is still decreasing, so more --epochs may be all that is needed."
     return (
-        f"{told}The {what} loss stands: {losses[half]:.1f} in epoch {int(past[half])}, {losses[-1]:.1f} now. Random "
-        "weights want many images and epochs: begin with trained ones (--weights), or try another --learning-rate."
+        f"{low}The {what} loss has levelled off: {losses[half]:.1f} in epoch {int(past[half])}, {losses[-1]:.1f} now. "
+        "Training from random weights takes many images and epochs: start from pretrained ones (--weights), or try "
+        "another --learning-rate."
     )
 
 
-def class_part_stands(log: Log) -> str | None:
-    """From a fifth of the run on objects are found better and better, but the class part of the loss stands.
+def best_is_past(log: Log) -> str | None:
+    """Speak if AP50 fell by three hundredths or more since its best epoch for another reason than overfitting."""
+    epochs, ap50 = log.known("AP50")
+    if not len(ap50) or overfits(log) or ap50[-1] > ap50.max() - 0.03:
+        return None
+    best = int(ap50.argmax())
+    return (
+        f"AP50 was best in epoch {int(epochs[best])} ({ap50[best]:.3f}) and is {ap50[-1]:.3f} now: use best.h5. If it "
+        "varies from epoch to epoch, the learning rate is too high or there are few validation images."
+    )
 
-    Looked at on validation images, where no mosaic changes the number of objects. With labels mixed up at random the
-    class part rose by one hundredth while the objectness fell to a third; it fell by a sixth with the right ones.
+
+def still_improving(log: Log) -> str | None:
+    """Speak if AP rose by two hundredths or more in the last quarter of the evaluations and is now about the best."""
+    epochs, ap = log.known("AP")
+    if len(ap) < 8 or ap[-1] < ap.max() - 0.005:
+        return None
+    before = -1 - len(ap) // 4
+    if ap[-1] - ap[before] < 0.02:
+        return None
+    return (
+        f"AP is still improving: {ap[before]:.3f} in epoch {int(epochs[before])}, {ap[-1]:.3f} in epoch "
+        f"{int(epochs[-1])}. More --epochs are likely to help."
+    )
+
+
+# Classes
+
+
+def classes_not_learned(log: Log) -> str | None:
+    """Speak if from a fifth of the run on objects are detected better and better, but the class term does not fall.
+
+    Validation images are looked at, where no mosaic changes the number of objects. With labels mixed up at random the
+    class term rose by one hundredth while the objectness term fell to a third; with the right ones it fell by a sixth.
     """
     epochs, classes = log.known("val_class")
     _, objectness = log.known("val_objectness")
@@ -187,65 +272,18 @@ def class_part_stands(log: Log) -> str | None:
     if objectness[-1] > 0.75 * objectness[start] or classes[-1] < 0.95 * classes[start]:
         return None
     if classes[-1] < 0.3 * objectness[-1]:
-        return None  # small already, as with one class or with weights that knew them
+        return None  # small already, as with one class or with weights that knew the classes
     return (
-        f"Objects are found but not told apart: since epoch {int(epochs[start])} the objectness part of the validation "
-        f"loss fell from {objectness[start]:.1f} to {objectness[-1]:.1f}, while the class part went from "
-        f"{classes[start]:.1f} to {classes[-1]:.1f}. Are the class names in the right order, and are labels mixed up?"
-    )
-
-
-def overfits(log: Log) -> str | None:
-    """The validation loss does not follow the training loss, and AP gains nothing any more."""
-    epochs, validation = log.known("val_loss")
-    if len(validation) < 5:
-        return None
-    least = int(validation.argmin())
-    since = min(least, len(validation) // 2)
-    if not (_rises(log, epochs, validation, least) or _lags(log, validation)):
-        return None
-    if _at(log, "AP", epochs[-1]) - _at(log, "AP", epochs[since]) > 0.01:
-        return None
-    first, last = log.ends("loss")
-    return (
-        f"The network learns the training images by heart: their loss fell from {first:.1f} to {last:.1f}, while "
-        f"that of the validation images began with {validation[0]:.1f}, was {validation[least]:.1f} in epoch "
-        f"{int(epochs[least])} and is {validation[-1]:.1f} now. More images or more variation help; best.h5 holds "
-        "the best epoch."
-    )
-
-
-def _rises(log: Log, epochs, validation, least: int) -> bool:
-    """Whether the validation loss is a tenth above its least value, and the training loss fell by a tenth since."""
-    fell = _at(log, "loss", epochs[-1]) < 0.9 * _at(log, "loss", epochs[least])
-    return len(validation) - least > 3 and validation[-1] > 1.1 * validation[least] and fell
-
-
-def _lags(log: Log, validation) -> bool:
-    """Whether the part of the training loss that is left is less than a quarter of that of the validation loss.
-
-    In normal runs it is two thirds, with twelve images and no variation it was a thirtieth.
-    """
-    first, last = log.ends("loss")
-    return validation[-1] / validation[0] > 4 * last / first
-
-
-def best_is_past(log: Log) -> str | None:
-    """AP has fallen by three hundredths or more since its best epoch, for another reason than :func:`overfits`."""
-    epochs, values = log.known("AP50")
-    if not len(values) or overfits(log) or values[-1] > values.max() - 0.03:
-        return None
-    best = int(values.argmax())
-    return (
-        f"AP50 was best in epoch {int(epochs[best])} ({values[best]:.3f}) and is {values[-1]:.3f} now: use best.h5. If "
-        "it jumps from epoch to epoch, the learning rate is high or the validation images are few."
+        f"Objects are detected but not classified: since epoch {int(epochs[start])} the objectness term of the "
+        f"validation loss fell from {objectness[start]:.1f} to {objectness[-1]:.1f}, while the class term went from "
+        f"{classes[start]:.1f} to {classes[-1]:.1f}. Are the class names in the right order, or labels mixed up?"
     )
 
 
 def class_is_weak(log: Log) -> str | None:
-    """The AP50 of one class is less than half of the median of the others, and a quarter of a point below it.
+    """Speak if the AP50 of one class is less than half of the others' median, and at least 0.25 below it.
 
-    Not before the others are learned, nor while it catches up: which class comes first says nothing.
+    Not before the others are learned, nor while it catches up: which class is learned first says nothing.
     """
     last = {name.removeprefix("AP50_"): log.ends(name)[1] for name in log.columns if name.startswith("AP50_")}
     known = {name: value for name, value in last.items() if not math.isnan(value)}
@@ -256,82 +294,59 @@ def class_is_weak(log: Log) -> str | None:
     catches_up = known[weakest] > log.known(f"AP50_{weakest}")[1][-3:][0] + 0.05
     if others < 0.4 or not much_lower(known[weakest], others) or catches_up:
         return None
-    low = f"'{weakest}' has an AP50 of {known[weakest]:.3f}, the other classes {others:.3f}"
-    return low + _on_objects(weakest, log.objects)
 
-
-def _on_objects(name: str, objects: Mapping[str, int]) -> str:
-    if name not in objects or len(objects) < 2:
-        return ": annotate more objects of it, and look whether they are annotated alike."
-    others = float(np.median([count for other, count in objects.items() if other != name]))
-    counts = f"{objects[name]} objects to train on, the others {others:.0f} (median)"
-    if objects[name] < 0.5 * others:
-        return f". It has {counts}: annotate more of it."
-    return f". It does not lack examples ({counts}): look whether it is annotated everywhere and alike."
+    low = f"'{weakest}' has an AP50 of {known[weakest]:.3f}, the other classes of {others:.3f}"
+    if weakest not in log.objects or len(log.objects) < 2:
+        return f"{low}: annotate more objects of this class, and check that they are annotated consistently."
+    count = log.objects[weakest]
+    median = float(np.median([number for name, number in log.objects.items() if name != weakest]))
+    if count < 0.5 * median:
+        return (
+            f"{low}. There are {count} objects of it to train on, and {median:.0f} of the others (median): annotate "
+            "more of them."
+        )
+    return (
+        f"{low}. There are enough examples ({count} objects to train on, {median:.0f} of the others, median): check "
+        "that the class is annotated everywhere and consistently."
+    )
 
 
 def class_is_not_validated(log: Log) -> str | None:
-    """A class has no AP in any epoch, others do: there is no object of it in the validation images."""
+    """Speak if a class has no AP in any epoch while others do: the validation images show no object of it."""
     names = [name for name in log.columns if name.startswith("AP50_")]
     empty = [f"'{name.removeprefix('AP50_')}'" for name in names if not len(log.known(name)[0])]
     if not empty or not len(log.known("AP50")[0]):
         return None
-    counts = f"{len(empty)} of {len(names)} classes ({some_of(empty)})"
-    return f"There is no object of {counts} in the validation images: AP says nothing of them."
+    return (
+        f"The validation images contain no objects of {len(empty)} of {len(names)} classes ({some_of(empty)}); AP does "
+        "not cover them."
+    )
+
+
+# Speed
 
 
 def waits_for_data(log: Log) -> str | None:
-    """More than a third of the time went into waiting for images, since the first epoch, which opens files."""
+    """Speak if more than a third of the time was spent waiting for images, after the first epoch, which opens files."""
     _, shares = log.known("data_wait")
     share = float(np.median(shares[1:])) if len(shares) > 1 else math.nan
     if not share > 1 / 3:
         return None
-    return f"Training waits for images {share:.0%} of the time: more --workers, or --cache memory, make it faster."
-
-
-def still_climbing(log: Log) -> str | None:
-    """In the last quarter of the evaluations AP rose by two hundredths or more, and the last is about the best."""
-    epochs, values = log.known("AP")
-    if len(values) < 8 or values[-1] < values.max() - 0.005:
-        return None
-    before = -1 - len(values) // 4
-    gain = values[-1] - values[before]
-    if gain < 0.02:
-        return None
-    return (
-        f"AP still rises: {values[before]:.3f} in epoch {int(epochs[before])}, {values[-1]:.3f} in epoch "
-        f"{int(epochs[-1])}. More --epochs may well give more."
-    )
+    return f"Training waits for images {share:.0%} of the time; more --workers or --cache memory would speed it up."
 
 
 RUN_RULES: tuple[Callable[[Log], str | None], ...] = (
-    loss_stands,
+    loss_stagnates,
     loss_jumps,
     boxes_do_not_fit,
-    ap_stands_at_zero,
-    hardly_anything_found,
-    class_part_stands,
+    ap_stays_zero,
+    ap_stays_low,
+    classes_not_learned,
     overfits,
     best_is_past,
     class_is_weak,
     class_is_not_validated,
-    still_climbing,
+    still_improving,
     waits_for_data,
 )
-WARNING_RULES = (loss_stands, loss_jumps, boxes_do_not_fit, ap_stands_at_zero, class_part_stands, waits_for_data)
-
-
-def _at(log: Log, name: str, epoch: float) -> float:
-    """Return the value of a column in an epoch; NaN where it has none."""
-    epochs, values = log.known(name)
-    place = np.flatnonzero(epochs == epoch)
-    return float(values[place[0]]) if len(place) else math.nan
-
-
-def _nothing_stands_out(log: Log) -> str:
-    first, last = log.ends("loss")
-    epochs, values = log.known("AP50")
-    if len(log.columns["epoch"]) < ENOUGH_EPOCHS:
-        return f"Too early to say how the run goes: the training loss is {last:.1f} in epoch {log.epoch}."
-    reached = f", AP50 reached {values.max():.3f} in epoch {int(epochs[values.argmax()])}" if len(values) else ""
-    return f"Nothing stands out: the training loss fell from {first:.1f} to {last:.1f}{reached}."
+WARNING_RULES = (loss_stagnates, loss_jumps, boxes_do_not_fit, ap_stays_zero, classes_not_learned, waits_for_data)

@@ -1,7 +1,7 @@
-"""How fast training steps, the input and detection are on this machine, and which of them limits a run.
+"""Time training steps, the input pipeline and detection on this machine, and say which of them is the bottleneck.
 
-All times are of whole calls that hand their result back. What is compared takes turns, so that a machine that changes
-speed slows all of it; medians count.
+Each time is that of a whole call that hands its result back. What is compared takes turns, so that a machine that
+changes speed slows all of it, and medians are taken.
 """
 
 from __future__ import annotations
@@ -28,17 +28,25 @@ from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 from yolo3.training.workload import Workload
 
-BURN_IN = 3  # calls that compile, fill caches and do not count
+BURN_IN = 3  # turns that compile and fill caches, and do not count
 _BOXES = 20  # in a synthetic image
 _MATRIX_SIDE = 2048
 _PHOTOGRAPH = (480, 640)  # (height, width) of the synthetic files
 _PHOTOGRAPHS = 64
 _AT_ONCE = 8  # batches of the input that are timed together
-_ENOUGH = 1.2  # the input has to be so much faster than the step to keep out of its way
+_ENOUGH = 1.2  # the input has to be faster than the step by this factor to keep out of its way
 
 
 def take_turns(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Return the seconds of each of ``turns`` calls, all of them once a turn, after turns that do not count."""
+    """Time calls in turns, after a few turns that do not count.
+
+    Args:
+        calls: By name; in each turn all of them are made once.
+        turns: That count.
+
+    Returns:
+        Seconds of each call, by name.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(BURN_IN + turns):
         for name, call in calls.items():
@@ -50,25 +58,48 @@ def take_turns(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[st
 
 
 def rates(seconds: Sequence[float], images: int) -> dict:
-    """Return ``images_per_second`` (median), ``min``, ``max`` and ``steps`` of calls that each did ``images``."""
+    """Return the speed of calls that each handled `images` images.
+
+    Returns:
+        `images_per_second` (median), `min`, `max`, and `steps`, the number of calls.
+    """
     each = [images / value for value in seconds]
     return {"images_per_second": statistics.median(each), "min": min(each), "max": max(each), "steps": len(each)}
 
 
-def matrix_product(dtype: str) -> tuple[Callable[[], object], float]:
-    """Return (call, GFLOP of a call): a large matrix product, which shows what the machine can do."""
-    a, b = (tf.cast(tf.random.normal((_MATRIX_SIDE, _MATRIX_SIDE)), dtype) for _ in range(2))
-    product = tf.function(lambda: tf.reduce_sum(a @ b), autograph=False)
-    return lambda: product().numpy(), 2 * _MATRIX_SIDE**3 / 1e9
+def limit_in_words(step: dict, batches: dict) -> str:
+    """Say whether the training step or the input is the bottleneck of a run, and what to change.
+
+    Args:
+        step: From `benchmark_step`.
+        batches: From `benchmark_input`.
+    """
+    ratio = batches["images_per_second"] / step["images_per_second"]
+    if ratio >= _ENOUGH:
+        advice = "a smaller --input-size or network"
+        if step["precision"] == "float32":
+            advice += ", or --precision bfloat16 where the hardware supports it"
+        return f"The training step is the bottleneck: the input is {ratio:.1f} times as fast. To speed up: {advice}."
+    advice = "store smaller images (twice the network input is enough)"
+    if not batches["cached"]:
+        advice = f"--cache memory, or {advice}"
+    return f"The input is the bottleneck: it is {ratio:.2f} times as fast as the training step. To speed up: {advice}."
+
+
+# The training step
 
 
 def benchmark_step(work: Workload) -> dict:
     """Time whole training steps (targets, forward, loss, backward, update) on one synthetic batch in memory.
 
-    Returns :func:`rates`, ``precision``, ``loss_share`` (targets and loss with their gradient alone, as a share of the
-    step) and ``matrix_gflops``, the rate of a large matrix product in the same minutes and precision.
+    Args:
+        work: Network, sizes and precision.
+
+    Returns:
+        `rates`; `precision`; `loss_share`, targets and loss with their gradient alone as a fraction of the step; and
+        `matrix_gflops`, the rate of a large matrix product in the same minutes and precision.
     """
-    architecture, seed = work.architecture(), 0
+    architecture = work.architecture()
     config = TrainConfig(
         anchors="default" if reads_anchors(work.model) else None,
         model=work.model,
@@ -77,8 +108,9 @@ def benchmark_step(work: Workload) -> dict:
         precision=work.precision,
     )
     trainer = Trainer(config, architecture, steps=1000)
-    images, boxes = synthetic_batch(work, np.random.default_rng(seed))
+    images, boxes = synthetic_batch(work, np.random.default_rng(0))
     product, gflop = matrix_product("bfloat16" if trainer.precision == "bfloat16" else "float32")
+
     seconds = take_turns(
         {
             "step": lambda: float(trainer.train_step(images, boxes, 1e-6)[architecture.terms[0]]),
@@ -87,16 +119,23 @@ def benchmark_step(work: Workload) -> dict:
         },
         work.steps,
     )
-    loss_share = statistics.median(seconds["loss"]) / statistics.median(seconds["step"])
     return rates(seconds["step"], work.batch_size) | {
         "precision": trainer.precision,
-        "loss_share": loss_share,
+        "loss_share": statistics.median(seconds["loss"]) / statistics.median(seconds["step"]),
         "matrix_gflops": gflop / statistics.median(seconds["matrix"]),
     }
 
 
-def synthetic_batch(work: Workload, rng):
-    """Return (images, boxes) of random content, 20 boxes an image."""
+def synthetic_batch(work: Workload, rng: np.random.Generator):
+    """Return a batch of random content, 20 boxes in each image.
+
+    Args:
+        work: Sizes and number of classes.
+        rng: Source of random numbers.
+
+    Returns:
+        (images, boxes): float32 [B, H, W, 3], 0..1; float32 [B, 20, 5] (x, y, w, h relative, class id).
+    """
     images = rng.random((work.batch_size, *work.input_size, 3), np.float32)
     boxes = rng.random((work.batch_size, _BOXES, 5), np.float32)
     boxes[..., 2:4] = 0.05 + 0.4 * boxes[..., 2:4]
@@ -105,7 +144,14 @@ def synthetic_batch(work: Workload, rng):
 
 
 def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], object]:
-    """Return a call of targets and loss with their gradient to the outputs, for outputs that are given."""
+    """Return a call of targets and loss with their gradient, for given outputs of the network.
+
+    Args:
+        trainer: Its architecture and compiled loss are used.
+        work: Size of the input.
+        images: float32 [B, H, W, 3]; only the shape counts.
+        boxes: float32 [B, T, 5].
+    """
     shapes = trainer.inference_network.compute_output_shape(tuple(images.shape))
     shapes = shapes if isinstance(shapes, list) else [shapes]
     outputs = [tf.Variable(tf.random.normal(shape, stddev=0.1)) for shape in shapes]
@@ -120,24 +166,49 @@ def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], 
     return lambda: gradients()[-1].numpy()
 
 
-def benchmark_input(
-    annotations: Sequence[Annotation], work: Workload, cache: str = "none", workers: int = 0, policy=None
-) -> dict:
-    """Time batches from files on disk, or from decoded images that ``cache`` keeps, to augmented pixels.
+def matrix_product(dtype: str) -> tuple[Callable[[], object], float]:
+    """Return (call, GFLOP of a call) of a large matrix product, which shows what the machine can do.
 
-    Returns :func:`rates` of eight batches at a time, which are prepared ahead, and ``cached``: whether decoded images
-    were kept.
+    Args:
+        dtype: Such as "float32".
     """
-    policy = policy or Augmentation()
+    a, b = (tf.cast(tf.random.normal((_MATRIX_SIDE, _MATRIX_SIDE)), dtype) for _ in range(2))
+    product = tf.function(lambda: tf.reduce_sum(a @ b), autograph=False)
+    return lambda: product().numpy(), 2 * _MATRIX_SIDE**3 / 1e9
+
+
+# The input
+
+
+def benchmark_input(
+    annotations: Sequence[Annotation],
+    work: Workload,
+    *,
+    cache: str = "none",
+    workers: int = 0,
+    augmentation: Augmentation | None = None,
+) -> dict:
+    """Time augmented batches, made from files or from decoded images that are kept.
+
+    Args:
+        annotations: Images and their boxes.
+        work: Sizes.
+        cache: Where decoded images are kept, see `yolo3.input.image_cache.open_images`.
+        workers: Data-loading threads (0 = auto).
+        augmentation: By default that of training.
+
+    Returns:
+        `rates` of eight batches at a time, which are prepared ahead, and `cached`, whether decoded images were kept.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        store = open_images(list(annotations), max(work.input_size), cache, folder)
+        store = open_images(annotations, largest_side=max(work.input_size), cache=cache, folder=folder)
         batches: Iterator = iter(
             training_batches(
                 store,
                 batch_size=work.batch_size,
                 input_shape=work.input_size,
                 stride=work.architecture().stride,
-                augmentation=policy,
+                augmentation=augmentation or Augmentation(),
                 seed=0,
                 epochs=range(10**9),
                 workers=workers,
@@ -148,7 +219,12 @@ def benchmark_input(
 
 
 def write_photographs(folder: Path, count: int = _PHOTOGRAPHS) -> list[Annotation]:
-    """Write JPEG files of 640 x 480 pixels that compress as photographs do, with five boxes each."""
+    """Write JPEG files of 640 x 480 pixels that compress as photographs do, with five boxes each.
+
+    Args:
+        folder: Where to.
+        count: Number of files.
+    """
     height, width = _PHOTOGRAPH
     rng = np.random.default_rng(0)
     annotations = []
@@ -157,16 +233,26 @@ def write_photographs(folder: Path, count: int = _PHOTOGRAPHS) -> list[Annotatio
         pixels = 128 + sum(part * weight for part, weight in zip(coarse, (40, 20, 12, 8)))
         path = folder / f"{number:04d}.jpg"
         write_image(path, np.clip(pixels, 0, 255).astype(np.uint8))
+
         corners = rng.uniform((0, 0), (width * 0.7, height * 0.7), (5, 2))
         boxes = [Box((x, y, x + 0.25 * width, y + 0.25 * height), 0) for x, y in corners]
         annotations.append(build_annotation(str(path), boxes, str(path), _PHOTOGRAPH))
     return annotations
 
 
+# Detection
+
+
 def benchmark_inference(detector: Detector, batch_sizes: Sequence[int], steps: int) -> dict:
     """Time detection on images in memory: network, decoding and suppression, boxes in pixels out.
 
-    Returns :func:`rates` for each batch size, under its number; the detector's own is at least the largest of them.
+    Args:
+        detector: Its own batch size is at least the largest of `batch_sizes`.
+        batch_sizes: Numbers of images in a call.
+        steps: Calls of each size that count.
+
+    Returns:
+        `rates` for each batch size, under its number as a string.
     """
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (max(batch_sizes), *detector.input_shape, 3), np.uint8)
@@ -176,28 +262,17 @@ def benchmark_inference(detector: Detector, batch_sizes: Sequence[int], steps: i
 
 
 def random_detector(work: Workload, **options) -> Detector:
-    """Return a detector with random weights: as fast as a trained one, but for suppression."""
+    """Return a detector with random weights, which is as fast as a trained one except for suppression.
+
+    Args:
+        work: Network and sizes.
+        **options: Of `yolo3.inference.detector.Detector`.
+    """
     architecture = work.architecture()
     network = architecture.build_network((*work.input_size, 3) if architecture.fixed_size else (None, None, 3))
-    names = (
-        [architecture.one_class]
-        if architecture.one_class
-        else [f"class {index}" for index in range(architecture.num_classes)]
-    )
-    return Detector(
-        network, {**architecture.metadata(), "class_names": names, "input_shape": work.input_size}, **options
-    )
-
-
-def limit_in_words(step: dict, batches: dict) -> str:
-    """Return what limits a run of this step with this input, and what to change."""
-    ratio = batches["images_per_second"] / step["images_per_second"]
-    if ratio >= _ENOUGH:
-        advice = "a smaller --input-size or network"
-        if step["precision"] == "float32":
-            advice += ", or --precision bfloat16 where the machine multiplies in it"
-        return f"The step limits a run: the input is {ratio:.1f} times as fast. Faster would be {advice}."
-    advice = "fewer pixels on disk (twice the network input is enough)"
-    if not batches["cached"]:
-        advice = f"--cache memory, or {advice}"
-    return f"The input limits a run: it is {ratio:.2f} times as fast as the step. Faster would be {advice}."
+    if architecture.one_class:
+        names = [architecture.one_class]
+    else:
+        names = [f"class {index}" for index in range(architecture.num_classes)]
+    metadata = {**architecture.metadata(), "class_names": names, "input_shape": work.input_size}
+    return Detector(network, metadata, **options)

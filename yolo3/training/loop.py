@@ -292,7 +292,7 @@ def _log(run: Run) -> dict:
     return {
         "rows": run.folder.rows,
         "objects": objects_by_class(run.prepared),
-        "yolov3_parts": isinstance(run.architecture, YoloV3),
+        "yolov3_terms": isinstance(run.architecture, YoloV3),
     }
 
 

@@ -1,16 +1,14 @@
-"""From settings to checked data: everything that could stop a run is looked at before its first step."""
+"""From settings to checked data: whatever could stop a run is checked before its first step."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from yolo3.darknet.cfg import read_cfg
-from yolo3.datasets.annotation import Annotation, Finding, in_one_class
+from yolo3.datasets.annotation import Annotation, Dataset, Finding, in_one_class
 from yolo3.datasets.check_boxes import SHIFTED_IDS
 from yolo3.datasets.check_duplicates import check_overlap
 from yolo3.datasets.checks import check_dataset
@@ -26,11 +24,14 @@ from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
 from yolo3.training.settings import TrainConfig
 
-logger = logging.getLogger(__name__)
-
 
 class DataError(ValueError):
-    """The data holds what cannot be used; ``findings`` says what and where."""
+    """The data cannot be used as it is.
+
+    Args:
+        message: One sentence for the user.
+        findings: What is wrong, and where.
+    """
 
     def __init__(self, message: str, findings: list[Finding]):
         super().__init__(message)
@@ -39,9 +40,16 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a run trains with. ``architecture``: the kind of network. ``notes``: lines to tell the user.
+    """What a run trains with.
 
-    ``val_source``: (path, list name or None) of a validation set of its own.
+    Args:
+        train: Images to train on.
+        val: Images to validate on; may be empty.
+        class_names: In order of the class ids.
+        architecture: What the outputs of the network mean.
+        findings: Of the checks of the data.
+        notes: Lines for the user.
+        val_source: (path, list name or None) of a validation set of its own.
     """
 
     train: list[Annotation]
@@ -54,17 +62,22 @@ class Prepared:
 
     @property
     def anchors(self) -> np.ndarray | None:
-        """float32 [A, 2] (w, h) in pixels of the network input; None for an architecture that has none."""
+        """float32 [A, 2] (w, h) in pixels of the network input; None for an architecture without."""
         return getattr(self.architecture, "anchors", None)
 
 
 def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
-    """Return the architecture asked for, or the one that the number of anchors means, for so many classes.
+    """Return the architecture that the settings ask for, or that the number of anchors implies.
 
-    Raises ``ValueError``, naming the file, where anchors, cfg, model and input size do not fit each other.
+    Args:
+        config: Settings.
+        num_classes: Of the data.
+
+    Raises:
+        ValueError: When anchors, cfg, model and input size do not fit each other; names the file.
     """
+    anchors = None if config.anchors is None else read_anchors(config.anchors)
     if config.cfg is not None:
-        anchors = None if config.anchors is None else read_anchors(config.anchors)
         architecture = architecture_of_cfg(
             read_cfg(config.cfg),
             num_classes,
@@ -73,36 +86,36 @@ def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
             loss=config.loss,
         )
     else:
-        architecture = _named_architecture(config, num_classes)
+        try:
+            architecture = named_architecture(
+                config.model,
+                num_classes,
+                anchors=anchors,
+                anchor_mask=config.anchor_mask,
+                ignore_thresh=config.ignore_thresh,
+                loss=config.loss,
+                options=dict(config.model_options),
+            )
+        except ValueError as error:
+            raise ValueError(f"{config.anchors}: {error}" if config.anchors else str(error)) from error
+
     check_input_shape(config.input_size, architecture.stride)
     if architecture.fixed_size and config.multi_scale:
-        raise ValueError(f"{architecture.name}: takes images of one size alone; leave out --multi-scale")
+        raise ValueError(f"{architecture.name}: takes images of one size only; leave out --multi-scale")
     return architecture
-
-
-def _named_architecture(config: TrainConfig, num_classes: int) -> Architecture:
-    choices: dict[str, Any] = {"loss": config.loss, "options": dict(config.model_options)}
-    if config.anchors is None:
-        return named_architecture(config.model, num_classes, **choices)
-    anchors = read_anchors(config.anchors)
-    try:
-        return named_architecture(
-            config.model,
-            num_classes,
-            anchors=anchors,
-            anchor_mask=config.anchor_mask,
-            ignore_thresh=config.ignore_thresh,
-            **choices,
-        )
-    except ValueError as error:
-        raise ValueError(f"{config.anchors}: {error}") from error
 
 
 def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Prepared:
     """Read and check everything that a run needs.
 
-    Raises ``ValueError`` for settings that do not fit each other and :class:`DataError` for data that cannot be used
-    (unless ``config.skip_bad``, which leaves it out and says how much).
+    Args:
+        config: Settings.
+        progress: Is called with (images checked, images in the set) as images are checked.
+
+    Raises:
+        ValueError: When settings do not fit each other.
+        DataError: When the data has errors, unless `config.skip_bad` leaves them out; when class ids start at 1; when
+            there is no box to train on.
     """
     choose_architecture(config, 1)  # says what does not fit before the data is read
     sets, notes, val_source = _read_sets(config)
@@ -110,9 +123,9 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     if architecture.one_class:
         sets = [in_one_class(part, architecture.one_class) for part in sets]
         notes.append(
-            f"{architecture.name} does not tell classes apart: every object is called '{architecture.one_class}'."
+            f"{architecture.name} does not distinguish classes: all objects become '{architecture.one_class}'."
         )
-    class_names = sets[0].class_names
+
     scales = architecture.scales if isinstance(architecture, YoloV3) else ()
     findings: list[Finding] = []
     kept = []
@@ -127,32 +140,41 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
         kept.append(usable)
         if config.skip_bad and left_out:
             notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
+
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors and not config.skip_bad:
-        raise DataError(
-            f"{len(errors)} things in the data cannot be used; mend them, or leave them out with --skip-bad", findings
-        )
-    _refuse_shifted_ids(errors)
-    train, val = _split(config, kept, notes)
-    findings += check_overlap(train, val)
-    _require_boxes(train, sets[0].name, findings)
-    return Prepared(train, val, class_names, architecture, findings, notes, val_source)
-
-
-def _refuse_shifted_ids(errors: list[Finding]) -> None:
-    """Stop even where bad things are left out: what stays would be learned under the name of the class before it."""
+        plural = "" if len(errors) == 1 else "s"
+        raise DataError(f"{len(errors)} invalid annotation{plural}; fix them, or skip them with --skip-bad", findings)
+    # What stays of a set with shifted ids would be learned under the name of the class before it.
     shifted = [finding for finding in errors if finding.kind == SHIFTED_IDS]
     if shifted:
-        raise DataError("class ids that start at 1 cannot be left out with --skip-bad; subtract 1 from each", shifted)
+        raise DataError("class ids that start at 1 cannot be skipped with --skip-bad; subtract 1 from each", shifted)
 
+    if len(kept) == 2:
+        train, val = kept
+    elif not config.val_split or len(kept[0]) < 2:
+        train, val = kept[0], []
+        notes.append("No validation: there are no images for it, so the last weights count as the best.")
+    else:
+        train, val = split_annotations(kept[0], config.val_split, config.seed)
+        notes.append(f"Validating on {len(val)} of {len(kept[0])} images, drawn with seed {config.seed}.")
 
-def _require_boxes(train: list[Annotation], name: str, findings: list[Finding]) -> None:
+    findings += check_overlap(train, val)
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
-        message = f"{name}: expected at least one box to train on, got none in {len(train)} images"
+        message = f"{sets[0].name}: expected at least one box to train on, got none in {len(train)} images"
         raise DataError(message, findings)  # which may say why
+    return Prepared(
+        train=train,
+        val=val,
+        class_names=sets[0].class_names,
+        architecture=architecture,
+        findings=findings,
+        notes=notes,
+        val_source=val_source,
+    )
 
 
-def _read_sets(config: TrainConfig):
+def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str], tuple[str, str | None] | None]:
     """Return (sets, notes, source of the validation set): the training set, and the validation set if there is one.
 
     Both have the same class names.
@@ -162,25 +184,14 @@ def _read_sets(config: TrainConfig):
     if path is None:
         path, data_format = shapes_folder(), "voc"
         notes.append(f"No --data given: training on the embedded data set of rendered shapes ({path}).")
-    sources = _sources(config, path, data_format, notes)
-    names = read_class_names(config.classes) if config.classes else None
-    sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
-    if names is None and len({tuple(part.class_names) for part in sets}) > 1:
-        names = list(dict.fromkeys(name for part in sets for name in part.class_names))
-        sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
-    for part in sets:
-        notes.append(f"{part.name}: {len(part.annotations)} images ({part.format}).")
-    return sets, notes, (sources[1][0], sources[1][2]) if len(sources) == 2 else None
 
-
-def _sources(config, path, data_format, notes):
-    """Return (path, format, list name) of the training set and, if there is one, of the validation set."""
+    # Where each set comes from: (path, format, list name).
     train_list, val_list = config.train_list, config.val_list
     if train_list is None and val_list is None and config.val is None:
         pair = formats.find_default_lists(path, data_format)
         if pair:
             train_list, val_list = pair
-            notes.append(f"Using the data set's own lists: '{train_list}' to train, '{val_list}' to validate.")
+            notes.append(f"Using the lists of the data set: '{train_list}' to train, '{val_list}' to validate.")
     sources = [(path, data_format, train_list)]
     if config.val is not None:
         named = config.format is not None and formats.FORMATS[config.format].matches(config.val)
@@ -190,16 +201,12 @@ def _sources(config, path, data_format, notes):
         raise ValueError(f"{path}: --val-list {val_list} needs --train-list, or it would be trained on; lists: {lists}")
     elif val_list is not None:
         sources.append((path, data_format, val_list))
-    return sources
 
-
-def _split(config: TrainConfig, kept, notes):
-    """Return (train, val) annotations: the sets as they are, or one set divided at random."""
-    if len(kept) == 2:
-        return kept
-    if not config.val_split or len(kept[0]) < 2:
-        notes.append("No validation: there are no images for it, so the last weights count as the best.")
-        return kept[0], []
-    train, val = split_annotations(kept[0], config.val_split, config.seed)
-    notes.append(f"Validating on {len(val)} of {len(kept[0])} images, drawn with seed {config.seed}.")
-    return train, val
+    # Sets with different class names are read once more, with the names of both.
+    names = read_class_names(config.classes) if config.classes else None
+    sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
+    if names is None and len({tuple(part.class_names) for part in sets}) > 1:
+        names = list(dict.fromkeys(name for part in sets for name in part.class_names))
+        sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
+    notes += [f"{part.name}: {len(part.annotations)} images ({part.format})." for part in sets]
+    return sets, notes, (sources[1][0], sources[1][2]) if len(sources) == 2 else None
