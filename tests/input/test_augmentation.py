@@ -71,7 +71,7 @@ def test_zoom_is_a_factor_of_the_size_that_fits():
     np.testing.assert_allclose([low[0] * 50, high[0] * 50], [32, 128], rtol=1e-5)
 
 
-def test_a_image_lies_within_its_region_or_fills_it():
+def test_an_image_lies_within_its_region_or_fills_it():
     rng = np.random.default_rng(0)
     settings = replace(OFF, jitter=0.3, flip=0.5)
     for _ in range(50):
@@ -248,7 +248,7 @@ def test_a_mirrored_box_has_its_corners_in_order():
     np.testing.assert_allclose(moved.numpy(), [[40, 20, 80, 40]])
 
 
-def test_a_image_without_boxes_gives_none():
+def test_an_image_without_boxes_gives_none():
     def empty(_):
         return tf.constant(IMAGES[0][0]), tf.zeros([0, 5])
 

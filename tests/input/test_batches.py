@@ -192,7 +192,7 @@ def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
     assert not np.array_equal(mosaic_partners(order, 24, 0, 1)[0], places)
 
 
-def test_a_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
+def test_an_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
     store, asked = opened(annotations), []
 
     def read(index):

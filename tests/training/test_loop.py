@@ -254,7 +254,7 @@ def test_pretrained_weights_are_taken_and_the_backbone_is_frozen_at_first(whole,
     np.testing.assert_array_equal(begin, source)
     np.testing.assert_array_equal(frozen, source)
     assert not np.array_equal(freed, source)
-    assert any("weights for 24 of 24 layers" in line for line in said)  # 13 convolutions, 11 of them with normalisation
+    assert any("weights for 24 of 24 layers" in line for line in said)  # 13 convolutions, 11 of them with normalization
     assert "Backbone frozen." in said and "Backbone unfrozen; training all layers." in said
 
 

@@ -89,7 +89,7 @@ def test_validation_images_may_be_a_data_set_of_their_own(prepared, shapes_set, 
     assert all(str(tmp_path) in item.image_path for item in result.val)
 
 
-def test_a_image_in_both_sets_is_a_warning(prepared, shapes_set):
+def test_an_image_in_both_sets_is_a_warning(prepared, shapes_set):
     result = prepared(data=shapes_set, train_list="train", val=shapes_set, val_list="train")
     assert sum(finding.kind == "overlap" for finding in result.findings) == 12
 

@@ -52,7 +52,7 @@ def same(a, b):
 
 
 def backbone(trainer):
-    """Weights of the layers up to the heads: seven convolutions with their normalisation."""
+    """Weights of the layers up to the heads: seven convolutions with their normalization."""
     names = [f"{kind}_{index}" for kind in ("conv", "bn") for index in range(7)]
     return [array for name in names for array in trainer.network.get_layer(name).get_weights()]
 
@@ -244,7 +244,7 @@ def test_a_frozen_backbone_stays_as_it_is_until_it_is_freed(eagerly):
     trainer.set_frozen(True)
     before, heads = backbone(trainer), trainer.network.get_layer("conv_9").get_weights()
     train(trainer, 2)
-    assert same(backbone(trainer), before)  # the statistics of its normalisation included
+    assert same(backbone(trainer), before)  # the statistics of its normalization included
     assert not same(trainer.network.get_layer("conv_9").get_weights(), heads)
     trainer.update_inference_network()  # the averages of what did not change are what it is
     averaged, own = (
@@ -305,7 +305,7 @@ def test_weights_that_are_no_numbers_are_seen():
 # Small things
 
 
-def test_short_runs_average_the_statistics_of_normalisation_over_less():
+def test_short_runs_average_the_statistics_of_normalization_over_less():
     # A twentieth of the run: 40 steps average over 2, 400 over 20; from 2000 on Darknet's momentum, over 100.
     assert [statistics_momentum(steps) for steps in (40, 400, 2000, 10**6)] == pytest.approx([0.5, 0.95, 0.99, 0.99])
     trainer = make()

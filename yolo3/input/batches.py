@@ -21,8 +21,8 @@ _BLOCK = 32  # images at most that mosaics are made of together
 _BLOCK_BYTES = 128 << 20  # of their pixels, about
 _IMAGE = (-1, -1, 3)
 
-# Nothing here needs autograph, whose rewriting takes its time.
-_plain = tf.autograph.experimental.do_not_convert
+# None of these functions needs autograph, whose rewriting takes its time.
+_no_autograph = tf.autograph.experimental.do_not_convert
 
 
 def training_batches(
@@ -100,7 +100,7 @@ def training_batches(
 
     dataset = examples(tf.data.Dataset.range(epochs.start, epochs.stop))
     dataset = dataset.padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
-    return dataset.map(_plain(batch), num_parallel_calls=2).prefetch(2)
+    return dataset.map(_no_autograph(batch), num_parallel_calls=2).prefetch(2)
 
 
 def _examples(store: ImageStore, planned, example, *, parallel):
@@ -110,7 +110,7 @@ def _examples(store: ImageStore, planned, example, *, parallel):
     def of_plan(indices, _, size, seed, mosaic):
         return example(load, indices, indices=indices, size=size, seed=seed, mosaic=mosaic)
 
-    return lambda epochs: epochs.flat_map(_plain(planned)).map(_plain(of_plan), **parallel)
+    return lambda epochs: epochs.flat_map(_no_autograph(planned)).map(_no_autograph(of_plan), **parallel)
 
 
 def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, parallel):
@@ -125,12 +125,12 @@ def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, para
         return tf.raw_ops.TensorListPushBack(input_handle=nothing, tensor=store.read(indices[0])), indices, *others
 
     def blocks(epoch):
-        return planned(epoch).map(_plain(decoded), **parallel).batch(block)
+        return planned(epoch).map(_no_autograph(decoded), **parallel).batch(block)
 
     def spread(*whole):
         """Repeat a block for each of its examples, with the place of the example in it."""
         count = tf.shape(whole[0], tf.int64)[0]
-        return tf.data.Dataset.range(count).map(_plain(lambda place: (*whole, place)))
+        return tf.data.Dataset.range(count).map(_no_autograph(lambda place: (*whole, place)))
 
     def of_block(images, indices, places, sizes, seeds, mosaic, place):
         def load(other):
@@ -148,7 +148,9 @@ def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, para
             mosaic=mosaic[place],
         )
 
-    return lambda epochs: epochs.flat_map(_plain(blocks)).flat_map(_plain(spread)).map(_plain(of_block), **parallel)
+    return lambda epochs: (
+        epochs.flat_map(_no_autograph(blocks)).flat_map(_no_autograph(spread)).map(_no_autograph(of_block), **parallel)
+    )
 
 
 def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
