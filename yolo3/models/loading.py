@@ -239,7 +239,7 @@ def _match_layers(stored: LayerArrays, layers: dict) -> LayerArrays:
     if any(name in stored for name in layers):
         return stored
 
-    matched = {}
+    matched: LayerArrays = {}
     for rank in {arrays[0].ndim for arrays in stored.values()}:  # 4: convolutions, 2: dense, 1: normalizations
         old = sorted((name for name, arrays in stored.items() if arrays[0].ndim == rank), key=layer_number)
         new = sorted((name for name, layer in layers.items() if len(layer.weights[0].shape) == rank), key=layer_number)

@@ -9,6 +9,7 @@ targets and deltas are :mod:`yolo3.models.anchors`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -170,11 +171,11 @@ class RetinaNet:
         inputs = keras.Input(input_shape)
         levels = feature_pyramid(Blocks(batch_norm).darknet53(inputs), self.width, self.normalize)
 
-        shape = {"depth": self.depth, "width": self.width, "normalize": self.normalize}
+        subnet = functools.partial(shared_subnet, depth=self.depth, width=self.width, normalize=self.normalize)
         prior = -math.log((1 - PRIOR) / PRIOR)
-        classes = shared_subnet("classes", out_filters=NUM_ANCHORS * self.num_classes, bias=prior, **shape)
-        deltas = shared_subnet("deltas", out_filters=NUM_ANCHORS * 4, **shape)
-        outputs = [subnet(level) for level in levels for subnet in (classes, deltas)]
+        classes = subnet("classes", out_filters=NUM_ANCHORS * self.num_classes, bias=prior)
+        deltas = subnet("deltas", out_filters=NUM_ANCHORS * 4)
+        outputs = [head(level) for level in levels for head in (classes, deltas)]
         return keras.Model(inputs, outputs, name=self.name)
 
     def build_targets(self, boxes, input_shape) -> AnchorTargets:
