@@ -160,9 +160,8 @@ class Detector:
         Raises:
             OSError, TypeError, ValueError: As for a call of the detector. Given `on_error`, `TypeError` alone.
         """
-        with contextlib.closing(self._load_ahead(images)) as loaded:
-            readable = _readable(loaded, on_error)
-            while batch := list(itertools.islice(readable, self.batch_size)):
+        with contextlib.closing(self._load_ahead(images, on_error)) as loaded:
+            while batch := list(itertools.islice(loaded, self.batch_size)):
                 boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
                 for number, (index, image, _) in enumerate(batch):
                     count = counts[number]
@@ -226,22 +225,33 @@ class Detector:
             overlap=self.nms_overlap,
         )
 
-    def _load_ahead(self, images: Iterable[Image]) -> Generator[tuple[int, Image, Future], None, None]:
-        """Yield (index, image, future of :meth:`_load`) while the next two batches are being read.
+    def _load_ahead(
+        self, images: Iterable[Image], on_error
+    ) -> Generator[tuple[int, np.ndarray, np.ndarray], None, None]:
+        """Yield (index, image, its copy in the network's size) while the next two batches are being read.
 
         The end does not wait for threads: an abandoned generator ends within some garbage collection, where a thread
         that waits for another may wait forever.
         """
-        waiting: deque = deque()
+        sources = enumerate(images)
+        waiting: deque[tuple[int, Image, Future]] = deque()
         pool = ThreadPoolExecutor(_READERS)
-
         try:
-            for index, source in enumerate(images):
-                waiting.append((index, source, pool.submit(self._load, source)))
-                if len(waiting) > 2 * self.batch_size:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
+            while True:
+                for index, source in itertools.islice(sources, 2 * self.batch_size + 1 - len(waiting)):
+                    waiting.append((index, source, pool.submit(self._load, source)))
+                if not waiting:
+                    return
+
+                index, source, future = waiting.popleft()
+                try:
+                    image, resized = future.result()
+                except (OSError, ValueError) as error:
+                    if on_error is None:
+                        raise
+                    on_error(source, error)
+                    continue
+                yield index, image, resized
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -256,20 +266,6 @@ class Detector:
 def _first_given(*values):
     """Return the first value that is not ``None``."""
     return next((value for value in values if value is not None), None)
-
-
-def _readable(loaded, on_error) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield (index, image, resized copy) of the futures that succeed."""
-    for index, source, future in loaded:
-        try:
-            image, resized = future.result()
-        except (OSError, ValueError) as error:
-            if on_error is None:
-                raise
-            on_error(source, error)
-            continue
-
-        yield index, image, resized
 
 
 def _compiled(function, input_shape):

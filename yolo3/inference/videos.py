@@ -157,28 +157,25 @@ class VideoFile:
             ValueError: If OpenCV cannot write such a video.
         """
         if self._writer is None:
-            self._writer = self._open(image)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._size_wh = image.shape[1], image.shape[0]
+            with _silence():
+                codec = cv2.VideoWriter.fourcc(*"mp4v")
+                writer = cv2.VideoWriter(str(self._part), codec, fps=self.rate, frameSize=self._size_wh)
+            if not writer.isOpened():
+                self._part.unlink(missing_ok=True)
+                raise ValueError(
+                    f"{self.path}: OpenCV cannot write a video of {self._size_wh[0]} x {self._size_wh[1]} pixels here "
+                    "(mp4v); --no-images does without"
+                )
+            self._writer = writer
+
         if image.shape[1::-1] != self._size_wh:
             image = cv2.resize(image, self._size_wh, interpolation=cv2.INTER_AREA)
         frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         while self._written < round(seconds * self.rate) + 1:
             self._writer.write(frame)
             self._written += 1
-
-    def _open(self, image: np.ndarray) -> cv2.VideoWriter:
-        """Return OpenCV's writer of a video of this image's size."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._size_wh = image.shape[1], image.shape[0]
-        with _silence():
-            writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, self._size_wh)
-
-        if not writer.isOpened():
-            self._part.unlink(missing_ok=True)
-            raise ValueError(
-                f"{self.path}: OpenCV cannot write a video of {self._size_wh[0]} x {self._size_wh[1]} pixels here "
-                "(mp4v); --no-images does without"
-            )
-        return writer
 
     def close(self) -> None:
         """Move the video to its final path.
