@@ -78,7 +78,7 @@ def test_costs_are_misses_and_the_scores_of_false_detections():
     np.testing.assert_allclose(costs, [2.5, 0, 0], atol=1e-6)
 
 
-def test_errors_of_a_image_come_with_their_numbers():
+def test_errors_of_an_image_come_with_their_numbers():
     missed, taken = (200, 10, 240, 50), (300, 10, 340, 50)
     annotation = annotated([BOX, OTHER, missed, taken], [0, 1, 2, 0])
     found = detected(

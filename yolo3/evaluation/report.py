@@ -165,8 +165,8 @@ def _image(measures: Measures, index: int, ground_truth: Annotation, found: Dete
     errors = image_errors(measures, index, ground_truth, found)
     hits = found.boxes[measures.kinds.detection_kinds[index] == "hit"]
     counts = {kind: sum(error.kind == kind for error in errors) for kind in KINDS}
-    told = [f"{len(hits)} {'hit' if len(hits) == 1 else 'hits'}"]
-    told += [f"{count} {name_of(kind, count)}" for kind, count in counts.items() if count]
+    summary = [f"{len(hits)} {'hit' if len(hits) == 1 else 'hits'}"]
+    summary += [f"{count} {name_of(kind, count)}" for kind, count in counts.items() if count]
 
     # The number of an error stands on a disc at the top left corner of its box, inside the image.
     radius = max(height, width) / 45
@@ -179,7 +179,7 @@ def _image(measures: Measures, index: int, ground_truth: Annotation, found: Dete
         "name": base_name(ground_truth.image_path),
         "source": _jpeg(image),
         "size": (width, height),
-        "told": ", ".join(told),
+        "summary": ", ".join(summary),
         "objects": [_xywh(box) for box in ground_truth.boxes[~measures.kinds.missed[index]]],
         "hits": [_xywh(box) for box in hits],
         "errors": [(error.kind, _xywh(error.box)) for error in errors],

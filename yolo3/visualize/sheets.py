@@ -60,6 +60,7 @@ def contact_sheet(
     pen = ImageDraw.Draw(sheet)
     text, font = fit_text(caption, size, sheet.width - 2 * gap)
     pen.text((gap, gap // 2), text, fill=TITLE_COLOUR, font=font)
+
     for number, (row, height) in enumerate(zip(rows, heights)):
         bottom = top + height - gap - (line if titles else 0)
         for column, image in enumerate(row):
