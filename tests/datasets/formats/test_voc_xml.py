@@ -26,6 +26,12 @@ def test_of_several_elements_of_one_name_the_first_counts(tmp_path):
     assert item.name == "cat"
 
 
+def test_a_second_box_in_an_object_is_told_with_the_line(tmp_path):
+    found = parse(tmp_path, f"<annotation>\n<object><name>cat</name>{BOX}{BOX}</object></annotation>")
+    ((line, message),) = found.faults
+    assert line == 2 and "got several for 'cat'" in message and not found.objects
+
+
 @pytest.mark.parametrize(
     "text, line", [("", 1), ("<annotation>\n<object>\n</annotation>", 3), ("<annotation>\n<object 1/></annotation>", 2)]
 )

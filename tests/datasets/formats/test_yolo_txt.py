@@ -205,7 +205,7 @@ def test_labels_that_fit_equally_well_are_not_guessed_at(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "1.txt").write_text(LINE)
     assert not yolo_txt.matches(str(tmp_path))
-    assert kinds(yolo_txt.read(str(tmp_path))) == ["no-annotation"]
+    assert kinds(yolo_txt.read(str(tmp_path))) == ["no-annotation", "no-image"]
 
 
 @pytest.mark.parametrize(
@@ -264,3 +264,22 @@ def test_the_only_folder_in_a_folder_is_looked_into(tmp_path):
     (tmp_path / "README.txt").write_text("cells")
     assert yolo_txt.read(str(tmp_path)).class_names == ["ant", "bee"]
     assert yolo_txt.list_names(str(tmp_path)) == ["train"]
+
+
+def test_label_files_without_an_image_are_counted(tmp_path):
+    write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
+    for name in ("labels/b.txt", "labels/c.txt"):
+        (tmp_path / name).write_text(LINE)
+    (tmp_path / "labels" / "notes.txt").write_text("labelled in May\n")
+    (tmp_path / "labels" / "classes.txt").write_text("cat\ndog\n")
+    (finding,) = yolo_txt.read(str(tmp_path)).findings
+    assert (finding.kind, finding.severity) == ("no-image", "warning")
+    assert finding.message.startswith("2 label files belong to no image") and finding.message.endswith("b.txt")
+
+
+def test_images_that_share_a_label_file_are_told(tmp_path):
+    write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
+    dataset = yolo_txt.read(str(tmp_path))
+    assert len(dataset.annotations) == 2 and kinds(dataset) == ["shared-label"]
+    assert "a.jpg" in dataset.findings[0].message and "a.png" in dataset.findings[0].message

@@ -154,6 +154,8 @@ def _parse_object(element: etree._Element) -> VocObject:
         raise ValueError("expected a <name> in each <object>, got none; name it or remove it")
     if "bndbox" not in children:
         raise ValueError(f"expected a <bndbox> in each <object>, got none for '{name}'; add it or remove the object")
+    if len(element) > len(children) and len(element.findall("{*}bndbox")) > 1:
+        raise ValueError(f"expected one <bndbox> in each <object>, got several for '{name}'; write an object for each")
 
     corners = _children(children["bndbox"])
     values = []

@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
+from collections.abc import Iterable
 
 from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
 from yolo3.datasets.find_images import file_key, folder_distance
 from yolo3.datasets.images import IMAGE_SUFFIXES
-from yolo3.files import has_suffix, stem_of, walk_files
+from yolo3.files import has_suffix, stem_of, text_head, walk_files
 
 _IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 _LABEL_FOLDERS = ("labels", "label", "Labels")
+_BYTES_LOOKED_AT = 4096  # of a text file, to tell whether it holds boxes
 _EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the image"
 
 
@@ -137,6 +139,12 @@ class LabelIndex:
         for file in files:
             if has_suffix(file, ".txt") and os.path.realpath(file) not in taken:
                 self._by_stem.setdefault(file_key(stem_of(file)), []).append(file)
+
+    def unused(self, used: Iterable[str]) -> list[str]:
+        """Return the text files with boxes that are not among the label files in use, sorted."""
+        known = {os.path.realpath(label) for label in used}
+        left = sorted(file for files in self._by_stem.values() for file in files if os.path.realpath(file) not in known)
+        return [file for file in left if parse_label(text_head(file, _BYTES_LOOKED_AT), (1, 1))[0]]
 
     def find(self, image: str) -> str | None:
         """Return the label file of an image, None if there is none or several fit equally well."""

@@ -82,11 +82,15 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         findings += own.findings(path)
     class_maps: dict[str, ClassMap | None] = {}  # by folder of the labels
     annotations: list[Annotation] = []
-    without_label = []
+    without_label: list[str] = []
+    image_of: dict[str, str] = {}
     for image in images:
         label = labels.find(image)
         if label is None:
             without_label.append(image)
+        elif image_of.setdefault(label, image) != image:
+            message = f"expected a label file for each image, got one for {image_of[label]} and {image}; look at them"
+            findings.append(Finding("warning", "shared-label", label, message))
         folder = os.path.dirname(label or image)
         if folder not in class_maps:
             class_maps[folder] = None if own is None else ClassMap(own.of(label or image), class_names or own.names)
@@ -97,6 +101,10 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     if without_label:
         message = f"{len(without_label)} images have no label file and count as background, first {without_label[0]}"
         findings.append(Finding("warning", "no-annotation", path, message))
+    unused = labels.unused(image_of) if list_name is None else []
+    if unused:
+        message = f"{len(unused)} label files belong to no image and are not used, first {unused[0]}"
+        findings.append(Finding("warning", "no-image", path, message))
     if not annotations and not findings:
         raise ValueError(f"{path}: expected images with label files, got no images")
     if class_names is None:
