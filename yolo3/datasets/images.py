@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo3.files import replace_bytes
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 

@@ -139,3 +139,12 @@ def test_the_label_of_a_composed_or_decomposed_name_is_found(tmp_path, form, fol
     write_text(tmp_path / folder / unicodedata.normalize(other, "Käfer.txt"), "0 .5 .5 .1 .1\n")
     (item,) = read_dataset(tmp_path).annotations
     assert len(item.boxes) == 1
+
+
+@pytest.mark.parametrize("suffix", [".jpe", ".JFIF", ".mpo"])
+def test_every_suffix_of_a_jpeg_is_an_image(tmp_path, suffix):
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / f"a{suffix}")
+    keras_yolo3(tmp_path, [f"elsewhere/a{suffix}"])
+    dataset = read_dataset(tmp_path)
+    assert len(dataset.annotations) == 1 and not dataset.findings
