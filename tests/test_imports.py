@@ -28,7 +28,7 @@ WITHOUT_TENSORFLOW = (
     "settings ops.nms_methods ops.boxes ops.letterbox files detections precision datasets.formats.registry "
     "datasets.shapes datasets.usable datasets.check_images datasets.check_boxes "
     "darknet.cfg darknet.sections darknet.layers darknet.heads darknet.names darknet.recipe darknet.weights "
-    "models.architecture models.saving models.metadata models.loading models.yolov3.anchors models.yolov3.scales "
+    "models.architecture models.registry models.saving models.metadata models.loading models.yolov3.anchors models.yolov3.scales "
     "visualize.boxes visualize.sheets visualize.curves inference.settings inference.videos inference.window "
     "inference.sources inference.tile_merging inference.tiles inference.writers.coco_results "
     "inference.writers.drawn inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "

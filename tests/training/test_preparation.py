@@ -278,7 +278,7 @@ def test_an_architecture_takes_its_options(shapes_set, prepared):
         ({"model": "yolov1-tiny", "model_options": (("grid", 5),)}, "expected one of grid_size, .*-tiny, got grid"),
         ({"model": "retinanet", "model_options": (("depth", "four"),)}, "depth: expected int, got 'four'"),
         ({"model": "retinanet", "model_options": (("depth", True),)}, "depth: expected int, got True"),
-        ({"model": "rpn", "loss": LossOptions("giou")}, "box_loss: expected with YOLOv3, .* got rpn"),
+        ({"model": "rpn", "loss": LossOptions("giou")}, "box_loss: options of the loss of YOLOv3, which rpn"),
     ],
     ids=["unknown", "a word", "a truth", "a loss"],
 )  # fmt: skip

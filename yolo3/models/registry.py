@@ -233,11 +233,13 @@ def named_architecture(
     """
     entry = find_model(name or "yolov3")
     cls = entry.load_architecture()
+
     if entry.reads_anchors:
         if options:
             raise ValueError(f"model_options: expected none for {name or 'YOLOv3'}, got {', '.join(options)}")
         choices = {"anchors": anchors, "anchor_mask": anchor_mask, "ignore_thresh": ignore_thresh, "loss": loss}
         return cls.from_name(name, num_classes, **choices)
+
     _refuse_loss(loss, entry.name)
     return cls.from_name(name, num_classes, **_checked_options(entry, options or {}))
 
@@ -263,6 +265,7 @@ def _checked_options(entry: ModelEntry, options: Mapping[str, Any]) -> dict[str,
     for key, value in options.items():
         if key not in allowed:
             raise ValueError(f"model_options: expected one of {', '.join(allowed)} for {entry.name}, got {key}")
+
         kind = allowed[key]
         fits = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
         if not fits or (isinstance(value, bool) and kind is not bool):
@@ -273,7 +276,7 @@ def _checked_options(entry: ModelEntry, options: Mapping[str, Any]) -> dict[str,
 def _refuse_loss(loss: LossOptions, name: str) -> None:
     if loss != DARKNET:
         changed = [field.name for field in dataclasses.fields(loss) if getattr(loss, field.name) != field.default]
-        raise ValueError(f"{', '.join(changed)}: expected with YOLOv3, whose loss this is a part of, got {name}")
+        raise ValueError(f"{', '.join(changed)}: options of the loss of YOLOv3, which {name} does not have")
 
 
 def architecture_of_cfg(
@@ -298,6 +301,7 @@ def architecture_of_cfg(
     entry = _entry_of_cfg(cfg)
     if entry is None:
         raise ValueError(f"{cfg.source}: expected [yolo] or [detection] sections, got none; nothing detects objects")
+
     cls = entry.load_architecture()
     if entry.reads_anchors:
         return cls.from_cfg(cfg, num_classes, anchors=anchors, ignore_thresh=ignore_thresh, loss=loss)

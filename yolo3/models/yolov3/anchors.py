@@ -39,6 +39,7 @@ def parse_anchors(text: str, source: str = "anchors") -> np.ndarray:
     values: list[float] = []
     for number, line in enumerate(text.splitlines(), 1):
         values += [_positive(word, f"{source}:{number}") for word in re.split(r"[,\s]+", line) if word]
+
     if not values:
         raise ValueError(f"{source}: expected anchors such as '10,13,  16,30,  33,23', got no number")
     if len(values) % 2:

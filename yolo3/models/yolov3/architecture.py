@@ -250,6 +250,7 @@ class YoloV3:
             raise ValueError(
                 f"has {len(shapes)} outputs, but {len(self.anchors)} anchors were given for {len(self.scales)}"
             )
+
         expected = self._num_anchors * (5 + self.num_classes)
         wrong = [shape[-1] for shape in shapes if shape[-1] != expected]
         if wrong:
@@ -287,6 +288,6 @@ def set_objectness_prior(network: keras.Model, num_anchors: int, num_classes: in
         layer = next(layer for layer in network.layers if layer.output is output)
         if getattr(layer, "bias", None) is None:
             continue
-        bias = ops.convert_to_numpy(layer.bias).copy().reshape(num_anchors, 5 + num_classes)
+        bias = layer.bias.numpy().copy().reshape(num_anchors, 5 + num_classes)
         bias[:, 4] = -math.log(1 / _OBJECTNESS_PRIOR - 1)
         layer.bias.assign(bias.reshape(-1))

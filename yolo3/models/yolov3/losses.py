@@ -254,6 +254,7 @@ def yolo_loss(
     num_scales = len(args) // 2
     scales = make_scales(anchors, anchor_mask, scale_x_y=scale_x_y, ignore_thresh=ignore_thresh)
     terms = loss_terms(args[:num_scales], args[num_scales:], scales, num_classes, options=options)
+
     loss = sum(terms[name] for name in options.terms)
     if print_loss:
         _print({"loss": loss, **{name: terms[name] for name in options.terms}})

@@ -180,6 +180,7 @@ def yolo_eval(
     """
     if isinstance(yolo_outputs[0].shape[0], int) and yolo_outputs[0].shape[0] != 1:
         raise ValueError(f"yolo_eval: expected one image, got {yolo_outputs[0].shape[0]}; use select_boxes for batches")
+
     scales = make_scales(anchors, anchor_mask, scale_x_y=scale_x_y)
     shape = ops.shape(yolo_outputs[0])
     input_shape = (shape[1] * scales[0].stride, shape[2] * scales[0].stride)
@@ -195,7 +196,26 @@ def yolo_eval(
         for feats, scale in zip(yolo_outputs, scales, strict=True)
     ]
     boxes, scores = (ops.concatenate(part, 0) for part in zip(*parts, strict=True))  # [N, 4], [N, C]
+    return _suppress_per_class(
+        boxes,
+        scores,
+        max_boxes=max_boxes,
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        method=method,
+        overlap=overlap,
+        sigma=sigma,
+    )
 
+
+def _suppress_per_class(
+    boxes, scores, *, max_boxes: int, score_threshold: float, iou_threshold: float, method, overlap, sigma
+):
+    """Return boxes [M, 4], scores [M] and classes int32 [M] of boxes [N, 4] with scores [N, C], by class, then score.
+
+    Up to ``max_boxes`` of each class.
+    """
+    num_classes = scores.shape[-1]
     candidates = min(max(CANDIDATES, max_boxes * num_classes), _MOST_CANDIDATES)
     boxes, scores, class_ids = top_candidates(boxes[None], scores[None], score_threshold, candidates)  # [1, K, ...]
     size = class_ids.shape[1]
@@ -213,23 +233,16 @@ def yolo_eval(
     if method == "soft":  # decayed scores are in another order
         scores, order = ops.top_k(scores, size)
         boxes, class_ids = take_rows(boxes, order), take_rows(class_ids, order)
+    boxes, scores, class_ids = boxes[0], scores[0], class_ids[0]  # [K, ...]
 
-    keep = scores[0] > score_threshold
-    keep = keep & (_rank_in_class(keep, class_ids[0], num_classes) < max_boxes)
-    order = _order_by_class(keep, class_ids[0], num_classes)
-    return ops.take(boxes[0], order, 0), ops.take(scores[0], order, 0), ops.take(class_ids[0], order, 0)
+    # Of each class the first max_boxes that are kept.
+    keep = scores > score_threshold
+    one_hot = ops.one_hot(class_ids, num_classes, dtype="int32")  # [K, C]
+    kept = one_hot * ops.cast(ops.expand_dims(keep, -1), "int32")
+    rank = ops.sum((ops.cumsum(kept, 0) - kept) * one_hot, -1)  # kept candidates of the same class before each one
+    keep = keep & (rank < max_boxes)
 
-
-def _rank_in_class(keep, class_ids, num_classes: int):
-    """Return int32 [K]: how many kept candidates of the same class come before each one."""
-    kept = ops.one_hot(class_ids, num_classes, dtype="int32") * ops.cast(ops.expand_dims(keep, -1), "int32")
-    before = ops.cumsum(kept, 0) - kept
-    return ops.sum(before * ops.one_hot(class_ids, num_classes, dtype="int32"), -1)
-
-
-def _order_by_class(keep, class_ids, num_classes: int):
-    """Return the indices of the kept candidates, class by class; within a class they stay in order."""
-    size = class_ids.shape[0]
+    # Class by class; within a class they stay in order.
     place = ops.where(keep, class_ids, num_classes) * size + ops.arange(size, dtype="int32")
-    count = ops.sum(ops.cast(keep, "int32"))
-    return ops.argsort(place)[:count]
+    order = ops.argsort(place)[: ops.sum(ops.cast(keep, "int32"))]
+    return ops.take(boxes, order, 0), ops.take(scores, order, 0), ops.take(class_ids, order, 0)

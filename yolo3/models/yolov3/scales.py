@@ -115,6 +115,7 @@ def check_anchor_mask(anchor_mask: Sequence[Sequence[int]] | None, num_anchors: 
     """
     if anchor_mask is None:
         return default_anchor_mask(num_anchors)
+
     mask = tuple(tuple(int(index) for index in scale) for scale in anchor_mask)
     if not mask or len({len(scale) for scale in mask}) != 1 or not mask[0]:
         raise ValueError(f"anchor_mask: expected the same number of anchors, at least one, at each scale, got {mask}")
