@@ -55,4 +55,6 @@ def test_matrix_products_are_counted_with_a_multiply_and_an_add(monkeypatch):
 def test_a_workload_knows_the_anchors_of_its_network():
     assert len(Workload("yolov3-tiny").architecture().anchors) == 6
     assert len(Workload("yolov3").architecture().anchors) == 9
-    assert Workload("yolov1-tiny", num_classes=4).architecture().num_classes == 4
+    assert Workload("yolov1-tiny", num_classes=4, input_size=(448, 448)).architecture().num_classes == 4
+    with pytest.raises(ValueError, match="input size: expected multiples of 64, got 416 416"):
+        Workload("yolov1-tiny").architecture()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yolo3.models.architecture import Architecture
+from yolo3.models.architecture import Architecture, check_input_shape
 from yolo3.models.registry import find_model, model_summaries, named_architecture
 from yolo3.precision import PRECISIONS
 from yolo3.settings import COUNT, check_settings, setting
@@ -38,5 +38,11 @@ class Workload:
         check_settings(self)
 
     def architecture(self) -> Architecture:
-        """Return the architecture, with the default anchors where it has any."""
-        return named_architecture(self.model, self.num_classes, anchors=find_model(self.model).anchors)
+        """Return the architecture, with the default anchors where it has any.
+
+        Raises:
+            ValueError: For an input size that does not fit its stride.
+        """
+        architecture = named_architecture(self.model, self.num_classes, anchors=find_model(self.model).anchors)
+        check_input_shape(self.input_size, architecture.stride)
+        return architecture
