@@ -15,7 +15,7 @@ from yolo3.cli.progress import progress_bar
 from yolo3.cli.recipes import RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.input.settings import Augmentation
-from yolo3.models.registry import reads_anchors
+from yolo3.models.registry import find_model, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import PATHS, TrainConfig
 
@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--resume takes no other option: the run continues with its own settings")
 
     if not {"resume", "anchors", "cfg"} & set(options) and reads_anchors(options.get("model")):
-        parser.error("the option --anchors is required, or --cfg")
+        bundled = find_model(options.get("model") or "yolov3").anchors_file
+        example = f", such as model_data/{bundled}" if bundled else ""
+        parser.error(f"the option --anchors is required{example}, or --cfg")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:
             parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which says its own")
