@@ -129,10 +129,16 @@ def test_equal_boxes_overlap_by_one(measure):
 @pytest.mark.parametrize(
     "function",
     [
-        geometry.pairwise_iou, geometry.box_iou, geometry.giou, geometry.diou, geometry.ciou, geometry.intersection,
-        geometry.coverage, geometry.centre_distance,
+        geometry.pairwise_iou,
+        geometry.box_iou,
+        geometry.giou,
+        geometry.diou,
+        geometry.ciou,
+        geometry.intersection,
+        geometry.coverage,
+        geometry.centre_distance,
     ],
-)  # fmt: skip
+)
 def test_tensors_give_what_numpy_gives(function):
     a, b = random_boxes(6), random_boxes(6, 1)
     of_tensors = function(ops.convert_to_tensor(a), ops.convert_to_tensor(b))

@@ -65,7 +65,10 @@ def least_side(input_shape) -> int:
 
 
 def reduced_shape(image_shape, least_side: int) -> tuple[int, int]:
-    """Return (height, width) of an image at 1, 1/2, 1/4 or 1/8, the smallest whose shorter side keeps ``least_side``."""
+    """Return (height, width) of an image at 1, 1/2, 1/4 or 1/8: the smallest with a shorter side of ``least_side``.
+
+    ``least_side`` is in pixels; an image that is smaller keeps its shape.
+    """
     height, width = image_shape[:2]
     factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(height, width) // factor >= least_side)
     return -(-height // factor), -(-width // factor)

@@ -224,11 +224,16 @@ def test_an_architecture_computes_the_loss_that_it_was_given():
 @pytest.mark.parametrize(
     "option",
     [
-        {"box_loss": "eiou"}, {"box_scale": 0}, {"focal": ("xy",)}, {"focal_alpha": 1}, {"focal_gamma": -1},
-        {"label_smoothing": 1}, {"iou_thresh": 1.5},
+        {"box_loss": "eiou"},
+        {"box_scale": 0},
+        {"focal": ("xy",)},
+        {"focal_alpha": 1},
+        {"focal_gamma": -1},
+        {"label_smoothing": 1},
+        {"iou_thresh": 1.5},
     ],
     ids=lambda option: next(iter(option)),
-)  # fmt: skip
+)
 def test_an_option_that_makes_no_sense_is_refused_by_name(option):
     (name,) = option
     with pytest.raises(ValueError, match=rf"^{name}: expected .*, got "):

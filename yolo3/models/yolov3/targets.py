@@ -171,11 +171,12 @@ def build_targets(true_boxes, input_shape, scales: Sequence[Scale], num_classes:
     for scale, place in zip(scales, positions, strict=True):
         position = ops.take(ops.convert_to_tensor(place), anchor)  # [B, (U + 1) T]
         shape = (*scale.grid_shape(input_shape), len(scale.anchors))
-        y_true.append(_scatter_boxes(true_boxes, present & (position >= 0), position, shape, num_classes))
+        here = present & (position >= 0)
+        y_true.append(_scatter_boxes(true_boxes, here, position, target_shape=shape, num_classes=num_classes))
     return y_true
 
 
-def _scatter_boxes(true_boxes, here, position, target_shape, num_classes):
+def _scatter_boxes(true_boxes, here, position, *, target_shape, num_classes):
     """Return a target [B, H, W, A, 5 + C] with the boxes [B, T, 5] for which ``here`` [B, T] holds.
 
     ``target_shape``: (H, W, A). ``position``: int [B, T], of the anchor within the scale.
