@@ -54,7 +54,8 @@ def match_anchors(anchors_xyxy, boxes_xyxy, usable=None):
 
     # One block of boxes after the other: memory grows with B N 32, not with the number of boxes.
     def match_block(first, index, quality):
-        rows = ops.slice(padded, (0, first, 0), (num_images, _BLOCK, 4))
+        zero = ops.zeros_like(first)  # a tensor too: Keras' PyTorch backend on a GPU takes no mixed tuple here
+        rows = ops.slice(padded, ops.stack([zero, first, zero]), (num_images, _BLOCK, 4))
         ious = ops.where(usable[:, None], geometry.pairwise_iou(anchors, rows), 0.0)  # [B, N, 32]
         best_of_box = ops.max(ious, 1, keepdims=True)
         is_best = (ious >= best_of_box * (1 - _TIE)) & (ious > 0)

@@ -134,8 +134,11 @@ def best_overlaps(boxes_xyxy, true_boxes_xyxy, num_true):
     true_boxes_xyxy = ops.concatenate([true_boxes_xyxy, ops.zeros((images, _BLOCK, 4))], 1)
 
     def block_overlaps(image, first, best):
-        predicted = ops.reshape(ops.slice(boxes_xyxy, (image, 0, 0), (1, num_boxes, 4)), (num_boxes, 1, 4))
-        true = ops.slice(true_boxes_xyxy, (image, first, 0), (1, _BLOCK, 4))
+        zero = ops.zeros_like(first)
+        # Keras' PyTorch backend on a GPU takes no tuple of tensors and numbers as the start of a slice.
+        predicted = ops.slice(boxes_xyxy, ops.stack([image, zero, zero]), (1, num_boxes, 4))  # [1, S, 4]
+        predicted = ops.reshape(predicted, (num_boxes, 1, 4))
+        true = ops.slice(true_boxes_xyxy, ops.stack([image, first, zero]), (1, _BLOCK, 4))
         counts = ops.arange(_BLOCK) + first < num_true[image]
         overlap = ops.where(counts, geometry.iou(predicted, true), 0.0)
         return ops.maximum(best, ops.max(overlap, -1))
