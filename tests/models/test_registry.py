@@ -77,6 +77,11 @@ def test_a_file_of_a_network_that_is_not_registered_here_still_detects():
     assert architecture.name == "elsewhere" and [scale.stride for scale in architecture.scales] == [16, 8]
 
 
+def test_a_file_of_an_architecture_that_is_not_registered_here_is_refused_by_its_name():
+    with pytest.raises(ValueError, match="holds a network 'elsewhere', which is not registered"):
+        registry.architecture_from_metadata({"model": "elsewhere", "class_names": ["a"]})
+
+
 def test_anchors_say_the_network_where_no_name_does():
     assert registry.named_architecture(None, 1, anchors=ANCHORS).name == "yolov3-tiny"
     assert registry.named_architecture(None, 1, anchors=[(1, 1)] * 9).name == "yolov3"

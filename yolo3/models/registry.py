@@ -319,15 +319,19 @@ def _entry_of_cfg(cfg: Cfg) -> ModelEntry | None:
 def architecture_from_metadata(metadata: dict) -> Architecture:
     """Return the architecture that the metadata of a saved file describes: see :mod:`yolo3.models.saving`.
 
-    A file without a name, or of a network that is not registered, is taken for YOLOv3.
+    A file without a name, or with anchors and the name of a network that is not registered, is taken for YOLOv3.
 
     Raises:
-        ValueError: Where class names, or anchors of an architecture that has them, are missing.
+        ValueError: Where class names, or anchors of an architecture that has them, are missing; for a network without
+            anchors that is not registered.
     """
     name, text = metadata.get("model"), (metadata.get("darknet") or {}).get("cfg")
     entry = MODELS.get(name or "")
     if name == CFG and text is not None:
         entry = _entry_of_cfg(parse_cfg(text))
+    if name not in (None, CFG) and entry is None and metadata.get("anchors") is None:
+        raise ValueError(f"holds a network {name!r}, which is not registered: see yolo3.models.registry.register")
+
     cls = (entry or MODELS["yolov3"]).load_architecture()
     if cls.one_class is None and metadata.get("class_names") is None:
         raise ValueError("carries no class names; give them (--classes, --anchors)")
