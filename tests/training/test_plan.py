@@ -53,9 +53,15 @@ def test_a_recipe_without_epochs_makes_as_many_as_its_updates_take():
 
 def test_a_recipe_is_squeezed_into_the_epochs_that_are_asked_for():
     config = TrainConfig(
-        cfg="a.cfg", epochs=10, batch_size=4, accumulate=2, max_batches=1000, burn_in=100, schedule="steps",
+        cfg="a.cfg",
+        epochs=10,
+        batch_size=4,
+        accumulate=2,
+        max_batches=1000,
+        burn_in=100,
+        schedule="steps",
         rate_steps=((800, 0.1), (900, 0.1)),
-    )  # fmt: skip
+    )
     # 100 images: 25 steps an epoch, 250 in all, 125 updates: 800 of 1000 is 100 of 125; the burn-in a twentieth: 6.
     fitted = fit_length(config, 100)
     assert (fitted.rate_steps, fitted.burn_in) == (((100, 0.1), (112, 0.1)), 6)
