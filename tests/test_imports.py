@@ -26,16 +26,16 @@ DOORS = {"model", "utils", "yolo", "__main__"}
 
 WITHOUT_TENSORFLOW = (
     "settings ops.nms_methods ops.boxes ops.letterbox files detections precision datasets.formats.registry "
-    "datasets.shapes datasets.usable datasets.check_images datasets.check_boxes "
-    "darknet.cfg darknet.sections darknet.layers darknet.heads darknet.names darknet.recipe darknet.weights "
-    "models.architecture models.registry models.saving models.metadata models.loading "
-    "models.yolov3.anchors models.yolov3.anchor_clusters models.yolov3.scales models.yolov3.loss_options "
-    "visualize.boxes visualize.sheets visualize.curves inference.settings inference.videos inference.window "
-    "inference.sources inference.tile_merging inference.tiles inference.writers.coco_results "
-    "inference.writers.drawn inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
+    "datasets.shapes datasets.usable datasets.check_images datasets.check_boxes darknet.cfg darknet.sections "
+    "darknet.layers darknet.heads darknet.names darknet.recipe darknet.weights models.architecture "
+    "models.registry models.saving models.metadata models.loading models.yolov3.anchors "
+    "models.yolov3.anchor_clusters models.yolov3.scales models.yolov3.loss_options visualize.boxes "
+    "visualize.sheets visualize.curves inference.settings inference.videos inference.window inference.sources "
+    "inference.tile_merging inference.tiles inference.writers.coco_results inference.writers.drawn "
+    "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.advice training.settings training.advice training.run_folder training.schedules "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
-    "cli.anchors cli.benchmark cli.convert_darknet"
+    "cli.anchors cli.benchmark cli.convert_darknet "
 ).split()
 
 PATHS = {

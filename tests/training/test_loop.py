@@ -195,8 +195,10 @@ def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, s
 
 @pytest.fixture(scope="module")
 def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
-    """A run without validation, in batches larger than the set, stopped by a callback before any evaluation; decoded
-    images are kept on disk, batches are copied ahead to a device."""
+    """A run without validation, stopped by a callback before any evaluation.
+
+    Its batches are larger than the set and copied ahead to a device; decoded images are kept on disk.
+    """
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     config = one_batch(
         settings, batch_size=100, epochs=9, evaluate_every=9, val_split=0.0, train_list="train", cache="disk"

@@ -144,15 +144,15 @@ def array_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
         return {**dict.fromkeys(names, (options.filters,)), "kernel": kernel}
 
     if layer.kind == "connected":
-        output, kernel = (options.output,), (options.output, int(np.prod(layer.in_shape)))
+        output, matrix = (options.output,), (options.output, int(np.prod(layer.in_shape)))
         if options.batch_normalize:
-            return {"beta": output, "kernel": kernel, "gamma": output, "mean": output, "variance": output}
-        return {"bias": output, "kernel": kernel}
+            return {"beta": output, "kernel": matrix, "gamma": output, "mean": output, "variance": output}
+        return {"bias": output, "kernel": matrix}
 
     if layer.kind == "local":
         height, width, filters = layer.out_shape
-        kernel = (height * width, filters, layer.in_shape[2], options.size, options.size)
-        return {"bias": (filters, height, width), "kernel": kernel}
+        kernels = (height * width, filters, layer.in_shape[2], options.size, options.size)
+        return {"bias": (filters, height, width), "kernel": kernels}
     return {}
 
 
