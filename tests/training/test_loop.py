@@ -32,6 +32,7 @@ from yolo3.datasets.class_names import read_class_names
 from yolo3.inference.loading import load_detector
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
+from yolo3.training import loop
 from yolo3.training import run as run_module
 from yolo3.training.loop import NotFiniteError
 from yolo3.training.preparation import prepare
@@ -188,6 +189,18 @@ def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, s
         run(config, tmp_path / "run", callbacks=[Poison(1, 0)])
     assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 1
     assert all(np.isfinite(array).all() for array in state_of(tmp_path / "run"))
+
+
+def test_a_report_that_fails_costs_neither_weights_nor_state(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(loop, "write_run_report", fail)
+    with pytest.raises(OSError, match="disk full"):
+        run(one_batch(settings), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 1
+    for name in ("best.h5", "last.h5"):
+        assert read_metadata(tmp_path / "run" / name)["training"]["epoch"] == 1
 
 
 # Small sets, callbacks, pretrained weights, precision

@@ -178,12 +178,12 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
 
 
 def finish_epoch(run: Run, row: dict) -> None:
-    """Evaluate where it is due, log the epoch, and save.
+    """Evaluate where it is due, log the epoch, save, and only then draw.
 
-    After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a twentieth of the time.
-    After an evaluation: `last.h5`, `best.h5` if AP50 is the best so far, `curves.png`, and with validation images
-    `predictions.png`, `precision_recall.png` and `confusion.png`. After the last epoch: `report.html`, and the state in
-    any case.
+    After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a twentieth of the time;
+    after the last one in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP50 is the best
+    so far; after it `curves.png`, and with validation images `predictions.png`, `precision_recall.png`,
+    `confusion.png` and, after the last epoch, `report.html`.
 
     Args:
         run: `run.epoch` is the epoch that ends; it goes up by one.
@@ -206,8 +206,10 @@ def finish_epoch(run: Run, row: dict) -> None:
     run.say(_epoch_line(run, row))
     if evaluates:
         checkpoint.save_weights(run, row)
-        draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
+    checkpoint.save_state(run, always=last)  # before anything is drawn: an image that fails must not cost the epoch
 
+    if evaluates:
+        draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
     if measures:
         write_images(
             folder,
@@ -232,7 +234,6 @@ def finish_epoch(run: Run, row: dict) -> None:
                     run.say(f"  {sentence}")
                 run.warned.add(rule)
 
-    checkpoint.save_state(run, always=last)
     run.callbacks.on_epoch_end(run.epoch - 1, {name: value for name, value in row.items() if name != "epoch"})
 
 
