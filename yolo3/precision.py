@@ -7,7 +7,7 @@ import contextlib
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 DETECTION_PRECISIONS = ("auto", "float32", "bfloat16")
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}  # Keras' dtype policies
-_BFLOAT16_CAPABILITY = (8, 0)  # CUDA compute capability from which GPUs have it: Ampere
+_BFLOAT16_CAPABILITY = (8, 0)  # CUDA compute capability from which GPUs support it: Ampere
 
 
 def accelerator() -> str | None:

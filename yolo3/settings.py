@@ -26,7 +26,7 @@ class Number:
         """Return the number that a text means.
 
         Raises:
-            ValueError: For what is no number, or out of range.
+            ValueError: For text that is not a number in the range.
         """
         try:
             value = self.kind(text)
@@ -49,7 +49,7 @@ FACTOR = Number("a number, 1 or above", float, lambda value: value >= 1)
 
 @dataclass(frozen=True)
 class Setting:
-    """What there is to say of a setting beside its default.
+    """Describe a setting, apart from its default.
 
     Args:
         help: What it is, with its unit, but neither the default nor the choices; or a function that returns it.

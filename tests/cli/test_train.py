@@ -19,7 +19,7 @@ TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
 
 def test_a_recipe_without_a_cfg_and_a_cfg_beside_a_model_are_refused(tmp_path, capsys):
     assert main(["--anchors", TINY, "--recipe", "darknet"]) == 1
-    assert "--recipe darknet: expected --cfg FILE beside it" in capsys.readouterr().err
+    assert "--recipe darknet: expected --cfg FILE with it" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["--cfg", str(tmp_path / "net.cfg"), "--model", "yolov3"])
     assert "--model does not go with --cfg" in capsys.readouterr().err
@@ -84,7 +84,7 @@ def test_check_only_draws_the_targets_and_trains_nothing(capsys, tmp_path, shape
     words = ["--anchors", TINY, "--data", shapes_set, *SMALL, "--output", str(run), "--check-only"]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert f"The data can be used. What the network is taught: {run / 'targets.png'}" in said
+    assert f"The data can be used. Training targets: {run / 'targets.png'}" in said
     assert os.listdir(run) == ["targets.png"]
     assert cv2.imread(str(run / "targets.png")).shape[0] > 64
 

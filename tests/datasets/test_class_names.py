@@ -30,7 +30,7 @@ def test_a_class_name_given_twice_is_an_error_with_both_lines(tmp_path):
 
 def test_an_empty_class_file_is_an_error(tmp_path):
     (tmp_path / "classes.txt").write_text("\n# nothing\n")
-    with pytest.raises(ValueError, match="one class name a line"):
+    with pytest.raises(ValueError, match="one class name per line"):
         read_class_names(tmp_path / "classes.txt")
 
 
@@ -50,7 +50,7 @@ def test_class_names_that_would_not_be_read_back_are_refused(tmp_path, names):
 def test_class_names_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "names.png"
     write_image(path, np.zeros((2, 2, 3), np.uint8))
-    with pytest.raises(ValueError, match="names.png: expected one class name a line, got bytes that are not text"):
+    with pytest.raises(ValueError, match="names.png: expected one class name per line, got bytes that are not text"):
         read_class_names(path)
 
 

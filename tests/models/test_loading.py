@@ -147,7 +147,7 @@ def test_old_tiny_weights_get_the_mask_that_keras_yolo3_gave_them(tmp_path, capl
                 file.attrs["keras_version"] = np.bytes_(version)
         assert (legacy_anchor_mask(tmp_path / "m.h5", 6) == OFFICIAL_TINY_MASK) is expected
         assert legacy_anchor_mask(tmp_path / "m.h5", 9) is None
-    assert "says no anchor_mask" in caplog.text
+    assert "has no anchor_mask" in caplog.text
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     assert legacy_anchor_mask(tmp_path / "m.keras", 6) is None

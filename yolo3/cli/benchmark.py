@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Time training steps (synthetic images), input (JPEG files to augmented batches) and detection.",
     )
 
-    parser.add_argument("part", nargs="?", choices=PARTS, help="one of them alone (default: all three)")
+    parser.add_argument("part", nargs="?", choices=PARTS, help="what to time (default: all three)")
     add_settings(parser, Workload, ["model", "batch_size", "input_size", "num_classes"])
     parser.add_argument(
         "--precision", choices=PRECISIONS, help="numeric precision (default: auto for the step, float32 for detection)"
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="annotations whose images the input reads (default: images that are made for it)",
+        help="annotated images to time the input with (default: synthetic images)",
     )
     add_settings(parser, TrainConfig, ["cache", "workers"], cache="none")
     parser.add_argument("--weights", metavar="FILE", help="network to detect with (default: --model, random weights)")
@@ -53,7 +53,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         os.stat(path)
     parts = [arguments.part] if arguments.part else PARTS
     if arguments.precision == "float16" and "inference" in parts:
-        raise ValueError("--precision float16: expected `step` or `input` beside it, for detection has none")
+        raise ValueError("--precision float16: expected `step` or `input` with it; detection does not support float16")
     work = Workload(
         model=arguments.model,
         num_classes=arguments.num_classes,

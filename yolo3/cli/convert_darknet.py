@@ -132,7 +132,7 @@ def _check_readable(*paths: str) -> None:
 
 
 def _report(result: Any, output: str, names_path: str | None, image: str | None) -> dict:
-    """Return what the command has to say, ready for JSON."""
+    """Return the report of the command, ready for JSON."""
     file, metadata = result.loaded.file, result.metadata
     return {
         "output": output,

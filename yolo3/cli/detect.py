@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=option_type(SHARE.parse),
         default=OVERLAP,
         metavar="F",
-        help=f"share of a tile that its neighbour covers too, 0 to {MOST_OVERLAP}; smaller objects are whole in some "
+        help=f"share of a tile that the next one overlaps, 0 to {MOST_OVERLAP}; smaller objects are complete in some "
         "tile (default: %(default)s)",
     )
     group.add_argument("--tiles-only", action="store_true", help="with --tile: do not detect in the whole image too")

@@ -83,7 +83,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     evaluate.check_classes(detector, annotations, dataset.class_names)
     evaluate.check_objects(annotations, arguments.data)
     if arguments.save_detections:
-        evaluate.coco_ids(annotations, detector.class_names)  # images that cannot be told apart are an error now
+        # Images that cannot be told apart are an error before the work begins.
+        evaluate.coco_ids(annotations, detector.class_names)
 
     with progress_bar("image") as show:
         detections = evaluate.detect_annotations(detector, annotations, show)
@@ -123,7 +124,7 @@ def _check_files(arguments: argparse.Namespace) -> None:
         folder = os.path.dirname(os.path.abspath(path))
         if os.path.isdir(folder):
             try:
-                tempfile.TemporaryFile(dir=folder).close()  # permissions do not say all
+                tempfile.TemporaryFile(dir=folder).close()  # permissions alone do not tell
             except OSError as error:
                 message = f"{path}: expected a folder that can be written to, got {folder} ({error.strerror})"
                 raise ValueError(message) from error
@@ -154,7 +155,7 @@ def _read_checked(arguments: argparse.Namespace, detector) -> Dataset:
         if os.path.realpath(path) in sources:
             raise ValueError(f"{path}: expected a file of its own to write, got one that holds the annotations")
 
-    # classes that the network does not know are told once, where the reader has a finding for each box
+    # report each class that the network does not know once; the reader has a finding for each box
     if not arguments.skip_bad and any(finding.kind == "unknown-class" for finding in dataset.findings):
         own = read_dataset(arguments.data, arguments.format, None, arguments.list_name).class_names
         unknown = [f"'{name}'" for name in own if name not in detector.class_names]

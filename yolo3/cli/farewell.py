@@ -1,4 +1,4 @@
-"""The last lines of a training run: how good it is, where its files are, and what to type next."""
+"""The last lines of a training run: how good the network is, where the files are, and what to run next."""
 
 from yolo3.training import run_folder
 from yolo3.training.settings import TrainConfig

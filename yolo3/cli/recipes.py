@@ -1,4 +1,4 @@
-"""From the options that were given to the settings of a run: recipes of a cfg and of the embedded set fill the rest."""
+"""Turn options into the settings of a run; the recipe of a cfg or of the embedded set adds the rest."""
 
 import dataclasses
 import os
@@ -37,7 +37,7 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
         if "data" not in given and recipe == "default":
             settings |= EMBEDDED
     elif recipe != "default":
-        raise ValueError(f"--recipe {recipe}: expected --cfg FILE beside it, which says the recipe")
+        raise ValueError(f"--recipe {recipe}: expected --cfg FILE with it, which holds the recipe")
     else:
         settings = {} if "data" in given else _embedded_recipe(given)
     settings |= given

@@ -24,8 +24,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command; options that are not given are not in its namespace."""
     parser = argparse.ArgumentParser(
         prog="yolo3 train",
-        description="Train a detector on annotated images. Without --data it trains on rendered shapes that it makes, "
-        "by a short recipe of its own.",
+        description="Train a detector on annotated images. Without --data it trains on an embedded data set of "
+        "rendered shapes, with a short recipe.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder; takes no other option")
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"the option --anchors is required{example}, or --cfg")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:
-            parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which says its own")
+            parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which defines its own")
     return run_command("yolo3 train", lambda: _run(options))
 
 
@@ -81,7 +81,7 @@ def _run(options: dict[str, Any]) -> int:
     if check_only:
         path = folder.file(run_folder.TARGETS)
         write_targets_sheet(config, prepared, path)
-        print(f"The data can be used. What the network is taught: {path}")
+        print(f"The data can be used. Training targets: {path}")
         return 0
 
     print(f"Run folder: {folder.path}", flush=True)

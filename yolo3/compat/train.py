@@ -27,7 +27,7 @@ NUM_SCALES = {yolo_body: 3, tiny_yolo_body: 2}
 
 
 def get_classes(classes_path):
-    """Return the class names of a file, one a line; blank lines are skipped."""
+    """Return the class names of a file, one per line; blank lines are skipped."""
     return read_class_names(os.path.expanduser(classes_path))
 
 
@@ -56,7 +56,7 @@ def create_model(
         freeze_body: 1 freezes Darknet-53, 2 all but the output layers, 0 nothing; only if weights are loaded.
         weights_path: A file that :func:`yolo3.models.loading.load_weights_by_name` reads.
         anchor_mask: Anchor indices of each scale, by default keras-yolo3's.
-        ignore_thresh: IoU above which a prediction without an object is not punished.
+        ignore_thresh: IoU above which a prediction without an object is not penalized.
 
     Returns:
         A ``keras.Model`` whose layer ``yolo_loss`` is the loss of a batch.
@@ -121,7 +121,7 @@ def _training_model(
     if weights_path is not None and not os.path.isfile(weights_path):
         raise FileNotFoundError(
             f"{weights_path}: expected pretrained weights, found no such file; convert Darknet's with "
-            "convert_darknet.py, or say load_pretrained=False"
+            "convert_darknet.py, or pass load_pretrained=False"
         )
     scales = make_scales(anchors, anchor_mask)
     num_scales = NUM_SCALES[build_body]

@@ -260,4 +260,4 @@ def _write_video(frames: Iterator[Frame], path: str | os.PathLike) -> None:
         video.discard()
         raise
     finally:
-        video.close()  # after an interruption too: a camera has no other end
+        video.close()  # after an interruption too: a camera stream has no other end

@@ -2,8 +2,8 @@
 
 The grammar is that of Darknet's `src/parser.c:read_cfg` and `src/option_list.c`: `[name]` opens a section, options are
 `key=value`, spaces and tabs are ignored everywhere, lines that start with `#` or `;` are comments, and the first of two
-options with the same key wins. Darknet silently skips a line that is no option and reads text that is no number as 0;
-here both raise `ValueError` with file and line. Line endings may be Unix or Windows.
+options with the same key wins. Darknet silently skips a line that is not an option and reads text that is not a number
+as 0; here both raise `ValueError` with file and line. Line endings may be Unix or Windows.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ def parse_cfg(text: str, source: str = "cfg") -> Cfg:
         source: Name of the file, for messages.
 
     Raises:
-        ValueError: With `source` and line, for an option outside a section, a line that is no option, a text without
-            sections, and a first section other than [net].
+        ValueError: With `source` and line, for an option outside a section, a line that is not an option, a text
+            without sections, and a first section other than [net].
 
     Example:
         >>> cfg = parse_cfg("[net]\\nwidth=416\\nheight=416\\n[convolutional]\\nfilters=32\\n")
@@ -200,7 +200,7 @@ def cfg_bytes(cfg: Cfg) -> bytes:
 def format_cfg(cfg: Cfg) -> str:
     """Return a cfg as plain text without comments; the inverse of `parse_cfg`.
 
-    One `key=value` a line, and an empty line between sections.
+    One `key=value` per line, and an empty line between sections.
     """
     texts = []
     for section in (cfg.net, *cfg.layers):

@@ -1,4 +1,4 @@
-"""Options and output shape of each section of a cfg: one record and one reader a section.
+"""Options and output shape of each section of a cfg: one record and one reader per section.
 
 Defaults and formulas are those of Darknet's `src/parser.c:parse_<section>` and of the layer's own C file. An option
 that would change the arithmetic in a way that is not implemented raises `ValueError` with file and line, so that
@@ -389,8 +389,8 @@ class YoloHead:
         mask: Indices of the A anchors that this head uses.
         classes: Number of classes C.
         scale_x_y: Factor by which box centers may leave their cell.
-        ignore_thresh: IoU with a ground truth from which a prediction is no negative example.
-        truth_thresh: IoU with a ground truth from which a prediction is a positive example.
+        ignore_thresh: IoU with a ground-truth box from which a prediction is not a negative example.
+        truth_thresh: IoU with a ground-truth box from which a prediction is a positive example.
         new_coords: Whether boxes are coded as in Scaled-YOLOv4.
         grid_shape: (rows, columns) of cells at the input size of the cfg.
         section: The section itself.

@@ -11,8 +11,8 @@ without names, lengths or checksum:
 | connected without | bias [out], kernel [out, in] |
 | local | bias [n, oh, ow], kernel [oh*ow, n, C, k, k] |
 
-Other layers hold nothing. The only check that the format allows is the size of the file, so the messages here say all
-that the size tells.
+Other layers hold nothing. The only check that the format allows is the size of the file, so the messages here tell
+all that the size reveals.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def _count_layers(length: int, stored: Sequence[LayerArrays]) -> int:
 
 
 def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
-    """Raise for a file that is no weight file at all: failed downloads, mostly."""
+    """Raise for a file that is not a weight file at all: failed downloads, mostly."""
     head = start.lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         problem = "it is a web page; did the download fail?"

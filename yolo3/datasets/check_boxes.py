@@ -59,7 +59,7 @@ def box_findings(index: int, annotation: Annotation, image_shape: tuple[int, int
         image_shape: (height, width) of the image, None if unknown.
 
     Returns:
-        At most one finding a box.
+        At most one finding per box.
     """
     findings = []
     seen: set[tuple[float, ...]] = set()

@@ -14,12 +14,12 @@ from yolo3.files import has_suffix, read_lines, replace_file, text_head
 # Files beside the data that name its classes.
 NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
 
-# Class ids from here on are taken for typing errors if nothing names the classes.
+# Class ids from here on are taken for typing errors if the classes have no names.
 MAX_NUMBERED = 10_000
 
 
 def read_class_names(path: str | os.PathLike) -> list[str]:
-    """Read class names, one a line; blank lines and lines that start with '#' are skipped.
+    """Read class names, one per line; blank lines and lines that start with '#' are skipped.
 
     Inverse of `write_class_names`.
 
@@ -34,7 +34,7 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
     """
     path = os.fspath(path)
     if os.path.getsize(path) and not text_head(path, 4096):
-        raise ValueError(f"{path}: expected one class name a line, got bytes that are not text")
+        raise ValueError(f"{path}: expected one class name per line, got bytes that are not text")
 
     first_line: dict[str, int] = {}
     for number, line in enumerate(read_lines(path), 1):
@@ -49,12 +49,12 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
         first_line[name] = number
 
     if not first_line:
-        raise ValueError(f"{path}: expected one class name a line, got an empty file")
+        raise ValueError(f"{path}: expected one class name per line, got an empty file")
     return list(first_line)
 
 
 def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:
-    """Write one name a line, replacing the file in one step; inverse of `read_class_names`.
+    """Write one name per line, replacing the file in one step; inverse of `read_class_names`.
 
     Raises:
         ValueError: If a name would not be read back.
@@ -126,7 +126,7 @@ class FolderNames:
 
 
 def bundled_class_names(num_classes: int) -> Path | None:
-    """Return the project's own list of so many class names (COCO's 80, VOC's 20), None if there is none."""
+    """Return the bundled list with this number of class names (COCO's 80, VOC's 20), None if there is none."""
     name = {80: "coco_classes.txt", 20: "voc_classes.txt"}.get(num_classes)
     folders = (Path("model_data"), Path(__file__).parents[2] / "model_data")
     return next((folder / name for folder in folders if name and (folder / name).is_file()), None)
@@ -181,12 +181,12 @@ class ClassMap:
 
 
 def is_class_id(value: float) -> bool:
-    """Return whether a number is whole and fits int32; whether a class has this id is for the checks to say."""
+    """Return whether a number is whole and fits int32; the checks say whether a class has this id."""
     return abs(value) < 2**31 and value == int(value)
 
 
 def bad_id_message(class_id: int, class_names: Sequence[str]) -> str:
-    """Return the message for an id that no class has."""
+    """Return the message for an id without a class."""
     return f"expected a class id from 0 to {len(class_names) - 1} ({len(class_names)} classes), got {class_id}"
 
 

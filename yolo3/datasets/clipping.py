@@ -1,6 +1,7 @@
 """Clip boxes to their image: the one place where annotated boxes that reach outside are cut.
 
-Readers clip what is rounding, up to `ROUNDING` pixels; `usable.usable_annotations` clips the rest once it was reported.
+Readers clip what is rounding, up to `ROUNDING` pixels; `usable.usable_annotations` clips the rest once it has been
+reported. Detections are clipped by `yolo3.inference.detector`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The embedded data set: circles, squares and triangles on textured backgrounds, rendered in seconds from a seed.
 
-The form tells the class; colour, size and background tell nothing. Written as Pascal VOC.
+Only the form depends on the class; colour, size and background do not. Written as Pascal VOC.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def _draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
         phase = _ramp(rng, (size, size)) * rng.uniform(10, 60)
         image += np.sign(np.sin(phase))[..., None] * rng.uniform(4, 14)
 
-    # Thin open lines, which are no shape.
+    # Thin open lines, which are not a shape.
     for _ in range(int(rng.integers(0, 6))):
         (x1, y1), (x2, y2) = rng.integers(0, size, (2, 2)).tolist()
         colour = rng.uniform(0, 255, 3).tolist()

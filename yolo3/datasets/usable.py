@@ -1,4 +1,4 @@
-"""Leave out what cannot be used of a data set, and count it."""
+"""Leave out and count the annotations of a data set that cannot be used."""
 
 from __future__ import annotations
 

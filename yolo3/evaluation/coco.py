@@ -25,7 +25,7 @@ def coco_results(
 ) -> dict:
     """Return COCO's twelve numbers as pycocotools computes them, and three for each class.
 
-    Crowds are treated as COCO treats them; a difficult object excuses one detection and counts for nothing.
+    Crowds are treated as COCO treats them; a difficult object excuses one detection and is not counted.
 
     Args:
         ground_truths: one annotation per image.

@@ -1,7 +1,7 @@
 """Match detections to ground truth: the rules of PASCAL VOC, COCO and Darknet.
 
 Boxes are corner boxes in pixels of the original image with continuous edges (0 to 10 is ten pixels wide). Ground
-truths and detections come as lists with one entry per image, in the same order.
+truth and detections come as lists with one entry per image, in the same order.
 """
 
 from collections.abc import Sequence

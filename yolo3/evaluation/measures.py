@@ -1,6 +1,6 @@
 """All figures of one evaluation, computed once: COCO's, those at one score threshold, and where the errors are.
 
-Ground truths and detections are those of :mod:`yolo3.evaluation.matching`: one entry per image, corner boxes in pixels
+Ground truth and detections are those of :mod:`yolo3.evaluation.matching`: one entry per image, corner boxes in pixels
 of the image.
 """
 

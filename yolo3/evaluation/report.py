@@ -1,7 +1,7 @@
 """The report of an evaluation: one HTML page that holds everything it shows, for screens of any size and for print.
 
 ``templates/report.html`` has the layout and most of the text; this module prepares what is filled in. The page has no
-scripts and loads nothing, which its Content-Security-Policy enforces: charts are SVG and photographs reduced JPEGs, all
+scripts and loads nothing, which its Content-Security-Policy enforces: charts are SVG and images reduced JPEGs, all
 in data URIs. Figures are ``<data>`` elements whose ``value`` has all digits.
 """
 

@@ -61,7 +61,7 @@ class DetectorSettings:
         "boxes inside a better one",
         choices=OVERLAPS,
     )
-    max_boxes: int = setting(300, "most detections per image", metavar="N", number=COUNT)
+    max_boxes: int = setting(300, "maximum number of detections per image", metavar="N", number=COUNT)
 
     def __post_init__(self):
         check_settings(self)

@@ -8,7 +8,7 @@ from yolo3.detections import Detections
 from yolo3.inference.sources import Shot
 
 _WEAK_SHOWN = 10
-_MEANINGFUL_SCORE = 0.02  # networks score images that they know nothing about lower
+_MEANINGFUL_SCORE = 0.02  # scores on images unlike anything the network has learned stay below this
 
 
 @dataclass

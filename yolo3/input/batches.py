@@ -1,7 +1,7 @@
 """Batches of images and boxes with `tf.data`: augmented ones to train on, resized ones to validate on.
 
-What a training batch holds depends on the seed, the epoch and its place in the epoch alone, never on timing: a run can
-be repeated, and resumed without any random state. Boxes are sent as numbers; targets are built on the device.
+The content of a training batch depends only on the seed, the epoch and its place in the epoch, never on timing: a run
+can be repeated, and resumed without any random state. Boxes are sent as numbers; targets are built on the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BLOCK = 32  # images at most that mosaics are made of together
 _BLOCK_BYTES = 128 << 20  # of their pixels, about
 _IMAGE = (-1, -1, 3)
 
-# None of these functions needs autograph, whose rewriting takes its time.
+# None of these functions needs autograph, whose rewriting takes time.
 _no_autograph = tf.autograph.experimental.do_not_convert
 
 
@@ -47,7 +47,7 @@ def training_batches(
         input_shape: (height, width) of the network input in pixels.
         stride: Multi-scale sizes are multiples of it.
         augmentation: How images vary.
-        seed: With an epoch it decides everything that is drawn for that epoch.
+        seed: Together with the epoch it determines everything that is drawn at random.
         epochs: The epochs, 0 is the first of a run.
         resize: "letterbox" or "stretch", see `yolo3.input.augmentation.place`.
         scales: Factors of the input size in multi-scale training; empty for one size.

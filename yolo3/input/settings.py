@@ -26,7 +26,9 @@ class Augmentation:
         ValueError: For a setting out of range.
     """
 
-    jitter: float = _augment(0.3, "largest relative change of each side, which changes the aspect", number=BELOW_ONE)
+    jitter: float = _augment(
+        0.3, "largest relative change of each side, which changes the aspect ratio", number=BELOW_ONE
+    )
     placement: str = _augment(
         "fit", "fit: the whole image lies on the canvas; crop: a part of it fills the canvas", choices=PLACEMENTS
     )
@@ -49,13 +51,13 @@ class Augmentation:
         number=POSITIVE,
         many=2,
     )
-    plain_share: float = _augment(0.15, "last part of the run that goes without mosaic, as a share", number=SHARE)
+    plain_share: float = _augment(0.15, "share of the run, at its end, that is trained without mosaic", number=SHARE)
 
     def __post_init__(self):
         check_settings(self)
         if self.placement == "crop" and self.jitter >= 0.5:
             raise ValueError(
-                f"jitter: expected less than 0.5 for cropping, or nothing might be left; got {self.jitter}"
+                f"jitter: expected less than 0.5 for cropping, so that something is left; got {self.jitter}"
             )
         for name in ("zoom", "mosaic_zoom"):
             low, high = getattr(self, name)

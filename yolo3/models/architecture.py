@@ -1,7 +1,7 @@
 """The interface that every detector architecture implements.
 
 An *architecture* says what the raw outputs of a network mean: YOLOv3, YOLOv1, RetinaNet, RPN. Training, validation,
-detection and saving know this interface alone. :mod:`yolo3.models.registry` lists the architectures.
+detection and saving use this interface alone. :mod:`yolo3.models.registry` lists the architectures.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Architecture(Protocol):
         """Return the names of the layers that pretrained files share, which ``--freeze-epochs`` freezes."""
 
     def metadata(self) -> dict:
-        """Return what a saved file says about this object, enough to make it again; JSON can hold it."""
+        """Return what a saved file holds about this object, ready for JSON and enough to rebuild it."""
 
 
 def check_input_shape(input_shape: Sequence[int], stride: int) -> tuple[int, int]:
@@ -103,7 +103,7 @@ def check_input_shape(input_shape: Sequence[int], stride: int) -> tuple[int, int
 
 
 def default_input_shape(stride: int) -> tuple[int, int]:
-    """Return the size, in multiples of ``stride``, of a network that does not say its own: 416 x 416, or less."""
+    """Return the size, in multiples of ``stride``, of a network without a size of its own: 416 x 416, or less."""
     side = max(DEFAULT_SIDE // stride, 1) * stride
     return side, side
 

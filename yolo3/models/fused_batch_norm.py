@@ -1,6 +1,6 @@
 """Batch normalization by TensorFlow's fused kernel, for training.
 
-Keras 3 computes it from separate moments, which costs a CPU about half of a training step. The layer here holds the
+Keras 3 computes it from separate moments, which takes about half of a training step on a CPU. The layer here holds the
 same weights as Keras' own and gives the same values; saved files use Keras' own.
 """
 

@@ -3,8 +3,8 @@
 What the files hold is listed in :mod:`yolo3.models.saving`. Weights stored under the names of layers are read in one
 place, here; :func:`load_network` wants all of them to fit, :func:`load_weights_by_name` takes what fits.
 
-keras-yolo3's files bear the names that Keras gave to layers, such as ``conv2d_12``, with numbers that go on from one
-model to the next. Its layers are created in Darknet's order, so each kind of layer is matched in the order of numbers.
+keras-yolo3's files hold the names that Keras gave to layers, such as ``conv2d_12``, with numbers that continue from
+one model to the next. Its layers are created in Darknet's order, so each kind of layer is matched in numerical order.
 """
 
 import logging
@@ -106,7 +106,7 @@ def load_weights_by_name(model, path: str | os.PathLike) -> list[str]:
         The names of the layers that got weights.
 
     Raises:
-        ValueError: Where no layer fits, and for files that are no Keras files.
+        ValueError: Where no layer fits, and for files that are not Keras files.
     """
     described = read_metadata(path) is not None
     stored = read_layer_arrays(path)
@@ -182,7 +182,7 @@ def legacy_anchor_mask(path: str | os.PathLike, num_anchors: int) -> AnchorMask 
     version = version.decode() if isinstance(version, bytes) else str(version)
     if not version.startswith("2."):
         return None
-    logger.warning("%s: says no anchor_mask; keras-yolo3's for tiny networks is used, %s", path, OFFICIAL_TINY_MASK)
+    logger.warning("%s: has no anchor_mask; using keras-yolo3's for tiny networks, %s", path, OFFICIAL_TINY_MASK)
     return OFFICIAL_TINY_MASK
 
 

@@ -23,7 +23,7 @@ from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 from yolo3.models.yolov3.scales import STRIDES
 
 # Recipes for the embedded data set (256 x 256 pixels), so that a first run ends soon on two cores. A few passes over so
-# many rendered images need little variation, and mosaic would cut shapes: a cut circle is no circle.
+# many rendered images need little variation, and mosaic would cut shapes: a cut circle is not a circle.
 _SHORT = {"mosaic": 0.0, "jitter": 0.1, "zoom": (0.9, 1.1), "hue": 0.05}
 _SHORT_FULL = {**_SHORT, "input_size": (128, 128), "epochs": 7, "evaluate_every": 4, "ema": 0.0}
 EMBEDDED = {**_SHORT, "epochs": 12, "evaluate_every": 3}
@@ -105,7 +105,7 @@ def register(entry: ModelEntry) -> None:
 yolov3_network = functools.partial(
     ModelEntry, architecture="yolo3.models.yolov3.architecture:YoloV3", cfg_section="yolo"
 )
-"""Make the entry of a network of YOLOv3: a :class:`ModelEntry` that needs no ``architecture``."""
+"""Make the entry of a YOLOv3 network: a :class:`ModelEntry` that needs no ``architecture``."""
 
 register(
     yolov3_network(
@@ -192,13 +192,13 @@ def find_model(name: str) -> ModelEntry:
 
 
 def default_model(num_scales: int) -> ModelEntry | None:
-    """Return the network of YOLOv3 that so many scales mean where no name is given: the first one registered."""
+    """Return the YOLOv3 network with this number of scales, for use without a name: the first one registered."""
     entries = (entry for entry in MODELS.values() if entry.body is not None)
     return next((entry for entry in entries if len(entry.strides) == num_scales), None)
 
 
 def default_model_for_anchors(num_anchors: int) -> ModelEntry | None:
-    """Return the network of YOLOv3 that so many anchors mean where no name is given: the first one registered."""
+    """Return the YOLOv3 network with this number of anchors, for use without a name: the first one registered."""
     entries = (entry for entry in MODELS.values() if entry.reads_anchors)
     return next((entry for entry in entries if len(entry.anchors) == num_anchors), None)
 
@@ -220,7 +220,7 @@ def named_architecture(
     """Return the architecture of a network by its name.
 
     Args:
-        name: A name of ``--model``; None for the YOLOv3 that the number of anchors means.
+        name: A name of ``--model``; None for the YOLOv3 network with that number of anchors.
         num_classes: C.
         anchors: float [N, 2] (w, h) in pixels of the network input, for YOLOv3.
         anchor_mask: Indices of the anchors of each scale, for YOLOv3.

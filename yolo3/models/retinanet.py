@@ -1,7 +1,7 @@
 """RetinaNet: a feature pyramid, and on each of its levels one small network for the classes and one for the boxes.
 
 Every cell of every level has nine anchors; the focal loss down-weights easy examples, so that the many anchors that
-are plainly background do not drown the few that are not. Source: Lin et al. 2017, "Focal Loss for Dense Object
+are plainly background do not outweigh the few that are not. Source: Lin et al. 2017, "Focal Loss for Dense Object
 Detection", section 4; for the pyramid Lin et al. 2017, "Feature Pyramid Networks for Object Detection". Anchors, their
 targets and deltas are :mod:`yolo3.models.anchors`.
 """

@@ -1,4 +1,4 @@
-"""Rewrite a network into one that computes the same with fewer passes over its features.
+"""Rewrite a network into an equivalent one that makes fewer passes over its features.
 
 For detection, batch normalization is folded into the convolution before it: with the scale
 s = gamma / sqrt(variance + epsilon) of each channel, a convolution K, b followed by normalization is the convolution

@@ -14,23 +14,23 @@ weights alone   layers, as Keras 2 and keras-yolo3 wrote
                 them; here ``yolo3 convert --weights-only``
 =============== =========================================== =====================================================
 
-Statistics of batch normalization are among the weights; the optimizer and what else resuming needs are not (see
-:mod:`yolo3.training.run_folder`). The metadata is one JSON object, all of whose keys are optional:
+Statistics of batch normalization are among the weights; the optimizer and everything else that resuming needs are
+not (see :mod:`yolo3.training.run_folder`). The metadata is one JSON object, all of whose keys are optional:
 
 ================= ================================================================================================
-``model``         what ``--model`` calls the network ("yolov3", ...), or "cfg"
+``model``         the name of the network in ``--model`` ("yolov3", ...), or "cfg"
 ``class_names``   list of names
 ``input_shape``   [height, width] in pixels
 ``resize``        "letterbox" or "stretch"
 ``anchors``       YOLOv3: list of [w, h], pixels of the network input
 ``anchor_mask``   YOLOv3: list of lists, the anchors of each scale, in the order of the outputs
 ``strides``       YOLOv3: input pixels per cell of each scale
-``scale_x_y``     YOLOv3: number, or one a scale
-``ignore_thresh`` YOLOv3: number, or one a scale
+``scale_x_y``     YOLOv3: number, or one per scale
+``ignore_thresh`` YOLOv3: number, or one per scale
 ``yolov1``        YOLOv1: the options, by the names of :class:`yolo3.models.yolov1.architecture.YoloV1`
 ``options``       other architectures: their options, by the names of their fields
 ``training``      the settings of the training, a dict
-``darknet``       what a Darknet file says that Keras has no place for, a dict: ``cfg`` (text), ``header``
+``darknet``       what a Darknet file holds beyond the Keras model, a dict: ``cfg`` (text), ``header``
 ================= ================================================================================================
 
 Files are read by :mod:`yolo3.models.loading`, their metadata alone by :mod:`yolo3.models.metadata`.

@@ -77,7 +77,7 @@ def reduced_shape(image_shape, least_side: int) -> tuple[int, int]:
 def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
     """Return an image [H, W, 3] at its :func:`reduced_shape`, by averaging.
 
-    Images of ordinary size are so resized as in Darknet, straight from their pixels, and large ones do not alias.
+    So images of ordinary size are resized as in Darknet, straight from their pixels, and large ones do not alias.
     """
     height, width = reduced_shape(image.shape, least_side)
     if (height, width) == image.shape[:2]:

@@ -1,6 +1,6 @@
 """Non-maximum suppression, class by class, for a batch; static shapes, bounded memory, any backend.
 
-In each class the box of the highest score is kept, boxes that overlap it give way, and so on with what is left. A box
+In each class the box of the highest score is kept, boxes that overlap it are suppressed, and so on with the rest. A box
 may keep several classes. Methods:
 
 ``greedy``  boxes whose overlap with a kept one exceeds ``iou_threshold`` are dropped (Darknet's src/box.c,

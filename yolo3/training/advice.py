@@ -1,7 +1,7 @@
 """Advice on a training run, in sentences, from its log.
 
 Each rule looks at one thing and returns a sentence with the figures it rests on, or None. `RUN_RULES` lists them, the
-most important first. The limits were set so that normal runs pass in silence.
+most important first. The limits were chosen so that normal runs trigger none.
 """
 
 import math
@@ -124,7 +124,7 @@ def loss_stagnates(log: Log) -> str | None:
     return (
         f"The training loss is not decreasing: it was {first:.1f} in the first epoch and is {last:.1f} in epoch "
         f"{log.epoch}{_at_rate(log)}. Try {other} (--learning-rate), and look at the sheet of `--check-only`, which "
-        "shows what the network is taught."
+        "shows the training targets."
     )
 
 

@@ -1,8 +1,8 @@
-"""What a run saves and how it goes on: pretrained weights, `best.h5`, `last.h5`, and the state that resuming needs.
+"""What a run saves and how it is resumed: pretrained weights, `best.h5`, `last.h5`, and the state that resuming needs.
 
-The state holds the weights, the optimizer and the log after a finished epoch, and no random state: what is drawn for an
-epoch depends on the seed and the epoch alone (`yolo3.input.batches`). `yolo3.training.loop.finish_epoch` says when each
-file is written.
+The state holds the weights, the optimizer and the log after a finished epoch. It needs no random state: all that is
+drawn at random in an epoch depends only on the seed and the epoch number (`yolo3.input.batches`).
+`yolo3.training.loop.finish_epoch` says when each file is written.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from yolo3.training.pretrained import load_pretrained
 from yolo3.training.run import Run
 from yolo3.training.settings import PATHS
 
-_SAVING_SHARE = 0.05  # of the time, at most, goes into writing the state
+_SAVING_SHARE = 0.05  # of the time, at most, is spent on writing the state
 
 
 def begin(run: Run) -> None:
-    """Load the pretrained weights if the settings name any, and write down what the run works with.
+    """Load the pretrained weights if the settings name any, and write the settings and data of the run to its folder.
 
     Args:
         run: As `yolo3.training.run.build_run` returns it.
@@ -47,7 +47,7 @@ def begin(run: Run) -> None:
 
 
 def resume(run: Run) -> None:
-    """Take up a run after its last saved epoch; a run that finished no epoch begins anew.
+    """Continue a run after its last saved epoch; a run without a finished epoch starts from the beginning.
 
     Args:
         run: As `yolo3.training.run.build_run` returns it, with the settings that the folder holds.
@@ -66,7 +66,7 @@ def resume(run: Run) -> None:
 
 
 def save_state(run: Run, *, always: bool = False) -> None:
-    """Write what resuming needs, but so seldom that it takes at most a twentieth of the time, unless `always`."""
+    """Write what resuming needs; unless `always`, seldom enough to take at most a twentieth of the time."""
     now = time.perf_counter()
     if not always and now - run.last_saved < run.seconds_saving / _SAVING_SHARE:
         return
@@ -94,7 +94,7 @@ def save_weights(run: Run, row: dict) -> None:
 def weights_metadata(run: Run, row: dict) -> dict:
     """Return the metadata of saved weights: see `yolo3.models.saving`.
 
-    Of paths in the settings only the file names are kept: weights are passed on, where they were made is private.
+    Of paths in the settings only the file names are kept: weights are shared, but where they were trained is private.
 
     Args:
         run: Whose weights they are.

@@ -1,6 +1,6 @@
 """The training loop: epochs, evaluations, what is shown and what is saved.
 
-`train` is the whole of it. A notebook may go step by step:
+`train` does it all. A notebook can go step by step:
 
     run = build_run(config, prepare(config), RunFolder("runs/notebook"))
     checkpoint.begin(run)  # or checkpoint.resume(run)
@@ -170,7 +170,7 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
         bar.update()
     bar.close()
 
-    if not trainer.is_finite():  # the last update may have spoilt them; the next loss would tell too late
+    if not trainer.is_finite():  # the last update may have corrupted them; the next loss would show it too late
         raise _not_finite(run, "weights", indices.numpy(), step)
     num_images = plan.steps_per_epoch * plan.batch_size
     timing = {"learning_rate": rate, "images_per_second": num_images / seconds, "data_wait": waited / seconds}
@@ -238,7 +238,7 @@ def finish_epoch(run: Run, row: dict) -> None:
 
 
 def _save_all(run: Run, row: dict) -> None:
-    """Save what an epoch without evaluation leaves for later ones to save."""
+    """Save weights and state after an epoch that did not save them itself."""
     if "AP50" not in row:
         run.trainer.update_inference_network()
         checkpoint.save_weights(run, row)

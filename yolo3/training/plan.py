@@ -15,7 +15,7 @@ class RunPlan:
     """The course of a run. A step is a batch; `accumulate` steps make an update.
 
     Args:
-        config: Settings, their length worked out by `fit_length`.
+        config: Settings whose length `fit_length` has resolved.
         num_images: Images to train on.
     """
 
@@ -24,7 +24,7 @@ class RunPlan:
 
     @property
     def batch_size(self) -> int:
-        """Images of a step: those asked for, at most all there are."""
+        """Images per step: `batch_size`, or all images if there are fewer."""
         return min(self.config.batch_size, self.num_images)
 
     @property
@@ -48,7 +48,7 @@ class RunPlan:
         return default_burn_in(self.total_updates) if self.config.burn_in is None else self.config.burn_in
 
     def learning_rate(self, step: int) -> float:
-        """Return the learning rate of a step, 0 is the first; all steps of an update share one."""
+        """Return the learning rate of a step (0 is the first); all steps of an update share one."""
         return learning_rate(
             step // self.config.accumulate,
             total=self.total_updates,
@@ -72,10 +72,10 @@ class RunPlan:
 
 
 def fit_length(config: TrainConfig, num_images: int) -> TrainConfig:
-    """Work out `max_batches`, the length of run that a recipe is meant for.
+    """Resolve `max_batches`, the length of run that a recipe is meant for.
 
     Args:
-        config: Settings; with `max_batches` and no `epochs` the run gets as many epochs as the recipe takes, with both
+        config: Settings. With `max_batches` and no `epochs` the run gets as many epochs as the recipe takes; with both,
             the warm-up and the steps of the schedule are rescaled to the epochs.
         num_images: Images to train on.
 

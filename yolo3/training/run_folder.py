@@ -1,4 +1,4 @@
-"""The folder of a training run: its files, none of which is ever half written, and the state that resuming needs."""
+"""The folder of a training run: its files, none of which is ever half-written, and the state that resuming needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run shows: a sheet of its targets; images and a report of its evaluations, in its folder and TensorBoard."""
+"""Images of a run: a sheet of its targets; images and the report of its evaluations, for its folder and TensorBoard."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """The learning rate at each update, as plain numbers: warm-up, then constant, cosine or steps.
 
-Darknet and the option call the warm-up "burn-in". Updates are counted, not steps: with accumulated gradients several
-steps make one update.
+Darknet and the option `--burn-in` call the warm-up "burn-in". Updates are counted, not steps: with
+accumulated gradients several steps make one update.
 """
 
 import math
 from collections.abc import Sequence
 
 SCHEDULES = ("cosine", "steps", "constant")
-WARM_UP_PART = 20  # of the updates, one in so many is warm-up where `burn_in` is not given,
-LONGEST_WARM_UP = 1000  # but no more than Darknet's yolov3.cfg says
+WARM_UP_PART = 20  # the warm-up is 1 / WARM_UP_PART of the updates if `burn_in` is not given,
+LONGEST_WARM_UP = 1000  # but no longer than in Darknet's yolov3.cfg
 BURN_IN_POWER = 4.0  # Darknet's default `power`
 _STEPS = ((0.8, 0.1), (0.9, 0.1))  # Darknet's yolov3.cfg: a tenth at 80 % and again at 90 % of max_batches
 _COSINE_END = 0.02  # of the full rate

@@ -18,8 +18,8 @@ from yolo3.precision import PRECISIONS
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
 from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
 
-EVALUATIONS = 20  # of a run, where `evaluate_every` is not given
-FROZEN_PART = 10  # of the epochs, one in so many has the backbone frozen, where pretrained weights are given
+EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
+FROZEN_PART = 10  # 1 / FROZEN_PART of the epochs have the backbone frozen, if pretrained weights are given
 OPTIMIZERS = ("adam", "sgd", "darknet")
 MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
 
@@ -70,7 +70,7 @@ _of_data, _of_network, _of_training = (
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a training run; the command line has an option of the same name for nearly each of them.
+    """Settings of a training run; nearly all of them have a command-line option of the same name.
 
     Each field carries its range, unit and help. Rates, ``burn_in``, ``rate_steps`` and ``max_batches`` count weight
     updates, of which each takes ``accumulate`` steps.
@@ -108,7 +108,7 @@ class TrainConfig:
     workers: int = _of_data(0, "data-loading threads; 0 = auto", number=WHOLE)
 
     model: str | None = _of_network(
-        None, "network to train", unset="the YOLOv3 that the number of anchors means", choices=model_summaries
+        None, "network to train", unset="the YOLOv3 network with as many anchors as --anchors", choices=model_summaries
     )
     model_options: tuple[tuple[str, Any], ...] = _of_network(
         (),
@@ -128,7 +128,7 @@ class TrainConfig:
     cfg: str | None = _of_network(
         None,
         "Darknet cfg of the network to train; its heads are fitted to the classes of the data, and its anchors "
-        "hold unless --anchors is given",
+        "are used unless --anchors is given",
         is_path=True,
     )
     weights: str | None = _of_network(
@@ -226,7 +226,9 @@ class TrainConfig:
             raise ValueError(f"anchors: expected {expected} for {self.model or 'YOLOv3'}, got {self.anchors}")
         for other in ("model", "anchor_mask"):
             if self.cfg is not None and getattr(self, other) is not None:
-                raise ValueError(f"{other}: expected none beside a cfg, which says its own, got {getattr(self, other)}")
+                raise ValueError(
+                    f"{other}: expected none with a cfg, which defines its own, got {getattr(self, other)}"
+                )
 
 
 PATHS = tuple(name for name, (_, described) in settings_in(TrainConfig).items() if described.is_path)

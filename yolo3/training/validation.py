@@ -17,7 +17,7 @@ from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.training.step import Trainer
 
-RECALL_PROPOSALS = 100  # of an image, for the recall that is logged where classes are not told apart
+RECALL_PROPOSALS = 100  # of an image, for the recall that is logged for class-agnostic networks
 _MAX_BOXES = 300
 
 
@@ -58,7 +58,7 @@ class Validator:
 
         Returns:
             (row, detections, measures): for the log `val_loss` and its terms, `AP50`, `AP`, the `AP50_<class>` of each
-            class, and where classes are not told apart the `recall` of the best 100 boxes of each image at an IoU of
+            class, and for class-agnostic networks the `recall` of the best 100 boxes of each image at an IoU of
             0.5; the detections in each image, boxes in its pixels; all figures of the evaluation.
         """
         sums: dict[str, float] = {}

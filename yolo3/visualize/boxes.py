@@ -1,7 +1,7 @@
 """Boxes with labels on images.
 
 Images are uint8 RGB arrays [H, W, 3]; inputs are never changed. Boxes are corner boxes [N, 4] in pixels of the image.
-Drawn with Pillow: the library made for this, supervision, would add SciPy, PyAV and requests to what is installed, and
+Drawn with Pillow: the library made for this, supervision, would add SciPy, PyAV and requests to the dependencies, and
 lets the labels of crowded images cover each other.
 """
 

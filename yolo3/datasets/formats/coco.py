@@ -67,7 +67,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         raise ValueError(f"{path}: expected JSON files with images, annotations and categories, got none")
 
     contents = {file: load_json(file) for file in lists.values()}
-    if class_names is None:  # in the order of ids; names that only a later file has come after those of the first
+    if class_names is None:  # in the order of ids; names found only in a later file come after those of the first
         categories = (item for content in contents.values() for item in usable_categories(content))
         class_names = list(dict.fromkeys(map(category_name, categories)))
 

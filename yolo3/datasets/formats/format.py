@@ -10,7 +10,7 @@ from yolo3.datasets.annotation import Dataset
 
 
 class Matches(Protocol):
-    """Tells whether a path is, or holds, annotations in the format, by content; cheap also for other data."""
+    """Tells by content whether a path is, or holds, annotations in the format; cheap for other data too."""
 
     def __call__(self, path: str) -> bool: ...
 

@@ -1,6 +1,6 @@
-"""Text files of keras-yolo3: an image a line, `path x_min,y_min,x_max,y_max,class_id x_min,...`.
+"""Text files of keras-yolo3: one image per line, `path x_min,y_min,x_max,y_max,class_id x_min,...`.
 
-Coordinates are pixels of the upright image, origin top left; a line without boxes is an image of background. Read
+Coordinates are pixels of the upright image, origin top left; a line without boxes is a background image. Read
 tolerantly: paths with spaces (quoted or not), decimals, trailing commas, blank lines, '#' comments.
 """
 

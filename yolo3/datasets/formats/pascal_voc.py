@@ -1,4 +1,4 @@
-"""Pascal VOC: one XML file an image, in a folder of any layout, with or without ImageSets.
+"""Pascal VOC: one XML file per image, in a folder of any layout, with or without ImageSets.
 
 XML files are parsed in ``voc_xml``, lists found in ``voc_lists``.
 """

@@ -12,7 +12,7 @@ from yolo3.datasets.lists import default_pair
 
 FORMATS: dict[str, Format] = {}
 
-# One line a format: the module in this folder that defines it as `FORMAT`, in the order of help and messages.
+# One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages.
 _MODULES = (
     "keras_yolo3",
     "pascal_voc",

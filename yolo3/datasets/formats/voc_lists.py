@@ -124,7 +124,7 @@ def find_lists(index: XmlIndex) -> dict[str, list[str]]:
     lists: dict[str, list[str]] = {}
     for file in files:
         entries = [entry for _, entry in _list_entries(file)]
-        if entries:  # lists of one class, `000005 -1` a line, do not count
+        if entries:  # lists of one class, with lines like `000005 -1`, do not count
             is_list = any(index.find(entry, file) is not None for entry in entries[:_ENTRIES_LOOKED_AT])
         else:
             is_list = os.path.basename(os.path.dirname(file)).lower() == "main"

@@ -1,4 +1,4 @@
-"""YOLO's label files: a text file an image, a line a box, `class_id centre_x centre_y width height`.
+"""YOLO's label files: one text file per image, one line per box, `class_id centre_x centre_y width height`.
 
 Coordinates are fractions of the image. Polygons, `class_id x1 y1 x2 y2 x3 y3 ...`, become the boxes around them.
 """

@@ -1,4 +1,4 @@
-"""YOLO's own format: a text file an image, `class_id centre_x centre_y width height` a line, relative to the image.
+"""YOLO's own format: one text file per image, lines of `class_id centre_x centre_y width height`, relative.
 
 Label files are parsed in ``yolo_labels``; ``yolo_layout`` finds the images: through data.yaml (Ultralytics), a Darknet
 .data file, lists of image paths, or folders of images with labels beside them or in labels/.

@@ -29,7 +29,7 @@ def cell_anchors(sizes: Sequence[float], ratios: Sequence[float] = RATIOS) -> np
 def anchor_boxes(input_shape, strides: Sequence[int], level_anchors: Sequence[np.ndarray]) -> np.ndarray:
     """Return the anchors of all levels, by level, row, column and place among the cell's anchors.
 
-    A level has ceil(side / stride) cells a side: where the stride does not divide the side, the last cells reach over
+    A level has ceil(side / stride) cells per side: where the stride does not divide the side, the last cells reach over
     the border.
 
     Args:

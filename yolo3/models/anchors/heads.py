@@ -22,7 +22,7 @@ def flatten_levels(outputs, depth: int):
 
     Args:
         outputs: A tensor [B, H, W, A * depth] for each level.
-        depth: Numbers an anchor has.
+        depth: Numbers per anchor.
 
     Returns:
         float32 [B, N, depth].

@@ -44,8 +44,8 @@ class YoloV1:
     Args:
         name: A key of :data:`yolo3.models.yolov1.networks.DESIGNS`, or "cfg" for the network of ``cfg``.
         num_classes: C.
-        grid_size: S, cells a side.
-        num_boxes: A, boxes a cell.
+        grid_size: S, cells per side.
+        num_boxes: A, boxes per cell.
         batch_normalize: Whether convolutions are followed by batch normalization.
         dense_width: Units of the hidden dense layer, 0 for none, None for the design's.
         dropout: Dropout rate after it, None for the design's.

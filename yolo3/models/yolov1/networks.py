@@ -100,6 +100,6 @@ def build_dense_head(features, out_size: int, dense_width: int, dropout: float):
     if dropout:
         x = layers.Dropout(dropout, name="dropout_0")(x)
 
-    # Small outputs, a tenth of the features' size, so that training starts from what the biases say.
+    # Small outputs, a tenth of the features' size, so that training starts from the biases.
     small = keras.initializers.VarianceScaling(0.01, "fan_in", "truncated_normal")
     return layers.Dense(out_size, kernel_initializer=small, name=next(names))(x)

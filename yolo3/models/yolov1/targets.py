@@ -16,7 +16,7 @@ def build_targets(true_boxes, grid_size: int, num_classes: int):
     Args:
         true_boxes: Float [B, T, 5] (x, y, w, h relative to the input, class id). Rows without area are padding; class
             ids are taken to be valid.
-        grid_size: S, cells a side.
+        grid_size: S, cells per side.
         num_classes: C.
 
     Returns:

@@ -21,11 +21,11 @@ class LossOptions:
         ValueError: For a setting out of range.
     """
 
-    box_loss: str = _of_loss("xywh", "loss of the boxes: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
-    box_scale: float = _of_loss(1.0, "weight of the loss of the boxes", metavar="WEIGHT", number=POSITIVE)
+    box_loss: str = _of_loss("xywh", "box loss: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
+    box_scale: float = _of_loss(1.0, "weight of the box loss", metavar="WEIGHT", number=POSITIVE)
     focal: tuple[str, ...] = _of_loss(
         (),
-        "terms that take the focal loss in place of cross-entropy; objectness is that of objects and of background",
+        "terms that take the focal loss instead of cross-entropy; objectness covers objects and background",
         unset="none",
         choices=FOCAL_TERMS,
         many="+",
@@ -33,11 +33,11 @@ class LossOptions:
     focal_alpha: float = _of_loss(0.25, "weight of positive targets in the focal loss", metavar="A", number=BETWEEN)
     focal_gamma: float = _of_loss(2.0, "focusing exponent of the focal loss", metavar="G", number=NOT_NEGATIVE)
     label_smoothing: float = _of_loss(
-        0.0, "E: class targets become E/2 and 1 - E/2 in place of 0 and 1", metavar="E", number=BELOW_ONE
+        0.0, "class targets become E/2 and 1 - E/2 instead of 0 and 1", metavar="E", number=BELOW_ONE
     )
     iou_thresh: float = _of_loss(
         1.0,
-        "assign an object to all anchors whose shapes overlap it by more than this IoU, beside the best one; "
+        "assign an object to all anchors whose shapes overlap it by more than this IoU, besides the best one; "
         "1 = the best one alone",
         metavar="IOU",
         number=SHARE,

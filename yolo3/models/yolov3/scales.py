@@ -1,6 +1,6 @@
 """The record of one output scale, and the only home of YOLOv3's strides and anchor masks.
 
-Scales stand in the order of the network's outputs: the coarsest first in Darknet's and keras-yolo3's YOLOv3, any order
+Scales come in the order of the network's outputs: the coarsest first in Darknet's and keras-yolo3's YOLOv3, any order
 in a network that a cfg describes. What arrives as parallel lists (arguments of keras-yolo3's functions, metadata of
 saved files, sections of a cfg) becomes records here, in :func:`make_scales`, and stays records from there on.
 """
@@ -15,11 +15,11 @@ import numpy as np
 AnchorMask = tuple[tuple[int, ...], ...]
 
 STRIDES = (32, 16, 8)  # of YOLOv3; of the tiny network the first two
-IGNORE_THRESH = 0.5  # keras-yolo3's, and that of a Darknet cfg that does not say; cfg/yolov3.cfg says 0.7
+IGNORE_THRESH = 0.5  # keras-yolo3's, and Darknet's default; cfg/yolov3.cfg has 0.7
 FULL_MASK: AnchorMask = ((6, 7, 8), (3, 4, 5), (0, 1, 2))
 TINY_MASK: AnchorMask = ((3, 4, 5), (0, 1, 2))
 OFFICIAL_TINY_MASK: AnchorMask = ((3, 4, 5), (1, 2, 3))
-"""What Darknet's published yolov3-tiny.weights were trained with (its cfg said so until August 2018)."""
+"""What Darknet's published yolov3-tiny.weights were trained with (and its cfg had until August 2018)."""
 
 
 @dataclass(frozen=True, eq=False)
