@@ -22,10 +22,8 @@ from yolo3.ops.letterbox import boxes_to_network
 from yolo3.settings import COUNT
 from yolo3.training.settings import TrainConfig, anchor_counts
 
-SMALL_GAIN, CLEAR_GAIN = (
-    0.02,
-    0.05,
-)  # of average IoU, a rule of thumb; below the first, pretrained weights are worth more
+# Of average IoU, a rule of thumb; below the first, pretrained weights are worth more.
+SMALL_GAIN, CLEAR_GAIN = 0.02, 0.05
 COVERED = 0.98  # share of boxes with IoU .5 or more from which anchors are good enough: the network learns the rest
 
 

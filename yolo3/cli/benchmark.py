@@ -37,7 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="annotated images to time the input with (default: synthetic images)",
     )
     add_settings(parser, TrainConfig, ["cache", "workers"], cache="none")
-    parser.add_argument("--weights", metavar="FILE", help="network to detect with (default: --model, random weights)")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="network to detect with (default: --model with random weights)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return parser
 

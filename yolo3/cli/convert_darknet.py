@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resize",
         choices=RESIZE_MODES,
-        help="how images are brought to the network's input size (default: as the cfg's Darknet does)",
+        help="how images are resized to the network input (default: as the Darknet that the cfg is written for does)",
     )
     parser.add_argument(
         "--upto",

@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="an image, a video, a folder (with all folders below) or a quoted pattern such as 'photos/**/*.jpg'",
+        help="an image, a video, a folder (searched recursively) or a quoted pattern such as 'images/**/*.jpg'",
     )
     add_detector_options(parser)
 

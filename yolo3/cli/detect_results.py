@@ -25,7 +25,7 @@ def add_result_options(group) -> None:
         metavar="DIR",
         help="folder for images and videos (.mp4, without sound) with boxes (default: %(default)s)",
     )
-    group.add_argument("--no-images", action="store_true", help="write no images or videos with boxes")
+    group.add_argument("--no-images", action="store_true", help="do not write images and videos with boxes")
     group.add_argument("--no-pictures", dest="no_images", action="store_true", help=argparse.SUPPRESS)  # the old name
     group.add_argument("--json", metavar="FILE", help="write the detections as JSON, an object per image or frame")
     group.add_argument("--csv", metavar="FILE", help="write the detections as CSV, one per line")

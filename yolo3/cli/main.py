@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="yolo3",
         description="YOLOv3 for Keras 3: train, detect, evaluate.",
-        epilog="\n".join(["commands:", *lines, "", "'yolo3 COMMAND --help' says more."]),
+        epilog="\n".join(["commands:", *lines, "", "Run 'yolo3 COMMAND --help' for the options of a command."]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"yolo3 {__version__}")

@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
-        help="darknet: train as the [net] section of --cfg says; options that are given override it "
+        help="darknet: train as the [net] section of --cfg says, except for options that are given "
         f"(default: {RECIPES[0]})",
     )
 

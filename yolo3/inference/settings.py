@@ -31,7 +31,7 @@ class DetectorSettings:
         many=2,
     )
     resize: str | None = setting(
-        None, "how images are brought to the network's input size", unset="as in training", choices=RESIZE_MODES
+        None, "how images are resized to the network input", unset="as in training", choices=RESIZE_MODES
     )
     batch_size: int = setting(8, "images per batch", metavar="B", number=COUNT)
     precision: str = setting(
@@ -44,21 +44,21 @@ class DetectorSettings:
     )
     iou_threshold: float | None = setting(
         None,
-        "overlap of two boxes of a class above which non-maximum suppression acts on the weaker one",
+        "overlap of two boxes of a class above which non-maximum suppression acts on the lower-scored one",
         unset=f"the architecture's, {IOU_THRESHOLD} except for rpn",
         metavar="T",
         number=SHARE,
     )
     nms: str = setting(
         METHODS[0],
-        "non-maximum suppression: greedy drops the weaker box, soft lowers its score, diou drops it if the centres "
-        "are close too",
+        "non-maximum suppression: greedy drops the lower-scored box, soft reduces its score, diou drops it only if "
+        "the centres are close as well",
         choices=METHODS,
     )
     nms_overlap: str = setting(
         OVERLAPS[0],
-        "overlap that it goes by: iou is intersection over union; ios, intersection over the weaker box, also drops "
-        "boxes inside a better one",
+        "overlap that suppression uses: iou is intersection over union; ios, intersection over the lower-scored "
+        "box, also drops boxes inside a better one",
         choices=OVERLAPS,
     )
     max_boxes: int = setting(300, "maximum number of detections per image", metavar="N", number=COUNT)

@@ -27,26 +27,26 @@ class Augmentation:
     """
 
     jitter: float = _augment(
-        0.3, "largest relative change of each side, which changes the aspect ratio", number=BELOW_ONE
+        0.3, "maximum relative change of each side, which changes the aspect ratio", number=BELOW_ONE
     )
     placement: str = _augment(
-        "fit", "fit: the whole image lies on the canvas; crop: a part of it fills the canvas", choices=PLACEMENTS
+        "fit", "fit: the whole image is placed on the canvas; crop: a part of it fills the canvas", choices=PLACEMENTS
     )
     zoom: tuple[float, float] = _augment(
         (0.8, 1.2),
-        "range of the size of an image; 1 is the largest that fits the canvas",
+        "range of the size of an image; 1 is the largest size that fits the canvas",
         metavar=("LOW", "HIGH"),
         number=POSITIVE,
         many=2,
     )
     flip: float = _augment(0.5, "probability of a horizontal flip", number=SHARE)
-    hue: float = _augment(0.1, "largest shift of the hue, in turns of the colour wheel", number=SHARE)
-    saturation: float = _augment(1.5, "largest factor of the saturation; its inverse is as likely", number=FACTOR)
-    exposure: float = _augment(1.5, "largest factor of the brightness; its inverse is as likely", number=FACTOR)
+    hue: float = _augment(0.1, "maximum hue shift, in turns of the colour wheel", number=SHARE)
+    saturation: float = _augment(1.5, "maximum saturation factor; its inverse is equally likely", number=FACTOR)
+    exposure: float = _augment(1.5, "maximum brightness factor; its inverse is equally likely", number=FACTOR)
     mosaic: float = _augment(0.5, "probability of a mosaic of four images", number=SHARE)
     mosaic_zoom: tuple[float, float] = _augment(
         (0.6, 1.4),
-        "range of the size of the images of a mosaic",
+        "range of the size of each image in a mosaic",
         metavar=("LOW", "HIGH"),
         number=POSITIVE,
         many=2,

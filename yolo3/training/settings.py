@@ -146,7 +146,7 @@ class TrainConfig:
     )
     resize: str = _of_network(
         "letterbox",
-        "how images are brought to the input size: letterbox keeps their aspect ratio, stretch does not",
+        "how images are resized to the network input: letterbox keeps their aspect ratio, stretch does not",
         choices=RESIZE_MODES,
     )
     multi_scale: tuple[float, ...] = _of_network(
@@ -168,16 +168,16 @@ class TrainConfig:
         number=COUNT,
     )
     batch_size: int = _of_training(8, "images per step", number=COUNT)
-    accumulate: int = _of_training(1, "steps whose gradients make one update", number=COUNT)
+    accumulate: int = _of_training(1, "steps whose gradients are accumulated for one update", number=COUNT)
     optimizer: str = _of_training("adam", "optimizer", choices=OPTIMIZERS)
     learning_rate: float = _of_training(1e-3, "peak learning rate", number=POSITIVE)
-    schedule: str = _of_training("cosine", "learning rate after warm-up", choices=SCHEDULES)
+    schedule: str = _of_training("cosine", "course of the learning rate after warm-up", choices=SCHEDULES)
     rate_steps: tuple[tuple[int, float], ...] | None = setting(
         None, "((update, factor), ...) of the schedule 'steps'", option=False, unset="those of Darknet's yolov3.cfg"
     )
     burn_in: int | None = _of_training(
         None,
-        "length of the warm-up, during which the learning rate rises",
+        "length of the warm-up, during which the learning rate rises, in updates",
         unset=f"1/{WARM_UP_PART} of the run, at most {LONGEST_WARM_UP}",
         number=WHOLE,
         metavar="UPDATES",
@@ -185,10 +185,10 @@ class TrainConfig:
     burn_in_power: float = setting(BURN_IN_POWER, "exponent of the rise during warm-up", option=False)
     momentum: float = _of_training(0.9, "momentum of sgd and darknet", number=BELOW_ONE)
     weight_decay: float = _of_training(5e-4, "weight decay of the kernels", number=NOT_NEGATIVE)
-    clip_norm: float = _of_training(0.0, "largest norm of the gradient; 0 = no limit", number=NOT_NEGATIVE)
+    clip_norm: float = _of_training(0.0, "maximum norm of the gradient; 0 = no clipping", number=NOT_NEGATIVE)
     ema: float | None = _of_training(
         None,
-        "momentum of the averaged weights; 0 = no averaging",
+        "momentum of the moving average of the weights (EMA); 0 = no averaging",
         unset="chosen by the length of the run",
         number=BELOW_ONE,
     )

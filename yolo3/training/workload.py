@@ -32,7 +32,7 @@ class Workload:
     precision: str = setting(
         "auto", "numeric precision of the training step; a detector has its own", choices=PRECISIONS
     )
-    steps: int = setting(10, "calls that are timed, after those that warm up", metavar="N", number=COUNT)
+    steps: int = setting(10, "timed calls, after the warm-up", metavar="N", number=COUNT)
 
     def __post_init__(self):
         check_settings(self)

@@ -38,7 +38,7 @@ class LossOptions:
     iou_thresh: float = _of_loss(
         1.0,
         "assign an object to all anchors whose shapes overlap it by more than this IoU, besides the best one; "
-        "1 = the best one alone",
+        "1 = the best one only",
         metavar="IOU",
         number=SHARE,
     )
