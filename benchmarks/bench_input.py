@@ -82,11 +82,11 @@ def main(argv=None) -> int:
     from yolo3.input.batches import training_batches
     from yolo3.input.image_cache import open_images
     from yolo3.input.settings import Augmentation
-    from yolo3.training.benchmark import rates, take_turns, write_photographs
+    from yolo3.training.benchmark import rates, take_turns, write_jpegs
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
-        annotations = write_photographs(Path(folder))
+        annotations = write_jpegs(Path(folder))
         paths = [annotation.image_path for annotation in annotations]
         store = open_images(annotations, largest_side=SIDE)
         policy, size = Augmentation(mosaic=arguments.mosaic), arguments.batch_size

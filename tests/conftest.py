@@ -39,10 +39,10 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The current folder, with a red and a green image in it."""
-    from tests.inference.test_detector import photo
+    from tests.inference.test_detector import sample_image
     from yolo3.datasets.images import write_image
 
     monkeypatch.chdir(tmp_path)
-    write_image("red.png", photo())
-    write_image("green.png", photo(colour=(0, 255, 0)))
+    write_image("red.png", sample_image())
+    write_image("green.png", sample_image(colour=(0, 255, 0)))
     return tmp_path

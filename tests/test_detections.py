@@ -6,7 +6,7 @@ import pytest
 from yolo3.detections import Detections
 
 
-def test_detections_are_arrays_of_one_length_whatever_they_are_made_from():
+def test_detections_are_arrays_of_equal_length_whatever_they_are_made_from():
     found = Detections([1, 2, 3, 4], [0.5], [7])
     assert found.boxes.tolist() == [[1, 2, 3, 4]] and len(found) == 1
     assert (found.boxes.dtype, found.scores.dtype, found.class_ids.dtype) == (np.float32, np.float32, np.int32)

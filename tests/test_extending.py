@@ -79,7 +79,7 @@ def test_the_architecture_decodes_its_targets_to_the_boxes(extended):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["yolov3-small", "one-box"])
-def test_what_was_registered_trains_and_detects(extended, data, tmp_path, model, capsys):
+def test_registered_entries_train_and_detect(extended, data, tmp_path, model, capsys):
     from yolo3.inference.detector import Detector
 
     anchors = ["--anchors", str(ROOT / "model_data" / "tiny_yolo_anchors.txt")] if model == "yolov3-small" else []

@@ -22,7 +22,7 @@ def test_an_error_without_a_name_is_given_the_files_and_others_pass():
         raise OSError("words alone")
 
 
-def test_a_file_has_its_ending_while_it_is_written_and_the_room_it_asked_for(tmp_path):
+def test_a_temporary_file_has_the_suffix_and_the_space_it_asked_for(tmp_path):
     with atomic_path(tmp_path / "new" / "m.weights.h5", 5000) as temporary:
         assert temporary.name.startswith(".m.") and temporary.name.endswith(".weights.h5")
         assert temporary.stat().st_size == 5000
@@ -31,7 +31,7 @@ def test_a_file_has_its_ending_while_it_is_written_and_the_room_it_asked_for(tmp
     assert os.listdir(tmp_path / "new") == ["m.weights.h5"]
 
 
-def test_a_network_that_finds_no_room_is_no_file_and_leaves_the_former_one(tmp_path, monkeypatch):
+def test_a_network_without_disk_space_leaves_the_previous_file(tmp_path, monkeypatch):
     def full(handle, start, size):
         assert size > 4 * 3 * 1000
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -59,13 +59,13 @@ except OSError as error:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.h5", "m.keras", "m.weights.h5"])
-def test_a_process_that_may_not_write_so_much_goes_on(tmp_path, name):
+def test_a_process_with_a_file_size_limit_continues(tmp_path, name):
     done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / name], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("File too large") and not os.listdir(tmp_path)
 
 
-def test_hidden_files_and_rings_of_links_are_passed_over(tmp_path):
+def test_hidden_files_and_cycles_of_links_are_skipped(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / ".cache").mkdir()
     (tmp_path / ".cache" / "b.jpg").write_bytes(b"x")
@@ -77,12 +77,12 @@ def test_hidden_files_and_rings_of_links_are_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
-def test_text_is_read_in_the_encodings_that_editors_write(tmp_path, encoding):
+def test_text_is_read_in_the_encodings_that_editors_use(tmp_path, encoding):
     (tmp_path / "a.txt").write_bytes("Käfer\r\n".encode(encoding))
     assert read_text(str(tmp_path / "a.txt")) == "Käfer\r\n"
 
 
-def test_the_head_of_what_is_no_text_is_empty(tmp_path):
+def test_the_head_of_a_file_that_is_not_text_is_empty(tmp_path):
     (tmp_path / "a.txt").write_bytes("one\ntwo\n".encode("utf-16"))
     # A mark of two bytes, three characters of two, and half a one.
     assert text_head(str(tmp_path / "a.txt"), 9) == "one"
@@ -98,7 +98,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+def test_a_folder_in_place_of_a_file_is_reported(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(IsADirectoryError) as error:
         replace_file(tmp_path / "out", "x")

@@ -104,7 +104,7 @@ def test_the_help_of_yolo3_itself_needs_no_numpy():
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
-def test_what_needs_no_tensorflow_starts_without_it():
+def test_modules_that_need_no_tensorflow_start_without_it():
     script = (
         "import importlib, sys\n"
         f"for name in {WITHOUT_TENSORFLOW}:\n"

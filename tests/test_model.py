@@ -46,7 +46,7 @@ def test_arguments_are_those_of_keras_yolo3(name):
     assert all(parameter.default is not inspect.Parameter.empty for parameter in added)
 
 
-def test_the_door_offers_these_names_and_no_others():
+def test_the_front_door_offers_these_names_and_no_others():
     assert sorted(model.__all__) == sorted(SIGNATURES)
 
 
@@ -68,7 +68,7 @@ def test_corrected_boxes_are_rows_first_in_pixels_of_the_image():
     np.testing.assert_allclose(boxes[0, 0], [37.5, 75, 62.5, 125], rtol=1e-5)
 
 
-def test_a_true_box_put_through_encoding_is_found_by_yolo_eval():
+def test_an_encoded_ground_truth_box_is_found_by_yolo_eval():
     image_shape, input_shape = (100, 200), (64, 96)
     # 60 x 40 at (80, 60) of the image: times .48, and 8 down.
     true = np.array([[[50 * 0.48, 40 * 0.48 + 8, 110 * 0.48, 80 * 0.48 + 8, 2]]], np.float32)

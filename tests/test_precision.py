@@ -10,14 +10,14 @@ import tensorflow as tf
 from yolo3.precision import accelerator, choose_precision, dtype_policy
 
 
-def test_precision_is_the_one_asked_for_or_one_that_the_machine_has():
+def test_precision_is_the_one_asked_for_or_one_that_the_machine_supports():
     assert [choose_precision(name) for name in ("float32", "bfloat16", "float16")] == ["float32", "bfloat16", "float16"]
 
 
 @pytest.mark.parametrize(
     "flags, expected", [("fma avx512f avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("fma avx2", "float32")]
 )
-def test_auto_is_half_precision_where_the_processor_multiplies_in_it(flags, expected, monkeypatch, tmp_path):
+def test_auto_is_half_precision_where_the_processor_supports_it(flags, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags\t\t: {flags}\n")
     monkeypatch.setattr("builtins.open", lambda path: (tmp_path / Path(path).name).open())

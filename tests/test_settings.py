@@ -58,13 +58,13 @@ def test_settings_out_of_range_are_named(wrong, message):
         check_settings(Recipe(**wrong))
 
 
-def test_settings_in_range_pass_and_so_does_what_is_unset_or_not_looked_at():
+def test_settings_in_range_pass_and_so_do_unset_and_skipped_ones():
     check_settings(Recipe())
     check_settings(Recipe(minutes=1, salt=0.5, herbs=("sage",)))
     check_settings(Recipe(minutes=0), but=["minutes"])
 
 
-def test_fields_without_a_description_are_no_settings():
+def test_fields_without_a_description_are_not_settings():
     described = settings_in(Recipe)
     assert list(described) == ["minutes", "salt", "herbs"]
     default, of_minutes = described["minutes"]

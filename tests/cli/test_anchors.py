@@ -95,7 +95,7 @@ def test_the_command_compares_with_the_defaults_of_that_number_or_a_file(lines_f
     "change",
     [["--data", "nowhere"], ["--num-anchors", "500"], ["--anchors", "nowhere.txt"]],
 )
-def test_a_users_mistake_ends_in_one_line_and_status_1(lines_file, tmp_path, capsys, change):
+def test_a_user_error_ends_in_one_line_and_status_1(lines_file, tmp_path, capsys, change):
     output = tmp_path / "new.txt"
     assert main(["--data", str(lines_file), "--output", str(output), *change]) == 1
     printed = capsys.readouterr()
@@ -120,12 +120,12 @@ def test_a_wrong_option_ends_in_status_2(wrong):
     assert stop.value.code == 2
 
 
-def test_boxes_that_cannot_be_read_stop_the_command(lines_file, tmp_path, capsys):
+def test_unreadable_boxes_stop_the_command(lines_file, tmp_path, capsys):
     lines_file.write_text(lines_file.read_text() + "0.png 1,2,3\n")
     assert main(["--data", str(lines_file), "--num-anchors", "3"]) == 1
     assert f"{lines_file}:7" in capsys.readouterr().err
 
 
-def test_an_output_that_is_a_folder_is_named(lines_file, tmp_path, capsys):
+def test_an_output_that_is_a_folder_is_reported(lines_file, tmp_path, capsys):
     assert main(["--data", str(lines_file), "--num-anchors", "3", "--output", str(tmp_path)]) == 1
     assert f"{tmp_path}: expected a file to write, got a folder" in capsys.readouterr().err

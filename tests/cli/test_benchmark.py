@@ -7,7 +7,7 @@ import pytest
 from yolo3.cli.benchmark import build_parser, main
 
 
-def test_a_missing_file_is_told_before_anything_is_timed(capsys):
+def test_a_missing_file_is_reported_before_anything_is_timed(capsys):
     assert main(["input", "--data", "no/such.txt"]) == 1
     assert capsys.readouterr().err == "yolo3 benchmark: no/such.txt: No such file or directory\n"
 
@@ -41,7 +41,7 @@ def test_each_part_prints_one_json_object(model, capsys):
 
 
 @pytest.mark.slow
-def test_all_parts_together_end_with_what_limits(capsys):
+def test_all_parts_together_end_with_the_bottleneck(capsys):
     assert main(["--input-size", "64", "64", "--batch-size", "2", "--num-classes", "3", "--steps", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["step", "input", "inference", "The"]

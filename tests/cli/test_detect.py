@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_main import fails_in_one_line
-from tests.inference.test_detector import photo
+from tests.inference.test_detector import sample_image
 from tests.inference.test_videos import new_video, write_video
 from tests.inference.test_window import Screen
 from yolo3.cli import detect
@@ -76,7 +76,7 @@ def red_video(path, num_frames=6, first_red=2, size_wh=(128, 64)):
     write_video(path, 0, size_wh=size_wh)  # skips without an encoder
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, size_wh)
     for number in range(num_frames):
-        image = photo(*size_wh[::-1], colour=(255, 0, 0) if number >= first_red else (0, 0, 0))
+        image = sample_image(*size_wh[::-1], colour=(255, 0, 0) if number >= first_red else (0, 0, 0))
         writer.write(np.ascontiguousarray(image[..., ::-1]))
     writer.release()
 
@@ -112,7 +112,7 @@ def test_when_nothing_is_found_the_best_scores_are_shown(weights, folder, capsys
     assert "--score-threshold 0.2" in output or "--score-threshold 0.3" in output
 
 
-def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
+def test_scores_too_low_to_mean_anything_are_reported_as_such(red, folder, capsys):
     assert red("green.png", "--no-images")[0] == 0
     output = capsys.readouterr().out
     assert (
@@ -128,14 +128,14 @@ def test_scores_too_low_to_mean_anything_are_called_so(red, folder, capsys):
     assert "recognizes nothing" in advice and "--score-threshold" not in advice
 
 
-def test_an_unreadable_image_is_reported_and_the_others_are_done(weights, folder, capsys):
+def test_an_unreadable_image_is_reported_and_the_others_are_processed(weights, folder, capsys):
     Path("bad.jpg").write_bytes(b"no image")
     assert main(["detect", "--weights", weights, "--json", "found.json", "bad.jpg", "red.png"]) == 1
     assert "bad.jpg: expected an image" in capsys.readouterr().err
     assert [record["image"] for record in json.loads(Path("found.json").read_text())] == ["red.png"]
 
 
-def test_mistakes_of_detect_end_in_one_line(weights, folder, capsys):
+def test_user_errors_of_detect_end_in_one_line(weights, folder, capsys):
     assert "nope.jpg: No such file" in fails_in_one_line(["detect", "--weights", weights, "nope.jpg"], capsys)
     assert "nope.h5: No such file" in fails_in_one_line(["detect", "--weights", "nope.h5", "red.png"], capsys)
     Path("empty").mkdir()
@@ -172,7 +172,7 @@ def test_labels_may_carry_scores(red, folder):
     assert Path("txt/red.txt").read_text() == "0 0.750000 0.500000 0.500000 1.000000 0.900000\n"
 
 
-def test_labels_that_were_there_before_are_not_written_over(red, folder, capsys):
+def test_existing_labels_are_not_overwritten(red, folder, capsys):
     for label in ("red.txt", "labels/red.txt"):
         Path(label).parent.mkdir(exist_ok=True)
         Path(label).write_text("0 .5 .5 .1 .1\n")
@@ -183,7 +183,7 @@ def test_labels_that_were_there_before_are_not_written_over(red, folder, capsys)
     assert red("red.png", "--yolo-txt", "other")[0] == 0  # an earlier run's detections are nobody's labels
 
 
-def test_how_many_were_not_read_and_how_many_are_full_is_said_at_the_end(red, folder, capsys):
+def test_unreadable_and_full_images_are_counted_at_the_end(red, folder, capsys):
     Path("bad.jpg").write_bytes(b"no image")
     assert red("bad.jpg", "red.png", "green.png", "--max-boxes", "1")[0] == 1
     output = capsys.readouterr().out
@@ -198,7 +198,7 @@ def test_drawn_images_can_be_left_out(option, red, folder, capsys):
     assert "Images with boxes" not in capsys.readouterr().out
 
 
-def test_images_of_one_name_get_results_of_their_own(red, folder):
+def test_images_with_the_same_name_get_separate_results(red, folder):
     for name in ("a", "b"):
         Path(name).mkdir()
         shutil.copy("red.png", f"{name}/same.png")
@@ -208,7 +208,7 @@ def test_images_of_one_name_get_results_of_their_own(red, folder):
     assert sorted(path.name for path in Path("txt").iterdir()) == ["same.txt", "same_2.txt", "scan.txt"]
 
 
-def test_detect_writes_over_no_input_and_no_other_result(red, folder):
+def test_detect_overwrites_neither_an_input_nor_another_result(red, folder):
     for name in ("a", "b"):
         Path(name).mkdir()
         shutil.copy("red.png", f"{name}/same.png")
@@ -218,19 +218,19 @@ def test_detect_writes_over_no_input_and_no_other_result(red, folder):
     assert len(list(folder.rglob("*.png"))) == 8  # four images, each once, and four results
 
 
-def test_results_of_an_earlier_run_are_not_looked_at_again(red, folder):
+def test_results_of_an_earlier_run_are_not_read_as_input(red, folder):
     for _ in range(2):
         assert red(".", "--json", "found.json")[0] == 0
         assert len(read_json()) == 2
 
 
-def test_crops_of_an_earlier_run_are_no_input(red, folder):
+def test_crops_of_an_earlier_run_are_not_read_as_input(red, folder):
     for _ in range(2):
         _, detector = red("**/*.*g", "--crops", "crops")
         assert len(detector.seen) == 2
 
 
-def test_ids_of_coco_come_from_a_file_of_annotations(red, folder, capsys):
+def test_coco_ids_come_from_the_annotation_file(red, folder, capsys):
     content = {"images": [{"id": 42, "file_name": "red.png"}], "annotations": []}
     content["categories"] = [{"id": 5, "name": "all"}, {"id": 9, "name": "red"}]
     Path("gt.json").write_text(json.dumps(content))
@@ -245,7 +245,7 @@ def test_ids_of_coco_come_from_a_file_of_annotations(red, folder, capsys):
 # Videos and cameras
 
 
-def test_a_video_gives_a_video_and_a_record_a_frame(red, folder, capsys):
+def test_a_video_gives_a_video_and_one_record_per_frame(red, folder, capsys):
     new_video(folder / "probe.mp4").discard()
     red_video("clip.avi")
     assert red("clip.avi", "red.png", "--json", "found.json", "--yolo-txt", "txt", "--crops", "crops")[0] == 0
@@ -259,7 +259,7 @@ def test_a_video_gives_a_video_and_a_record_a_frame(red, folder, capsys):
     assert "clip.avi: 6 frames; red in 4\nred.png: 1 red\n" in capsys.readouterr().out
 
 
-def test_each_second_frame_is_looked_at(red, folder):
+def test_every_second_frame_is_used(red, folder):
     new_video(folder / "probe.mp4").discard()
     red_video("clip.avi")
     assert red("clip.avi", "--every", "2", "--json", "found.json")[0] == 0
@@ -268,7 +268,7 @@ def test_each_second_frame_is_looked_at(red, folder):
     assert len(frames) == 3 and frames[0].rate == 5  # as long as the video
 
 
-def test_a_video_without_frames_is_one_line_and_the_others_are_done(red, folder, capfd):
+def test_a_video_without_frames_is_reported_in_one_line_and_the_others_are_processed(red, folder, capfd):
     Path("empty.mp4").write_bytes(b"")
     assert red("empty.mp4", "red.png", "--json", "found.json")[0] == 1
     error = capfd.readouterr().err
@@ -276,7 +276,7 @@ def test_a_video_without_frames_is_one_line_and_the_others_are_done(red, folder,
     assert [record["image"] for record in read_json()] == ["red.png"]
 
 
-def test_ctrl_c_leaves_files_that_can_be_used(red, folder, capsys):
+def test_ctrl_c_leaves_usable_files(red, folder, capsys):
     new_video(folder / "probe.mp4").discard()
     red_video("clip.avi")
     assert red("clip.avi", "--json", "found.json", stop=4)[0] == 130
@@ -285,7 +285,7 @@ def test_ctrl_c_leaves_files_that_can_be_used(red, folder, capsys):
     assert len(read_json()) == 4 and len(list(read_frames("detections/clip.mp4"))) == 4
 
 
-def test_what_a_camera_sees_is_not_kept_waiting_for_a_batch(red, folder, monkeypatch, capsys):
+def test_camera_frames_do_not_wait_for_a_full_batch(red, folder, monkeypatch, capsys):
     asked = []
 
     def frames(source, every):
@@ -301,8 +301,8 @@ def test_what_a_camera_sees_is_not_kept_waiting_for_a_batch(red, folder, monkeyp
 # Windows over large images
 
 
-def test_windows_are_told_which_scores_are_strong(red, folder, monkeypatch):
-    write_image("large.png", photo(height=100, width=180))
+def test_tiles_are_given_the_score_threshold(red, folder, monkeypatch):
+    write_image("large.png", sample_image(height=100, width=180))
     told = []
     monkeypatch.setattr(
         detect, "TiledDetector", lambda *given, **options: told.append((*given[1:], options)) or given[0]
@@ -311,8 +311,8 @@ def test_windows_are_told_which_scores_are_strong(red, folder, monkeypatch):
     assert told == [(100, {"overlap": 0.2, "whole": True, "strong": 0.7})]
 
 
-def test_windows_go_over_large_images_and_the_whole_is_looked_at_too(red, folder):
-    image = photo(height=100, width=180)
+def test_large_images_are_tiled_and_detected_as_a_whole_too(red, folder):
+    image = sample_image(height=100, width=180)
     write_image("large.png", image)
     status, detector = red("large.png", "--tile", "100", "--json", "found.json")
     assert status == 0 and detector.seen == [(100, 180), (100, 100), (100, 100)]
@@ -325,7 +325,7 @@ def test_windows_go_over_large_images_and_the_whole_is_looked_at_too(red, folder
 # The window
 
 
-def test_a_image_is_shown_until_a_key_is_pressed(red, folder, monkeypatch):
+def test_an_image_is_shown_until_a_key_is_pressed(red, folder, monkeypatch):
     screen = Screen(monkeypatch, [-1, -1, ord(" "), ord("n")])
     assert red("red.png", "green.png", "--show")[0] == 0
     assert len(screen.shown) == 2 and screen.keys == []
@@ -343,7 +343,7 @@ def test_escape_q_and_closing_the_window_end_the_run_with_whole_files(red, folde
     assert len(list(read_frames("detections/clip.mp4"))) == 3
 
 
-def test_without_a_screen_show_says_so_before_any_work(folder, monkeypatch, capsys):
+def test_show_without_a_screen_is_an_error_before_any_work(folder, monkeypatch, capsys):
     monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
     Screen(monkeypatch)
     monkeypatch.setattr("yolo3.inference.window.sys.platform", "linux")
@@ -393,7 +393,7 @@ def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys
         (["*.gif"], "*.gif: expected images"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line_before_any_work(folder, monkeypatch, capsys, argv, message):
+def test_impossible_requests_are_reported_in_one_line_before_any_work(folder, monkeypatch, capsys, argv, message):
     monkeypatch.setattr(detect, "start_tensorflow", lambda: pytest.fail("too late"))
     Path("folder").mkdir()
     if "pipe" in argv:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.test_report import Page
-from tests.inference.test_detector import METADATA, photo
+from tests.inference.test_detector import METADATA, sample_image
 from yolo3.cli.evaluate import format_line, format_table
 from yolo3.cli.main import main
 from yolo3.datasets.annotation import Box, Dataset, build_annotation
@@ -24,8 +24,8 @@ RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells tha
 def folder(tmp_path, monkeypatch):
     """The current folder. 1.png: red in two cells, both annotated; 2.png: green, one of its two cells is called red."""
     monkeypatch.chdir(tmp_path)
-    write_image("1.png", photo())
-    write_image("2.png", photo(colour=(0, 255, 0)))
+    write_image("1.png", sample_image())
+    write_image("2.png", sample_image(colour=(0, 255, 0)))
     Path("train.txt").write_text("1.png 64,0,128,32,0 64,32,128,64,0\n2.png 64,0,128,32,0 64,32,128,64,1\n")
     return tmp_path
 
@@ -47,7 +47,7 @@ def fails(argv, capsys):
 def test_a_report_json_and_detections_are_written_and_agree(weights, folder, capsys):
     files = ["--report", "out/r.html", "--json", "out/ap.json", "--save-detections", "out/found.json"]
     assert main(["evaluate", "--weights", weights, "--data", "train.txt", *files]) == 0
-    # four detections that are sure of themselves: two hits on red, one on green; the fourth is green on a red truth
+    # four confident detections: two hits on red, one on green; the fourth is green on a red object
     said = capsys.readouterr().out
     assert "at a score of 0.3: precision 0.750, recall 0.750, F1 0.750; best F1 0.750 at" in said
     assert "report: out/r.html" in said
@@ -94,7 +94,7 @@ def test_detections_of_coco_data_give_pycocotools_the_same_figures(weights, fold
     np.testing.assert_allclose([figures["AP"], figures["AP50"]], evaluation.stats[:2], atol=1e-6)
 
 
-def test_the_score_of_the_errors_is_a_choice_not_below_that_of_the_detections(weights, folder, capsys):
+def test_the_score_threshold_of_errors_cannot_be_below_that_of_the_detections(weights, folder, capsys):
     argv = ["evaluate", "--weights", weights, "--data", "train.txt"]
     assert main([*argv, "--score-threshold", "0.5"]) == 0
     assert "at a score of 0.5: precision" in capsys.readouterr().out
@@ -104,7 +104,7 @@ def test_the_score_of_the_errors_is_a_choice_not_below_that_of_the_detections(we
     assert "--at-score: expected --score-threshold (0.5) or more" in capsys.readouterr().err
 
 
-def test_classes_without_objects_are_rows_while_they_are_few():
+def test_classes_without_objects_have_rows_while_they_are_few():
     part = {"AP50": float("nan"), "AP": float("nan"), "num_truths": 0}
     classes = {"cat": {"AP50": 0.5, "AP": 0.25, "num_truths": 2}} | {f"class {index}": part for index in range(6)}
     few, many = (
@@ -119,7 +119,7 @@ def test_classes_without_objects_are_rows_while_they_are_few():
     ]
 
 
-def test_files_that_would_be_spoilt_are_refused_before_anything_is_read(folder, capsys):
+def test_files_that_would_be_overwritten_are_refused_before_anything_is_read(folder, capsys):
     Path("m.h5").write_text("no network")  # the files are looked at first, or this would be the message
     argv = ["--weights", "m.h5", "--data", "train.txt"]
     assert "r.pdf: expected a name that ends in .html for --report" in fails([*argv, "--report", "r.pdf"], capsys)
@@ -139,7 +139,7 @@ def test_files_that_would_be_spoilt_are_refused_before_anything_is_read(folder, 
     assert Path("m.h5").read_text() == "no network"
 
 
-def test_a_place_that_takes_no_files_is_told_of_before_the_work(folder, capsys, monkeypatch):
+def test_an_unwritable_folder_is_reported_before_the_work(folder, capsys, monkeypatch):
     def refuse(dir):
         raise OSError(30, "Read-only file system", dir)
 
@@ -149,7 +149,7 @@ def test_a_place_that_takes_no_files_is_told_of_before_the_work(folder, capsys, 
     assert f"a.json: expected a folder that can be written to, got {folder} (Read-only" in error
 
 
-def test_annotations_in_the_data_folder_are_not_written_over(weights, folder, capsys):
+def test_annotations_in_the_data_folder_are_not_overwritten(weights, folder, capsys):
     write_dataset(dataset(folder), "data", "coco")
     (truth,) = Path("data").rglob("*.json")
     before = truth.read_bytes()
@@ -157,7 +157,7 @@ def test_annotations_in_the_data_folder_are_not_written_over(weights, folder, ca
     assert "got one that holds the annotations" in error and truth.read_bytes() == before
 
 
-def test_mistakes_in_data_end_in_one_line(weights, folder, capsys):
+def test_data_errors_end_in_one_line(weights, folder, capsys):
     argv = ["--weights", weights, "--data"]
     assert "got 'test'" in fails([*argv, "train.txt", "--list", "test"], capsys)
     Path("empty").mkdir()
@@ -166,7 +166,7 @@ def test_mistakes_in_data_end_in_one_line(weights, folder, capsys):
     assert "empty.txt" in fails([*argv, "empty.txt", "--format", "keras-yolo3"], capsys)
 
 
-def test_classes_that_the_network_does_not_know_are_told_in_one_line(weights, folder, capsys):
+def test_classes_unknown_to_the_network_are_reported_in_one_line(weights, folder, capsys):
     Path("classes.txt").write_text("red\nblue\n")  # names the ids of train.txt
     argv = ["--weights", weights, "--data", "train.txt"]
     error = fails(argv, capsys)
@@ -176,7 +176,7 @@ def test_classes_that_the_network_does_not_know_are_told_in_one_line(weights, fo
     assert "skipped: 1 unknown-class" in capsys.readouterr().err
 
 
-def test_images_without_objects_are_no_data_to_evaluate_on(weights, folder, capsys):
+def test_images_without_objects_cannot_be_evaluated_on(weights, folder, capsys):
     Path("train.txt").write_text("1.png\n2.png\n")
     argv = ["--weights", weights, "--data", "train.txt", "--format", "keras-yolo3"]
     error = fails([*argv, "--report", "r.html"], capsys)
@@ -200,7 +200,7 @@ def test_an_interrupted_evaluation_leaves_old_files_as_they_are(weights, folder,
     assert {path.suffix for path in folder.iterdir()} == {".png", ".txt", ".html", ".json"}
 
 
-def test_the_line_says_when_nothing_is_hit():
+def test_the_summary_line_says_when_there_is_no_hit():
     figures = {"score": 0.3, "precision": 0.0, "recall": 0.0, "F1": 0.0, "best_F1": float("nan")}
     line = format_line(figures | {"best_score": float("nan")})
     assert line == "at a score of 0.3: precision 0.000, recall 0.000, F1 0.000; no hit at any score"

@@ -78,7 +78,7 @@ def test_evaluate_prints_a_table_and_writes_json(weights, folder, capsys):
     assert len(json.loads(Path("found.json").read_text())) == 4
 
 
-def test_mistakes_of_evaluate_end_in_one_line(weights, folder, capsys):
+def test_user_errors_of_evaluate_end_in_one_line(weights, folder, capsys):
     argv = ["evaluate", "--weights", weights, "--data"]
     assert "nowhere" in fails_in_one_line([*argv, "nowhere"], capsys)
     Path("train.txt").write_text("red.png 64,0,128,32,3\n")

@@ -62,7 +62,7 @@ def test_every_option_shows_the_default_of_its_setting(action, default, describe
 @pytest.mark.parametrize(
     "module", [*SETTINGS_OF, convert_darknet, detect_results, options_module], ids=lambda module: module.__name__
 )
-def test_no_help_types_a_default_that_argparse_could_show(module):
+def test_no_help_text_spells_out_a_default_that_argparse_could_show(module):
     """In the source, a default in help is a word, or taken from a constant: no digit follows "(default: "."""
     assert not re.search(r"\(default: [\d.]", inspect.getsource(module))
 

@@ -3,5 +3,5 @@
 from yolo3.cli.outputs import check_outputs
 
 
-def test_outputs_below_folders_that_are_still_to_be_made_are_fine(folder):
+def test_outputs_in_folders_that_do_not_exist_yet_are_accepted(folder):
     check_outputs("new/folder/a.json", None, folder / "b.json")

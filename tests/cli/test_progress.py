@@ -5,7 +5,7 @@ import tqdm
 from yolo3.cli.progress import progress_bar
 
 
-def test_a_bar_goes_to_where_it_is_told_also_back_for_a_second_set(monkeypatch):
+def test_a_bar_follows_the_count_and_restarts_for_a_second_set(monkeypatch):
     bars = []
     monkeypatch.setattr(tqdm, "tqdm", lambda **options: bars.append(Bar(**options)) or bars[0])
     with progress_bar("image", title="checking") as show:

@@ -105,7 +105,7 @@ def cfg_path(tmp_path):
     return str(path)
 
 
-def test_a_cfg_gives_the_size_of_the_input_and_with_the_recipe_the_rest(cfg_path):
+def test_a_cfg_gives_the_input_size_and_with_the_recipe_the_rest(cfg_path):
     config = config_from({"cfg": cfg_path, "data": "/d"})
     assert (config.input_size, config.resize, config.epochs) == ((64, 96), "letterbox", 100)
     assert (config.optimizer, config.max_batches) == ("adam", None)

@@ -14,7 +14,7 @@ def test_an_error_carries_no_terminal_control_codes():
     assert in_one_line(error) == "Exception encountered when calling Concatenate.call(). Shapes do not fit"
 
 
-def test_a_mistake_ends_with_status_1_and_ctrl_c_with_130(capsys):
+def test_a_user_error_ends_with_status_1_and_ctrl_c_with_130(capsys):
     def fail(error):
         raise error
 

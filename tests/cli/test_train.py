@@ -102,7 +102,7 @@ def finished(slim_tiny, shapes_set, tmp_path_factory):
     return run, "\n".join(lines)
 
 
-def test_the_end_names_weights_curves_predictions_and_what_to_type_next(finished, shapes_set):
+def test_the_last_lines_name_weights_curves_predictions_and_the_next_commands(finished, shapes_set):
     run, said = finished
     end = said[said.index("Done.") :]
     assert "On 4 images it has not seen: AP50" in end
@@ -112,13 +112,13 @@ def test_the_end_names_weights_curves_predictions_and_what_to_type_next(finished
     assert f"yolo3 evaluate --weights {run / 'best.h5'} --data {shapes_set} --list val" in end
 
 
-def test_a_run_says_where_it_is_before_it_starts(finished):
+def test_a_run_prints_its_folder_before_it_starts(finished):
     run, said = finished
     assert f"Run folder: {run}" in said[: said.index("epoch ")]
     assert "'train' to train, 'val' to validate" in said
 
 
-def test_a_finished_run_is_not_overwritten_butresumed(finished, capsys, shapes_set):
+def test_a_finished_run_is_not_overwritten_but_resumed(finished, capsys, shapes_set):
     run, _ = finished
     assert "resume it with --resume" in failure(capsys, "--anchors", TINY, "--data", shapes_set, "--output", str(run))
     before = (run / "best.h5").read_bytes()

@@ -85,13 +85,13 @@ def test_ignore_thresholds_are_those_of_keras_yolo3_and_options():
         assert inspect.signature(function).parameters["ignore_thresh"].default == threshold
 
 
-def test_blank_lines_are_no_classes(tmp_path):
+def test_blank_lines_are_not_classes(tmp_path):
     path = tmp_path / "classes.txt"
     path.write_text("cat\n\n dog \n\n")
     assert legacy.get_classes(str(path)) == ["cat", "dog"]
 
 
-def test_anchors_may_stand_on_several_lines(tmp_path):
+def test_anchors_may_span_several_lines(tmp_path):
     # keras-yolo3 read the first line alone.
     for text in ("10,13,  16,30,  33,23\n", "10,13\n16,30\n33,23\n"):
         path = tmp_path / "anchors.txt"
@@ -198,7 +198,7 @@ def test_missing_weights_are_named_before_anything_is_built():
             function((64, 96), DEFAULT_TINY_ANCHORS, 2)
 
 
-def test_files_that_are_no_weights_are_refused(tmp_path):
+def test_files_without_weights_are_refused(tmp_path):
     (tmp_path / "page.h5").write_text("<!DOCTYPE html><html>")
     with pytest.raises(ValueError, match="web page"):
         legacy.create_tiny_model((64, 96), DEFAULT_TINY_ANCHORS, 2, weights_path=str(tmp_path / "page.h5"))

@@ -13,7 +13,7 @@ from yolo3.ops.letterbox import letterbox_geometry
 
 
 @pytest.fixture
-def photo(tmp_path):
+def sample_image(tmp_path):
     """An image of 200 x 100 with a black rectangle (50, 40)..(110, 80) on white, and its path."""
     image = Image.new("RGB", (200, 100), (255, 255, 255))
     image.paste((0, 0, 0), (50, 40, 110, 80))
@@ -80,8 +80,8 @@ def test_letterbox_takes_any_mode_and_leaves_the_image_alone(mode):
     assert (image.mode, image.size) == (mode, (30, 20))
 
 
-def test_a_plain_sample_is_letterboxed(photo):
-    image, boxes = get_random_data(f"{photo} 50,40,110,80,3", (64, 96), random=False)
+def test_a_plain_sample_is_letterboxed(sample_image):
+    image, boxes = get_random_data(f"{sample_image} 50,40,110,80,3", (64, 96), random=False)
     assert (image.shape, image.dtype) == ((64, 96, 3), np.float32)
     assert (boxes.shape, boxes.dtype) == ((20, 5), np.float32)
     # Times .48, and 8 down.
@@ -91,17 +91,17 @@ def test_a_plain_sample_is_letterboxed(photo):
     assert image[0, 0].tolist() == [np.float32(128 / 255)] * 3
 
 
-def test_without_the_image_only_boxes_are_made(photo):
-    image, boxes = get_random_data(f"{photo} 50,40,110,80,3", (64, 96), random=False, proc_img=False)
+def test_without_the_image_only_boxes_are_made(sample_image):
+    image, boxes = get_random_data(f"{sample_image} 50,40,110,80,3", (64, 96), random=False, proc_img=False)
     assert image == 0
     np.testing.assert_allclose(boxes[0], [24, 27.2, 52.8, 46.4, 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.25, 2.0)], ids=["darknet", "keras-yolo3"])
-def test_a_random_sample_keeps_boxes_on_their_pixels(photo, seed, scale):
+def test_a_random_sample_keeps_boxes_on_their_pixels(sample_image, seed, scale):
     np.random.seed(seed)
-    image, boxes = get_random_data(f"{photo} 50,40,110,80,3", (64, 96), hue=0, sat=1, val=1, scale=scale)
+    image, boxes = get_random_data(f"{sample_image} 50,40,110,80,3", (64, 96), hue=0, sat=1, val=1, scale=scale)
     assert image.shape == (64, 96, 3) and 0 <= image.min() and image.max() <= 1
     if boxes[0].any():
         np.testing.assert_allclose(dark_box(image), boxes[0, :4], atol=1.6)
@@ -109,27 +109,27 @@ def test_a_random_sample_keeps_boxes_on_their_pixels(photo, seed, scale):
         assert (boxes[0, :2] >= 0).all() and boxes[0, 2] <= 96 and boxes[0, 3] <= 64
 
 
-def test_the_same_seed_gives_the_same_sample(photo):
+def test_the_same_seed_gives_the_same_sample(sample_image):
     samples = []
     for seed in (1, 1, 2):
         np.random.seed(seed)
-        samples.append(get_random_data(f"{photo} 50,40,110,80,3", (64, 96)))
+        samples.append(get_random_data(f"{sample_image} 50,40,110,80,3", (64, 96)))
     np.testing.assert_array_equal(samples[0][0], samples[1][0])
     np.testing.assert_array_equal(samples[0][1], samples[1][1])
     assert not np.array_equal(samples[0][0], samples[2][0])
 
 
-def test_half_of_the_samples_are_mirrored(photo):
+def test_half_of_the_samples_are_mirrored(sample_image):
     np.random.seed(0)
     # The rectangle lies left of the middle; with the image filling the width, mirrored it lies right of it.
-    boxes = [get_random_data(f"{photo} 10,40,60,80,0", (32, 96), jitter=0)[1][0] for _ in range(60)]
+    boxes = [get_random_data(f"{sample_image} 10,40,60,80,0", (32, 96), jitter=0)[1][0] for _ in range(60)]
     right = sum((box[0] + box[2]) / 2 > 48 for box in boxes)
     assert 15 < right < 45
 
 
-def test_colours_change_and_grey_stays_grey_in_hue(photo):
+def test_colours_change_and_grey_stays_grey_in_hue(sample_image):
     np.random.seed(3)
-    image, _ = get_random_data(f"{photo} 50,40,110,80,3", (64, 96), hue=0.5, sat=3, val=1)
+    image, _ = get_random_data(f"{sample_image} 50,40,110,80,3", (64, 96), hue=0.5, sat=3, val=1)
     assert np.ptp(image, axis=-1).max() < 1e-3  # black, white and grey have no hue
 
 
@@ -147,11 +147,11 @@ def test_the_aspect_is_jittered_around_that_of_the_image(tmp_path):
     assert min(aspects) > 4 * 0.7 / 1.3 * 0.9 and max(aspects) < 4 * 1.3 / 0.7 * 1.1
 
 
-def test_by_default_the_whole_image_stays_on_the_canvas(photo):
+def test_by_default_the_whole_image_stays_on_the_canvas(sample_image):
     # There more than half of the samples were enlarged beyond it.
     np.random.seed(0)
     for _ in range(30):
-        _, boxes = get_random_data(f"{photo} 0,0,200,100,0 0,0,2,2,1 198,98,200,100,1", (64, 96))
+        _, boxes = get_random_data(f"{sample_image} 0,0,200,100,0 0,0,2,2,1 198,98,200,100,1", (64, 96))
         rows = boxes[:3]
         assert rows[:, 4].tolist().count(1) == 2  # the corners of the image are seen
         whole = rows[rows[:, 4] == 0][0]
@@ -159,51 +159,51 @@ def test_by_default_the_whole_image_stays_on_the_canvas(photo):
 
 
 @pytest.mark.parametrize("random", [False, True])
-def test_no_box_is_lost_in_a_crowd(photo, random):
-    line = " ".join([photo, *(f"{4 * i},10,{4 * i + 4},90,{i}" for i in range(36))])
+def test_no_box_is_lost_in_a_crowd(sample_image, random):
+    line = " ".join([sample_image, *(f"{4 * i},10,{4 * i + 4},90,{i}" for i in range(36))])
     _, boxes = get_random_data(line, (64, 96), random=random)
     assert boxes.shape == (36, 5)
     assert sorted(boxes[:, 4].tolist()) == list(range(36))
 
 
-def test_a_limit_that_one_asks_for_is_said(photo, caplog):
-    line = " ".join([photo, *(f"{4 * i},10,{4 * i + 4},90,{i}" for i in range(36))])
+def test_boxes_dropped_by_a_requested_limit_are_logged(sample_image, caplog):
+    line = " ".join([sample_image, *(f"{4 * i},10,{4 * i + 4},90,{i}" for i in range(36))])
     with caplog.at_level(logging.WARNING):
         _, boxes = get_random_data(line, (64, 96), random=False, max_boxes=30)
     assert boxes.shape == (30, 5)
     assert "dropped 6 of 36 boxes" in caplog.text
 
 
-def test_thin_boxes_keep_their_height_and_those_without_are_dropped_on_both_paths(photo):
+def test_thin_boxes_keep_their_height_and_those_without_are_dropped_on_both_paths(sample_image):
     # There a thin box was cut to whole pixels, and became one of height 0.
     for random in (False, True):
-        line = f"{photo} 10,20,110,21,0 10,20,110,20,1 -50,-50,-10,-10,2"
+        line = f"{sample_image} 10,20,110,21,0 10,20,110,20,1 -50,-50,-10,-10,2"
         _, boxes = get_random_data(line, (64, 96), random=random)
         assert boxes[:, 4].tolist() == [0] * 20 and (boxes[0, 2:4] > boxes[0, :2]).all()
         assert not boxes[1:].any()
 
 
-def test_boxes_over_the_border_are_clipped_on_both_paths(photo):
+def test_boxes_over_the_border_are_clipped_on_both_paths(sample_image):
     for random in (False, True):
-        _, boxes = get_random_data(f"{photo} -40,-40,400,400,0", (64, 96), random=random)
+        _, boxes = get_random_data(f"{sample_image} -40,-40,400,400,0", (64, 96), random=random)
         assert (boxes[0, :4] >= 0).all() and boxes[0, 2] <= 96 and boxes[0, 3] <= 64
 
 
-def test_boxes_keep_fractions_of_a_pixel(photo):
-    _, boxes = get_random_data(f"{photo} 51.5,40.25,110,80,3", (64, 96), random=False)
+def test_boxes_keep_fractions_of_a_pixel(sample_image):
+    _, boxes = get_random_data(f"{sample_image} 51.5,40.25,110,80,3", (64, 96), random=False)
     np.testing.assert_allclose(boxes[0, :2], [51.5 * 0.48, 40.25 * 0.48 + 8], rtol=1e-6)
 
 
-def test_paths_with_spaces_decimals_and_trailing_commas_are_read(photo, tmp_path):
+def test_paths_with_spaces_decimals_and_trailing_commas_are_read(sample_image, tmp_path):
     other = tmp_path / "an image with spaces.png"
-    Image.open(photo).save(other)
+    Image.open(sample_image).save(other)
     for line in (f"{other} 50.0,40,110,80.5,3,\n", f'"{other}" 50,40,110,80,3'):
         _, boxes = get_random_data(line, (64, 96), random=False)
         assert boxes[0, 4] == 3 and not boxes[1:].any()
 
 
-def test_an_image_without_boxes_is_background(photo):
-    image, boxes = get_random_data(photo, (64, 96))
+def test_an_image_without_boxes_is_background(sample_image):
+    image, boxes = get_random_data(sample_image, (64, 96))
     assert image.shape == (64, 96, 3) and not boxes.any()
 
 
@@ -213,9 +213,9 @@ def test_blank_lines_say_what_was_expected(line):
         get_random_data(line, (64, 96))
 
 
-def test_bad_boxes_are_named(photo):
+def test_bad_boxes_are_reported(sample_image):
     with pytest.raises(ValueError, match="12,33"):
-        get_random_data(f"{photo} 12,33", (64, 96))
+        get_random_data(f"{sample_image} 12,33", (64, 96))
 
 
 def test_exif_rotation_is_applied_to_pixels_and_sizes(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.inference.test_detector import METADATA, cell_network, photo
+from tests.inference.test_detector import METADATA, cell_network, sample_image
 from tests.inference.test_window import Screen
 from yolo3.compat import yolo as yolo_module
 from yolo3.compat.yolo import YOLO, detect_video
@@ -48,8 +48,8 @@ def settings(monkeypatch):
     return asked
 
 
-def test_an_image_comes_back_with_boxes_and_what_was_found_can_be_read(yolo):
-    image = Image.fromarray(photo())
+def test_detect_image_returns_the_drawn_image_and_keeps_the_detections(yolo):
+    image = Image.fromarray(sample_image())
     before = np.array(image)
     drawn = yolo.detect_image(image)
     assert isinstance(drawn, Image.Image) and drawn is not image and drawn.size == (128, 64)
@@ -60,7 +60,7 @@ def test_an_image_comes_back_with_boxes_and_what_was_found_can_be_read(yolo):
     assert tuple(np.array(drawn)[63, 100]) == yolo.colors[0] != (255, 0, 0)  # the lower edge of a box
 
 
-def test_tutorials_find_the_attributes(yolo, weights):
+def test_the_attributes_used_in_tutorials_exist(yolo, weights):
     assert yolo.class_names == ["red", "green", "any"] and len(yolo.colors) == 3
     assert np.asarray(yolo.anchors).tolist() == [[32, 32]]
     assert isinstance(yolo.yolo_model, keras.Model)
@@ -69,28 +69,28 @@ def test_tutorials_find_the_attributes(yolo, weights):
     assert yolo.close_session() is None
 
 
-def test_grey_and_turned_images_are_looked_at_upright_and_in_colour(yolo, tmp_path):
-    assert yolo.detect_image(Image.fromarray(photo()).convert("L")).mode == "RGB"
+def test_grey_and_rotated_images_are_detected_upright_and_in_colour(yolo, tmp_path):
+    assert yolo.detect_image(Image.fromarray(sample_image()).convert("L")).mode == "RGB"
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    Image.fromarray(np.rot90(photo()).copy()).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(sample_image()).copy()).save(tmp_path / "turned.png", exif=exif)
     drawn = yolo.detect_image(Image.open(tmp_path / "turned.png"))
     assert drawn.size == (128, 64) and len(yolo.boxes) == 2 and yolo.boxes[:, 1].tolist() == [64, 64]
     with pytest.raises(TypeError, match="expected a PIL image, got ndarray"):
-        yolo.detect_image(photo())
+        yolo.detect_image(sample_image())
 
 
-def test_an_image_in_which_nothing_is_found_comes_back_as_it_is(yolo):
-    image = Image.fromarray(photo(colour=(0, 0, 0)))
+def test_an_image_without_detections_is_returned_unchanged(yolo):
+    image = Image.fromarray(sample_image(colour=(0, 0, 0)))
     np.testing.assert_array_equal(yolo.detect_image(image), image)
     assert yolo.boxes.shape == (0, 4) and len(yolo.scores) == len(yolo.classes) == 0
 
 
-def test_an_image_may_be_looked_at_in_its_own_size_rounded_down(weights):
+def test_an_image_can_be_detected_at_its_own_size_rounded_down(weights):
     own = YOLO(model_path=weights, model_image_size=(None, None), score=0.4, iou=0.6)
     assert own.model_image_size == (None, None)
     # 70 x 100 becomes 64 x 96; the columns of cells are 100 / 3 wide: only the last is all red
-    own.detect_image(Image.fromarray(photo(70, 100)))
+    own.detect_image(Image.fromarray(sample_image(70, 100)))
     assert [[round(side) for side in box] for box in sorted(own.boxes.tolist())][-1] == [35, 67, 70, 100]
     assert own._detector_for((64, 96)) is own._detector_for((95, 127, 3))
     wide = own._detector_for((20, 200))
@@ -121,7 +121,7 @@ def test_defaults_are_keras_yolo3s_and_may_be_changed(settings, monkeypatch):
     assert settings["classes_path"] == "mine.txt" and settings["anchors_path"] is None
 
 
-def test_weights_that_describe_themselves_are_believed_unless_something_is_given(settings):
+def test_self_describing_weights_are_trusted_unless_an_argument_is_given(settings):
     settings["metadata"] = {"class_names": ["a"]}
     YOLO(model_path="m.h5")
     assert [settings[name] for name in ("classes_path", "anchors_path", "input_shape")] == [None] * 3
@@ -180,7 +180,7 @@ def video(tmp_path_factory):
     return path
 
 
-def test_each_frame_of_a_video_is_drawn_in_its_colours_and_the_end_is_the_end(video, tmp_path):
+def test_every_frame_of_a_video_is_drawn_in_its_colours_until_the_end(video, tmp_path):
     inverter = Inverter()
     detect_video(inverter, str(video), str(tmp_path / "out.mp4"))
     assert inverter.closed and len(inverter.seen) == 5
@@ -191,7 +191,7 @@ def test_each_frame_of_a_video_is_drawn_in_its_colours_and_the_end_is_the_end(vi
     np.testing.assert_allclose(frames[4].image.mean((0, 1)), [255, 255, 55], atol=12)
 
 
-def test_a_video_is_not_written_over_its_source_nor_in_another_container(video, tmp_path):
+def test_a_video_cannot_replace_its_source_or_use_another_container(video, tmp_path):
     before = video.read_bytes()
     with pytest.raises(ValueError, match="expected another file"):
         detect_video(Inverter(), video, video)
@@ -203,7 +203,7 @@ def test_a_video_is_not_written_over_its_source_nor_in_another_container(video, 
 
 
 @pytest.mark.parametrize(("error", "kept"), [(KeyboardInterrupt, True), (RuntimeError, False)])
-def test_what_was_seen_until_an_interruption_is_kept_but_not_what_failed(error, kept, video, tmp_path):
+def test_an_interrupted_video_is_kept_and_a_failed_one_is_not(error, kept, video, tmp_path):
     class Interrupted(Inverter):
         def detect_image(self, image):
             if len(self.seen) == 2:
@@ -217,7 +217,7 @@ def test_what_was_seen_until_an_interruption_is_kept_but_not_what_failed(error, 
         assert len(list(read_frames(str(tmp_path / "out.mp4")))) == 2
 
 
-def test_a_window_that_cannot_be_opened_is_one_clear_line(video, monkeypatch):
+def test_a_window_that_cannot_be_opened_is_reported_in_one_line(video, monkeypatch):
     def no_window(*_):
         raise cv2.error("The function is not implemented. Rebuild the library")
 

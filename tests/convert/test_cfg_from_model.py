@@ -118,7 +118,7 @@ def test_layers_of_keras_yolo3_are_taken_as_they_compute(tmp_path):
         ),
     ],
 )
-def test_what_darknet_cannot_compute_is_refused_by_name(tmp_path, capsys, layer, words):
+def test_layers_that_darknet_cannot_compute_are_refused_by_name(tmp_path, capsys, layer, words):
     image = keras.Input((None, None, 3))
     model = keras.Model(image, [layer()(keras.layers.Conv2D(14, 1)(image))])
     save_model(model, tmp_path / "own.h5", metadata_for(2, anchor_mask=[[0, 1]]))

@@ -26,7 +26,7 @@ def test_a_network_goes_to_keras_and_back_to_the_same_bytes(tmp_path, files, cap
     assert (tmp_path / "back.weights").read_bytes() == weights_path.read_bytes()
 
 
-def test_a_partial_file_says_what_is_random_and_goes_back(tmp_path, files, capsys):
+def test_a_partial_file_reports_random_layers_and_converts_back(tmp_path, files, capsys):
     cfg_path, weights_path, _ = files
     assert convert(cfg_path, weights_path, tmp_path / "m.h5") == 0
     assert convert("--to-darknet", "--upto", 3, tmp_path / "m.h5", tmp_path / "b.cfg", tmp_path / "net.conv.3") == 0
@@ -53,7 +53,7 @@ def test_classes_and_anchors_changed_by_training_go_into_the_cfg(tmp_path, files
     assert open_weights(tmp_path / "t.weights", written).complete
 
 
-def test_a_model_that_says_nothing_needs_anchors_and_classes(tmp_path, capsys):
+def test_a_model_without_metadata_needs_anchors_and_classes(tmp_path, capsys):
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 1)(image)  # Darknet reads the image once
     outputs = [keras.layers.Conv2D(21, 1)(keras.layers.MaxPooling2D(size)(x)) for size in (32, 16)]

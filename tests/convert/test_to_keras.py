@@ -26,7 +26,7 @@ from yolo3.ops.boxes import cxcywh_to_xyxy, pairwise_iou
 from yolo3.ops.letterbox import resize_geometry
 
 
-def test_the_file_says_what_the_cfg_said(tmp_path, files):
+def test_the_file_holds_what_the_cfg_says(tmp_path, files):
     cfg_path, weights_path, names_path = files
     assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--classes", names_path) == 0
     metadata = read_metadata(tmp_path / "m.h5")
@@ -87,7 +87,7 @@ def test_results_are_given_as_json_too(tmp_path, files, capsys):
         (lambda content: b"", "0 bytes"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, files, capsys, change, words):
+def test_files_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, files, capsys, change, words):
     cfg_path, weights_path, _ = files
     expected = weights_path.stat().st_size
     weights_path.write_bytes(change(weights_path.read_bytes()))
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path, files
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_other_classes_are_named(tmp_path, files, capsys):
+def test_weights_for_another_number_of_classes_are_refused(tmp_path, files, capsys):
     cfg_path, weights_path, _ = files
     other = tmp_path / "other.cfg"
     other.write_text(text_of(YOLO.replace("classes=2", "classes=4").replace("filters=14", "filters=18")))
@@ -120,7 +120,7 @@ def test_other_classes_are_named(tmp_path, files, capsys):
         (["--classes", "three.names", "net.cfg", "net.weights", "m.h5"], "expected 2"),
     ],
 )
-def test_mistakes_end_in_one_line(tmp_path, files, capsys, monkeypatch, arguments, words):
+def test_user_errors_end_in_one_line(tmp_path, files, capsys, monkeypatch, arguments, words):
     (tmp_path / "three.names").write_text("a\nb\nc\n")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())

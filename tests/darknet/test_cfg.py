@@ -18,7 +18,7 @@ def test_sections_options_and_lines_are_found():
     assert cfg.layers[2].numbers("anchors") == (10, 13, 16, 30.5, 33, 23)
 
 
-def test_blanks_mean_nothing_and_short_names_are_the_long_ones():
+def test_blanks_are_ignored_and_short_section_names_mean_the_long_ones():
     cfg = parse_cfg("[network]\n[ c o n v ]\n\t f i lters = 1 6\n[max]\n[avg]\n[conn]\n[soft]\n")
     assert [section.name for section in cfg.layers] == [
         "convolutional",
@@ -72,7 +72,7 @@ def test_one_option_is_changed_and_all_other_text_kept():
         ("[convolutional]\n", 1, "convolutional"),
     ],
 )
-def test_what_is_no_cfg_is_refused_with_its_line(text, line, got):
+def test_text_that_is_not_a_cfg_is_refused_with_its_line(text, line, got):
     with pytest.raises(ValueError, match=f"x.cfg:{line}: expected.*") as caught:
         parse_cfg(text, "x.cfg")
     assert got in str(caught.value)
@@ -83,7 +83,7 @@ def test_a_file_without_sections_is_refused():
         parse_cfg("# only a comment\n")
 
 
-def test_what_is_no_number_is_refused_with_its_line():
+def test_text_that_is_not_a_number_is_refused_with_its_line():
     cfg = parse_cfg("[net]\nwidth=wide\nheight=1.5\n", "x.cfg")
     with pytest.raises(ValueError, match="x.cfg:2: expected a whole number for 'width'"):
         cfg.net.integer("width")

@@ -7,7 +7,7 @@ from yolo3.darknet.cfg import parse_cfg
 from yolo3.darknet.heads import output_indices, with_classes, yolo_heads
 
 
-def test_heads_say_anchors_masks_and_the_rest():
+def test_heads_hold_anchors_masks_and_the_rest():
     (head,) = yolo_heads(parse_cfg(SMALL))
     np.testing.assert_array_equal(head.anchors, [[10, 13], [16, 30.5], [33, 23]])
     assert (head.mask, head.classes, head.scale_x_y, head.ignore_thresh) == ((1, 2), 2, 1.1, 0.7)

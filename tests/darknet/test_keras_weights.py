@@ -34,7 +34,7 @@ def test_a_partial_file_fills_the_first_layers_and_leaves_the_rest(tmp_path):
     np.testing.assert_array_equal(before[0], model.get_layer("conv_3").get_weights()[0])
 
 
-def test_heads_for_other_classes_are_left_when_asked(tmp_path):
+def test_heads_for_other_classes_are_skipped_on_request(tmp_path):
     cfg = parse_cfg(text_of(YOLO), "yolo.cfg")
     random_weights(tmp_path / "all.weights", cfg)
     model = build_network(with_classes(cfg, 5))

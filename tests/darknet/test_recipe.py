@@ -77,7 +77,7 @@ def test_each_setting_keeps_its_meaning():
     assert settings_of(parse_cfg(NET + HEADS)) == {"input_size": (320, 416), "resize": "letterbox"}
 
 
-def test_what_a_cfg_leaves_out_is_as_darknet_has_it():
+def test_settings_missing_from_a_cfg_have_darknets_defaults():
     text = "[net]\n" + HEADS
     plain = recipe(text)
     assert (plain["learning_rate"], plain["momentum"], plain["weight_decay"]) == (0.001, 0.9, 0.0001)
@@ -118,7 +118,7 @@ def test_the_other_settings_of_a_run_take_it():
         ("[yolo]", "[dropout]", r"my.cfg: expected a \[yolo\] or \[detection\] section to train, got none"),
     ],
 )
-def test_what_cannot_be_followed_is_refused_with_its_line(old, new, message):
+def test_settings_that_cannot_be_followed_are_refused_with_their_line(old, new, message):
     with pytest.raises(ValueError, match=message):
         recipe((NET + HEADS).replace(old, new))
 

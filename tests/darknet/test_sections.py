@@ -74,7 +74,7 @@ def test_filters_that_do_not_fit_the_classes_are_refused():
         ("[convolutional]\nfilters=7\n[yolo]\nclasses=2\nnum=1\nmask=1\n", ("mask",)),
     ],
 )
-def test_what_is_not_computed_is_refused_by_name_and_line(layers, words):
+def test_unsupported_options_are_refused_by_name_and_line(layers, words):
     refused(layers, *words)
 
 

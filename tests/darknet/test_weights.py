@@ -147,7 +147,7 @@ def test_reading_and_writing_give_the_same_bytes(tmp_path, header):
 
 @pytest.mark.parametrize("header", [Header(0, 2, 5, 640), Header(0, 1, 0, 640, 4)])
 @pytest.mark.parametrize("change", [4, -4])
-def test_four_bytes_more_or_less_are_not_taken_for_another_header(tmp_path, header, change):
+def test_four_bytes_more_or_less_are_not_mistaken_for_another_header(tmp_path, header, change):
     path, _ = random_file(tmp_path / "a.weights", header=header)
     content = path.read_bytes()
     path.write_bytes(content + b"\0" * 4 if change > 0 else content[:-4])
@@ -211,14 +211,14 @@ def test_the_class_count_that_a_file_fits_is_named(tmp_path):
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "Keras file"),
     ],
 )
-def test_what_is_no_weight_file_is_told_apart(tmp_path, content, words):
+def test_files_that_are_not_weights_are_told_apart(tmp_path, content, words):
     path = tmp_path / "x.weights"
     path.write_bytes(content)
     message = refusal(path)
     assert words in message and f"got {len(content):,} bytes" in message
 
 
-def test_a_missing_file_is_an_error_of_the_system(tmp_path):
+def test_a_missing_file_raises_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         open_weights(tmp_path / "none.weights", CFG)
 

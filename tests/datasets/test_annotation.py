@@ -14,7 +14,7 @@ def test_a_box_is_named_by_its_line_and_an_image_by_its_source():
     assert chosen.lines == (9,) and chosen.class_ids.tolist() == [1]
 
 
-def test_an_annotation_without_boxes_has_arrays_of_the_right_form():
+def test_an_annotation_without_boxes_has_arrays_of_the_right_shape():
     item = build_annotation("a.jpg", [], "a.xml")
     assert item.boxes.shape == (0, 4) and item.boxes.dtype == np.float32
     assert item.class_ids.dtype == np.int32 and item.difficult.dtype == item.crowd.dtype == bool

@@ -43,7 +43,7 @@ def test_ids_out_of_range_are_errors(tmp_path):
     assert findings[1].message == "expected a class id from 0 to 0 (1 classes), got 1"
 
 
-def test_ids_that_start_at_one_are_said_to(tmp_path):
+def test_ids_that_start_at_one_are_reported(tmp_path):
     findings = one_image(tmp_path, (*GOOD, 1), (100, 100, 181, 182, 2), names=("cat", "dog"))
     assert ("error", "one-based-ids") in kinds(findings) and ("error", "bad-class-id") in kinds(findings)
     assert any("class ids seem to start at 1" in str(finding) for finding in findings)
@@ -51,7 +51,7 @@ def test_ids_that_start_at_one_are_said_to(tmp_path):
     assert ("error", "one-based-ids") not in kinds(fine)
 
 
-def test_classes_without_boxes_are_warned_of_in_training_alone(tmp_path):
+def test_classes_without_boxes_are_a_warning_in_training_only(tmp_path):
     names = tuple(f"class {number}" for number in range(9))
     (finding,) = one_image(tmp_path, GOOD, names=names)
     assert (

@@ -28,7 +28,7 @@ def test_images_that_cannot_be_decoded_are_errors(tmp_path):
     assert kinds(findings) == [("error", "unreadable-image")] * 2
 
 
-def test_a_thumbnails_end_does_not_make_a_torn_image_whole(tmp_path):
+def test_the_end_of_a_thumbnail_does_not_make_a_truncated_image_whole(tmp_path):
     write_image(tmp_path / "thumb.jpg", 16, 16)
     write_image(tmp_path / "a.jpg")
     thumb, content = (tmp_path / "thumb.jpg").read_bytes(), (tmp_path / "a.jpg").read_bytes()
@@ -44,7 +44,7 @@ def test_progressive_and_restarted_images_are_whole(tmp_path, flags):
     assert image_fault((tmp_path / "a.jpg").read_bytes()) is None
 
 
-def test_progress_is_told_of_every_image(tmp_path):
+def test_progress_is_reported_for_every_image(tmp_path):
     paths = [write_image(tmp_path / f"{number}.jpg", 8, 8, number) for number in range(70)]
     calls = []
     assert len(list(check_images(paths, 2, lambda done, all: calls.append((done, all))))) == 70

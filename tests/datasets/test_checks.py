@@ -24,7 +24,7 @@ def test_a_good_data_set_has_no_findings_and_is_left_as_it_is(tmp_path):
     np.testing.assert_array_equal(dataset.annotations[0].boxes, before)
 
 
-def test_an_empty_data_set_and_images_without_boxes_are_no_trouble(tmp_path):
+def test_an_empty_data_set_and_images_without_boxes_are_accepted(tmp_path):
     assert check(dataset_of(names=())) == []
     assert check(dataset_of(annotate(write_image(tmp_path / "a.jpg")), names=())) == []
 
@@ -38,7 +38,7 @@ def test_findings_of_the_reader_come_first(tmp_path):
 
 
 @pytest.mark.skipif(not BCCD.is_dir(), reason="the photographs of blood cells are not beside the repository")
-def test_real_photographs_have_no_errors():
+def test_real_images_have_no_errors():
     dataset = pascal_voc.read(str(BCCD), list_name="test")
     findings = check(dataset)
     assert not [finding for finding in findings if finding.severity == "error"]

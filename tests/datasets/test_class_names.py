@@ -47,7 +47,7 @@ def test_class_names_that_would_not_be_read_back_are_refused(tmp_path, names):
         write_class_names(tmp_path / "classes.txt", names)
 
 
-def test_class_names_that_are_no_text_are_refused(tmp_path):
+def test_class_names_that_are_not_text_are_refused(tmp_path):
     path = tmp_path / "names.png"
     write_image(path, np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(ValueError, match="names.png: expected one class name per line, got bytes that are not text"):
@@ -59,7 +59,7 @@ def test_unknown_names_come_with_the_nearest_known_ones():
     assert "the classes are RBC, WBC" in unknown_name_message("zebra", ["RBC", "WBC"])
 
 
-def test_classes_are_numbered_up_to_the_highest_id_that_can_be_believed():
+def test_classes_are_numbered_up_to_the_highest_plausible_id():
     assert numbered_class_names([2, 0, -1]) == ["class_0", "class_1", "class_2"]
     assert numbered_class_names([1, 2_000_000_000]) == ["class_0", "class_1"]
     assert numbered_class_names([]) == ["class_0"]

@@ -59,7 +59,7 @@ def test_images_that_fit_equally_well_are_an_error_that_lists_them(tmp_path):
     assert all(path in finding.message for path in paths)
 
 
-def test_copies_byte_by_byte_are_one_image(tmp_path):
+def test_identical_copies_are_one_image(tmp_path):
     first, _ = (write_image(tmp_path / folder / "a.png") for folder in ("one", "two"))
     findings = []
     assert only_image(ImageIndex(str(tmp_path)).find("a.png"), "a.png", "t:1", findings) == first and not findings

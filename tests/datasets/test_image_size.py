@@ -37,7 +37,7 @@ def test_the_size_is_that_of_the_decoded_image(tmp_path, suffix):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_size_as_it_turns_the_image(tmp_path, orientation, order):
+def test_exif_rotates_the_size_like_the_image(tmp_path, orientation, order):
     path = tmp_path / "a.jpg"
     write_image(path, 20, 30)
     with_exif(path, orientation, order)
@@ -47,7 +47,7 @@ def test_exif_turns_the_size_as_it_turns_the_image(tmp_path, orientation, order)
 
 
 @pytest.mark.parametrize("before_pixels", [True, False])
-def test_exif_turns_the_size_of_a_png_too(tmp_path, before_pixels):
+def test_exif_rotates_the_size_of_a_png_too(tmp_path, before_pixels):
     path = tmp_path / "a.png"
     write_image(path, 20, 30)
     content = path.read_bytes()
@@ -58,7 +58,7 @@ def test_exif_turns_the_size_of_a_png_too(tmp_path, before_pixels):
     assert image_size(str(path)) == (30, 20) == read_image(path).shape[:2]
 
 
-def test_marks_that_the_decoder_does_not_look_at_do_not_turn_the_size(tmp_path):
+def test_marks_that_the_decoder_ignores_do_not_rotate_the_size(tmp_path):
     write_image(tmp_path / "a.jpg", 20, 30)
     mark = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
     body = b"http://ns.adobe.com/xap/1.0/\0" + mark
@@ -80,7 +80,7 @@ def test_the_size_comes_from_the_content_not_from_the_suffix(tmp_path):
     assert image_size(str(tmp_path / "a.jpg")) == (11, 12)
 
 
-def test_the_size_of_what_is_no_image_is_an_error(tmp_path):
+def test_the_size_of_a_file_that_is_not_an_image_is_an_error(tmp_path):
     for content in (b"", b"no image", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"):
         (tmp_path / "a.jpg").write_bytes(content)
         with pytest.raises(ValueError, match="a.jpg"):
@@ -89,7 +89,7 @@ def test_the_size_of_what_is_no_image_is_an_error(tmp_path):
         image_size(str(tmp_path / "absent.jpg"))
 
 
-def test_sizes_that_disagree_are_warned_of():
+def test_sizes_that_disagree_are_a_warning():
     assert size_findings((20, 30), (20, 30), "a") == [] == size_findings(None, (20, 30), "a")
     assert size_findings((20, 30), (30, 20), "a")[0].kind == "exif-size"
     assert size_findings((20, 30), (40, 60), "a")[0].kind == "size-mismatch"

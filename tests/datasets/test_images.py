@@ -13,7 +13,7 @@ def read_rgb(path):
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def test_images_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_path):
+def test_images_are_written_as_rgb_even_under_a_name_that_is_not_ascii(tmp_path):
     image = np.zeros((8, 9, 3), np.uint8)
     image[..., 0] = 200
     path = tmp_path / "größe 図" / "bild.PNG"
@@ -23,7 +23,7 @@ def test_images_are_written_as_rgb_also_under_a_name_that_is_not_ascii(tmp_path)
     assert np.abs(read_rgb(tmp_path / "a.jpg").astype(int) - image).max() < 6
 
 
-def test_a_failed_write_leaves_the_old_image_and_no_litter(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_image_and_no_temporary_file(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     write_image(path, np.zeros((5, 5, 3), np.uint8))
     before = path.read_bytes()

@@ -59,5 +59,5 @@ def test_folders_divide_files_below_what_they_share():
         ([], None),
     ],
 )
-def test_default_lists_are_those_that_belong_together(names, pair):
+def test_default_lists_are_a_matching_pair(names, pair):
     assert default_pair(names) == pair

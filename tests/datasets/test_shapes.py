@@ -21,7 +21,7 @@ def test_the_same_seed_renders_the_same_images():
     assert not np.array_equal(first.image, other.image)
 
 
-def test_boxes_lie_in_the_image_with_the_sizes_promised():
+def test_boxes_lie_inside_the_image_with_the_documented_sizes():
     for number in range(40):
         found = scene(number)
         assert 1 <= len(found.boxes) <= 6 and found.image.dtype == np.uint8
@@ -32,7 +32,7 @@ def test_boxes_lie_in_the_image_with_the_sizes_promised():
 
 
 @pytest.mark.parametrize("class_id, filled", [(0, np.pi / 4), (1, 1.0), (2, 0.5)])
-def test_the_form_of_each_class_fills_its_box_as_geometry_says(class_id, filled):
+def test_each_shape_fills_its_box_as_geometry_demands(class_id, filled):
     class Upright:
         """Draws an angle of 0 degrees."""
 
@@ -83,7 +83,7 @@ def test_a_written_set_is_read_with_exactly_the_boxes_rendered(tmp_path):
         assert cv2.imread(item.image_path).shape == (96, 96, 3)
 
 
-def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
+def test_an_interrupted_rendering_leaves_nothing(tmp_path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
@@ -101,7 +101,7 @@ def test_a_folder_with_files_is_never_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("numbers", [(-1, 2, 64), (0, 0, 64), (1, 1, 8)])
-def test_numbers_that_make_no_set_are_an_error(tmp_path, numbers):
+def test_invalid_set_sizes_are_an_error(tmp_path, numbers):
     with pytest.raises(ValueError, match="shapes: expected"):
         shapes.write_shapes(tmp_path / "set", num_train=numbers[0], num_val=numbers[1], image_size=numbers[2])
 
@@ -120,7 +120,7 @@ def test_the_cache_is_filled_once(tmp_path, monkeypatch):
     ]
 
 
-def test_another_process_that_was_faster_wins(tmp_path, monkeypatch):
+def test_a_faster_process_wins(tmp_path, monkeypatch):
     folder = tmp_path / "set"
     write_set = shapes._write_set
 

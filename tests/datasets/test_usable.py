@@ -28,7 +28,7 @@ def test_an_error_removes_its_box_or_its_image_and_is_counted_once(dataset):
     assert [len(each.boxes) for each in dataset.annotations] == [2, 2]
 
 
-def test_what_the_reader_left_out_is_counted_and_summaries_are_not(dataset):
+def test_lines_skipped_by_the_reader_are_counted_and_summaries_are_not(dataset):
     findings = [error("bad-line"), error("bad-line"), error("one-based-ids"), Finding("warning", "same-image", "b", "")]
     annotations, left_out = usable_annotations(dataset, findings)
     assert len(annotations) == 2 and left_out == {"bad-line": 1}  # equal findings are one

@@ -34,7 +34,7 @@ DOG = [(square(0), 1)]
 DOGS = images(30, DOG, [(*square(0), 0.9, 1)])
 
 
-def test_a_good_evaluation_is_told_to_be_one():
+def test_a_good_evaluation_is_described_as_one():
     assert advice_on(HITS, DOGS) == ["Nothing stands out: AP50 is 1.000, AP 1.000."]
 
 
@@ -70,7 +70,7 @@ def test_a_good_evaluation_is_told_to_be_one():
         ([HITS, images(4, [(square(0), 1)], [(*square(0), 0.9, 1)])], ["fewer than ten", "'dog' (4)"]),
     ],
 )  # fmt: skip
-def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
+def test_problems_of_an_evaluation_are_reported_with_their_numbers(parts, quoted):
     assert any(all(text in sentence for text in quoted) for sentence in advice_on(*parts)), advice_on(*parts)
 
 
@@ -93,7 +93,7 @@ def test_an_evaluation_is_told_what_is_wrong_with_its_numbers(parts, quoted):
         ([HITS, DOGS, images(30, [(square(0), 1)], [])], "has an AP50"),
     ],
 )  # fmt: skip
-def test_an_evaluation_is_told_nothing_of_what_is_all_right(parts, unsaid):
+def test_no_advice_is_given_where_nothing_is_wrong(parts, unsaid):
     assert not any(unsaid in sentence for sentence in advice_on(*parts)), advice_on(*parts)
 
 

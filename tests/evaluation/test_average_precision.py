@@ -33,7 +33,7 @@ COURSE_DETECTIONS = [
 
 
 @pytest.mark.parametrize(("convention", "expected"), [("voc2010", 3 / 4), ("voc2007", 8 / 11), ("darknet", 3 / 4)])
-def test_the_case_of_detection_courses_gives_its_known_average_precision(convention, expected):
+def test_the_textbook_example_gives_its_known_average_precision(convention, expected):
     # Three detections, all hits, of four ground_truths: precision 1 to recall .75; of eleven points 0 to .7 are 8.
     result = evaluate_detections(COURSE_GROUND_TRUTHS, COURSE_DETECTIONS, ["object"], 0.3, convention)
     assert result.mean == pytest.approx(expected, abs=1e-12)
@@ -81,14 +81,14 @@ def test_darknet_counts_ignored_detections_as_false_at_the_threshold_but_not_in_
     assert (voc.mean, voc.overall_precision) == (1.0, 1.0)
 
 
-def test_a_class_without_truths_is_left_out_of_the_mean_but_for_darknet_zero():
+def test_a_class_without_ground_truth_is_left_out_of_the_mean_but_is_zero_for_darknet():
     ground_truths, detections = [annotated([(0, 0, 10, 10)])], [detected((0, 0, 10, 10, 0.9, 0))]
     assert evaluate_detections(ground_truths, detections, ["a", "b"]).mean == 1.0
     assert np.isnan(evaluate_detections(ground_truths, detections, ["a", "b"]).ap[1])
     assert evaluate_detections(ground_truths, detections, ["a", "b"], convention="darknet").mean == 0.5
 
 
-def test_a_convention_may_be_changed_by_field():
+def test_single_fields_of_a_convention_can_be_changed():
     strict = replace(CONVENTIONS["voc2010"], strict=True)
     ground_truths, detections = [annotated([(0, 0, 10, 10)])], [detected((0, 0, 10, 5, 0.9, 0))]
     assert evaluate_detections(ground_truths, detections, ["a"], convention=strict).mean == 0.0
@@ -190,7 +190,7 @@ def test_equal_scores_keep_their_order():
     assert evaluate_detections(ground_truths, [detected(wrong, right)], ["a"]).mean == 0.5
 
 
-def test_a_duplicate_is_false():
+def test_a_duplicate_is_a_false_positive():
     ground_truths = [annotated([(0, 0, 10, 10), (20, 0, 30, 10)])]
     detections = [detected((0, 0, 10, 10, 0.9, 0), (0, 0, 10, 10, 0.8, 0), (20, 0, 30, 10, 0.7, 0))]
     result = evaluate_detections(ground_truths, detections, ["a"])
@@ -234,7 +234,7 @@ def test_inputs_stay_unchanged():
         np.testing.assert_array_equal(scores, d.scores)
 
 
-def test_users_mistakes_are_named():
+def test_invalid_arguments_are_named():
     one = [annotated([(0, 0, 10, 10)])]
     with pytest.raises(ValueError, match="1 images with ground truth and 0 with detections"):
         evaluate_detections(one, [], ["a"])

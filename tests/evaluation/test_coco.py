@@ -13,7 +13,7 @@ from yolo3.evaluation.matching import match_detections
 from yolo3.inference.writers.coco_results import coco_detections_json
 
 
-def test_of_equal_overlaps_the_coco_convention_takes_the_last_truth_as_pycocotools_does():
+def test_of_equal_overlaps_the_coco_convention_takes_the_last_object_as_pycocotools_does():
     annotation = annotated([(0, 0, 10, 10), (4, 0, 14, 10)])
     found = detected(
         (2, 0, 12, 10, 0.9, 0), (-2, 0, 8, 10, 0.8, 0)
@@ -37,7 +37,7 @@ def test_the_coco_convention_agrees_with_pycocotools(seed, hard):
         assert ours.num_ground_truths[index] == reference["per_class"][name]["num_truths"]
 
 
-def test_only_the_hundred_best_of_a_class_count_for_coco():
+def test_only_the_hundred_best_detections_of_a_class_count_for_coco():
     ground_truths = [annotated([(0, 0, 10, 10)])]
     rows = [(50, 50, 60, 60, 0.9 - k / 1000, 0) for k in range(100)]
     detections = [detected(*rows, (0, 0, 10, 10, 0.1, 0))]

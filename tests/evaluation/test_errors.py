@@ -47,7 +47,7 @@ def test_confusion_prefers_the_right_class_to_the_higher_score():
     np.testing.assert_array_equal(confusion_matrix(ground_truths, detections, 2), [[0, 0, 0], [0, 1, 0], [1, 0, 0]])
 
 
-def test_confusion_rows_add_up_to_the_truths_and_columns_to_the_detections():
+def test_confusion_rows_add_up_to_the_objects_and_columns_to_the_detections():
     ground_truths, detections = random_images(4, hard=False)
     matrix = confusion_matrix(ground_truths, detections, 4)
     true_ids = np.concatenate([t.class_ids for t in ground_truths])

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.inference.test_detector import METADATA, cell_network, photo
+from tests.inference.test_detector import METADATA, cell_network, sample_image
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.images import write_image
 from yolo3.detections import AP_SCORE_THRESHOLD
@@ -23,7 +23,7 @@ def detector():
 
 def annotate(folder, name, boxes, source="train.txt:1", colour=(255, 0, 0)):
     path = str(folder / name)
-    write_image(path, photo(colour=colour))
+    write_image(path, sample_image(colour=colour))
     return build_annotation(path, boxes, source, (64, 128))
 
 
@@ -35,8 +35,8 @@ def test_a_detector_that_finds_all_has_an_average_precision_of_one(detector, tmp
     assert math.isnan(results["per_class"]["green"]["AP50"])
 
 
-def test_a_missed_and_a_false_class_cost(detector, tmp_path):
-    # one of two red truths is really green: red has 1 truth and 2 detections of one score, green 1 and none
+def test_a_missed_object_and_a_false_class_lower_the_score(detector, tmp_path):
+    # one of two red objects is really green: red has 1 object and 2 detections of one score, green 1 and none
     annotations = [annotate(tmp_path, "a.png", [RED[0], Box(RED[1].xyxy, 1)])]
     results = evaluate(detector, annotations)
     assert results["per_class"]["green"]["AP50"] == 0
@@ -47,7 +47,7 @@ def test_a_missed_and_a_false_class_cost(detector, tmp_path):
     assert results["AP50"] == pytest.approx(results["per_class"]["red"]["AP50"] / 2)
 
 
-def test_detections_come_in_order_and_progress_is_told(detector, tmp_path):
+def test_detections_come_in_order_and_progress_is_reported(detector, tmp_path):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 0)]
     annotations = [annotate(tmp_path, f"{i}.png", [], colour=colour) for i, colour in enumerate(colours)]
     told = []
@@ -56,7 +56,7 @@ def test_detections_come_in_order_and_progress_is_told(detector, tmp_path):
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_classes_that_are_not_the_networks_are_refused(detector, tmp_path):
+def test_classes_other_than_the_networks_are_refused(detector, tmp_path):
     annotations = [annotate(tmp_path, "a.png", RED)]
     with pytest.raises(ValueError, match=r"cell_network knows 3 classes \(red, green, any\), but .* 2 \(red, blue\)"):
         evaluate(detector, annotations, ["red", "blue"])
@@ -65,7 +65,7 @@ def test_classes_that_are_not_the_networks_are_refused(detector, tmp_path):
         evaluate(detector, wrong)
 
 
-def test_objects_that_do_not_count_are_none(tmp_path):
+def test_difficult_objects_and_crowds_alone_are_refused(tmp_path):
     aside = [Box(RED[0].xyxy, 0, difficult=True), Box(RED[1].xyxy, 0, crowd=True)]
     path = str(tmp_path / "a.png")
     check_objects([build_annotation(path, [*aside, RED[0]], "t", (64, 128))], "cells")

@@ -19,7 +19,7 @@ def test_iou_offset_adds_a_pixel_to_width_and_height():
     assert not match_detections(annotation, found).true_positive[0]
 
 
-def test_only_with_fallback_a_second_detection_takes_the_next_best_truth():
+def test_only_with_fallback_a_second_detection_takes_the_next_best_object():
     annotation = annotated([(0, 0, 10, 10), (0, 2, 10, 12)])
     found = detected((0, 0, 10, 10, 0.9, 0), (0, 0.5, 10, 10.5, 0.8, 0))  # both are nearest to the first
     assert match_detections(annotation, found).true_positive.tolist() == [True, False]
@@ -30,7 +30,7 @@ def test_only_with_fallback_a_second_detection_takes_the_next_best_truth():
     ("rule", "hits", "ignored", "counted"),
     [("ignore", 0, 2, 0), ("after", 0, 2, 0), ("count", 1, 0, 1), ("drop", 0, 0, 0)],
 )
-def test_difficult_truths_follow_the_rule(rule, hits, ignored, counted):
+def test_difficult_objects_follow_the_rule(rule, hits, ignored, counted):
     annotation = annotated([(0, 0, 10, 10)], difficult=[True])
     found = detected((0, 0, 10, 10, 0.9, 0), (0, 0, 10, 9, 0.8, 0))
     matches = match_detections(annotation, found, difficult=rule)
@@ -41,14 +41,14 @@ def test_difficult_truths_follow_the_rule(rule, hits, ignored, counted):
     )
 
 
-def test_voc_prefers_a_nearer_difficult_truth_and_darknet_an_ordinary_one():
+def test_voc_prefers_a_nearer_difficult_object_and_darknet_an_ordinary_one():
     annotation = annotated([(0, 0, 10, 10), (0, 2, 10, 12)], difficult=[True, False])
     found = detected((0, 0, 10, 10, 0.9, 0))  # IoU 1 with the difficult one, 2/3 with the other
     assert match_detections(annotation, found, difficult="ignore").ignored[0]
     assert match_detections(annotation, found, difficult="after").true_positive[0]
 
 
-def test_a_crowd_swallows_every_detection_inside_it():
+def test_a_crowd_excuses_every_detection_inside_it():
     # Each detection covers a tenth of the crowd, but lies in it whole: intersection / own area is 1.
     annotation = annotated([(0, 0, 100, 10)], crowd=[True])
     found = detected(*[(10 * k, 0, 10 * k + 10, 10, 0.9, 0) for k in range(10)])

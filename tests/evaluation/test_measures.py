@@ -46,7 +46,7 @@ def test_counts_of_all_parts_agree(random):
     assert measures.at_score()["errors"] == {old.get(kind, kind): measures.kinds.counts[kind] for kind in KINDS}
 
 
-def test_hits_at_the_threshold_are_those_of_matching_only_what_scores_enough(random):
+def test_hits_at_the_threshold_are_those_of_matching_only_detections_above_it(random):
     ground_truths, detections, measures = random
     for annotation, found, matches in zip(ground_truths, detections, measures.matches):
         kept = found.scores >= 0.4

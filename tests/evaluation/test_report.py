@@ -143,7 +143,7 @@ def test_classes_in_the_table_are_those_of_objects_and_of_detections(tmp_path):
     assert "Confusion matrix of 2 classes" in html
 
 
-def test_the_most_frequent_of_many_confusions_are_told(tmp_path):
+def test_only_the_most_frequent_of_many_confusions_are_listed(tmp_path):
     names = [f"class {index}" for index in range(13)]
     boxes = [(10 * index, 0, 10 * index + 8, 8) for index in range(13)]
     ground_truths = [annotate(tmp_path, "a.png", boxes, list(range(13)))] * 2
@@ -171,7 +171,7 @@ def test_the_page_says_what_was_evaluated_and_how(two):
     assert "lang" in page.of("html")[0] and any(meta.get("name") == "viewport" for meta in page.of("meta"))
 
 
-def test_every_image_and_chart_has_words_for_those_who_cannot_see_it(two):
+def test_every_image_and_chart_has_a_text_alternative(two):
     images = Page(report(*two, drawn=True)).of("img")
     photos = [image["alt"] for image in images if image["src"].startswith("data:image/jpeg")]
     assert photos == ["b.png: 0 hits, 1 missed", "a.png: 1 hit, 1 background"]
@@ -182,7 +182,7 @@ def test_every_image_and_chart_has_words_for_those_who_cannot_see_it(two):
         assert ElementTree.fromstring(content).tag.endswith("svg")
 
 
-def test_the_page_asks_no_network_for_anything(two):
+def test_the_page_loads_nothing_from_the_network(two):
     page = Page(report(*two))
     assert not page.of("script") and not page.of("link")
     addresses = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
@@ -243,7 +243,7 @@ CASES = {
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", CASES)
-def test_the_page_has_all_its_parts_whatever_there_is(case, tmp_path):
+def test_the_page_has_all_its_parts_whatever_the_data(case, tmp_path):
     ground_truths, detections, num_classes = CASES[case](tmp_path)
     drawn = case in ("weak detections alone", "no objects")
     page = Page(report(ground_truths, detections, [f"class {index}" for index in range(num_classes)], drawn=drawn))
@@ -278,7 +278,7 @@ def test_boxes_lie_where_they_are_in_the_image(two):
     assert len([rect for rect in page.of("rect") if rect.get("class") == "object"]) == 1  # a missed one is drawn once
 
 
-def test_numbers_of_errors_stand_inside_the_image(tmp_path):
+def test_numbers_of_errors_are_inside_the_image(tmp_path):
     corners = [(0, 0, 20, 20), (145, 5, 160, 20), (5, 108, 25, 120), (60, 40, 80, 60)]
     ground_truths = [annotate(tmp_path, "a.png", corners)]
     discs = [

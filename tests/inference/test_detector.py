@@ -35,7 +35,7 @@ def cell_network(always=-20.0):
     return model
 
 
-def photo(height=64, width=128, colour=(255, 0, 0)):
+def sample_image(height=64, width=128, colour=(255, 0, 0)):
     """Black, with the right half in one colour."""
     image = np.zeros((height, width, 3), np.uint8)
     image[:, width // 2 :] = colour
@@ -48,7 +48,7 @@ def sorted_boxes(found):
 
 def test_boxes_of_a_stretched_image_are_in_its_pixels():
     # 64 x 128 becomes 64 x 64: the two right cells are red; they are 64 wide and 32 high in the image
-    found = Detector(cell_network(), METADATA)(photo())
+    found = Detector(cell_network(), METADATA)(sample_image())
     assert sorted_boxes(found) == [[64, 0, 128, 32], [64, 32, 128, 64]]
     assert found.class_ids.tolist() == [0, 0] and found.scores.min() > 0.999
     assert found.boxes.dtype == np.float32 and found.class_ids.dtype == np.int32
@@ -57,12 +57,12 @@ def test_boxes_of_a_stretched_image_are_in_its_pixels():
 def test_boxes_of_a_letterboxed_image_are_clipped_to_it():
     # 64 x 128 becomes 32 x 64 at row 16: each right cell is half red, half grey: red - green = .5, logit 0.
     # Cell (32, 0, 64, 32) is (64, -32, 128, 32) in the image, 32 pixels of it are inside.
-    found = Detector(cell_network(), METADATA, resize="letterbox")(photo())
+    found = Detector(cell_network(), METADATA, resize="letterbox")(sample_image())
     assert sorted_boxes(found) == [[64, 0, 128, 32], [64, 32, 128, 64]]
     np.testing.assert_allclose(found.scores, 0.5, atol=1e-3)
 
 
-def test_what_lies_in_the_grey_bars_is_left_out():
+def test_boxes_in_the_grey_bars_are_left_out():
     # a 32 x 32 image in 96 x 32: it fills the middle one of three cells, all of which say "any"
     found = Detector(cell_network(always=20.0), METADATA, resize="letterbox", input_shape=(96, 32))(
         np.zeros((32, 32, 3), np.uint8)
@@ -72,7 +72,7 @@ def test_what_lies_in_the_grey_bars_is_left_out():
 
 def test_a_list_gives_a_list_in_order_whatever_the_batches(tmp_path):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0)]
-    photos = [photo(40 + 10 * i, 90, colour) for i, colour in enumerate(colours)]
+    photos = [sample_image(40 + 10 * i, 90, colour) for i, colour in enumerate(colours)]
     for index in (1, 3):
         write_image(tmp_path / f"{index}.png", photos[index])
     given = [photos[0], tmp_path / "1.png", photos[2], str(tmp_path / "3.png"), photos[4]]
@@ -84,32 +84,32 @@ def test_a_list_gives_a_list_in_order_whatever_the_batches(tmp_path):
         np.testing.assert_allclose(alone.boxes, detections.boxes, atol=1e-4)
         np.testing.assert_allclose(alone.scores, detections.scores, atol=1e-6)
     assert detector([]) == []
-    together = detector(np.stack([photo(), photo(colour=(0, 255, 0))]))
+    together = detector(np.stack([sample_image(), sample_image(colour=(0, 255, 0))]))
     assert [detections.class_ids[0] for detections in together] == [0, 1]
 
 
-def test_the_callers_image_is_not_changed_and_thresholds_count():
-    image = photo()
+def test_the_callers_image_is_not_changed_and_thresholds_apply():
+    image = sample_image()
     before = image.copy()
     assert len(Detector(cell_network(), METADATA, max_boxes=1)(image)) == 1
     np.testing.assert_array_equal(image, before)
     assert len(Detector(cell_network(), METADATA, resize="letterbox", score_threshold=0.51)(image)) == 0
 
 
-def test_weights_that_change_count_from_the_next_call():
+def test_changed_weights_apply_from_the_next_call():
     model = cell_network()
     detector = Detector(model, METADATA)
-    assert len(detector(photo())) == 2
+    assert len(detector(sample_image())) == 2
     layer = model.get_layer("cells")
     layer.set_weights([weight * 0 - 20 for weight in layer.get_weights()])
-    assert len(detector(photo())) == 0
+    assert len(detector(sample_image())) == 0
 
 
 def test_a_detector_from_a_file_is_the_same(tmp_path):
     save_model(cell_network(), tmp_path / "m.keras", METADATA)
     detector = Detector(tmp_path / "m.keras")
     assert detector.class_names == ["red", "green", "any"] and detector.resize == "stretch"
-    assert sorted_boxes(detector(photo())) == [[64, 0, 128, 32], [64, 32, 128, 64]]
+    assert sorted_boxes(detector(sample_image())) == [[64, 0, 128, 32], [64, 32, 128, 64]]
 
 
 def test_an_unreadable_image_is_named_or_left_out(tmp_path):
@@ -117,14 +117,14 @@ def test_an_unreadable_image_is_named_or_left_out(tmp_path):
     bad.write_bytes(b"no image")
     detector = Detector(cell_network(), METADATA)
     with pytest.raises(ValueError, match="bad.jpg: expected an image"):
-        detector([photo(), bad])
+        detector([sample_image(), bad])
     with pytest.raises(FileNotFoundError, match="absent.jpg"):
         detector(tmp_path / "absent.jpg")
     errors = []
-    photos = [photo(), bad, tmp_path / "absent.jpg", photo()]
+    photos = [sample_image(), bad, tmp_path / "absent.jpg", sample_image()]
     found = list(detector.detect_each(photos, lambda item, error: errors.append(item)))
     assert [index for index, _, _ in found] == [0, 3] and errors == photos[1:3]
-    for wrong in (photo().astype(np.float32), photo()[..., 0], np.zeros((0, 5, 3), np.uint8)):
+    for wrong in (sample_image().astype(np.float32), sample_image()[..., 0], np.zeros((0, 5, 3), np.uint8)):
         with pytest.raises(TypeError, match="expected uint8"):
             detector(wrong)
 
@@ -155,7 +155,7 @@ def test_a_model_without_metadata_needs_names_and_anchors():
     with pytest.raises(ValueError, match="cell_network: carries no anchors"):
         Detector(cell_network(), class_names=["red", "green", "any"])
     detector = Detector(cell_network(), class_names="abc", anchors=[[32, 32]], anchor_mask=[[0]], input_shape=(64, 64))
-    assert detector.resize == "letterbox" and len(detector(photo())) == 2
+    assert detector.resize == "letterbox" and len(detector(sample_image())) == 2
 
 
 def test_a_network_of_one_size_takes_no_other():
@@ -211,7 +211,7 @@ def test_a_network_that_cannot_be_rewritten_detects_as_it_is(tmp_path):
     network = keras.Sequential([keras.Input((None, None, 3)), *cell_network().layers[1:]])
     save_model(network, tmp_path / "m.keras", METADATA)
     detector = Detector(tmp_path / "m.keras")
-    assert sorted_boxes(detector(photo())) == [[64, 0, 128, 32], [64, 32, 128, 64]]
+    assert sorted_boxes(detector(sample_image())) == [[64, 0, 128, 32], [64, 32, 128, 64]]
     with pytest.raises(ValueError, match="m.keras: expected a functional network, got a Sequential"):
         Detector(tmp_path / "m.keras", precision="bfloat16")
 
@@ -221,7 +221,7 @@ def test_boxes_overlap_as_much_as_their_architecture_says():
     assert Detector(cell_network(), METADATA, iou_threshold=0.3).iou_threshold == 0.3
 
 
-def test_detections_that_are_left_in_the_middle_wait_for_no_thread(monkeypatch):
+def test_abandoned_detections_wait_for_no_thread(monkeypatch):
     ended = []
     shutdown = ThreadPoolExecutor.shutdown
 
@@ -230,7 +230,7 @@ def test_detections_that_are_left_in_the_middle_wait_for_no_thread(monkeypatch):
         shutdown(pool, wait, **options)
 
     monkeypatch.setattr(ThreadPoolExecutor, "shutdown", note)
-    found = Detector(cell_network(), METADATA, batch_size=1).detect_each([photo()] * 9)
+    found = Detector(cell_network(), METADATA, batch_size=1).detect_each([sample_image()] * 9)
     next(found)
     found.close()  # what the garbage collection does, in whatever thread it happens to run
     assert ended == [False]

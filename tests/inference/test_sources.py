@@ -49,19 +49,19 @@ def test_patterns_reach_into_folders(folder):
     assert [source.name for source in find_sources([str(folder / "p" / "*" / "*.avi")])] == ["q/5"]
 
 
-def test_a_file_with_the_letters_of_a_pattern_in_its_name_is_itself(folder):
+def test_a_file_with_pattern_characters_in_its_name_is_taken_literally(folder):
     touch("a[1].jpg", "a1.jpg")
     assert [source.path for source in find_sources(["a[1].jpg"])] == ["a[1].jpg"]
 
 
-def test_a_file_of_another_kind_is_taken_for_an_image_if_it_is_named(folder):
+def test_a_file_with_another_suffix_is_read_as_an_image_if_it_is_named(folder):
     touch("d/scan.xyz", "d/a.jpg")
     assert named(find_sources(["d/scan.xyz"])) == [("image", "d/scan.xyz", "scan")]
     assert [source.path for source in find_sources(["d"])] == ["d/a.jpg"]
     assert [source.path for source in find_sources(["d/*"])] == ["d/a.jpg"]
 
 
-def test_results_of_an_earlier_run_are_no_input_unless_they_are_named(folder):
+def test_results_of_an_earlier_run_are_not_read_unless_they_are_named(folder):
     touch("a.jpg", "out/a.jpg", "crops/dog/a_1.jpg", "out/clip.mp4")
     results = ["out", "crops"]
     for argument in (".", "**/*.jpg", "*"):
@@ -70,7 +70,7 @@ def test_results_of_an_earlier_run_are_no_input_unless_they_are_named(folder):
     assert len(find_sources(["out/a.jpg"], (), results)) == 1
 
 
-def test_what_is_not_there_is_said(folder):
+def test_missing_files_are_reported(folder):
     touch("empty/notes.txt")
     with pytest.raises(FileNotFoundError, match="nope.jpg"):
         find_sources(["nope.jpg"])
@@ -87,7 +87,7 @@ def test_what_is_not_there_is_said(folder):
     assert [source.kind for source in find_sources(["0"])] == ["image"]
 
 
-def test_no_two_images_have_one_name_whatever_their_folder_suffix_and_case(folder):
+def test_no_two_images_share_a_name_whatever_their_folder_suffix_and_case(folder):
     touch("a/same.jpg", "b/same.jpg", "same.png", "c/SAME.jpg", "d/same_2.jpg")
     sources = find_sources(["a", "b/same.jpg", "same.png", "c", "d"])
     assert [source.name for source in sources] == ["same", "same_2", "same_3", "SAME_4", "same_2_2"]
@@ -114,7 +114,7 @@ def test_names_stay_below_the_folder_of_results(folder):
         assert [source.name for source in find_sources([argument])] == ["2"]
 
 
-def test_results_lie_over_no_input_and_no_other_result(folder):
+def test_results_overwrite_neither_an_input_nor_another_result(folder):
     touch("a.jpg", "b/a.jpg", "c.png")
     sources = find_sources(["a.jpg", "b/a.jpg", "c.png"])
     assert [str(path) for path in result_paths(sources, "out", [".jpg", ".jpg", ".png"])] == [
@@ -136,7 +136,7 @@ def test_shots_are_paths_and_frames_with_names_of_their_own(folder):
     assert shots[2].source.path == "clip.avi"
 
 
-def test_a_video_that_cannot_be_read_is_reported_and_the_others_are_done(folder):
+def test_an_unreadable_video_is_reported_and_the_others_are_processed(folder):
     touch("bad.mp4", "a.jpg")
     sources = find_sources(["bad.mp4", "a.jpg"])
     errors = []
@@ -146,7 +146,7 @@ def test_a_video_that_cannot_be_read_is_reported_and_the_others_are_done(folder)
         list(read_shots(sources))
 
 
-def test_what_is_found_comes_with_its_shot_though_some_images_are_unreadable(folder):
+def test_detections_come_with_their_shot_although_some_images_are_unreadable(folder):
     class Reader:
         def detect_each(self, photos, on_error):
             taken = list(photos)  # far ahead

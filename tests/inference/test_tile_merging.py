@@ -22,7 +22,7 @@ def merged(threshold=0.45, **parts):
     return merge_tiles(found, FRAMES, (100, 180), threshold)
 
 
-def test_what_two_tiles_saw_whole_is_kept_once_where_it_lies_in_the_image():
+def test_an_object_complete_in_two_tiles_is_kept_once_at_its_place_in_the_image():
     found = merged(left=[(84, 10, 96, 30, 0.8, 0)], right=[(4, 10, 16, 30, 0.9, 0)])  # 80 + 4 = 84
     assert found.boxes.tolist() == [[84, 10, 96, 30]] and found.scores.tolist() == [np.float32(0.9)]
 
@@ -33,13 +33,13 @@ def test_a_piece_gives_way_to_the_whole_box_even_if_its_score_is_higher():
     assert found.boxes.tolist() == [[60, 10, 140, 50]] and found.scores.tolist() == [0.5]
 
 
-def test_a_small_piece_within_the_whole_box_goes_too():
+def test_a_small_piece_inside_the_whole_box_is_dropped_too():
     # What both show is 80 to 140; the piece there is 80 to 100 of it: an IoU of 1/3, but it lies within.
     found = merged(whole=[(60, 10, 140, 50, 0.5, 0)], right=[(0, 10, 20, 50, 0.9, 0)])
     assert found.boxes.tolist() == [[60, 10, 140, 50]]
 
 
-def test_pieces_of_what_no_tile_shows_whole_become_the_box_around_them():
+def test_pieces_of_an_object_complete_in_no_tile_become_the_box_around_them():
     # 60 to 100 from the left, 80 to 130 from the right: in 80 to 100, which both show, they are the same.
     found = merged(left=[(60, 10, 100, 50, 0.6, 0)], right=[(0, 12, 50, 50, 0.7, 0)])
     assert found.boxes.tolist() == [[60, 10, 130, 50]] and found.scores.tolist() == [np.float32(0.7)]
@@ -69,7 +69,7 @@ def test_whole_boxes_form_no_chain():
     assert found.boxes[:, 0].tolist() == [50, 62]
 
 
-def test_a_small_object_before_a_large_one_of_its_class_stays():
+def test_a_small_object_in_front_of_a_large_one_of_its_class_stays():
     # In the tile's part of the image the large box is 80 to 140, 10 to 90; the small one lies within it.
     found = merged(whole=[(60, 10, 140, 90, 0.9, 0)], right=[(20, 30, 30, 45, 0.6, 0)])
     assert sorted(found.boxes.tolist()) == [[60, 10, 140, 90], [100, 30, 110, 45]]
@@ -91,7 +91,7 @@ def test_a_box_at_the_border_of_the_image_is_whole():
     assert found.scores.tolist() == [np.float32(0.9)]
 
 
-def test_the_best_scores_come_first_whatever_the_class_and_nothing_gives_nothing():
+def test_the_best_scores_come_first_whatever_the_class_and_no_detections_give_none():
     found = merged(left=[(10, 10, 20, 20, 0.3, 0), (40, 40, 60, 60, 0.7, 2)], right=[(50, 50, 60, 60, 0.5, 1)])
     assert found.class_ids.tolist() == [2, 1, 0]
     assert len(merged()) == 0

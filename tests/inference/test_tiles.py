@@ -54,7 +54,7 @@ def found_in(image, *options):
     return sorted(found.boxes.tolist())
 
 
-def test_tiles_go_by_their_size_less_the_overlap_and_the_last_is_flush_with_the_border():
+def test_tiles_advance_by_their_size_minus_the_overlap_and_the_last_is_flush_with_the_border():
     # Width 200: tiles of 100 begin at 0, 80 and, flush, at 100. Height 100: one row.
     assert tile_boxes((100, 200), 100, 0.2, whole=False).tolist() == [
         [0, 0, 100, 100], [80, 0, 180, 100], [100, 0, 200, 100],
@@ -92,7 +92,7 @@ def test_tiles_out_of_range_are_refused():
 SMALL = [(x, y, x + 40, y + 40) for y in range(80, 1000, 250) for x in range(100, 1600, 300)]
 
 
-def test_small_objects_that_the_whole_image_loses_are_found():
+def test_small_objects_missed_in_the_whole_image_are_found():
     image = canvas(1000, 1600, *SMALL)  # 40 of 1600 pixels are 1.6 of 64; of a tile of 400 they are 6.4
     assert len(ShortSighted()._find(image)) == 0
     found = found_in(image, 400)
@@ -118,7 +118,7 @@ def test_of_the_whole_image_only_what_is_longer_than_half_a_tile_counts():
     np.testing.assert_allclose(found.boxes[0], [100, 20, 180, 160], atol=6)
 
 
-def test_a_small_image_is_looked_at_once_and_as_ever():
+def test_a_small_image_is_detected_once_without_tiles():
     detector = ShortSighted()
     image = canvas(64, 100, (10, 10, 40, 40))
     ((_, _, found),) = TiledDetector(detector, 100).detect_each([image])
@@ -141,7 +141,7 @@ def test_images_keep_their_order_and_unreadable_ones_are_named(tmp_path):
         list(tiled.detect_each(photos))
 
 
-def test_the_most_boxes_count_for_the_image():
+def test_max_boxes_applies_to_the_whole_image():
     detector = ShortSighted()
     detector.max_boxes = 3
     ((_, _, found),) = TiledDetector(detector, 400).detect_each([canvas(1000, 1600, *SMALL)])
@@ -168,7 +168,7 @@ class Answers:
         ((0, 10, 50, 50, 0.1, 0), [60, 10, 130, 50]),  # cut, so that both would be pieces of one
     ],
 )
-def test_a_weak_box_takes_the_place_of_no_strong_one_and_lengthens_none(weak, together):
+def test_a_weak_box_neither_replaces_nor_lengthens_a_strong_one(weak, together):
     # Windows from 0 and 80; the strong box of the first is cut at its edge, 100.
     answers = seen((60, 10, 100, 50, 0.9, 0)), seen(weak)
     for strong, expected in ((0.3, [60, 10, 100, 50]), (0.0, together)):
@@ -185,6 +185,6 @@ def test_of_the_weak_boxes_of_all_tiles_the_fifty_best_are_kept():
     assert found.scores[0] == np.float32(0.8) and found.scores[1:].min() > 0.1
 
 
-def test_what_the_detector_says_of_itself_is_handed_on():
+def test_attributes_of_the_detector_are_passed_on():
     detector = SimpleNamespace(class_names=["a", "b"], iou_threshold=0.5, max_boxes=3)
     assert TiledDetector(detector, 64).class_names == ["a", "b"]

@@ -58,7 +58,7 @@ class Camera:
         self.released = True
 
 
-def test_frames_come_in_order_with_number_and_time_and_the_end_is_the_end(tmp_path):
+def test_frames_come_in_order_with_number_and_time_until_the_end(tmp_path):
     path = write_video(tmp_path / "a.avi", 5, rate=10)
     frames = list(read_frames(path))
     assert brightness(frames) == [0, 1, 2, 3, 4]
@@ -68,7 +68,7 @@ def test_frames_come_in_order_with_number_and_time_and_the_end_is_the_end(tmp_pa
     assert count_frames(path) == 5
 
 
-def test_each_third_frame_keeps_its_own_number_and_time(tmp_path):
+def test_every_third_frame_keeps_its_own_number_and_time(tmp_path):
     path = write_video(tmp_path / "a.avi", 8, rate=30)
     frames = list(read_frames(path, every=3))
     assert brightness(frames) == [0, 3, 6] and [frame.number for frame in frames] == [0, 3, 6]
@@ -87,7 +87,7 @@ def test_frames_are_rgb(tmp_path):
     assert frame.image[..., 0].min() > 200 and frame.image[..., 2].max() < 50
 
 
-def test_a_header_that_lies_about_the_number_of_frames_does_no_harm(tmp_path):
+def test_a_wrong_number_of_frames_in_the_header_does_no_harm(tmp_path):
     path = write_video(tmp_path / "a.avi", 4)
     content = bytearray((tmp_path / "a.avi").read_bytes())
     for chunk, offset in ((b"avih", 16), (b"strh", 32)):  # dwTotalFrames of the file, dwLength of the stream
@@ -98,7 +98,7 @@ def test_a_header_that_lies_about_the_number_of_frames_does_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 5000])
-def test_what_is_no_video_is_said_in_one_line(tmp_path, content, capfd):
+def test_a_file_that_is_not_a_video_is_reported_in_one_line(tmp_path, content, capfd):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"a\.mp4: expected a video .*, got no frame from {len(content)} bytes"):
@@ -107,7 +107,7 @@ def test_what_is_no_video_is_said_in_one_line(tmp_path, content, capfd):
     assert capfd.readouterr().err == ""  # FFmpeg's own notes
 
 
-def test_a_video_without_frames_is_said_in_one_line(monkeypatch, tmp_path):
+def test_a_video_without_frames_is_reported_in_one_line(monkeypatch, tmp_path):
     (tmp_path / "a.avi").write_bytes(b"x")
     camera = Camera(monkeypatch, [])
     with pytest.raises(ValueError, match="got no frame"):
@@ -126,19 +126,19 @@ def test_a_camera_is_timed_by_the_clock_from_its_first_frame(monkeypatch):
     assert frames[0].rate == 25  # it said 0
 
 
-def test_a_camera_that_is_not_there_is_said_in_one_line(monkeypatch):
+def test_a_missing_camera_is_reported_in_one_line(monkeypatch):
     Camera(monkeypatch, [], opened=False)
     with pytest.raises(ValueError, match="camera 3: expected a camera"):
         list(read_frames(3))
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), 1000.0, 90000.0])
-def test_a_rate_that_cannot_be_is_taken_for_the_usual_one(monkeypatch, rate):
+def test_an_impossible_rate_is_replaced_by_the_default(monkeypatch, rate):
     Camera(monkeypatch, [np.zeros((4, 6, 3), np.uint8)], rate=rate)
     assert next(read_frames(0)).rate == 25
 
 
-def test_the_file_is_closed_when_nobody_wants_more(monkeypatch):
+def test_the_file_is_closed_when_iteration_stops(monkeypatch):
     camera = Camera(monkeypatch, [np.zeros((4, 6, 3), np.uint8)] * 3)
     frames = read_frames(0)
     next(frames)
@@ -175,7 +175,7 @@ def test_a_video_is_read_back_with_its_size_rate_and_colours(tmp_path):
     assert [path.name for path in (tmp_path / "new folder").iterdir()] == ["größe.mp4"]
 
 
-def test_slow_frames_are_repeated_and_quick_ones_left_out(tmp_path):
+def test_slow_frames_are_repeated_and_fast_ones_dropped(tmp_path):
     video = new_video(tmp_path / "a.mp4", 10)
     # 0 s is frame 0; .3 s is frame 3, shown as 1 to 3; .33 s rounds to frame 3 again; .5 s is frame 5.
     for level, seconds in ((0, 0.0), (60, 0.3), (120, 0.33), (180, 0.5)):
@@ -202,7 +202,7 @@ def test_a_rate_below_one_is_one_with_frames_repeated(tmp_path):
     assert len(list(read_frames(str(tmp_path / "a.mp4")))) == 5
 
 
-def test_frames_of_another_size_are_brought_to_the_first_ones(tmp_path):
+def test_frames_of_another_size_are_resized_to_the_first_ones(tmp_path):
     video = new_video(tmp_path / "a.mp4")
     for number, size in enumerate([(48, 64), (96, 64), (10, 20)]):
         video.add(grey(100, *size), number / 25)
@@ -210,7 +210,7 @@ def test_frames_of_another_size_are_brought_to_the_first_ones(tmp_path):
     assert [frame.image.shape for frame in read_frames(str(tmp_path / "a.mp4"))] == [(48, 64, 3)] * 3
 
 
-def test_a_discarded_video_leaves_the_old_file_and_no_litter(tmp_path):
+def test_a_discarded_video_leaves_the_old_file_and_no_temporary_file(tmp_path):
     (tmp_path / "a.mp4").write_text("old")
     video = new_video(tmp_path / "a.mp4")
     video.add(grey(0), 0)
@@ -230,7 +230,7 @@ def test_a_video_that_was_not_written_whole_is_an_error(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_encoder_is_said_in_one_line(tmp_path, monkeypatch, capfd):
+def test_a_missing_encoder_is_reported_in_one_line(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(videos.cv2.VideoWriter, "fourcc", lambda *letters: 0, raising=False)
     with pytest.raises(ValueError, match=r"a\.mp4: OpenCV cannot write a video of 64 x 48 pixels here"):
         VideoFile(tmp_path / "a.mp4", 25).add(grey(0), 0)

@@ -40,7 +40,7 @@ def grey(level, height=48, width=64):
     return np.full((height, width, 3), level, np.uint8)
 
 
-def test_a_window_shows_images_until_escape_q_or_its_end(monkeypatch):
+def test_a_window_shows_images_until_escape_q_or_closing(monkeypatch):
     red = np.full((4, 6, 3), (200, 0, 0), np.uint8)
     for key in (27, ord("q"), 0):
         screen = Screen(monkeypatch, [-1, ord("x"), key])
@@ -57,7 +57,7 @@ def test_a_window_waits_for_a_key_if_it_is_told_to(monkeypatch):
     assert not Window("result").show(grey(0), wait=True)  # closed while it waited
 
 
-def test_where_there_can_be_no_window_it_is_said_why(monkeypatch):
+def test_the_reason_why_no_window_can_open_is_reported(monkeypatch):
     def fail(*_):
         raise cv2.error("a long\nstory")
 

@@ -258,7 +258,7 @@ def test_an_image_without_boxes_gives_none():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whole_pixels_are_less_than_one_from_what_was_asked_for(seed):
+def test_rounding_to_whole_pixels_moves_a_placement_by_less_than_one(seed):
     rng = np.random.default_rng(seed)
     height, width = map(float, rng.integers(20, 200, 2))
     region = (32.0, 0.0, 64.0, 96.0)

@@ -133,7 +133,7 @@ def mixed_batches(annotations):
     return batches_of(opened(annotations, "memory"), Augmentation(), batch_size=5)
 
 
-def test_batches_have_the_kinds_and_shapes_promised(mixed_batches):
+def test_batches_have_the_documented_types_and_shapes(mixed_batches):
     assert len(mixed_batches) == 3  # 12 images in fives, the last batch filled up
     for images, boxes, indices in mixed_batches:
         assert images.shape == (5, 64, 64, 3) and images.dtype == np.float32
@@ -265,7 +265,7 @@ def test_boxes_of_a_large_jpeg_that_is_decoded_smaller_are_where_the_pixels_are(
 
 
 @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
-def test_images_to_validate_on_are_what_detection_sees(tmp_path, annotations, resize):
+def test_validation_images_are_what_detection_sees(tmp_path, annotations, resize):
     write_rotated(tmp_path / "rotated.jpg")
     wide = annotated(tmp_path / "rotated.jpg", RECTANGLE, (0, 0, 15, 15, 0))
     items = [annotations[0], wide, annotations[1]]
@@ -285,7 +285,7 @@ def test_images_to_validate_on_are_what_detection_sees(tmp_path, annotations, re
             assert not rows[len(corners) :].any()
 
 
-def test_batches_to_validate_on_are_the_same_each_time(annotations):
+def test_validation_batches_are_the_same_each_time(annotations):
     dataset = resized_batches(annotations[:3], 2)
     first, again = ([tuple(map(np.asarray, batch)) for batch in dataset] for _ in range(2))
     assert_same(first, again)

@@ -34,7 +34,7 @@ def annotations(shapes_set):
 # Room
 
 
-def test_room_is_asked_for_the_images_as_they_will_be_kept(tmp_path):
+def test_disk_space_is_computed_for_the_images_as_they_will_be_stored(tmp_path):
     cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((900, 1003, 3), np.uint8))
     items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
     assert pixel_bytes([items[0].image_path], 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
@@ -48,7 +48,7 @@ def test_unknown_caches_and_a_disk_without_a_folder_are_refused(annotations, cac
         opened(annotations, cache, folder)
 
 
-def test_a_disk_that_fills_up_is_named(annotations, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_is_reported(annotations, tmp_path, monkeypatch):
     def full(path, pixels):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -57,7 +57,7 @@ def test_a_disk_that_fills_up_is_named(annotations, tmp_path, monkeypatch):
         opened(annotations, "disk", tmp_path / "raw")
 
 
-def test_a_disk_without_room_for_decoded_images_is_said_before_any_is_written(annotations, tmp_path, monkeypatch):
+def test_too_little_disk_space_is_reported_before_any_image_is_written(annotations, tmp_path, monkeypatch):
     monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded images, got 0 MB; keep"):
         opened(annotations, "disk", tmp_path / "raw")

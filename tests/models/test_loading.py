@@ -62,7 +62,7 @@ def test_files_of_keras_without_metadata(tiny_model, tiny_outputs, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_weights_of_keras_yolo3_are_put_where_they_belong(tiny_model, tiny_outputs, tmp_path):
+def test_weights_of_keras_yolo3_are_loaded_into_the_right_layers(tiny_model, tiny_outputs, tmp_path):
     write_keras2_weights(tiny_model, tmp_path / "old.h5")
     assert read_metadata(tmp_path / "old.h5") is None
     network, metadata = load_network(tmp_path / "old.h5", ANCHORS, ["cat", "dog"])
@@ -105,7 +105,7 @@ def test_a_whole_model_of_keras_2_is_loaded_with_each_layer_s_own_weights(tmp_pa
     np.testing.assert_allclose(inner([image])[0, 2, 3], np.where(value > 0, value, 0.1 * value), rtol=1e-4)
 
 
-def test_weights_of_a_darknet_cfg_are_put_into_its_network(tmp_path):
+def test_weights_alone_are_loaded_into_the_network_of_their_cfg(tmp_path):
     architecture = YoloV3.from_cfg(parse_cfg(SMALL_CFG), num_classes=2)
     model = architecture.build_network()
     metadata = {**architecture.metadata(), "class_names": ["cat", "dog"]}
@@ -127,7 +127,7 @@ def test_a_file_with_the_wrong_suffix_says_which_is_right(tiny_files, tmp_path):
             load_network(tmp_path / new)
 
 
-def test_a_model_that_keras_cannot_load_is_one_line(tiny_files, tmp_path):
+def test_a_model_that_keras_cannot_load_is_reported_in_one_line(tiny_files, tmp_path):
     path = tmp_path / "lambda.keras"
     with zipfile.ZipFile(tiny_files / "m.keras") as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
@@ -153,7 +153,7 @@ def test_old_tiny_weights_get_the_mask_that_keras_yolo3_gave_them(tmp_path, capl
     assert legacy_anchor_mask(tmp_path / "m.keras", 6) is None
 
 
-def test_a_list_of_layers_that_keras_cut_into_pieces_is_read_whole(tiny_model, tiny_outputs, tmp_path):
+def test_a_list_of_layers_that_keras_split_is_read_whole(tiny_model, tiny_outputs, tmp_path):
     write_keras2_weights(tiny_model, tmp_path / "old.h5", pieces=3)
     network, _ = load_network(tmp_path / "old.h5", ANCHORS, ["cat", "dog"])
     assert_same_outputs(network, tiny_outputs)
@@ -177,14 +177,14 @@ def fresh(num_classes=2):
 
 
 @pytest.mark.parametrize("first", [1, 40])
-def test_by_name_keras_yolo3s_weights_are_put_where_they_belong(first, tiny_model, tiny_outputs, tmp_path):
+def test_by_name_keras_yolo3s_weights_are_loaded_into_the_right_layers(first, tiny_model, tiny_outputs, tmp_path):
     write_keras2_weights(tiny_model, tmp_path / "old.h5", first=first)
     network = fresh()
     assert len(load_weights_by_name(network, tmp_path / "old.h5")) == 13 + 11  # convolutions and normalizations
     assert_same_outputs(network, tiny_outputs)
 
 
-def test_by_name_layers_that_do_not_fit_are_left_as_they_are_and_not_counted(tiny_model, tmp_path, caplog):
+def test_by_name_layers_that_do_not_fit_stay_unchanged_and_are_not_counted(tiny_model, tmp_path, caplog):
     tiny_model.save_weights(tmp_path / "plain.weights.h5")
     network = fresh(num_classes=5)
     heads = {name: network.get_layer(name).get_weights() for name in ("conv_9", "conv_12")}

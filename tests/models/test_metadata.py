@@ -22,7 +22,7 @@ def test_metadata_is_read_without_keras(tiny_files):
     assert done.stdout == "['cat', 'dög'] yolov3-tiny\n"
 
 
-def test_what_is_no_keras_file_is_named_in_one_line(tiny_files, tmp_path):
+def test_a_file_that_is_not_from_keras_is_reported_in_one_line(tiny_files, tmp_path):
     whole = (tiny_files / "m.h5").read_bytes()
     zipped = (tiny_files / "m.keras").read_bytes()
     cases = {
@@ -56,7 +56,7 @@ def test_what_is_no_keras_file_is_named_in_one_line(tiny_files, tmp_path):
         ('{"anchors": "x"}', "expected a list as 'anchors'"),
     ],
 )
-def test_metadata_of_another_kind_is_refused(tmp_path, text, words):
+def test_metadata_of_the_wrong_type_is_refused(tmp_path, text, words):
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.attrs["yolo3"] = text
     with pytest.raises(ValueError, match=words):

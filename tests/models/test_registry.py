@@ -32,7 +32,7 @@ def test_the_outputs_of_an_architecture_are_accepted(name):
 
 
 @NAMES
-def test_an_output_too_many_is_refused(name):
+def test_an_extra_output_is_refused(name):
     architecture, shapes = RIGHT[name]
     with pytest.raises(ValueError, match="outputs"):
         architecture.check_outputs([*shapes, shapes[0]])
@@ -82,7 +82,7 @@ def test_a_file_of_an_architecture_that_is_not_registered_here_is_refused_by_its
         registry.architecture_from_metadata({"model": "elsewhere", "class_names": ["a"]})
 
 
-def test_anchors_say_the_network_where_no_name_does():
+def test_the_number_of_anchors_selects_the_network_without_a_name():
     assert registry.named_architecture(None, 1, anchors=ANCHORS).name == "yolov3-tiny"
     assert registry.named_architecture(None, 1, anchors=[(1, 1)] * 9).name == "yolov3"
     assert [registry.default_model_for_anchors(count).name for count in (6, 9)] == ["yolov3-tiny", "yolov3"]

@@ -94,7 +94,7 @@ def test_without_normalisation_the_heads_are_the_papers(monkeypatch):
     assert not [layer for layer in network.layers if isinstance(layer, keras.layers.GroupNormalization)]
 
 
-def test_every_score_starts_near_one_hundredth(network):
+def test_every_score_starts_near_0_01(network):
     images = np.random.default_rng(0).uniform(size=(1, *SHAPE, 3)).astype(np.float32)
     _, scores = SMALL.decode(network(images), SHAPE)
     np.testing.assert_allclose(scores, 0.01, rtol=0.6)
@@ -130,7 +130,7 @@ def test_a_saved_network_opens_with_plain_keras(suffix, network, tmp_path):
 # Anchors
 
 
-def test_nine_anchors_a_cell_of_three_scales_and_three_ratios():
+def test_each_cell_has_nine_anchors_of_three_scales_and_three_ratios():
     anchors = geometry.xyxy_to_cxcywh(RetinaNet(1).all_anchors((128, 128)))
     first = anchors[:9]  # P3: centre (4, 4), sides of 32, 40.3 and 50.8
     np.testing.assert_allclose(first[:, :2], 4, atol=1e-4)
@@ -234,7 +234,7 @@ def test_each_image_is_divided_by_its_own_number_of_objects_so_that_batches_can_
 # Detections
 
 
-def test_outputs_that_say_what_the_targets_do_are_decoded_to_the_true_boxes():
+def test_outputs_equal_to_the_targets_decode_to_the_true_boxes():
     truths, class_ids = [[10, 10, 50, 60], [40, 5, 90, 30], [3, 40, 8, 47]], [2, 0, 1]
     targets = AnchorTargets(*(part.numpy() for part in SMALL.build_targets(to_rows(truths, class_ids), SHAPE)))
     wanted = (targets.labels == 1)[..., None] & (targets.class_ids[..., None] == np.arange(CLASSES))
@@ -247,7 +247,7 @@ def test_outputs_that_say_what_the_targets_do_are_decoded_to_the_true_boxes():
     np.testing.assert_allclose(found[0].numpy()[order], [truths[1], truths[2], truths[0]], atol=1e-2)
 
 
-def test_metadata_makes_the_architecture_again():
+def test_metadata_rebuilds_the_architecture():
     architecture = RetinaNet(2, depth=3, width=64, anchor_scale=2.5, normalize=False)
     metadata = {"class_names": ["a", "b"], **json.loads(json.dumps(architecture.metadata()))}
     assert RetinaNet.from_metadata(metadata) == architecture
@@ -259,7 +259,7 @@ def test_metadata_makes_the_architecture_again():
     )
 
 
-def test_settings_that_make_no_sense_are_refused():
+def test_invalid_settings_are_refused():
     with pytest.raises(ValueError, match="retinanet: expected classes, depth, width and anchor_scale above 0"):
         RetinaNet(0)
     with pytest.raises(ValueError, match="anchor_scale above 0"):

@@ -74,7 +74,7 @@ def assert_same(network, folded, shape):
     np.testing.assert_allclose(outputs_of(folded, shape), expected, atol=2e-5 * np.abs(expected).max())
 
 
-def test_plain_grouped_and_depthwise_convolutions_take_their_normalisation_in():
+def test_normalisation_is_folded_into_plain_grouped_and_depthwise_convolutions():
     network = shaken(build_network(parse_cfg(CFG)))
     folded = fold_batch_norm(network)
     assert len(norms_of(network)) == 3 and norms_of(folded) == []
@@ -89,7 +89,7 @@ def test_the_copy_can_compute_in_half_precision():
     assert 0 < np.abs(found - expected).max() < 0.02 * np.abs(expected).max()  # 8 bits, in four layers
 
 
-def test_the_network_itself_is_left_as_it_was():
+def test_the_network_itself_is_unchanged():
     network = shaken(build_network(parse_cfg(CFG)))
     before = [weight.copy() for weight in network.get_weights()]
     fold_batch_norm(network)

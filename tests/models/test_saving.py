@@ -15,7 +15,7 @@ from yolo3.models.saving import save_model
 
 
 @pytest.mark.parametrize("name", ["m.h5", "m.keras", "m.weights.h5"])
-def test_what_is_saved_is_loaded(tiny_files, tiny_outputs, name):
+def test_a_saved_network_is_loaded(tiny_files, tiny_outputs, name):
     network, metadata = load_network(tiny_files / name)
     assert metadata == METADATA
     assert_same_outputs(network, tiny_outputs)
@@ -81,7 +81,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert read_metadata(tmp_path / "s.h5") == {"training": {"epochs": 1}}
 
 
-def test_names_that_say_no_format_are_refused(tmp_path):
+def test_names_without_a_known_suffix_are_refused(tmp_path):
     for name in ("model.pb", "model", ".h5"):
         with pytest.raises(ValueError, match="expected a name that ends in"):
             save_model(None, tmp_path / name, {})

@@ -61,6 +61,6 @@ def test_extreme_logits_have_finite_loss_and_gradients():
     np.testing.assert_allclose(gradient, [0, 0, 0.75, -0.25, 0, 0], rtol=1e-6, atol=1e-30)
 
 
-def test_what_is_found_already_counts_less_the_larger_gamma():
+def test_easy_examples_count_less_the_larger_gamma():
     easy = [float(focal_loss(tf.constant(3.0), 1.0, gamma=gamma)) for gamma in (0.0, 1, 2, 5)]
     assert easy == sorted(easy, reverse=True) and easy[2] < easy[0] / 400  # (1 - p)^2 is .0474^2 = 1/445

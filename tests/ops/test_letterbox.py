@@ -19,7 +19,7 @@ def gradient_image(height=4, width=6):
     return image
 
 
-def test_a_image_is_read_as_rgb(tmp_path):
+def test_an_image_is_read_as_rgb(tmp_path):
     image = gradient_image()
     Image.fromarray(image).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
@@ -62,7 +62,7 @@ def test_exif_rotation_is_applied(tmp_path):
     assert upright[2, 17].max() < 30 < 220 < upright[2, 2].min()
 
 
-def test_files_that_are_no_images_are_named(tmp_path):
+def test_files_that_are_not_images_are_reported(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"not an image")
     (tmp_path / "b.jpg").write_bytes(b"")
     for name in ("a.jpg", "b.jpg"):
@@ -145,7 +145,7 @@ def test_no_boxes_stay_no_boxes():
     assert images.boxes_to_network(np.zeros((0, 4)), (10, 20), (32, 32)).shape == (0, 4)
 
 
-def test_a_image_with_more_pixels_than_opencv_takes_is_named(tmp_path, monkeypatch):
+def test_an_image_with_more_pixels_than_opencv_takes_is_reported(tmp_path, monkeypatch):
     def refuse(*_):
         raise cv2.error("CV_IO_MAX_IMAGE_PIXELS")
 

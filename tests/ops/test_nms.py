@@ -104,7 +104,7 @@ def assert_equals_slow_loop(result, boxes, scores, *args, **options):
         np.testing.assert_array_equal(class_ids[:num], [class_id for _, _, class_id in expected])
 
 
-def test_the_weaker_of_two_overlapping_boxes_goes_only_within_its_class():
+def test_the_weaker_of_two_overlapping_boxes_is_dropped_only_within_its_class():
     # boxes 0 and 1: common area 8 x 10 = 80 of 100 + 100 - 80 = 120, IoU 2/3
     boxes = np.array([[[0, 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60]]], np.float32)
     scores = np.array([[[0.9, 0.0], [0.8, 0.7], [0.5, 0.0]]], np.float32)
@@ -123,7 +123,7 @@ def test_overlap_equal_to_the_threshold_is_allowed():
     assert run(boxes, scores, 0.3, 0.49)[3] == 1
 
 
-def test_what_is_suppressed_does_not_suppress():
+def test_a_suppressed_box_does_not_suppress_others():
     # a chain: each box overlaps the next by 6/10 (IoU 60/140 = .43), so the second goes, the third stays
     boxes = np.array([[[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]]], np.float32)
     scores = np.array([[[0.9], [0.8], [0.7]]], np.float32)
@@ -150,7 +150,7 @@ def test_random_boxes_equal_the_slow_loop():
     np.testing.assert_array_equal(before[1], scores)
 
 
-def test_more_candidates_than_are_looked_at_leave_the_best_right():
+def test_with_more_candidates_than_are_examined_the_best_are_still_right():
     boxes, scores = random_case(images=1, boxes=300, classes=3, seed=1)
     found = run(boxes, scores, 0.0, 0.3, max_boxes=30, candidates=256)  # of 900 pairs
     assert_equals_slow_loop(found, boxes, scores, 0.0, 0.3, 30)
@@ -203,7 +203,7 @@ def kept_indices(result, boxes):
     return sorted(boxes[0].tolist().index(box) for box in found[:num].tolist())
 
 
-def test_ios_takes_the_area_of_the_box_that_would_go():
+def test_ios_takes_the_area_of_the_weaker_box():
     # the third box, 200 x 600, has the best score. With the first, 250 x 100, it shares 200 x 100:
     # IoU 20 / (120 + 25 - 20) = .16, of the first box's area 20 / 25 = .8, of its own 20 / 120 = .17.
     # With the second, 300 x 300: IoU 60 / (120 + 90 - 60) = .4, 60 / 90 = .67.
@@ -213,7 +213,7 @@ def test_ios_takes_the_area_of_the_box_that_would_go():
     assert kept_indices(run(boxes, scores, 0.1, 0.3, overlap="iou"), boxes) == [0, 2, 4]
 
 
-def test_a_box_inside_another_goes_by_ios_only_if_it_is_the_weaker_one():
+def test_a_box_inside_another_is_dropped_by_ios_only_if_it_is_the_weaker_one():
     # 10 x 10 inside 20 x 20: IoU 1/4; all of the small one is covered, a quarter of the large one
     boxes = np.array([[[0, 0, 20, 20], [5, 5, 15, 15]]], np.float32)
     small_is_weaker = np.array([[[0.9], [0.8]]], np.float32)
@@ -221,7 +221,7 @@ def test_a_box_inside_another_goes_by_ios_only_if_it_is_the_weaker_one():
     assert kept_indices(run(boxes, small_is_weaker[:, ::-1], 0.1, 0.3, overlap="ios"), boxes) == [0, 1]
 
 
-def test_diou_keeps_what_has_another_centre():
+def test_diou_keeps_boxes_with_another_centre():
     # 10 x 10 boxes, one moved by 4: IoU 60 / 140 = .429; d^2 = 16, c^2 = 14^2 + 10^2 = 296: .429 - .054 = .375
     boxes = np.array([[[0, 0, 10, 10], [4, 0, 14, 10]]], np.float32)
     scores = np.array([[[0.9], [0.8]]], np.float32)
@@ -253,7 +253,7 @@ def test_soft_suppression_leaves_other_classes_alone():
 
 
 @pytest.mark.parametrize("way", EVERY_WAY, ids=lambda way: "-".join(map(str, way.values())))
-def test_every_way_equals_the_slow_loop(way):
+def test_every_method_equals_the_slow_loop(way):
     boxes, scores = hard_case()
     for score_threshold, max_boxes in ((0.4, 300), (0.05, 20)):
         result = run(boxes, scores, score_threshold, 0.45, max_boxes, **way)

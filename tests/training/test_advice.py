@@ -50,7 +50,7 @@ def test_rules_are_silent_on_a_normal_run_at_each_of_its_epochs(rule):
         assert rule_says(rule, rows_of(epochs=epochs)) is None, epochs
 
 
-def test_a_normal_run_is_told_to_be_one():
+def test_a_normal_run_is_described_as_one():
     assert run_advice(rows_of()) == [
         "Nothing stands out: the training loss fell from 180.0 to 23.0, and AP50 reached 0.900 in epoch 16."
     ]
@@ -112,12 +112,12 @@ SPEAKING = {
 }  # fmt: skip
 
 
-def test_each_rule_has_a_log_on_which_it_speaks():
+def test_each_rule_has_a_log_that_triggers_it():
     assert list(SPEAKING) == [rule.__name__ for rule in advice.RUN_RULES]
 
 
 @pytest.mark.parametrize("name", SPEAKING)
-def test_a_rule_speaks_and_quotes_its_numbers_and_is_silent_nearby(name):
+def test_a_rule_quotes_its_numbers_and_is_silent_just_within_its_limits(name):
     speaking, quoted, silent = SPEAKING[name]
     sentence = rule_says(getattr(advice, name), rows_of(**speaking))
     assert all(text in sentence for text in quoted), sentence
@@ -138,7 +138,7 @@ QUIET = [
 
 
 @pytest.mark.parametrize(("name", "columns"), QUIET)
-def test_a_rule_is_silent_where_one_thing_lacks(name, columns):
+def test_a_rule_is_silent_where_one_condition_is_not_met(name, columns):
     assert rule_says(getattr(advice, name), rows_of(**columns)) is None
 
 
@@ -154,7 +154,7 @@ def test_the_most_important_comes_first():
     assert [sentence.split()[0] for sentence in run_advice(both)] == ["Objects", "Training"]
 
 
-def test_a_weak_class_is_told_how_many_objects_it_has():
+def test_the_advice_on_a_weak_class_gives_its_number_of_objects():
     rows = rows_of(AP50_plate=np.full(20, 0.2))
     few, some, enough = (run_advice(rows, {"plate": count, "cell": 300})[0] for count in (20, 150, 280))
     assert "enough examples" in some
@@ -162,7 +162,7 @@ def test_a_weak_class_is_told_how_many_objects_it_has():
     assert "enough examples (280 objects" in enough
 
 
-def test_epochs_without_validation_count_for_nothing():
+def test_epochs_without_validation_are_ignored():
     gaps = {
         name: np.where(EPOCHS % 4 == 0, values, np.nan) if name.startswith(("val_", "AP")) else values
         for name, values in COLUMNS.items()
@@ -172,14 +172,14 @@ def test_epochs_without_validation_count_for_nothing():
     assert "epoch 10" in rule_says(advice.overfits, rows_of(val_loss=rising, AP=np.full(20, 0.4)))
 
 
-def test_what_is_learned_by_heart_is_told_though_the_validation_loss_only_stands():
+def test_overfitting_is_reported_even_where_the_validation_loss_only_stagnates():
     # 180 to 9 is a twentieth, 122 to 100 five sixths; AP stands
     heart = {"loss": np.geomspace(180, 9, 20), "val_loss": np.linspace(122, 100, 20), "AP": np.full(20, 0.1)}
     assert "180.0 to 9.0" in rule_says(advice.overfits, rows_of(**heart))
     assert rule_says(advice.overfits, rows_of(**heart | {"val_loss": np.geomspace(122, 20, 20)})) is None
 
 
-def test_a_validation_loss_that_rises_little_or_late_or_with_the_training_loss_is_no_learning_by_heart():
+def test_a_validation_loss_that_rises_little_or_late_or_with_the_training_loss_is_not_overfitting():
     stands = {"AP": np.full(20, 0.4)}
     for rising in ([*COLUMNS["val_loss"][:10], *np.linspace(26, 28.5, 10)], [*COLUMNS["val_loss"][:17], 22, 26, 27]):
         assert rule_says(advice.overfits, rows_of(val_loss=rising, **stands)) is None
@@ -187,24 +187,24 @@ def test_a_validation_loss_that_rises_little_or_late_or_with_the_training_loss_i
     assert rule_says(advice.overfits, rows_of(**both, **stands)) is None
 
 
-def test_learning_by_heart_is_no_matter_while_ap_gains():
+def test_overfitting_is_not_reported_while_ap_improves():
     # since the least loss in epoch 9, or since half of the run
     for gaining in (np.full(20, 0.4), np.append(np.full(19, 0.4), 0.42), [*[0.3] * 8, *[0.4] * 12]):
         sentence = rule_says(advice.overfits, rows_of(val_loss=RISING, AP=gaining))
         assert (sentence is None) == (gaining[-1] > 0.41)
 
 
-def test_a_rate_that_is_far_too_low_is_told_so():
+def test_a_learning_rate_that_is_far_too_low_is_reported():
     still = {"loss": np.full(20, 180.0), "AP50": np.zeros(20), "learning_rate": np.full(20, 1e-7)}
     assert "a higher one" in run_advice(rows_of(**still))[0]
 
 
-def test_anchors_that_do_not_fit_explain_what_is_not_found_and_not_told_apart():
+def test_badly_fitting_anchors_explain_missed_and_misclassified_objects():
     lost = {"val_wh": np.full(20, 4.5), "val_class": np.linspace(26, 25, 20), "AP50": np.full(20, 0.004)}
     assert len(run_advice(rows_of(**lost))) == 1
 
 
-def test_what_finds_hardly_anything_is_told_to_go_on_while_the_loss_falls():
+def test_a_network_that_finds_hardly_anything_should_train_on_while_the_loss_falls():
     little = {"AP50": np.full(20, 0.05)}
     assert "validation loss has levelled off" in rule_says(advice.ap_stays_low, rows_of(val_loss=RISING, **little))
     assert "still decreasing, so more --epochs" in rule_says(advice.ap_stays_low, rows_of(**little))
@@ -217,7 +217,7 @@ def test_what_finds_hardly_anything_is_told_to_go_on_while_the_loss_falls():
 
 
 @pytest.mark.parametrize("name", ["loss_stagnates", "loss_jumps", "boxes_do_not_fit", "ap_stays_zero"])
-def test_where_another_rule_says_why_hardly_anything_is_found_it_speaks_alone(name):
+def test_a_rule_that_explains_why_hardly_anything_is_found_stands_alone(name):
     columns = {"AP50": np.full(20, 0.004)} | SPEAKING[name][0]
     assert rule_says(getattr(advice, name), rows_of(**columns))
     assert rule_says(advice.ap_stays_low, rows_of(**columns)) is None
@@ -230,26 +230,26 @@ def test_a_weak_class_that_catches_up_is_given_time():
         assert (rule_says(advice.class_is_weak, rows) is None) == silent
 
 
-def test_long_lists_are_cut_and_say_so():
+def test_long_lists_are_visibly_shortened():
     assert advice.some_of(["a", "b"]) == "a, b" and advice.some_of(list("abcde")) == "a, b, c, d, e"
     assert advice.some_of(list("abcdefg")) == "a, b, c, d, e and 2 more" and advice.some_of([]) == ""
     columns = COLUMNS | {f"AP50_{index}": np.full(20, np.nan) for index in range(6)}
     assert "6 of 8 classes ('0', '1', '2', '3', '4' and 1 more)" in run_advice(rows_of(columns))[0]
 
 
-def test_a_class_part_that_was_small_from_the_start_is_no_mistake():
+def test_a_class_term_that_was_small_from_the_start_is_not_an_error():
     # three tenths of the objectness part, which ends at 10
     assert rule_says(advice.classes_not_learned, rows_of(val_class=np.full(20, 2.9))) is None
     assert rule_says(advice.classes_not_learned, rows_of(val_class=np.full(20, 3.1)))
 
 
-def test_parts_of_other_losses_are_passed_over():
+def test_terms_of_other_losses_are_ignored():
     mixed = rows_of(**SPEAKING["classes_not_learned"][0], val_wh=np.full(20, 9.0))
     assert run_advice(mixed)[0].startswith("The network struggles with the sizes")
     assert run_advice(mixed, yolov3_terms=False)[0].startswith("Nothing stands out")
 
 
-def test_a_run_that_goes_on_is_told_of_what_is_wrong_and_not_of_what_the_end_decides():
+def test_warnings_during_a_run_leave_out_what_only_its_end_can_tell():
     climbing = [{"epoch": n + 1, "loss": 100.0 / (n + 1), "AP50": 0.1 * n, "AP": 0.05 * n} for n in range(9)]
     assert any("still improving" in sentence for sentence in run_advice(climbing))
     assert run_warnings(climbing) == {}

@@ -38,14 +38,14 @@ def test_taken_slots_are_counted_as_a_slow_loop_counts_them():
     assert count_shared(slots) == taken and count_shared(slots[:0]) == 0
 
 
-def test_boxes_too_small_for_the_network_are_warned_of(tmp_path):
+def test_boxes_too_small_for_the_network_are_a_warning(tmp_path):
     # The 832x832 image is halved: 3 pixels become 1.5; 4 become 2, which is enough.
     path = write_image(tmp_path / "a.png", 832, 832)
     findings = check(dataset_of(annotate(path, (10, 10, 13, 40), (100, 100, 104, 104))))
     assert "1 boxes are less than 2 pixels" in next(str(item) for item in findings if item.kind == "small-box")
 
 
-def test_anchors_that_fit_badly_are_warned_of_with_advice(tmp_path):
+def test_anchors_that_fit_badly_are_a_warning_with_advice(tmp_path):
     # 300x10 against the anchors: the best is 81x82 with 810 / (3000 + 6642 - 810) = .09.
     (finding,) = one_image(tmp_path, (10, 10, 310, 20))
     assert finding.kind == "anchor-fit" and "IoU 0.09" in finding.message and "yolo3 anchors" in finding.message

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from yolo3.training import benchmark
-from yolo3.training.benchmark import BURN_IN, Workload, limit_in_words, rates, take_turns, write_photographs
+from yolo3.training.benchmark import BURN_IN, Workload, limit_in_words, rates, take_turns, write_jpegs
 
 
 def test_calls_take_turns_and_the_first_ones_do_not_count():
@@ -28,7 +28,7 @@ def test_rates_by_hand():
         (5, "float32", True, "To speed up: store smaller images"),
     ],
 )  # fmt: skip
-def test_what_limits_a_run_is_said_with_what_to_change(input_rate, precision, cached, expected):
+def test_the_bottleneck_is_named_with_what_to_change(input_rate, precision, cached, expected):
     words = limit_in_words(
         {"images_per_second": 10, "precision": precision}, {"images_per_second": input_rate, "cached": cached}
     )
@@ -36,8 +36,8 @@ def test_what_limits_a_run_is_said_with_what_to_change(input_rate, precision, ca
     assert ("bfloat16" in words) == ("bfloat16" in expected)
 
 
-def test_the_photographs_are_jpegs_that_compress_as_photographs_do(tmp_path):
-    annotations = write_photographs(tmp_path, 2)
+def test_the_synthetic_jpegs_compress_like_photographs(tmp_path):
+    annotations = write_jpegs(tmp_path, 2)
     for annotation in annotations:
         assert cv2.imread(annotation.image_path).shape == (480, 640, 3)
         assert len(annotation.boxes) == 5 and (annotation.boxes >= 0).all()

@@ -114,7 +114,7 @@ def of_cfg(settings, darknet, **changes):
 
 
 @pytest.mark.slow
-def test_a_network_of_a_cfg_takes_what_fits_of_its_weights_learns_and_goes_back(settings, eagerly, darknet, tmp_path):
+def test_a_network_of_a_cfg_loads_the_weights_that_fit_learns_and_converts_back(settings, eagerly, darknet, tmp_path):
     config = of_cfg(settings, darknet, weights=str(darknet / "net.weights"))
     backbone = Kernels("conv_0")
     _, said = run(config, tmp_path / "run", callbacks=[backbone])

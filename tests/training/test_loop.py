@@ -61,7 +61,7 @@ def test_a_run_leaves_all_its_files_and_no_other(whole):
         assert min(cv2.imread(os.path.join(whole[0], name)).shape[:2]) > 100
 
 
-def test_a_run_writes_down_what_it_worked_with(whole, settings):
+def test_a_run_records_its_settings_and_data(whole, settings):
     folder = whole[0]
     assert read_settings(folder) == settings
     assert read_class_names(os.path.join(folder, "classes.txt")) == ["circle", "square", "triangle"]
@@ -83,7 +83,7 @@ def test_the_log_has_a_row_for_each_epoch_with_all_that_is_measured(whole):
     assert float(rows[2]["learning_rate"]) == pytest.approx(0.04955e-3, rel=1e-3)
 
 
-def test_the_weights_say_what_they_are(whole, settings):
+def test_the_weights_describe_themselves(whole, settings):
     for name in ("best.h5", "last.h5"):
         metadata = read_metadata(os.path.join(whole[0], name))
         assert metadata["class_names"] == ["circle", "square", "triangle"]
@@ -113,7 +113,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(whole):
     assert whole[1].last_row["epoch"] == 3
 
 
-def test_a_run_says_what_it_does(whole):
+def test_a_run_prints_what_it_does(whole):
     said = whole[2]
     assert "yolov3-tiny" in said[0] and "3 classes" in said[0] and "3 epochs of 3 batches of 4" in said[0]
     assert sum(line.startswith("epoch ") for line in said) == 3
@@ -124,7 +124,7 @@ def test_a_run_says_what_it_does(whole):
 
 
 @pytest.mark.slow
-def test_interrupted_and_resumed_gives_the_run_that_was_not_bit_for_bit(whole, settings, tmp_path):
+def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(whole, settings, tmp_path):
     with pytest.raises(Interrupted):
         run(settings, tmp_path / "run", callbacks=[InterruptAt(1)])
     assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 1
@@ -142,7 +142,7 @@ def test_interrupted_and_resumed_gives_the_run_that_was_not_bit_for_bit(whole, s
     assert rows == expected and result.best_ap50 == whole[1].best_ap50
 
 
-def test_a_run_that_is_over_is_resumed_without_a_step(whole, settings):
+def test_a_finished_run_is_resumed_without_a_step(whole, settings):
     before = state_of(whole[0])
     result, said = run(settings, whole[0], resume=True)
     assert same(state_of(whole[0]), before)
@@ -183,7 +183,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_images_and_keeps_the_l
 
 
 @pytest.mark.slow
-def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_written(settings, slim_tiny, eagerly, tmp_path):
+def test_weights_corrupted_by_the_last_step_of_an_epoch_are_not_written(settings, slim_tiny, eagerly, tmp_path):
     config = one_batch(settings, epochs=2)
     with pytest.raises(NotFiniteError, match="step 2 .weights."):
         run(config, tmp_path / "run", callbacks=[Poison(1, 0)])

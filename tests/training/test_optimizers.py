@@ -27,7 +27,7 @@ def test_it_follows_darknet_where_the_rate_changes():
         np.testing.assert_allclose(variable.numpy(), weights, rtol=1e-5, atol=1e-6)
 
 
-def test_the_rate_inside_the_buffer_would_be_another_course():
+def test_the_rate_inside_the_buffer_would_give_other_weights():
     ours, keras_own = keras.Variable([1.0]), keras.Variable([1.0])
     pairs = [(DarknetSGD(momentum=0.5), ours), (keras.optimizers.SGD(momentum=0.5), keras_own)]
     for rate in (1.0, 0.1):
@@ -38,7 +38,7 @@ def test_the_rate_inside_the_buffer_would_be_another_course():
     assert ours.numpy()[0] == pytest.approx(-0.15) and keras_own.numpy()[0] == pytest.approx(-0.6)
 
 
-def test_it_averages_accumulates_and_can_be_made_again():
+def test_it_averages_accumulates_and_can_be_rebuilt():
     optimizer = DarknetSGD(learning_rate=0.5, momentum=0.8, gradient_accumulation_steps=2, use_ema=True)
     variable = keras.Variable([0.0])
     for gradient in (1.0, 3.0):

@@ -12,7 +12,7 @@ def plan_of(num_images=100, **settings):
     return RunPlan(TrainConfig(anchors="a.txt", **settings), num_images)
 
 
-def test_an_epoch_shows_every_image_and_a_batch_holds_at_most_all():
+def test_an_epoch_covers_every_image_and_a_batch_holds_at_most_all():
     plan = plan_of(100, batch_size=8, epochs=3)  # 12.5 batches an epoch
     assert (plan.batch_size, plan.steps_per_epoch, plan.total_steps) == (8, 13, 39)
     assert (plan_of(5, batch_size=8).batch_size, plan_of(5, batch_size=8).steps_per_epoch) == (5, 1)
@@ -45,13 +45,13 @@ def test_a_run_is_evaluated_about_twenty_times_and_at_its_end():
     assert [epoch for epoch in range(1, 6) if plan.evaluates_after(epoch)] == [3, 5]
 
 
-def test_a_recipe_without_epochs_makes_as_many_as_its_updates_take():
+def test_a_recipe_without_epochs_gets_as_many_as_its_updates_take():
     config = TrainConfig(cfg="a.cfg", epochs=0, batch_size=4, accumulate=2, max_batches=4)
     fitted = fit_length(config, 12)  # 4 updates of 2 steps in epochs of 3
     assert fitted == dataclasses.replace(config, epochs=3, max_batches=None)
 
 
-def test_a_recipe_is_squeezed_into_the_epochs_that_are_asked_for():
+def test_a_recipe_is_rescaled_to_the_requested_epochs():
     config = TrainConfig(
         cfg="a.cfg",
         epochs=10,

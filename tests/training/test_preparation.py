@@ -56,7 +56,7 @@ GOOD = "10,10,40,50,0 50,50,90,90,1"
 # Lists and validation
 
 
-def test_the_lists_of_a_data_set_are_found_and_told(prepared, shapes_set):
+def test_the_lists_of_a_data_set_are_found_and_reported(prepared, shapes_set):
     result = prepared(data=shapes_set)
     assert names_of(result.train) == [f"{number:06d}.jpg" for number in range(12)]
     assert names_of(result.val) == [f"{number:06d}.jpg" for number in range(12, 16)]
@@ -102,7 +102,7 @@ def test_the_split_is_drawn_with_the_seed(prepared, tmp_path):
     assert not set(names_of(first.val)) & set(names_of(first.train))
 
 
-def test_no_split_means_no_validation_and_says_so(prepared, tmp_path):
+def test_no_split_means_no_validation_and_is_reported(prepared, tmp_path):
     result = prepared(data=write_lines(tmp_path / "d", GOOD, GOOD), val_split=0.0)
     assert len(result.train) == 2 and result.val == []
     assert any("No validation" in note for note in result.notes)
@@ -113,7 +113,7 @@ def test_one_image_alone_is_trained_on(prepared, tmp_path):
     assert len(result.train) == 1 and result.val == []
 
 
-def test_without_data_the_embedded_shapes_are_used_and_said_so(prepared, shapes_set, monkeypatch):
+def test_without_data_the_embedded_shapes_are_used_and_reported(prepared, shapes_set, monkeypatch):
     monkeypatch.setattr("yolo3.training.preparation.shapes_folder", lambda: shapes_set)
     result = prepared()
     assert (len(result.train), len(result.val)) == (12, 4)
@@ -149,7 +149,7 @@ def test_class_names_from_a_file_give_the_order(prepared, shapes_set, tmp_path):
 BAD = [GOOD, "10,10,10,40,0 20,20,60,60,1", "10,10,40,40,7"]  # a box without area; a class that does not exist
 
 
-def test_what_cannot_be_used_stops_the_run_with_file_and_line_of_all_of_it(prepared, tmp_path):
+def test_invalid_annotations_stop_the_run_and_all_are_listed_with_file_and_line(prepared, tmp_path):
     data = write_lines(tmp_path / "d", *BAD)
     (tmp_path / "d" / "0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="3 invalid annotations.*--skip-bad") as caught:
@@ -159,7 +159,7 @@ def test_what_cannot_be_used_stops_the_run_with_file_and_line_of_all_of_it(prepa
     assert [error.split(": ")[0] for error in errors] == [f"{data}:{line}" for line in (1, 3, 2)]
 
 
-def test_what_cannot_be_used_is_left_out_when_asked_and_counted(prepared, tmp_path):
+def test_invalid_annotations_are_skipped_on_request_and_counted(prepared, tmp_path):
     data = write_lines(tmp_path / "d", *BAD)
     (tmp_path / "d" / "0.png").write_bytes(b"no image")
     result = prepared(data=data, skip_bad=True, val_split=0.0)
@@ -170,12 +170,12 @@ def test_what_cannot_be_used_is_left_out_when_asked_and_counted(prepared, tmp_pa
     assert len([finding for finding in result.findings if finding.severity == "error"]) == 3
 
 
-def test_a_run_of_good_data_says_nothing_of_leaving_out(prepared, tmp_path):
+def test_a_run_on_good_data_reports_nothing_skipped(prepared, tmp_path):
     result = prepared(data=write_lines(tmp_path / "d", GOOD, GOOD), skip_bad=True)
     assert not any("left out" in note for note in result.notes)
 
 
-def test_ids_that_start_at_1_stop_the_run_even_where_bad_things_are_left_out(prepared, tmp_path):
+def test_ids_that_start_at_1_stop_the_run_even_with_skip_bad(prepared, tmp_path):
     data = write_lines(tmp_path / "d", "10,10,40,50,1", "10,10,40,50,2 50,50,90,90,1")
     for skip_bad in (False, True):
         with pytest.raises(DataError) as caught:
@@ -197,14 +197,14 @@ def test_data_without_any_box_is_refused(prepared, tmp_path):
         prepared(data=write_lines(tmp_path / "d", "", ""), format="keras-yolo3", val_split=0.0)
 
 
-def test_a_path_that_is_not_there_is_refused(prepared, tmp_path):
+def test_a_missing_path_is_refused(prepared, tmp_path):
     with pytest.raises(ValueError, match="nowhere: expected a file or a folder"):
         prepared(data=str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError):
         prepared(anchors=str(tmp_path / "none.txt"))
 
 
-def test_progress_is_told_for_each_image(anchors, shapes_set):
+def test_progress_is_reported_for_each_image(anchors, shapes_set):
     calls = []
     prepare(TrainConfig(anchors=anchors, data=shapes_set), progress=lambda done, all_: calls.append((done, all_)))
     assert calls[-1] == (4, 4) and (12, 12) in calls and len(calls) == 16
@@ -224,7 +224,7 @@ def name_for(tmp_path):
     return name
 
 
-def test_the_number_of_anchors_means_a_network_that_can_be_overridden(name_for):
+def test_the_number_of_anchors_selects_a_network_that_can_be_overridden(name_for):
     assert name_for(9) == "yolov3" and name_for(6) == "yolov3-tiny"
     assert name_for(9, model="yolov3-spp") == "yolov3-spp"
 
@@ -253,7 +253,7 @@ def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):
 # Architectures without anchors
 
 
-def test_proposals_are_of_one_class_whatever_the_data_call_it(prepared, shapes_set):
+def test_proposals_are_of_one_class_whatever_the_classes_of_the_data(prepared, shapes_set):
     result = prepared(anchors=None, model="rpn", data=shapes_set)
     assert result.class_names == ["object"]
     ids = np.concatenate([annotation.class_ids for annotation in (*result.train, *result.val)])
@@ -280,14 +280,14 @@ def test_an_architecture_takes_its_options(shapes_set, prepared):
         ({"model": "retinanet", "model_options": (("depth", True),)}, "depth: expected int, got True"),
         ({"model": "rpn", "loss": LossOptions("giou")}, "box_loss: options of the loss of YOLOv3, which rpn"),
     ],
-    ids=["unknown", "a word", "a truth", "a loss"],
+    ids=["unknown", "a word", "a boolean", "a loss"],
 )  # fmt: skip
 def test_options_that_an_architecture_does_not_have_are_refused(prepared, shapes_set, settings, message):
     with pytest.raises(ValueError, match=message):
         prepared(anchors=None, data=shapes_set, input_size=(128, 128), **settings)
 
 
-def test_yolov3_has_no_options_of_that_kind(prepared, shapes_set):
+def test_yolov3_has_no_model_options(prepared, shapes_set):
     with pytest.raises(ValueError, match="model_options: expected none for YOLOv3, got grid_size"):
         prepared(data=shapes_set, model_options=(("grid_size", 5),))
 
@@ -320,7 +320,7 @@ def test_sizes_are_multiples_of_the_stride_of_the_network_and_of_nothing_else(tm
         choose_architecture(TrainConfig(cfg=str(tmp_path / "one.cfg"), input_size=(208, 200)), 3)
 
 
-def test_what_a_cfg_samples_up_counts_for_its_stride(tmp_path):
+def test_upsampled_layers_of_a_cfg_count_for_its_stride(tmp_path):
     # The only head is at stride 16; its features are joined with those of stride 32, sampled up.
     deeper = ONE_HEAD_CFG.replace(
         "[convolutional]\nfilters=16",

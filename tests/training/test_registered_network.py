@@ -79,12 +79,12 @@ def test_the_command_offers_it_and_gives_it_a_recipe_for_the_embedded_set(toy, t
     assert "toy (three convolutions)" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_name_that_is_taken_is_refused(toy):
+def test_a_registered_name_is_refused(toy):
     for name in ("toy", "yolov3", "cfg"):
         with pytest.raises(ValueError, match=f"model: expected a new name, got '{name}'"):
             registry.register(dataclasses.replace(toy, name=name))
 
 
-def test_another_name_is_unknown_again():
+def test_the_name_is_unknown_after_it_is_removed():
     with pytest.raises(ValueError, match="model: expected one of yolov3, .*, rpn, got 'toy'"):
         TrainConfig(anchors="a.txt", model="toy")

@@ -22,7 +22,7 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
-def test_a_run_starts_by_writing_what_it_works_with(tmp_path):
+def test_a_run_starts_by_writing_its_settings_and_data(tmp_path):
     folder = RunFolder(tmp_path / "new" / "run")
     finding = Finding("warning", "small", "a.txt:3", "too small")
     folder.start(CONFIG, class_names=["cat", "dog"], anchors=DEFAULT_TINY_ANCHORS, findings=[finding])
@@ -32,7 +32,7 @@ def test_a_run_starts_by_writing_what_it_works_with(tmp_path):
     assert folder.file("findings.txt").read_text() == "warning: a.txt:3: too small\n"
 
 
-def test_columns_that_come_later_are_empty_before(tmp_path):
+def test_columns_added_later_are_empty_in_earlier_rows(tmp_path):
     folder = RunFolder(tmp_path)
     folder.log({"epoch": 1, "loss": 2.5})
     folder.log({"epoch": 2, "loss": 1.5, "AP50": 0.25})
@@ -66,7 +66,7 @@ def test_many_arrays_keep_their_order(tmp_path):
     assert [int(array) for array in folder.load_state()[0]] == list(range(25))
 
 
-def test_a_log_that_was_taken_back_is_continued(tmp_path):
+def test_a_restored_log_is_continued(tmp_path):
     folder = RunFolder(tmp_path)
     folder.log({"epoch": 1})
     folder.save_state([], {})
@@ -77,7 +77,7 @@ def test_a_log_that_was_taken_back_is_continued(tmp_path):
     assert [row["epoch"] for row in read_rows(again.file("log.csv"))] == ["1", "2"]
 
 
-def test_a_state_that_cannot_be_written_leaves_the_former_one_and_nothing_else(tmp_path, monkeypatch):
+def test_a_state_that_cannot_be_written_leaves_the_previous_one_and_nothing_else(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
     folder.save_state(ARRAYS, {"epoch": 1})
 
@@ -111,7 +111,7 @@ def test_a_folder_without_a_state_is_refused(tmp_path):
         RunFolder(tmp_path).load_state()
 
 
-def test_a_folder_without_settings_is_no_run(tmp_path):
+def test_a_folder_without_settings_is_not_a_run(tmp_path):
     with pytest.raises(ValueError, match="settings.json in it, found none"):
         read_settings(tmp_path)
 
@@ -125,7 +125,7 @@ def test_a_folder_that_holds_a_run_is_not_used_again(tmp_path):
     assert new_run_folder(str(tmp_path / "other")).path == tmp_path / "other"
 
 
-def test_without_a_name_the_first_free_number_is_taken(tmp_path, monkeypatch):
+def test_without_a_name_the_first_unused_number_is_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(new_run_folder(None).path) == os.path.join("runs", "train-001")
     for number in (1, 2, 4):
@@ -139,7 +139,7 @@ def test_the_settings_are_readable_json(tmp_path):
     assert json.loads(folder.file(run_folder.SETTINGS).read_text())["input_size"] == [320, 256]
 
 
-def test_what_a_killed_run_left_behind_goes_and_a_users_files_stay(tmp_path):
+def test_leftovers_of_a_killed_run_are_removed_and_a_users_files_stay(tmp_path):
     folder = RunFolder(tmp_path)
     mine = [tmp_path / "decoded" / "mine.txt", tmp_path / "notes.h5"]
     names = (".decoded.123/0.raw", ".state.123.npz", ".best.123.h5")

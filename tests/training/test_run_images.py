@@ -50,12 +50,12 @@ def test_images_go_into_the_folder_and_to_tensorboard(prepared, found, measures,
     assert events.Tensors("confusion")[0].step == 7
 
 
-def test_without_tensorboard_there_are_the_files_alone(prepared, found, measures, tmp_path):
+def test_without_tensorboard_only_the_files_are_written(prepared, found, measures, tmp_path):
     write_images(RunFolder(tmp_path), prepared, measures=measures, detections=found, callbacks=[], epoch=1)
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_the_page_says_what_was_trained(prepared, found, measures, tmp_path):
+def test_the_report_says_what_was_trained(prepared, found, measures, tmp_path):
     config = TrainConfig(anchors="a.txt", epochs=17, optimizer="sgd", batch_size=4, accumulate=3)
     folder = RunFolder(tmp_path / "run-3")
     write_run_report(folder, config, prepared, measures=measures, detections=found, precision="float32")

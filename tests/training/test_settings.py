@@ -37,7 +37,7 @@ UNUSUAL = TrainConfig(
 
 
 @pytest.mark.parametrize("config", [TrainConfig(anchors="a.txt"), UNUSUAL])
-def test_what_is_written_is_read_back_with_the_same_types(config):
+def test_written_settings_are_read_back_with_the_same_types(config):
     again = parse_config(format_config(config))
     assert again == config  # tuples and lists are not equal, so this compares the types too
     assert hash(again) == hash(config)
@@ -78,12 +78,12 @@ def test_settings_cannot_be_changed_in_place():
         ({"ema": 1.0}, "ema: expected a number from 0 to below 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_name_of_the_setting(wrong, message):
+def test_an_invalid_value_is_refused_with_the_name_of_the_setting(wrong, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(anchors="a.txt", **wrong)
 
 
-def test_a_run_of_so_many_batches_has_no_epochs():
+def test_a_run_measured_in_batches_has_no_epochs():
     assert TrainConfig(anchors="a.txt", epochs=0, max_batches=10).epochs == 0
     with pytest.raises(ValueError, match="epochs: expected a whole number above 0, got -1"):
         TrainConfig(anchors="a.txt", epochs=-1, max_batches=10)
@@ -110,6 +110,6 @@ def test_settings_of_an_earlier_version_are_read():
         ({"mosaic_zoom": (2.0, 1.0)}, "mosaic_zoom: expected a smallest and a largest factor"),
     ],
 )
-def test_variation_that_would_divide_by_zero_is_refused(wrong, message):
+def test_augmentation_that_would_divide_by_zero_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Augmentation(**wrong)

@@ -83,7 +83,7 @@ def test_the_rate_is_that_of_the_step(eagerly):
 
 
 @pytest.mark.parametrize("precision, tolerance", [("float32", 1e-6), ("float16", 1e-6)])
-def test_weight_decay_changes_kernels_alone(eagerly, precision, tolerance):
+def test_weight_decay_changes_only_kernels(eagerly, precision, tolerance):
     results = []
     for decay in (0.0, 0.1):
         trainer = make(optimizer="sgd", weight_decay=decay, precision=precision)
@@ -97,7 +97,7 @@ def test_weight_decay_changes_kernels_alone(eagerly, precision, tolerance):
     assert sum(variable.name == "kernel" for variable in trainer._learned) == 13  # the tiny network's convolutions
 
 
-def test_the_shown_loss_is_free_of_weight_decay(eagerly):
+def test_the_displayed_loss_excludes_weight_decay(eagerly):
     assert train(make(weight_decay=0.0)) == train(make(weight_decay=0.5))
 
 
@@ -110,7 +110,7 @@ def test_gradients_are_clipped_by_their_common_norm(eagerly):
 
 
 @pytest.mark.slow
-def test_accumulated_gradients_change_weights_at_each_third_step(eagerly):
+def test_accumulated_gradients_change_weights_at_every_third_step(eagerly):
     trainer = make(accumulate=3, ema=0.9)
     states = [learned(trainer)]
     for _ in range(6):
@@ -121,7 +121,7 @@ def test_accumulated_gradients_change_weights_at_each_third_step(eagerly):
 
 
 @pytest.mark.slow
-def test_three_accumulated_steps_on_one_batch_are_one_step(eagerly):
+def test_three_accumulated_steps_on_one_batch_equal_one_step(eagerly):
     # The gradient of the same batch three times, divided by three; statistics do not matter in training mode.
     one, three = make(optimizer="sgd"), make(optimizer="sgd", accumulate=3)
     train(one, 1)
@@ -131,7 +131,7 @@ def test_three_accumulated_steps_on_one_batch_are_one_step(eagerly):
 
 
 @pytest.mark.slow
-def test_float16_scales_the_loss_and_not_what_is_shown(eagerly):
+def test_float16_scales_the_loss_but_not_the_displayed_one(eagerly):
     scaled, plain = make(precision="float16"), make()
     assert isinstance(scaled.optimizer, keras.optimizers.LossScaleOptimizer)
     assert float(scaled.optimizer.scale_loss(1.0)) > 1000
@@ -169,7 +169,7 @@ def test_the_compiled_loss_gives_every_weight_the_gradient_of_the_plain_one():
 
 
 @pytest.mark.slow
-def test_a_step_compiled_by_xla_has_the_loss_and_the_update_of_the_other():
+def test_a_step_compiled_by_xla_has_the_loss_and_the_update_of_the_plain_one():
     plain, compiled = make(), make(jit_compile=True)
     np.testing.assert_allclose(train(plain, 2), train(compiled, 2), rtol=1e-4)
     for a, b in zip(weights(plain), weights(compiled)):
@@ -239,7 +239,7 @@ def test_objectness_starts_low():
 
 
 @pytest.mark.slow
-def test_a_frozen_backbone_stays_as_it_is_until_it_is_freed(eagerly):
+def test_a_frozen_backbone_stays_unchanged_until_it_is_unfrozen(eagerly):
     trainer = make(ema=0.9)
     trainer.set_frozen(True)
     before, heads = backbone(trainer), trainer.network.get_layer("conv_9").get_weights()
@@ -261,7 +261,7 @@ def test_a_frozen_backbone_stays_as_it_is_until_it_is_freed(eagerly):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"ema": 0.9, "precision": "float16"}, {"optimizer": "sgd", "accumulate": 2}])
-def test_a_trainer_that_takes_a_state_back_goes_on_as_the_first_did(eagerly, settings):
+def test_a_trainer_with_a_restored_state_continues_as_the_first_did(eagerly, settings):
     trainer = make(**settings)
     train(trainer, 1)
     state = [array.copy() for array in trainer.state()]
@@ -294,7 +294,7 @@ def test_the_state_of_another_network_is_refused():
         make(ema=0.0).set_state(make(ema=0.9).state())
 
 
-def test_weights_that_are_no_numbers_are_seen():
+def test_weights_that_are_not_finite_are_noticed():
     trainer = make()
     assert trainer.is_finite()
     layer = trainer.network.get_layer("bn_4")

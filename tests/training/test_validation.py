@@ -1,4 +1,4 @@
-"""Validation: a network that answers the truth scores 1, one that answers nothing 0; batches do not matter."""
+"""Validation: a network that outputs the ground truth scores 1, one that outputs nothing 0; batches do not matter."""
 
 import keras
 import numpy as np
@@ -71,7 +71,7 @@ def network_of(trainer, monkeypatch):
     return lambda network: monkeypatch.setattr(trainer, "inference_network", network)
 
 
-def test_a_network_that_answers_the_truth_scores_one(trainer, annotations, network_of):
+def test_a_network_that_outputs_the_ground_truth_scores_one(trainer, annotations, network_of):
     network_of(Knows(annotations, 12.0))
     row, detections = validate(trainer, annotations)
     assert row["AP50"] == pytest.approx(1) and row["AP"] == pytest.approx(1)
@@ -91,7 +91,7 @@ def test_each_class_has_an_average_precision_of_its_own(trainer, annotations, ne
         assert row[f"AP50_{name}"] == pytest.approx(1) if name in present else np.isnan(row[f"AP50_{name}"])
 
 
-def test_a_network_that_answers_the_opposite_scores_nothing(trainer, annotations, network_of):
+def test_a_network_that_outputs_the_opposite_scores_zero(trainer, annotations, network_of):
     network_of(Knows(annotations, -12.0))
     row, _ = validate(trainer, annotations)
     assert row["AP50"] < 0.1 and row["val_objectness"] > 10
@@ -112,7 +112,7 @@ def test_detections_lie_within_the_image(trainer, annotations):
         assert len(found.boxes) <= 300 and (found.scores > 0.001).all()
 
 
-def test_the_shown_loss_is_free_of_the_floor_of_its_centres():
+def test_the_displayed_loss_excludes_the_floor_of_the_centres():
     terms = {"xy": 2.5, "wh": 1.0, "objectness": 0.5, "no_object": 0.25, "class": 0.125, "xy_floor": 2.0}
     # xy 2.5 - 2 = .5; the sum .5 + 1 + .5 + .25 + .125 = 2.375.
     row = loss_row(terms, TERMS, prefix="val_")

@@ -97,7 +97,7 @@ def test_any_box_on_any_image_is_drawn_without_error(size):
         assert drawn.shape == (h, w, 3) and drawn.dtype == np.uint8
 
 
-def test_no_boxes_leave_the_image_as_it_is():
+def test_without_boxes_the_image_is_unchanged():
     image = grey(40, 50)
     np.testing.assert_array_equal(draw_boxes(image, [], [], NAMES, []), image)
     np.testing.assert_array_equal(draw_comparison(image, [], [], [], [], [], NAMES), image)
@@ -154,7 +154,7 @@ def test_a_name_that_no_font_here_can_write_becomes_a_number():
     ]
 
 
-def test_own_colours_are_taken_by_class_id():
+def test_given_colours_are_used_by_class_id():
     drawn = draw_boxes(grey(60, 60), [[10, 10, 50, 50]], [1], ["", ""], colours={1: (1, 2, 3)})
     assert tuple(drawn[30, 10]) == (1, 2, 3)
 

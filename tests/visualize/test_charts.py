@@ -52,7 +52,7 @@ def test_classes_without_ground_truth_have_no_curve():
     assert [text.get_text() for text in axes_of(precision_recall_chart({})).texts] == ["no class has ground truth"]
 
 
-def test_of_many_classes_the_best_and_the_worst_have_names_and_looks_of_their_own():
+def test_of_many_classes_the_best_and_the_worst_have_names_and_styles_of_their_own():
     figure = precision_recall_chart({f"c{k}": curve(k / 20) for k in range(12)})
     named = ["0.550 c11", "0.500 c10", "0.450 c9", "0.400 c8", "0.350 c7"]
     named += ["0.200 c4", "0.150 c3", "0.100 c2", "0.050 c1", "0.000 c0"]
@@ -61,7 +61,7 @@ def test_of_many_classes_the_best_and_the_worst_have_names_and_looks_of_their_ow
     assert looks[:2] == [(PALE, "-")] * 2 and len(set(looks[2:-1])) == 10
 
 
-def test_what_holds_at_a_threshold_holds_down_to_the_next_score():
+def test_values_at_a_threshold_hold_down_to_the_next_score():
     # a hit of .9 and a false one of .5, of 1 object: precision 1 above .5, 1/2 at .5 and below
     points = at_thresholds(precision_recall([True, False], [0.9, 0.5], 1))
     figure = threshold_chart(points, used=0.3, best=0.9)
@@ -89,7 +89,7 @@ def test_bars_of_scores_are_stacked_and_as_high_as_their_numbers():
     assert legend_of(score_histogram(np.zeros(0), np.zeros(0), used=0.05)) == ["hits", "false positives"]
 
 
-def test_sizes_have_two_bars_an_octave_however_large_they_are():
+def test_sizes_have_two_bars_per_octave_however_large_they_are():
     figure = size_histogram(np.array([40.0, 50.0]), np.array([3000.0]), limits=[32, 96])
     # 32 to 45.3, 45.3 to 64, and 2048 to 2896 or 2896 to 4096
     assert bars_of(figure) == [(32, 1, GOOD.lower()), (45.255, 1, GOOD.lower()), (2896.309, 1, BAD.lower())]
@@ -99,7 +99,7 @@ def test_sizes_have_two_bars_an_octave_however_large_they_are():
     assert axes_of(size_histogram(np.array([0.5]), np.zeros(0), limits=[32, 96])).patches[0].get_height() == 1
 
 
-def test_labels_of_the_size_axis_stand_apart():
+def test_labels_of_the_size_axis_do_not_overlap():
     figure = size_histogram(np.array([2.0, 9000.0]), np.zeros(0), limits=[32, 96])
     png(figure)
     boxes = [tick.get_window_extent() for tick in axes_of(figure).get_xticklabels()]

@@ -36,7 +36,7 @@ def test_training_curves_show_what_the_file_has_and_skip_empty_cells(monkeypatch
 
 
 @pytest.mark.parametrize(("first", "scale"), [(50, "linear"), (500, "log")])
-def test_a_loss_that_falls_far_is_drawn_by_its_logarithm(monkeypatch, tmp_path, first, scale):
+def test_a_loss_that_falls_far_is_drawn_on_a_logarithmic_axis(monkeypatch, tmp_path, first, scale):
     loss = drawn_panels(monkeypatch, f"epoch,loss\n1,{first}\n2,5\n", tmp_path)[0]
     assert loss.get_yscale() == scale
     assert not any("$" in tick.get_text() for tick in loss.get_yticklabels())

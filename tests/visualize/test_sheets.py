@@ -72,7 +72,7 @@ def test_the_outline_of_a_target_is_where_its_box_is():
     assert abs(rows.max() - gap - 100) <= 2
 
 
-def test_a_box_whose_slot_is_taken_by_another_is_not_drawn_for_it_is_not_taught():
+def test_a_box_whose_slot_is_taken_by_another_is_not_drawn_because_it_is_not_learned():
     # The same centre and size: the last one gives the box, so one outline is drawn.
     one, both = sheet([20, 30, 90, 100, 1]), sheet([21, 31, 91, 101, 1], [20, 30, 90, 100, 1])
     np.testing.assert_array_equal(one, both)
@@ -114,7 +114,7 @@ def test_predictions_below_the_shown_score_are_left_out(shapes_set):
     assert sheets[1].shape == none.shape and not np.array_equal(sheets[1], none)
 
 
-def test_at_most_as_many_images_as_said_are_drawn_from_first_to_last(shapes_set, monkeypatch):
+def test_at_most_the_given_number_of_images_is_drawn_from_first_to_last(shapes_set, monkeypatch):
     annotations = read_dataset(shapes_set, list_name="train").annotations
     seen = []
     monkeypatch.setattr(

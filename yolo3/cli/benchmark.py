@@ -87,7 +87,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
 
 def _time_input(work: Workload, arguments: argparse.Namespace) -> dict:
     from yolo3.datasets.formats.registry import read_dataset
-    from yolo3.training.benchmark import benchmark_input, write_photographs
+    from yolo3.training.benchmark import benchmark_input, write_jpegs
 
     options = {"cache": arguments.cache, "workers": arguments.workers}
     if arguments.data:
@@ -96,7 +96,7 @@ def _time_input(work: Workload, arguments: argparse.Namespace) -> dict:
             raise ValueError(f"{arguments.data}: expected annotated images, got none")
         return benchmark_input(annotations, work, **options)
     with tempfile.TemporaryDirectory() as folder:
-        return benchmark_input(write_photographs(Path(folder)), work, **options)
+        return benchmark_input(write_jpegs(Path(folder)), work, **options)
 
 
 def _time_inference(work: Workload, arguments: argparse.Namespace) -> dict:

@@ -31,8 +31,8 @@ from yolo3.training.workload import Workload
 BURN_IN = 3  # turns that compile and fill caches, and do not count
 _BOXES = 20  # in a synthetic image
 _MATRIX_SIDE = 2048
-_PHOTOGRAPH = (480, 640)  # (height, width) of the synthetic files
-_PHOTOGRAPHS = 64
+_JPEG_SHAPE = (480, 640)  # (height, width) of the synthetic files
+_NUM_JPEGS = 64
 _AT_ONCE = 8  # batches of the input that are timed together
 _ENOUGH = 1.2  # the input has to be faster than the step by this factor to keep out of its way
 
@@ -218,14 +218,14 @@ def benchmark_input(
     return rates(seconds["input"], _AT_ONCE * work.batch_size) | {"cached": store.kept != "none"}
 
 
-def write_photographs(folder: Path, count: int = _PHOTOGRAPHS) -> list[Annotation]:
+def write_jpegs(folder: Path, count: int = _NUM_JPEGS) -> list[Annotation]:
     """Write JPEG files of 640 x 480 pixels that compress as photographs do, with five boxes each.
 
     Args:
         folder: Where to.
         count: Number of files.
     """
-    height, width = _PHOTOGRAPH
+    height, width = _JPEG_SHAPE
     rng = np.random.default_rng(0)
     annotations = []
     for number in range(count):
@@ -236,7 +236,7 @@ def write_photographs(folder: Path, count: int = _PHOTOGRAPHS) -> list[Annotatio
 
         corners = rng.uniform((0, 0), (width * 0.7, height * 0.7), (5, 2))
         boxes = [Box((x, y, x + 0.25 * width, y + 0.25 * height), 0) for x, y in corners]
-        annotations.append(build_annotation(str(path), boxes, str(path), _PHOTOGRAPH))
+        annotations.append(build_annotation(str(path), boxes, str(path), _JPEG_SHAPE))
     return annotations
 
 

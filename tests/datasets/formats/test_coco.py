@@ -69,7 +69,7 @@ def test_images_without_boxes_stay(tmp_path):
     assert [len(item.boxes) for item in dataset.annotations] == [1, 0]
 
 
-def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
+def test_errors_are_listed_and_the_rest_is_read(tmp_path):
     images = [image(), image(), {"id": 5}, image(6, "lost.jpg")]
     annotations = [
         entry(),
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("sizes, kind", [((100, 200), "exif-size"), ((400, 200), "size-mismatch")])
-def test_a_stated_size_that_is_not_the_images_is_warned_of(tmp_path, sizes, kind):
+def test_a_stated_size_that_differs_from_the_image_is_a_warning(tmp_path, sizes, kind):
     assert kinds(read_one(tmp_path, [image(width=sizes[0], height=sizes[1])], [entry()])) == [kind]
 
 
@@ -141,7 +141,7 @@ def test_json_in_the_folders_of_the_images_is_named_by_the_folder(tmp_path):
     assert Path(item.image_path).parent.name == "valid"
 
 
-def test_files_of_one_name_are_both_lists(tmp_path):
+def test_files_with_the_same_name_are_separate_lists(tmp_path):
     for part in ("one", "two"):
         write_json(tmp_path / part / "train.json", [image()])
     assert coco.list_names(str(tmp_path)) == ["train", "two/train.json"]
@@ -161,14 +161,14 @@ def test_keys_far_into_a_large_file_are_found(tmp_path):
     assert coco.matches(str(tmp_path / "a.json"))
 
 
-def test_a_torn_file_is_an_error_with_its_line(tmp_path):
+def test_a_truncated_file_is_an_error_with_its_line(tmp_path):
     (tmp_path / "a.json").write_text('{"images": [],\n"categories": [],\n"annotations": [')
     with pytest.raises(ValueError, match=r"a\.json:3: expected JSON"):
         coco.read(str(tmp_path / "a.json"))
 
 
 @pytest.mark.parametrize("target", ["out", "out.json"])
-def test_what_is_written_is_read_back(tmp_path, target):
+def test_written_data_are_read_back(tmp_path, target):
     write_image(tmp_path / "in" / "my photo.png")
     boxes = np.array([[0, 0, 200, 100], [1 / 3, 2.5, 99.9, 50]], np.float32)
     item = Annotation(
@@ -218,7 +218,7 @@ def test_float_ids_are_ids(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [[1], {"a": 1}, None])
-def test_ids_that_are_no_ids_are_reported(tmp_path, bad):
+def test_invalid_ids_are_reported(tmp_path, bad):
     assert kinds(read_one(tmp_path, [image()], [entry(bad), entry(category=bad), entry()])) == [
         "unknown-image",
         "unknown-class",
@@ -229,7 +229,7 @@ def test_ids_that_are_no_ids_are_reported(tmp_path, bad):
 
 
 @pytest.mark.parametrize("name", [None, "", " "])
-def test_categories_without_a_name_are_of_no_use_and_blanks_do_not_count(tmp_path, name):
+def test_categories_without_a_name_are_ignored_and_blanks_are_stripped(tmp_path, name):
     write_image(tmp_path / "a.jpg")
     path = write_json(
         tmp_path / "a.json", [image()], [entry()], [{"id": 1, "name": name}, {"id": 3, "name": " red\ncell "}]
@@ -238,7 +238,7 @@ def test_categories_without_a_name_are_of_no_use_and_blanks_do_not_count(tmp_pat
     assert dataset.class_names == ["red cell"] and dataset.annotations[0].class_ids.tolist() == [0]
 
 
-def test_annotations_may_be_null_but_nothing_else_than_a_list(tmp_path):
+def test_annotations_may_be_null_or_a_list_and_nothing_else(tmp_path):
     write_image(tmp_path / "a.jpg")
     for annotations in ("null", '"x"'):
         (tmp_path / "a.json").write_text(
@@ -253,7 +253,7 @@ def test_annotations_may_be_null_but_nothing_else_than_a_list(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["labels.json", "annotations.json", "coco/result.json"])
-def test_files_of_one_name_are_named_by_the_folders_that_divide_them(tmp_path, name):
+def test_files_with_the_same_name_are_named_by_their_folders(tmp_path, name):
     for part in ("train", "validation"):
         write_image(tmp_path / "set" / part / "data" / "a.jpg")
         write_json(tmp_path / "set" / part / name, [image()], [entry()])

@@ -48,7 +48,7 @@ def test_a_line_without_boxes_is_a_background_image():
 
 
 @pytest.mark.parametrize("line", ["", "   ", "# a.jpg 1,2,3,4,0", "\ufeff"])
-def test_blank_lines_and_comments_are_nothing(line):
+def test_blank_lines_and_comments_are_skipped(line):
     assert keras_yolo3.parse_line(line) is None
 
 
@@ -65,18 +65,18 @@ def test_blank_lines_and_comments_are_nothing(line):
         "1,2,,4,0",
     ],
 )
-def test_a_bad_box_is_a_fault_and_the_others_stay(token):
+def test_a_bad_box_is_an_error_and_the_others_stay(token):
     path, boxes, (fault,) = parsed(f"a.jpg 1,2,3,4,0 {token} 5,6,7,8,1")
     assert (path, boxes) == ("a.jpg", [(1, 2, 3, 4, 0), (5, 6, 7, 8, 1)])
     assert fault.startswith("expected 'x_min,y_min,x_max,y_max,class_id'") and f"got '{token}'" in fault
 
 
-def test_words_between_boxes_are_a_fault():
+def test_words_between_boxes_are_an_error():
     path, boxes, (fault,) = parsed("a.jpg 1,2,3,4,0 oops 5,6,7,8,1")
     assert (path, len(boxes)) == ("a.jpg", 2) and "got 'oops'" in fault
 
 
-def test_spaces_inside_a_box_are_faults_not_a_missing_image():
+def test_spaces_inside_a_box_are_errors_and_not_a_missing_image():
     path, boxes, faults = parsed("a.jpg 1, 2, 3, 4, 0")
     assert path == "a.jpg" and not boxes and faults
 
@@ -115,7 +115,7 @@ def test_names_given_that_lack_a_class_are_reported(tmp_path):
     assert kinds(dataset) == [("unknown-class", "train.txt:1")] and "'cats'" in dataset.findings[0].message
 
 
-def test_ids_are_left_as_they_are_when_nothing_names_them(tmp_path):
+def test_ids_stay_unchanged_when_the_classes_have_no_names(tmp_path):
     write_images(tmp_path, "a.jpg")
     (tmp_path / "train.txt").write_text("a.jpg 1,1,5,5,-1 1,1,5,5,7\n")
     assert keras_yolo3.read(str(tmp_path / "train.txt"), class_names=["x"]).annotations[0].class_ids.tolist() == [-1, 7]
@@ -136,7 +136,7 @@ def test_the_text_files_of_a_folder_are_its_lists(tmp_path):
         keras_yolo3.read(str(tmp_path), list_name="val")
 
 
-def test_nothing_to_read_is_an_error(tmp_path):
+def test_an_empty_source_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="got none"):
         keras_yolo3.read(str(tmp_path))
     (tmp_path / "a.txt").write_text("# nothing\n")
@@ -144,7 +144,7 @@ def test_nothing_to_read_is_an_error(tmp_path):
         keras_yolo3.read(str(tmp_path / "a.txt"))
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_written_data_are_read_back(tmp_path):
     names = ["a.jpg", "my photo.png", "it's.jpg", "#1.jpg", "x/y.bmp"]
     write_images(tmp_path, *names)
     boxes = np.array([[0, 0, 200, 100], [1 / 3, 2.5, 99.9, 50]], np.float32)
@@ -165,7 +165,7 @@ def test_the_first_word_is_always_the_path_so_that_a_lost_path_is_reported():
     assert parsed("1,2,3,4,0 5,6,7,8,1") == ("1,2,3,4,0", [(5, 6, 7, 8, 1)], [])
 
 
-def test_a_text_file_of_powershell_is_read(tmp_path):
+def test_a_text_file_written_by_powershell_is_read(tmp_path):
     write_images(tmp_path, "a b.png")
     (tmp_path / "train.txt").write_bytes("C:\\photos\\a b.png 10,20,30,40,0\r\n".encode("utf-16"))
     assert keras_yolo3.matches(str(tmp_path))

@@ -160,7 +160,7 @@ def keras_yolo3_of_windows(root):
         (keras_yolo3_of_windows, 3, 1),
     ],
 )
-def test_a_folder_is_prepared_as_it_is(tmp_path, build, train, val):
+def test_common_folder_layouts_are_prepared_without_changes(tmp_path, build, train, val):
     build(tmp_path / "my data")
     config = TrainConfig(anchors=str(ANCHORS), data=str(tmp_path / "my data"), input_size=(96, 96))
     prepared = prepare(config)
@@ -170,7 +170,7 @@ def test_a_folder_is_prepared_as_it_is(tmp_path, build, train, val):
     assert not [finding for finding in prepared.findings if finding.kind not in ("anchor-fit", "shared-slot")]
 
 
-def test_a_wrong_number_of_anchors_is_told_with_their_file(tmp_path):
+def test_a_wrong_number_of_anchors_is_reported_with_their_file(tmp_path):
     (tmp_path / "five.txt").write_text("1,2, 3,4, 5,6, 7,8, 9,10\n")
     with pytest.raises(ValueError, match=r"five.txt: expected 9 anchors \(three scales\) or 6 \(two\), got 5"):
         prepare(TrainConfig(anchors=str(tmp_path / "five.txt"), data=str(tmp_path)))
@@ -186,7 +186,7 @@ def test_when_all_boxes_are_left_out_the_findings_say_why(tmp_path):
 
 
 @pytest.mark.parametrize("build", [voc_with_odd_names, coco_of_roboflow, yolo_of_ultralytics, keras_yolo3_of_windows])
-def test_links_to_nothing_are_passed_over(tmp_path, build):
+def test_broken_links_are_skipped(tmp_path, build):
     build(tmp_path / "set")
     for suffix in ("jpg", "txt", "xml", "json", "yaml", "data", "names"):
         (tmp_path / "set" / f"gone.{suffix}").symlink_to(tmp_path / "nowhere")

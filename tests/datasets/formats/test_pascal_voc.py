@@ -54,7 +54,7 @@ def test_pixels_that_count_from_one_become_edges(tmp_path):
     assert not dataset.findings
 
 
-def test_boxes_that_count_from_zero_are_put_on_the_border(tmp_path):
+def test_boxes_that_count_from_zero_are_clipped_to_the_border(tmp_path):
     write_pair(tmp_path, "a", voc_object(box=(0, 0, 201, 101)))
     assert pascal_voc.read(str(tmp_path)).annotations[0].boxes.tolist() == [[0, 0, 200, 100]]
 
@@ -105,7 +105,7 @@ def test_a_copied_xml_with_a_stale_filename_belongs_to_its_own_image(tmp_path):
     assert sorted(stems(dataset)) == ["a", "a_flip"] and kinds(dataset) == ["filename-mismatch"]
 
 
-def test_masks_with_the_name_of_an_image_are_not_taken_for_it(tmp_path):
+def test_masks_named_like_an_image_are_not_mistaken_for_it(tmp_path):
     write_pair(tmp_path, "a")
     write_image(tmp_path / "SegmentationClass" / "a.png")
     (item,) = pascal_voc.read(str(tmp_path)).annotations
@@ -139,7 +139,7 @@ def test_folders_are_lists_when_there_is_no_imagesets(tmp_path):
     assert Path(item.image_path).parent.name == "valid"
 
 
-def test_lists_of_one_name_in_two_years_are_one_list(tmp_path):
+def test_lists_with_the_same_name_in_two_years_are_merged(tmp_path):
     for year in ("VOC2007", "VOC2012"):
         write_pair(tmp_path / year, "a")
         (tmp_path / year / "ImageSets" / "Main").mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_a_single_xml_file_is_a_data_set(tmp_path):
     assert pascal_voc.matches(path) and stems(pascal_voc.read(path)) == ["a"]
 
 
-def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
+def test_errors_are_listed_and_the_rest_is_read(tmp_path):
     write_pair(
         tmp_path,
         "a",
@@ -210,7 +210,7 @@ def test_an_image_without_objects_is_kept(tmp_path):
 @pytest.mark.parametrize(
     "size, kind", [((100, 200), ["exif-size"]), ((400, 200), ["size-mismatch"]), ((0, 0), []), (None, [])]
 )
-def test_a_stated_size_that_is_not_the_images_is_warned_of(tmp_path, size, kind):
+def test_a_stated_size_that_differs_from_the_image_is_a_warning(tmp_path, size, kind):
     write_image(tmp_path / "a.jpg")
     write_xml(tmp_path / "a.xml", voc_object(), size=size)
     assert kinds(pascal_voc.read(str(tmp_path))) == kind
@@ -228,7 +228,7 @@ def test_other_xml_is_not_voc(tmp_path):
         pascal_voc.read(str(tmp_path))
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_written_data_are_read_back(tmp_path):
     for part in ("x", "y"):
         write_image(tmp_path / "in" / part / "a&b.png")
     boxes = np.array([[0, 0, 200, 100], [1 / 3, 2.5, 99.9, 50]], np.float32)
@@ -252,7 +252,7 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 @pytest.mark.skipif(not BCCD.is_dir(), reason="the photographs of blood cells are not beside the repository")
-def test_real_photographs_are_read_with_their_lists():
+def test_real_images_are_read_with_their_lists():
     assert pascal_voc.list_names(str(BCCD)) == ["test", "train", "trainval", "val"]
     dataset = pascal_voc.read(str(BCCD), list_name="test")
     assert dataset.class_names == ["Platelets", "RBC", "WBC"] and not dataset.findings
@@ -294,7 +294,7 @@ def test_xml_is_read_in_its_encoding_and_without_its_namespace(tmp_path, head, e
     assert names == [name, name] and lines == [first, first + 3]
 
 
-def test_files_of_one_name_belong_together_by_their_folders(tmp_path):
+def test_files_with_the_same_name_are_matched_by_their_folders(tmp_path):
     for day, count in (("monday", 1), ("tuesday", 2)):
         for stem in ("1", "2"):
             write_image(tmp_path / "JPEGImages" / day / f"{stem}.jpg", height=100 + count)
@@ -312,7 +312,7 @@ def test_files_of_one_name_belong_together_by_their_folders(tmp_path):
 
 @pytest.mark.parametrize("folder", ["ImageSets/Main", "imagesets/main", "ImageSets"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_lists_of_any_system_name_xml_files_in_any_case(tmp_path, folder, encoding):
+def test_lists_from_any_system_name_xml_files_in_any_case(tmp_path, folder, encoding):
     for stem in ("a", "b", "c"):
         write_pair(tmp_path, stem)
     path = tmp_path / folder / "train.txt"

@@ -109,7 +109,7 @@ def toy_format():
     )
 
 
-def test_a_format_from_outside_is_read_checked_and_an_option(monkeypatch, tmp_path, capsys):
+def test_a_registered_format_is_read_checked_and_offered_as_an_option(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(formats, "FORMATS", formats.FORMATS.copy())
     formats.register(toy_format())
     for number in range(4):
@@ -130,7 +130,7 @@ def test_a_format_from_outside_is_read_checked_and_an_option(monkeypatch, tmp_pa
     assert "toy (toys, one a line)" in " ".join(capsys.readouterr().out.split())
 
 
-def test_two_formats_of_one_name_are_an_error(monkeypatch):
+def test_two_formats_with_the_same_name_are_an_error(monkeypatch):
     monkeypatch.setattr(formats, "FORMATS", formats.FORMATS.copy())
     formats.register(toy_format())
     with pytest.raises(ValueError, match="expected a name that is not taken, got 'toy'"):

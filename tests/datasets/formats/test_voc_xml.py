@@ -20,13 +20,13 @@ def test_an_object_is_read_with_its_line(tmp_path):
     assert (item.name, item.xyxy, item.difficult, item.line) == ("cat", (10, 20, 50, 60), False, 3)
 
 
-def test_of_several_elements_of_one_name_the_first_counts(tmp_path):
+def test_the_first_of_several_elements_with_the_same_name_counts(tmp_path):
     parts = "<part><name>ear</name></part><name>cat</name><name>dog</name>"
     (item,) = parse(tmp_path, f"<annotation><object>{parts}{BOX}</object></annotation>").objects
     assert item.name == "cat"
 
 
-def test_a_second_box_in_an_object_is_told_with_the_line(tmp_path):
+def test_a_second_box_in_an_object_is_reported_with_its_line(tmp_path):
     found = parse(tmp_path, f"<annotation>\n<object><name>cat</name>{BOX}{BOX}</object></annotation>")
     ((line, message),) = found.faults
     assert line == 2 and "got several for 'cat'" in message and not found.objects
@@ -35,7 +35,7 @@ def test_a_second_box_in_an_object_is_told_with_the_line(tmp_path):
 @pytest.mark.parametrize(
     "text, line", [("", 1), ("<annotation>\n<object>\n</annotation>", 3), ("<annotation>\n<object 1/></annotation>", 2)]
 )
-def test_malformed_files_are_named_with_the_line(tmp_path, text, line):
+def test_malformed_files_are_reported_with_the_line(tmp_path, text, line):
     with pytest.raises(ValueError, match=rf"a\.xml:{line}: expected well-formed XML, got '[^']+'; repair the file"):
         parse(tmp_path, text)
 

@@ -85,7 +85,7 @@ def test_frames_of_two_videos_are_told_apart(tmp_path, write, prefix):
 
 
 @pytest.mark.parametrize("write", [coco, voc_folder, voc_path, keras_yolo3])
-def test_boxes_of_a_frame_that_is_not_there_are_not_put_on_its_namesake(tmp_path, write):
+def test_boxes_of_a_missing_frame_are_not_given_to_a_frame_with_the_same_name(tmp_path, write):
     write_image(tmp_path / "data" / FRAMES[0])
     write(tmp_path, FRAMES)
     dataset = read_dataset(tmp_path)

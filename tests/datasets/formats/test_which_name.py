@@ -70,7 +70,7 @@ def test_lists_are_mapped_to_the_same_given_names(tmp_path, build):
 
 
 @pytest.mark.parametrize("build", LAYOUTS)
-def test_folders_that_agree_are_read_without_a_word(tmp_path, build, monkeypatch):
+def test_folders_that_agree_are_read_without_a_warning(tmp_path, build, monkeypatch):
     monkeypatch.setitem(ORDERS, "val", ORDERS["train"])
     build(tmp_path)
     dataset = read_dataset(tmp_path)

@@ -33,6 +33,6 @@ def test_a_polygon_becomes_the_box_around_it():
         ("0 .1 .2 .3 .4 .5 .6 .7", "polygon"),
     ],
 )
-def test_bad_lines_are_faults_and_the_others_stay(line, says):
+def test_bad_lines_are_errors_and_the_others_stay(line, says):
     boxes, ((number, message),) = parse_label(f"{LINE}{line}\n", (100, 200))
     assert len(boxes) == 1 and number == 2 and says in message

@@ -118,7 +118,7 @@ def test_darknets_data_file_and_lists_are_read(tmp_path):
     assert yolo_txt.read(str(data / "train.txt")).class_names == ["cat", "dog"]
 
 
-def test_names_lie_beside_the_data_or_among_the_labels(tmp_path):
+def test_class_names_are_found_beside_the_data_or_among_the_labels(tmp_path):
     write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
     assert yolo_txt.read(str(tmp_path)).class_names == ["class_0", "class_1"]
     (tmp_path / "labels" / "classes.txt").write_text("cat\ndog\n")
@@ -136,7 +136,7 @@ def test_images_without_a_label_file_are_background_and_counted_once(tmp_path):
     assert kinds(dataset) == ["no-annotation"] and "1 images" in dataset.findings[0].message
 
 
-def test_what_is_wrong_is_listed_and_the_rest_is_read(tmp_path):
+def test_errors_are_listed_and_the_rest_is_read(tmp_path):
     write_pair(tmp_path / "a.jpg", tmp_path / "a.txt", f"0 1 2\n{LINE}")
     (tmp_path / "b.jpg").write_bytes(b"")
     (tmp_path / "b.txt").write_text(LINE)
@@ -155,7 +155,7 @@ def test_other_folders_are_not_yolo(tmp_path):
     assert not yolo_txt.matches(str(tmp_path)) and not yolo_txt.matches(str(tmp_path / "a.txt"))
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_written_data_are_read_back(tmp_path):
     write_image(tmp_path / "in" / "my photo.png", 97, 131)
     boxes = np.array([[0, 0, 131, 97], [1 / 3, 2.5, 99.9, 50]], np.float32)
     item = Annotation(
@@ -199,7 +199,7 @@ def test_a_label_of_another_image_is_not_borrowed(tmp_path):
     assert len(train.annotations[0].boxes) == 0 and kinds(train) == ["no-annotation"]
 
 
-def test_labels_that_fit_equally_well_are_not_guessed_at(tmp_path):
+def test_ambiguous_label_files_are_not_guessed(tmp_path):
     write_image(tmp_path / "photos" / "1.jpg")
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
@@ -240,7 +240,7 @@ def test_an_export_of_cvat_is_read_wherever_it_lies(tmp_path):
         assert stems(dataset) == ["a b"] and dataset.class_names == ["ant", "bee"] and not dataset.findings
 
 
-def test_a_torn_yaml_file_of_something_else_is_passed_over(tmp_path):
+def test_a_broken_yaml_file_of_another_program_is_skipped(tmp_path):
     write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
     (tmp_path / "compose.yml").write_text("services: [1\n b: '")
     assert stems(yolo_txt.read(str(tmp_path))) == ["a"]
@@ -257,7 +257,7 @@ def test_labels_and_names_in_utf_16_are_read(tmp_path):
     assert dataset.class_names == ["ant", "bee"] and dataset.annotations[0].class_ids.tolist() == [1]
 
 
-def test_the_only_folder_in_a_folder_is_looked_into(tmp_path):
+def test_the_only_subfolder_is_searched(tmp_path):
     project = tmp_path / "project-1"
     write_pair(project / "train" / "images" / "a.jpg", project / "train" / "labels" / "a.txt")
     (project / "data.yaml").write_text("train: ../train/images\nnames: [ant, bee]\n")
@@ -277,7 +277,7 @@ def test_label_files_without_an_image_are_counted(tmp_path):
     assert finding.message.startswith("2 label files belong to no image") and finding.message.endswith("b.txt")
 
 
-def test_images_that_share_a_label_file_are_told(tmp_path):
+def test_images_that_share_a_label_file_are_reported(tmp_path):
     write_pair(tmp_path / "images" / "a.jpg", tmp_path / "labels" / "a.txt")
     write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
     dataset = yolo_txt.read(str(tmp_path))

@@ -22,7 +22,7 @@ from yolo3.inference.writers.drawn import DrawnFiles
 from yolo3.visualize.boxes import draw_boxes
 
 
-def test_images_and_videos_are_drawn_each_to_its_place(tmp_path):
+def test_images_and_videos_are_each_drawn_to_their_own_path(tmp_path):
     new_video(tmp_path / "probe.mp4").discard()  # skips without an encoder
     other = Source("video", "in/other.avi", "other")
     paths = {STILL: tmp_path / "a.png", VIDEO: tmp_path / "clip.mp4", other: tmp_path / "other.mp4"}

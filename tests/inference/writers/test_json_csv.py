@@ -8,7 +8,7 @@ from tests.inference.writers.examples import NAMES, write
 from yolo3.inference.writers.json_csv import CsvFile, JsonFile
 
 
-def test_json_says_what_is_where_in_each_image_and_frame(tmp_path):
+def test_json_holds_the_detections_of_each_image_and_frame(tmp_path):
     write(JsonFile(tmp_path / "new" / "found.json", NAMES))
     image, empty, video = json.loads((tmp_path / "new" / "found.json").read_text())
     assert image == {
@@ -22,7 +22,7 @@ def test_json_says_what_is_where_in_each_image_and_frame(tmp_path):
     assert (video["image"], video["frame"], video["seconds"]) == ("in/clip.avi", 7, 0.7)
 
 
-def test_csv_has_a_line_a_detection(tmp_path):
+def test_csv_has_one_line_per_detection(tmp_path):
     write(CsvFile(tmp_path / "found.csv", NAMES))
     with open(tmp_path / "found.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -31,7 +31,7 @@ def test_csv_has_a_line_a_detection(tmp_path):
     assert (rows[2]["frame"], rows[2]["seconds"]) == ("7", "0.7")
 
 
-def test_files_of_nothing_are_files_too(tmp_path):
+def test_files_without_detections_are_written_too(tmp_path):
     write(JsonFile(tmp_path / "a.json", NAMES), CsvFile(tmp_path / "a.csv", NAMES), shots=[])
     assert json.loads((tmp_path / "a.json").read_text()) == []
     assert (tmp_path / "a.csv").read_text() == ",".join(CsvFile.COLUMNS) + "\n"

@@ -35,7 +35,7 @@ def test_an_interrupted_run_leaves_whole_files_of_what_was_done(tmp_path):
     assert files_below(tmp_path) == ["a.csv", "a.json", "a.png", "clip.mp4", "coco.json"]
 
 
-def test_a_failed_run_leaves_the_old_files_and_no_litter(tmp_path):
+def test_a_failed_run_leaves_the_old_files_and_no_temporary_files(tmp_path):
     new_video(tmp_path / "probe.mp4").discard()
     (tmp_path / "a.json").write_text("old")
     writers = all_writers(tmp_path)
@@ -46,7 +46,7 @@ def test_a_failed_run_leaves_the_old_files_and_no_litter(tmp_path):
     assert files_below(tmp_path) == ["a.json"] and (tmp_path / "a.json").read_text() == "old"
 
 
-def test_a_file_that_cannot_be_closed_takes_no_other_with_it(tmp_path):
+def test_a_file_that_cannot_be_closed_does_not_affect_the_others(tmp_path):
     class Broken(JsonFile):
         def close(self):
             raise OSError("disk")

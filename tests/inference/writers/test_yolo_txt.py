@@ -7,7 +7,7 @@ from yolo3.datasets.formats.yolo_labels import parse_label
 from yolo3.inference.writers.yolo_txt import YoloTxtFolder
 
 
-def test_yolo_txt_has_a_file_for_each_image_also_for_nothing(tmp_path):
+def test_yolo_txt_has_a_file_for_each_image_even_without_detections(tmp_path):
     write(YoloTxtFolder(tmp_path))
     assert files_below(tmp_path) == ["a.txt", "clip/000007.txt", "sub/b.txt"]
     assert (tmp_path / "sub" / "b.txt").read_text() == ""

@@ -13,7 +13,7 @@ def test_deltas_by_hand():
     np.testing.assert_allclose(deltas, [[1, 0, math.log(2), -math.log(2)]], rtol=1e-6)
 
 
-def test_deltas_there_and_back():
+def test_deltas_make_the_round_trip():
     rng = np.random.default_rng(0)
     low = rng.uniform(-50, 50, (2, 40, 2))
     boxes, anchors = (

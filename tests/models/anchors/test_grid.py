@@ -15,7 +15,7 @@ def test_anchors_of_a_size_have_one_area_and_the_ratios_asked_for():
     np.testing.assert_allclose(anchors[:, 1] / anchors[:, 0], [0.5, 1, 2] * 2)
 
 
-def test_anchors_stand_on_the_middle_of_their_cells():
+def test_anchors_are_centred_on_their_cells():
     # Two cells of 16 pixels: centres (8, 8) and (24, 8).
     boxes = anchor_boxes((16, 32), [16], [np.array([[8.0, 4]])])
     np.testing.assert_array_equal(boxes, [[4, 6, 12, 10], [20, 6, 28, 10]])

@@ -101,7 +101,7 @@ def test_gradients_are_finite_with_and_without_boxes(value):
     assert gradients[1][0].any() and not gradients[1][1].any()  # no box, no slope for deltas
 
 
-def test_classes_count_for_nothing():
+def test_classes_do_not_matter():
     boxes = random_rows(1, 4)
     other = boxes.copy()
     other[..., 4] = 0
@@ -110,7 +110,7 @@ def test_classes_count_for_nothing():
     assert {name: float(value) for name, value in one.items()} == {name: float(value) for name, value in two.items()}
 
 
-def test_outputs_that_say_what_the_targets_do_are_decoded_to_the_true_boxes():
+def test_outputs_equal_to_the_targets_decode_to_the_true_boxes():
     boxes = to_rows([[10, 10, 30, 40], [60, 5, 90, 30]])
     outputs = perfect_outputs(SMALL, SMALL.build_targets(boxes, SHAPE), SHAPE)
     found, scores = SMALL.decode(outputs, SHAPE)
@@ -125,13 +125,13 @@ def test_proposals_are_clipped_to_the_input():
     assert found.numpy().min() == 0 and found.numpy()[..., 2:].max((0, 1)).tolist() == [96, 64]
 
 
-def test_metadata_makes_the_architecture_again():
+def test_metadata_rebuilds_the_architecture():
     architecture = Rpn(strides=(8, 16), scales=(2.0,), ratios=(1.0,), width=32, seed=5)
     assert Rpn.from_metadata(json.loads(json.dumps(architecture.metadata()))) == architecture
     assert (architecture.name, architecture.num_classes, architecture.fixed_size) == ("rpn", 1, False)
 
 
-def test_settings_that_make_no_sense_are_refused():
+def test_invalid_settings_are_refused():
     with pytest.raises(ValueError, match=r"rpn: expected strides of 8, 16 and 32, got \(4,\)"):
         Rpn(strides=(4,))
     with pytest.raises(ValueError, match="negative_iou <= positive_iou"):

@@ -22,7 +22,7 @@ def test_at_most_half_of_the_samples_are_positive_and_negative_ones_fill_the_res
     assert (drawn == 1).sum() == 1 and (drawn == 0).sum() == 7
 
 
-def test_few_anchors_are_all_drawn_and_those_that_do_not_count_never():
+def test_few_anchors_are_all_drawn_and_ignored_ones_never():
     np.testing.assert_array_equal(sampled([1, 0, -1, 0, 1], 256), [1, 0, -1, 0, 1])
     np.testing.assert_array_equal(sampled([-1, -1, -1], 2), [-1, -1, -1])
     np.testing.assert_array_equal(sampled([1, 1, 1, -1], 4, [1, 2, 0, 3]), [1, 1, -1, -1])

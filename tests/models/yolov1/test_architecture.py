@@ -20,7 +20,7 @@ from yolo3.ops.nms import non_max_suppression
         YoloV1("yolov1-tiny", 3, 4, 1, False, 496, 0.2, "darknet", "sigmoid", "root-of-size", False, **SCALES),
     ],
 )
-def test_metadata_make_the_architecture_again(architecture):
+def test_metadata_rebuild_the_architecture(architecture):
     metadata = json.loads(json.dumps(architecture.metadata()))
     assert metadata["model"] == architecture.name
     assert YoloV1.from_metadata(metadata) == architecture
@@ -48,7 +48,7 @@ def test_a_converted_darknet_file_is_read_by_its_cfg_alone():
         ({"class_names": ["one"]}, "names of 20 classes, got 1"),
     ],
 )
-def test_metadata_that_make_no_architecture_are_refused(change, message):
+def test_invalid_metadata_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         YoloV1.from_metadata(YoloV1().metadata() | change)
 
@@ -69,7 +69,7 @@ def test_metadata_that_make_no_architecture_are_refused(change, message):
     ],
     ids=str,
 )
-def test_an_option_that_makes_no_sense_is_refused_by_name(option):
+def test_an_invalid_option_is_refused_by_name(option):
     with pytest.raises(ValueError, match=f"^{next(iter(option))}: expected"):
         YoloV1(**option)
 

@@ -41,7 +41,7 @@ def test_darknet_weights_fill_the_tiny_network(slim, tmp_path):
 
 
 @needs_cfgs
-def test_an_architecture_takes_what_the_detection_section_says():
+def test_an_architecture_takes_the_options_of_the_detection_section():
     full, tiny = (YoloV1.from_cfg(read_cfg(CFGS / f"{name}.cfg")) for name in ("yolov1", "yolov1-tiny"))
     scales = (5.0, 1.0, 0.5, 1.0)
     for architecture, boxes in ((full, 3), (tiny, 2)):
@@ -59,7 +59,7 @@ def test_an_architecture_takes_what_the_detection_section_says():
     assert len(full.backbone_layers(None)) == 48 and len(tiny.backbone_layers(None)) == 16
 
 
-def test_what_a_detection_section_leaves_out_is_darknets_default():
+def test_options_missing_from_a_detection_section_have_darknets_defaults():
     text = SMALL_CFG[: SMALL_CFG.index("sqrt=1")]
     architecture = YoloV1.from_cfg(parse_cfg(text))
     assert (architecture.size_form, architecture.rescore) == ("size", False)
@@ -117,6 +117,6 @@ def test_a_cfg_is_fitted_to_other_classes():
         ("[detection]", "[dropout]\n[detection]", r"expected \[connected\] and \[detection\]"),
     ],
 )
-def test_a_detection_section_that_is_not_computed_here_is_refused(old, new, message):
+def test_an_unsupported_detection_section_is_refused(old, new, message):
     with pytest.raises(ValueError, match=message):
         YoloV1.from_cfg(parse_cfg(SMALL_CFG.replace(old, new)))

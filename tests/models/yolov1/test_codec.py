@@ -72,7 +72,7 @@ def test_decoding_undoes_encoding(size_form):
         np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_what_the_targets_say_is_found_again():
+def test_outputs_equal_to_the_targets_are_detected():
     architecture = dataclasses.replace(FLAT, layout="cells")
     boxes = random_boxes(1, 4, seed=5)[:, [0, 2]]
     found, scores = architecture.decode([encoded(architecture, boxes)], SHAPE)
@@ -85,7 +85,7 @@ def test_what_the_targets_say_is_found_again():
 
 
 @pytest.mark.parametrize("size_form", SIZE_FORMS)
-def test_a_one_pixel_box_is_learned_as_any_other(size_form):
+def test_a_one_pixel_box_is_learned_like_any_other(size_form):
     architecture = dataclasses.replace(FLAT, layout="cells", size_form=size_form, num_boxes=1)
     boxes = np.float32([[[0.4, 0.6, 1 / 192, 1 / 128, 2]]])
     feats = encoded(architecture, boxes)

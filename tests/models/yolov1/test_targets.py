@@ -57,18 +57,18 @@ def responsible(raw_boxes, box):
     return int(np.argmax(chosen)), np.array(overlaps).ravel()
 
 
-def test_the_box_that_overlaps_answers_even_where_another_is_closer():
+def test_the_box_that_overlaps_is_responsible_even_where_another_is_closer():
     # The second lies nearer in x, y, w, h but does not touch; the first touches with its far edge.
     index, overlaps = responsible([[0.5, 0.1, 0.9, 0.9], [0.5, 0.6, 0.1, 0.1]], (0.5, 0.5, 0.02, 0.02))
     assert index == 0 and overlaps[0] > 0 and overlaps[1] == 0
     assert responsible([[0.5, 0.5, 0.2, 0.2], [0.5, 0.5, 0.3, 0.3]], (0.5, 0.5, 0.3, 0.3))[0] == 1
 
 
-def test_where_none_overlaps_the_closest_answers():
+def test_where_none_overlaps_the_closest_box_is_responsible():
     # Squared distances: .4^2 = .16 against .3^2 + .1^2 = .10.
     index, overlaps = responsible([[0.1, 0.5, 0.1, 0.1], [0.8, 0.5, 0.2, 0.1]], (0.5, 0.5, 0.1, 0.1))
     assert index == 1 and not overlaps.any()
 
 
-def test_of_equal_boxes_the_first_answers():
+def test_of_equal_boxes_the_first_is_responsible():
     assert responsible([[0.5, 0.5, 0.2, 0.2]] * 3, (0.5, 0.5, 0.3, 0.3))[0] == 0

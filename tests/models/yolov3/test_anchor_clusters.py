@@ -50,7 +50,7 @@ def test_no_cluster_can_be_moved_to_its_mean_or_median_for_a_gain():
         assert anchor_fit(sizes, moved).mean_iou <= anchor_fit(sizes, found).mean_iou + 1e-6
 
 
-def test_a_centre_that_has_lost_all_its_sizes_goes_to_the_size_that_is_served_worst():
+def test_a_centre_without_sizes_moves_to_the_size_that_fits_worst():
     sizes = np.array([[10.0, 10], [12, 12], [90, 5]])
     centres = np.array([[11.0, 11], [400, 400]])
     overlap = shape_iou(sizes, centres)

@@ -25,7 +25,7 @@ def test_anchors_are_read_from_all_lines_however_they_are_separated(tmp_path, te
     assert anchors.dtype == np.float32
 
 
-def test_writing_and_reading_gives_the_anchors_back(tmp_path):
+def test_anchors_make_the_round_trip_through_a_file(tmp_path):
     anchors = np.array([[10, 13], [16.25, 30.5], [0.03, 1234.5]], np.float32)
     write_anchors(tmp_path / "a.txt", anchors)
     np.testing.assert_array_equal(read_anchors(tmp_path / "a.txt"), anchors)
@@ -33,7 +33,7 @@ def test_writing_and_reading_gives_the_anchors_back(tmp_path):
 
 
 @pytest.mark.parametrize("anchors", [DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS])
-def test_text_of_the_defaults_gives_them_back(anchors):
+def test_the_defaults_make_the_round_trip_through_text(anchors):
     np.testing.assert_array_equal(parse_anchors(format_anchors(anchors)), anchors)
 
 
@@ -54,7 +54,7 @@ def test_bad_anchor_files_are_refused_with_file_and_line(tmp_path, text, message
         read_anchors(tmp_path / "a.txt")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path):
+def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(ValueError, match="expected a text file"):
         read_anchors(tmp_path / "a.txt")

@@ -96,7 +96,7 @@ def raw_of(architecture, boxes, input_shape):
     return outputs
 
 
-def test_what_its_targets_say_it_decodes_and_the_loss_of_that_is_its_floor(architecture):
+def test_it_decodes_its_own_targets_and_their_loss_is_the_floor(architecture):
     outputs = raw_of(architecture, BOXES, (32, 64))
     boxes, scores = (np.array(part)[0] for part in architecture.decode(outputs, (32, 64)))
     found = boxes[scores.max(-1) > 0.5]
@@ -127,7 +127,7 @@ def test_heads_are_fitted_to_other_classes_and_the_backbone_is_what_all_heads_re
         other.check_outputs([(None, None, None, 20)] * 3)
 
 
-def test_objectness_starts_at_a_hundredth(architecture):
+def test_objectness_starts_at_0_01(architecture):
     bias = architecture.build_network().get_layer("conv_1").bias.numpy().reshape(2, 7)
     # ln(1 / .01 - 1) = 4.595
     np.testing.assert_allclose(bias[:, 4], -4.59512, rtol=1e-5)
@@ -154,7 +154,7 @@ def test_anchors_can_be_replaced_by_as_many(architecture):
     ],
     ids=["tiny", "spp", "cfg"],
 )
-def test_what_is_saved_of_it_makes_it_again(made):
+def test_its_metadata_rebuild_it(made):
     again = architecture_from_metadata({**made.metadata(), "class_names": ["a", "b"]})
     assert again.metadata() == made.metadata()
     assert (again.num_classes, again.stride) == (2, made.stride)

@@ -102,7 +102,7 @@ def test_the_weight_of_boxes_multiplies_them_alone():
             assert thrice[part] == pytest.approx(once[part] * (3 if part in parts else 1), rel=1e-6), part
 
 
-def test_overlaps_are_those_in_pixels_where_the_input_is_no_square():
+def test_overlaps_are_computed_in_pixels_where_the_input_is_not_square():
     target = np.zeros((1, 1, 2, 1, 6), np.float32)
     target[0, 0, 0, 0] = [0.25, 0.25, 0.25, 0.5, 1, 1]  # of 64 x 32: (8, 0)..(24, 16); zeros say (8, 8)..(24, 24)
     options = LossOptions(box_loss="diou")
@@ -179,7 +179,7 @@ def test_other_anchors_that_fit_well_learn_the_object_too():
             np.testing.assert_allclose(fine[0, 2, 2, place], fine[0, 2, 2, 0])
 
 
-def test_the_object_whose_best_anchor_it_is_keeps_the_slot():
+def test_an_object_keeps_the_slot_of_its_best_anchor():
     anchors = np.array([[10, 10], [12, 10], [40, 10], [30, 30], [33, 30], [90, 90]], np.float32)
     boxes = [[40, 40, 52, 50, 0], [40, 40, 50, 50, 0]]  # the second fits the first's anchor, and stands after it
     _, fine = targets.preprocess_true_boxes([boxes], (96, 96), anchors, 1, TINY_MASK, iou_thresh=0.7)
@@ -234,7 +234,7 @@ def test_an_architecture_computes_the_loss_that_it_was_given():
     ],
     ids=lambda option: next(iter(option)),
 )
-def test_an_option_that_makes_no_sense_is_refused_by_name(option):
+def test_an_invalid_option_is_refused_by_name(option):
     (name,) = option
     with pytest.raises(ValueError, match=rf"^{name}: expected .*, got "):
         LossOptions(**option)

@@ -182,7 +182,7 @@ def test_a_prediction_that_overlaps_enough_is_left_out():
     assert hand_terms(outputs, target, anchors, ignore_thresh=0.143)["no_object"] == pytest.approx(math.log(2))
 
 
-def test_an_object_counts_though_another_one_overlaps_it():
+def test_an_object_counts_although_another_one_overlaps_it():
     anchors, outputs, target = one_object()
     target[0, 0, 0, 1] = target[0, 0, 0, 0]
     assert hand_terms(outputs, target, anchors, ignore_thresh=0.1)["objectness"] == pytest.approx(2 * math.log(2))

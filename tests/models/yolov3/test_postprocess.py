@@ -54,7 +54,7 @@ def test_the_official_mask_gives_other_anchors():
     np.testing.assert_allclose(as_numpy(result)[0][0, 0], [5.5, 11, 42.5, 69], atol=1e-4)
 
 
-def test_scale_x_y_is_one_number_or_one_a_scale():
+def test_scale_x_y_is_one_number_or_one_per_scale():
     outputs = random_outputs()
     for outer in (1.1, [1.1, 1.1], (1.1, 1.1)):
         np.testing.assert_array_equal(
@@ -122,7 +122,7 @@ def test_the_letterbox_is_rounded_as_in_images():
             assert tuple(as_numpy([letterbox_placement(image_shape, input_shape)])[0]) == expected
 
 
-def test_corrected_boxes_are_those_of_images_also_for_tensors_in_a_graph():
+def test_corrected_boxes_are_those_of_images_even_for_tensors_in_a_graph():
     tf = pytest.importorskip("tensorflow")
     rng = np.random.default_rng(1)
     xy, wh = rng.uniform(0, 1, (2, 5, 2)).astype(np.float32)

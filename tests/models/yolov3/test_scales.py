@@ -26,7 +26,7 @@ def test_another_number_of_anchors_asks_for_a_mask(num_anchors):
         scales.default_anchor_mask(num_anchors)
 
 
-def test_a_given_mask_becomes_tuples_and_none_the_default():
+def test_a_given_mask_becomes_tuples_and_none_means_the_default():
     assert scales.check_anchor_mask([[3, 4, 5], [1, 2, 3]], 6) == scales.OFFICIAL_TINY_MASK
     assert scales.check_anchor_mask(None, 9) == scales.FULL_MASK
     assert scales.check_anchor_mask([[0, 1]], 2) == ((0, 1),)
@@ -37,7 +37,7 @@ def test_a_given_mask_becomes_tuples_and_none_the_default():
     [[[0, 1, 6]], [[-1, 0]], [[0, 1], [2]], [], [[]]],
     ids=["too large", "negative", "unequal", "none", "empty"],
 )
-def test_masks_that_cannot_be_are_refused(mask):
+def test_impossible_masks_are_refused(mask):
     with pytest.raises(ValueError, match="anchor_mask"):
         scales.check_anchor_mask(mask, 6)
 
@@ -72,7 +72,7 @@ def test_grids_of_an_input_that_is_not_square():
     assert [scale.grid_shape((416, 608)) for scale in made] == [(13, 19), (26, 38), (52, 76)]
 
 
-def test_anchors_are_dealt_out_by_stride_the_largest_to_the_coarsest_scale():
+def test_anchors_are_distributed_by_stride_the_largest_to_the_coarsest_scale():
     assert scales.dealt_anchor_mask(9, (32, 16, 8)) == scales.FULL_MASK
     assert scales.dealt_anchor_mask(6, (32, 16)) == scales.TINY_MASK
     assert scales.dealt_anchor_mask(4, (8, 16)) == ((0, 1), (2, 3))

@@ -102,7 +102,7 @@ def test_each_size_goes_to_its_scale():
 # What went wrong in keras-yolo3
 
 
-def test_small_boxes_of_the_tiny_network_are_learned_and_middle_ones_once():
+def test_the_tiny_network_learns_small_boxes_and_learns_medium_ones_only_once():
     # There a 10 x 14 box was written nowhere, an 81 x 82 box on both scales.
     boxes = one_image(centred(100, 100, 10, 14), centred(200, 200, 81, 82))
     slots = filled_slots(targets.preprocess_true_boxes(boxes, (416, 416), TINY_ANCHORS, 1))
@@ -126,7 +126,7 @@ def test_an_empty_row_before_a_box_does_not_move_it():
 
 
 @pytest.mark.parametrize("row", [(10, 10, 20, 10, 0), (10, 10, 10, 20, 0), (20, 20, 10, 10, 0), (100, 10, 130, 20, 0)])
-def test_boxes_without_height_or_width_or_outside_are_no_targets(row):
+def test_boxes_without_height_or_width_or_outside_make_no_targets(row):
     assert filled_slots(targets.preprocess_true_boxes(one_image(row), SHAPE, ANCHORS, 1)) == []
 
 
@@ -193,7 +193,7 @@ def test_no_boxes_give_empty_targets():
         assert [y.shape[0] for y in y_true] == [2, 2, 2] and not any(y.any() for y in y_true)
 
 
-def test_sizes_that_are_no_multiple_of_32_are_refused():
+def test_sizes_that_are_not_multiples_of_32_are_refused():
     with pytest.raises(ValueError, match="multiples of 32"):
         targets.preprocess_true_boxes(one_image(), (60, 96), ANCHORS, 1)
 
@@ -236,7 +236,7 @@ def test_the_device_builds_the_same_targets(anchors, mask):
             np.testing.assert_allclose(ops.convert_to_numpy(other), one, atol=1e-6)
 
 
-def test_the_device_knows_shared_slots_borders_and_empty_images():
+def test_the_device_handles_shared_slots_borders_and_empty_images():
     boxes = one_image(centred(48, 32, 90, 60, 0), centred(50, 33, 92, 62, 2), (88, 56, 96, 64, 1), (94, 62, 96, 64, 1))
     boxes = np.concatenate([boxes, np.zeros_like(boxes)])
     on_device = targets.build_targets(ops.convert_to_tensor(device_boxes(boxes, SHAPE)), SHAPE, make_scales(ANCHORS), 3)
