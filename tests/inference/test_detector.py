@@ -6,11 +6,13 @@ import keras
 import numpy as np
 import pytest
 
+from tests.models.cases import PooledBlocks
 from tests.models.yolov3.test_architecture import FINE_FIRST
 from yolo3.darknet.cfg import parse_cfg
 from yolo3.datasets.images import write_image
 from yolo3.inference.detector import Detector
 from yolo3.models.registry import architecture_of_cfg
+from yolo3.models.rpn import architecture as rpn_module
 from yolo3.models.saving import save_model
 
 METADATA = {
@@ -234,3 +236,10 @@ def test_abandoned_detections_wait_for_no_thread(monkeypatch):
     next(found)
     found.close()  # what the garbage collection does, in whatever thread it happens to run
     assert ended == [False]
+
+
+def test_a_network_that_does_not_tell_classes_apart_needs_no_class_names(monkeypatch):
+    monkeypatch.setattr(rpn_module, "Blocks", PooledBlocks)
+    rpn = rpn_module.Rpn(scales=(1.0, 2.0), width=8)
+    detector = Detector(rpn.build_network(), rpn.metadata(), input_shape=(64, 64))
+    assert detector.class_names == ["object"]

@@ -115,7 +115,7 @@ def _describe(
         metadata.get("anchor_mask"),
         strides=metadata.get("strides"),
         scale_x_y=metadata.get("scale_x_y", 1.0),
-        ignore_thresh=metadata.get("ignore_thresh", 0.7),
+        ignore_thresh=metadata.get("ignore_thresh", 0.7),  # cfg/yolov3.cfg's, as the rest of the recipe
     )
     heads = Heads(np.asarray(anchors, np.float32), scales=scales, classes=len(class_names))
     size = metadata.get("input_shape") or default_input_shape(max(scale.stride for scale in scales))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,8 @@ from yolo3.darknet.recipe import resize_of
 from yolo3.darknet.weights import Header
 from yolo3.datasets.class_names import bundled_class_names
 from yolo3.files import atomic_path
-from yolo3.models.metadata import ATTRIBUTE
+from yolo3.models.architecture import CFG
+from yolo3.models.metadata import ATTRIBUTE, format_metadata
 from yolo3.models.saving import SUFFIXES, file_bytes, save_model
 
 # Of pjreddie's and AlexeyAB's yolov3-tiny.cfg: numbers in its weights, and its masks. The published weights were
@@ -120,9 +120,9 @@ def find_class_names(cfg: Cfg) -> Path | None:
 def metadata_of(
     cfg: Cfg, header: Header, class_names: Sequence[str] | None = None, resize: str | None = None
 ) -> dict[str, Any]:
-    """Return the metadata of a network that came from Darknet; `yolo3.models.metadata` describes the keys."""
+    """Return the metadata of a network that came from Darknet; `yolo3.models.saving` describes the keys."""
     height, width, _ = cfg.input_shape
-    metadata: dict[str, Any] = {"model": "cfg", "resize": resize or resize_of(cfg)}
+    metadata: dict[str, Any] = {"model": CFG, "resize": resize or resize_of(cfg)}
     if height and width:
         metadata["input_shape"] = [height, width]
     if class_names is not None:
@@ -162,7 +162,7 @@ def save_plain_weights(model: keras.Model, path: str | os.PathLike[str], metadat
     `model.load_weights(path)` reads the file, also with `by_name=True`.
     """
     with atomic_path(path, file_bytes(model)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs[ATTRIBUTE] = json.dumps(metadata)
+        file.attrs[ATTRIBUTE] = format_metadata(metadata)
         file.attrs["backend"] = keras.backend.backend()
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
 

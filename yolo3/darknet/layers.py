@@ -12,7 +12,7 @@ from yolo3.darknet.cfg import Cfg, Section
 from yolo3.darknet.sections import Shape, read_section
 
 IMAGE = -1  # index of the network input among the sources of a layer
-DEFAULT_SIZE = 416  # sides in pixels where neither the caller nor the cfg gives any: those of cfg/yolov3.cfg
+DEFAULT_SIZE = 416  # sides of the network input in pixels where nothing gives any: those of cfg/yolov3.cfg
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def resolve_layers(cfg: Cfg, input_shape: tuple[int | None, int | None, int] | N
         input_shape: (height, width, channels) of the network input in pixels. A side that is `None` comes from the cfg.
 
     Raises:
-        ValueError: With file and line, for a section or an option that is not supported, a source that is no earlier
-            layer, and shapes that do not fit.
+        ValueError: With file and line, for a section or an option that is not supported, a source that is not an
+            earlier layer, and shapes that do not fit.
     """
     image_shape = resolve_image_shape(cfg, input_shape)
     layers: list[Layer] = []

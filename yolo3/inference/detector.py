@@ -41,7 +41,7 @@ class Detector:
     Args:
         weights_or_model: Path of a file that :func:`yolo3.models.loading.load_network` reads, or a `keras.Model` from
             RGB images in 0..1 to raw outputs.
-        metadata: What the outputs of a `keras.Model` mean, as :mod:`yolo3.models.metadata` describes it; files carry
+        metadata: What the outputs of a `keras.Model` mean, as :mod:`yolo3.models.saving` describes it; files carry
             their own. Arguments below take precedence over it.
         score_threshold: Score above which a detection is kept, 0 to 1.
         iou_threshold: Overlap of two boxes of a class above which non-maximum suppression acts on the weaker one, 0 to
@@ -103,13 +103,14 @@ class Detector:
         else:
             self.model, self.source = weights_or_model, weights_or_model.name
 
-        # what the outputs mean
+        # What the outputs mean.
         given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
         metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}
         with self._naming_source():
             self.architecture = architecture_from_metadata(metadata)
             self.architecture.check_outputs([tuple(output.shape) for output in self.model.outputs])
-        self.class_names = list(metadata["class_names"])
+        names = metadata.get("class_names")
+        self.class_names = [self.architecture.one_class] if names is None else list(names)
 
         self.input_shape = self._choose_input_shape(_first_given(input_shape, metadata.get("input_shape")))
         self.resize = _first_given(resize, metadata.get("resize"), "letterbox")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from yolo3.detections import SHOWN_SCORE
 from yolo3.models.architecture import IOU_THRESHOLD
 from yolo3.ops.letterbox import RESIZE_MODES
-from yolo3.ops.nms_methods import METHODS, OVERLAPS
+from yolo3.ops.nms_methods import MAX_BOXES, METHODS, OVERLAPS
 from yolo3.precision import DETECTION_PRECISIONS
 from yolo3.settings import COUNT, SHARE, check_settings, setting
 
@@ -61,7 +61,7 @@ class DetectorSettings:
         "box, also drops boxes inside a better one",
         choices=OVERLAPS,
     )
-    max_boxes: int = setting(300, "maximum number of detections per image", metavar="N", number=COUNT)
+    max_boxes: int = setting(MAX_BOXES, "maximum number of detections per image", metavar="N", number=COUNT)
 
     def __post_init__(self):
         check_settings(self)

@@ -78,9 +78,13 @@ def _objects(boxes: np.ndarray, frames: np.ndarray, cut: np.ndarray, iou_thresho
         members = [first]
         for member in members:  # grows in the loop
             same = _same_object(
-                boxes[member], frames[member], boxes=boxes[free], frames=frames[free], cut=cut[free],
+                boxes[member],
+                frames[member],
+                boxes=boxes[free],
+                frames=frames[free],
+                cut=cut[free],
                 iou_threshold=iou_threshold,
-            )  # fmt: skip
+            )
             added = np.flatnonzero(free)[same]
             free[added] = False
             members += added.tolist()

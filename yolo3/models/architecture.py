@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from yolo3.darknet.layers import DEFAULT_SIZE
+
 IOU_THRESHOLD = 0.45  # of non-maximum suppression, Darknet's
-DEFAULT_SIDE = 416  # of the network input in pixels: Darknet's cfg/yolov3.cfg and keras-yolo3
 CFG = "cfg"  # the name, in metadata, of a network that a Darknet cfg describes
 
 
@@ -104,7 +105,7 @@ def check_input_shape(input_shape: Sequence[int], stride: int) -> tuple[int, int
 
 def default_input_shape(stride: int) -> tuple[int, int]:
     """Return the size, in multiples of ``stride``, of a network without a size of its own: 416 x 416, or less."""
-    side = max(DEFAULT_SIDE // stride, 1) * stride
+    side = max(DEFAULT_SIZE // stride, 1) * stride
     return side, side
 
 

@@ -51,8 +51,8 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: In one line, for anything that is not a whole Keras file, and for metadata that is not of the kind
-            it has to be.
+        ValueError: In one line, for anything that is not a whole Keras file, and for metadata of the wrong
+            type.
     """
     if file_kind(path) == "zip":
         with open_zip(path) as archive:

@@ -260,7 +260,7 @@ def _type_of(hint) -> type:
 
 
 def _checked_options(entry: ModelEntry, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options. Raises ``ValueError`` for names that are no fields, and for values of another type."""
+    """Return the options. Raises ``ValueError`` for names that are not fields, and for values of another type."""
     allowed = option_types(entry)
     for key, value in options.items():
         if key not in allowed:

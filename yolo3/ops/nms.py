@@ -18,7 +18,7 @@ kept one, however small it is. The parts of an object that the edge of a tile cu
 from keras import ops
 
 from yolo3.ops import boxes as geometry
-from yolo3.ops.nms_methods import METHODS, OVERLAPS
+from yolo3.ops.nms_methods import MAX_BOXES, METHODS, OVERLAPS
 
 CANDIDATES = 1024  # (box, class) pairs of an image that enter: the best by score
 SIGMA = 0.5  # of Bodla et al. 2017
@@ -31,7 +31,7 @@ def non_max_suppression(
     scores,
     score_threshold: float,
     iou_threshold: float,
-    max_boxes: int = 300,
+    max_boxes: int = MAX_BOXES,
     candidates: int = CANDIDATES,
     method: str = "greedy",
     overlap: str = "iou",

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from yolo3.darknet.layers import DEFAULT_SIZE
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
 from yolo3.models.registry import MODELS, model_summaries, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
@@ -138,7 +139,7 @@ class TrainConfig:
         is_path=True,
     )
     input_size: tuple[int, int] = _of_network(
-        (416, 416),
+        (DEFAULT_SIZE, DEFAULT_SIZE),
         "height and width of the network input in pixels",
         number=COUNT,
         many=2,

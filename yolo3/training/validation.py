@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
@@ -13,12 +12,13 @@ from yolo3.evaluation.measures import Measures, measure
 from yolo3.input.batches import validation_batches
 from yolo3.input.image_cache import image_shape
 from yolo3.models.rpn.recall import proposal_recall
+from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
+from yolo3.ops.nms_methods import MAX_BOXES
 from yolo3.training.step import Trainer
 
 RECALL_PROPOSALS = 100  # of an image, for the recall that is logged for class-agnostic networks
-_MAX_BOXES = 300
 
 
 class Validator:
@@ -50,7 +50,7 @@ class Validator:
             scores,
             score_threshold=AP_SCORE_THRESHOLD,
             iou_threshold=trainer.architecture.iou_threshold,
-            max_boxes=_MAX_BOXES,
+            max_boxes=MAX_BOXES,
         )
 
     def run(self) -> tuple[dict, list[Detections], Measures]:
@@ -84,8 +84,7 @@ class Validator:
         for place, index in enumerate(indices):
             num, shape = counts[place], image_shape(self.annotations[index].image_path)
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
-            found = np.clip(found, 0, [shape[1], shape[0]] * 2)
-            yield Detections(found, scores[place, :num], class_ids[place, :num])
+            yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
 
 
 def recall_of_best(annotations: Sequence[Annotation], detections: Sequence[Detections]) -> float:

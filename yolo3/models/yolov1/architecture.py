@@ -114,7 +114,7 @@ class YoloV1:
         within a cell, confidences of 0.1 and all classes equally likely.
 
         Raises:
-            ValueError: For an open side, or one that is no multiple of the stride.
+            ValueError: For an open side, or one that is not a multiple of the stride.
         """
         if self.cfg is not None:
             network = build_cfg_network(self.cfg, input_shape, batch_norm)

@@ -20,7 +20,7 @@ from keras import ops
 
 from yolo3.models.yolov3.head import decode_boxes, encode_sizes, split_anchors
 from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
-from yolo3.models.yolov3.scales import Scale, make_scales
+from yolo3.models.yolov3.scales import IGNORE_THRESH, Scale, make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops.cells import encode_offsets, size_wh
 from yolo3.ops.cross_entropy import binary_cross_entropy, entropy
@@ -239,7 +239,14 @@ def _scale_terms(raw, y_true, boxes_xyxy, overlap, *, scale: Scale, input_shape,
 
 
 def yolo_loss(
-    args, anchors, num_classes, ignore_thresh=0.5, print_loss=False, anchor_mask=None, scale_x_y=1.0, options=DARKNET
+    args,
+    anchors,
+    num_classes,
+    ignore_thresh=IGNORE_THRESH,
+    print_loss=False,
+    anchor_mask=None,
+    scale_x_y=1.0,
+    options=DARKNET,
 ):
     """Return the YOLOv3 loss of a batch, one float32 scalar. Name and arguments are keras-yolo3's.
 

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from yolo3.detections import SHOWN_SCORE
+from yolo3.models.architecture import IOU_THRESHOLD
 from yolo3.models.yolov3.head import yolo_head
 from yolo3.models.yolov3.scales import Scale, make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops.nms import CANDIDATES, SIGMA, non_max_suppression, rescore, take_rows, top_candidates
+from yolo3.ops.nms_methods import MAX_BOXES
 
 _MOST_CANDIDATES = 4096  # of yolo_eval: beyond it the IoUs of a block take more than 2 MB
 
@@ -53,9 +56,9 @@ def select_boxes(
     num_classes: int,
     input_shape,
     *,
-    score_threshold: float = 0.3,
-    iou_threshold: float = 0.45,
-    max_boxes: int = 300,
+    score_threshold: float = SHOWN_SCORE,
+    iou_threshold: float = IOU_THRESHOLD,
+    max_boxes: int = MAX_BOXES,
     candidates: int = CANDIDATES,
     method: str = "greedy",
     overlap: str = "iou",
