@@ -1,4 +1,4 @@
-"""Microseconds a file for sizes from image headers (ours, Pillow) and for Pascal VOC's XML (ours by lxml, xml.etree).
+"""Microseconds per file for sizes from image headers (ours, Pillow) and for Pascal VOC's XML (ours by lxml, xml.etree).
 
     python benchmarks/bench_headers.py --data bccd
 

@@ -1,4 +1,4 @@
-"""The documents say what is true."""
+"""The documents match the code."""
 
 import re
 from pathlib import Path

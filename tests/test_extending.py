@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md run as they stand there."""
+"""The examples of docs/extending.md run as they are."""
 
 import re
 from pathlib import Path

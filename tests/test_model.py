@@ -1,4 +1,4 @@
-"""The public door: names, arguments and shapes that code written for keras-yolo3 relies on."""
+"""The front door: names, arguments and shapes that code written for keras-yolo3 relies on."""
 
 import inspect
 

@@ -62,7 +62,7 @@ class Setting:
             names that a registry holds.
         parse: Function that reads a value of another kind from a text, and raises `ValueError`.
         many: Number of values of the option, as argparse's `nargs`.
-        metavar: What stands for the values in the help of the option.
+        metavar: Placeholder of the values in the help of the option.
         const: Value that the option means, which takes none then.
         is_path: Whether it names a file or a folder.
     """
@@ -121,7 +121,7 @@ def check_settings(record: Any, but: Collection[str] = ()) -> None:
 
     Args:
         record: Instance of a dataclass. Where a default is None, so may the value be.
-        but: Names that are not looked at.
+        but: Names that are not checked.
 
     Raises:
         ValueError: Naming the first setting that is out of range.

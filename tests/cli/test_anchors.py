@@ -1,4 +1,4 @@
-"""`yolo3 anchors` as a user types it: what it says, the file it writes, mistakes."""
+"""`yolo3 anchors` as a user types it: its output, the file it writes, user errors."""
 
 import json
 

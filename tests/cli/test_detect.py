@@ -1,4 +1,4 @@
-"""``yolo3 detect`` as a user types it; where the network adds nothing, a detector of red stands in for it."""
+"""``yolo3 detect`` as a user types it; where the network does not matter, a detector of red replaces it."""
 
 import csv
 import json

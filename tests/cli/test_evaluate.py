@@ -1,4 +1,4 @@
-"""`yolo3 evaluate` as a user types it: formats, the files it writes, mistakes. The network is that of test_detector."""
+"""`yolo3 evaluate` as a user types it: formats, the files it writes, user errors. Network: test_detector's."""
 
 import contextlib
 import io
@@ -126,7 +126,7 @@ def test_files_that_would_be_overwritten_are_refused_before_anything_is_read(fol
     assert "/dev/null: expected a file to write, got a device" in fails([*argv, "--json", "/dev/null"], capsys)
     assert "l.txt: expected a name that ends in .json" in fails([*argv, "--save-detections", "l.txt"], capsys)
     Path("data.json").write_text("no data")
-    own = "expected a file of its own to write"
+    own = "expected a separate output file"
     data = ["--weights", "m.h5", "--data", "data.json"]
     assert f"./data.json: {own}" in fails([*data, "--json", "./data.json"], capsys)
     assert f"data.json: {own}" in fails([*data, "--save-detections", "data.json"], capsys)

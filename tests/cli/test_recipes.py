@@ -1,4 +1,4 @@
-"""From options to the settings of a run: every option changes its setting; a cfg and the embedded set fill the rest."""
+"""From options to the settings of a run: every option changes its setting; a cfg and the embedded set add the rest."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""`yolo3 train`: mistakes end in a line, checking, resuming, the last words."""
+"""`yolo3 train`: errors in one line, checking, resuming, the closing lines."""
 
 import os
 import subprocess

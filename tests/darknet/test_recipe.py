@@ -1,4 +1,4 @@
-"""What a cfg says of training, in the settings of a run."""
+"""The training recipe of a cfg as settings of a run."""
 
 import pytest
 

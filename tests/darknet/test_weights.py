@@ -1,4 +1,4 @@
-"""Weight files as arrays, and what their size tells."""
+"""Weight files as arrays, and what their size reveals."""
 
 import numpy as np
 import pytest

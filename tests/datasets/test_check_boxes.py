@@ -1,4 +1,4 @@
-"""Boxes and class ids that cannot be used are seen."""
+"""Invalid boxes and class ids are reported."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Images that are torn, empty or unreadable are seen."""
+"""Truncated, empty and unreadable images are reported."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is left of a data set without what cannot be used."""
+"""Data sets without the annotations that cannot be used."""
 
 import numpy as np
 import pytest

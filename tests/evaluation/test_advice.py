@@ -1,4 +1,4 @@
-"""Advice on an evaluation: each rule speaks on figures made for it, quoting them, and is silent nearby."""
+"""Advice on an evaluation: each rule is triggered by figures made for it, quotes them, and is otherwise silent."""
 
 import pytest
 

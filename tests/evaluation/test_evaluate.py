@@ -1,4 +1,4 @@
-"""Evaluation with a network whose answers are known, see test_detector."""
+"""Evaluation with a network whose outputs are known, see test_detector."""
 
 import json
 import math

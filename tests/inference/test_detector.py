@@ -1,4 +1,4 @@
-"""The detector, with a network whose answers are known: each cell of 32 pixels says if it is red or green."""
+"""The detector, with a network whose outputs are known: each cell of 32 pixels is classified as red or green."""
 
 from concurrent.futures import ThreadPoolExecutor
 

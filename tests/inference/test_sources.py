@@ -1,4 +1,4 @@
-"""yolo3.inference.sources: what is detected in, in which order, and what its results are called."""
+"""yolo3.inference.sources: which files are detected in, in which order, and the names of their results."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""yolo3.inference.window: images until the user has seen enough, and why there can be no window."""
+"""yolo3.inference.window: images until the user closes it, and why no window can open."""
 
 import cv2
 import numpy as np

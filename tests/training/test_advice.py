@@ -1,4 +1,4 @@
-"""Words on numbers: each rule speaks on a log made for it, quoting its numbers, and is silent on a normal one."""
+"""Advice on a run: each rule is triggered by a log made for it, quotes its numbers, and is silent on a normal one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a run starts from and goes on from: pretrained weights of Keras and Darknet, and its own state."""
+"""What a run starts from and is resumed from: pretrained weights of Keras and Darknet, and its own state."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Runs: what they leave behind, stopped and continued, repeated, stopped by what is not finite or by a callback.
+"""Runs: the files they write, stopped and resumed, repeated, stopped by non-finite values or by a callback.
 
 The network is the tiny one with an eighth of its filters, and the steps run eagerly. test_checkpoint.py and
 tests/cli/test_train.py run compiled steps.

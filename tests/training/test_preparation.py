@@ -1,4 +1,4 @@
-"""From settings to checked data: which lists are read, how validation comes about, names, what stops a run."""
+"""From settings to checked data: lists, where validation images come from, class names, what stops a run."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The folder of a run: files that appear whole, the log, the state there and back, folders that are taken."""
+"""The folder of a run: files that appear whole, the log, the round trip of the state, folders that are in use."""
 
 import csv
 import json

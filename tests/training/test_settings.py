@@ -1,4 +1,4 @@
-"""The settings of a run: written down and read back, and what is refused."""
+"""The settings of a run: written and read back, and what is refused."""
 
 import dataclasses
 import json

@@ -120,8 +120,8 @@ def _detect(arguments: argparse.Namespace) -> int:
 def _load_detector(arguments: argparse.Namespace):
     """Return the detector that the options ask for, with tiles over large images where they do.
 
-    It is asked for everything above 0, so that weak scores can be shown: suppression goes from strong to weak, so what
-    is above the threshold stays the same. Tiles are told the threshold.
+    Its threshold is 0, so that weak scores can be shown: suppression goes from strong to weak, so what
+    is above the threshold stays the same. Tiles are given the threshold.
     """
     from yolo3.inference.loading import load_detector
 

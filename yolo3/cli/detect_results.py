@@ -55,7 +55,7 @@ def check_results(arguments: argparse.Namespace, sources: Sequence[Source], draw
 
     Args:
         arguments: The options of `add_result_options`.
-        sources: What is looked at.
+        sources: What is detected in.
         drawn: Paths of the images and videos with boxes.
 
     Raises:
@@ -99,7 +99,7 @@ def open_writers(
     Args:
         arguments: The options of `add_result_options`.
         class_names: Names of the detector's classes.
-        sources: What is looked at.
+        sources: What is detected in.
         drawn: Path of the image or video with boxes of each source; empty where none are wanted.
         coco_ids: Ids of images and classes, where `--coco-images` gives them.
     """

@@ -113,7 +113,7 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _check_files(arguments: argparse.Namespace) -> None:
-    """Raise `ValueError` or `OSError` now for files that would stop the command, or be spoilt by it, after the work."""
+    """Raise `ValueError` or `OSError` now for files that would stop the command after its work, or be overwritten."""
     named = (arguments.weights, arguments.cfg, arguments.data, arguments.classes, arguments.anchors)
     taken = [path for path in named if path]
     for path in taken:
@@ -132,7 +132,7 @@ def _check_files(arguments: argparse.Namespace) -> None:
             option = name.replace("_", "-")
             raise ValueError(f"{path}: expected a name that ends in {_ENDINGS[name][0]} for --{option}")
         if os.path.realpath(path) in map(os.path.realpath, taken):
-            raise ValueError(f"{path}: expected a file of its own to write, got one that another option names")
+            raise ValueError(f"{path}: expected a separate output file, got one that another option names")
         taken.append(path)
 
 
@@ -153,7 +153,7 @@ def _read_checked(arguments: argparse.Namespace, detector) -> Dataset:
     sources = {os.path.realpath(annotation.source) for annotation in dataset.annotations}
     for path in _outputs(arguments).values():
         if os.path.realpath(path) in sources:
-            raise ValueError(f"{path}: expected a file of its own to write, got one that holds the annotations")
+            raise ValueError(f"{path}: expected a separate output file, got one that holds the annotations")
 
     # report each class that the network does not know once; the reader has a finding for each box
     if not arguments.skip_bad and any(finding.kind == "unknown-class" for finding in dataset.findings):

@@ -15,7 +15,7 @@ def progress_bar(unit: str, title: str | None = None, leave: bool = True) -> Ite
         leave: Whether the bar stays when the block is left.
 
     Yields:
-        A function that is told how many are done, and of how many.
+        A function to call with the number done and the total.
     """
     from tqdm import tqdm
 

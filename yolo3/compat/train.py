@@ -155,7 +155,7 @@ def _training_model(
 def data_generator(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
     """Yield batches of augmented samples without end, as ``fit`` takes them.
 
-    Lines are shuffled anew for each pass over them; a batch may hold the end of one pass and the start of the next.
+    Lines are reshuffled for each pass over them; a batch may hold the end of one pass and the start of the next.
 
     Args:
         annotation_lines: Lines ``path x_min,y_min,x_max,y_max,class_id ...``, left unchanged; blank ones are skipped.

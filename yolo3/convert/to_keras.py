@@ -113,7 +113,7 @@ def check_class_names(cfg: Cfg, class_names: Sequence[str] | None) -> None:
 
 
 def find_class_names(cfg: Cfg) -> Path | None:
-    """Return the file of bundled class names that has as many as the cfg has classes, `None` where there is none."""
+    """Return the bundled file with as many class names as the cfg has classes, `None` where there is none."""
     return bundled_class_names(class_count(resolve_layers(cfg)) or 0)
 
 

@@ -28,7 +28,7 @@ _STRETCHING_FORK = (
 _JITTER = 0.2  # of a [yolo] section without `jitter`
 _SIZES = tuple(32 * cells for cells in range(10, 20))  # random=1 in pjreddie's detector.c: 320 to 608 pixels
 _SPREAD = 1.4  # random=1 in AlexeyAB's: factors from 1/1.4 to 1.4
-_DRAWS = 32  # equally likely sizes that stand for its continuous distribution
+_DRAWS = 32  # equally likely sizes in place of its continuous distribution
 
 
 def resize_of(cfg: Cfg) -> str:

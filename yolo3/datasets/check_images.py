@@ -1,4 +1,4 @@
-"""Decode every image of a data set once and report those that are missing, empty, torn or unreadable."""
+"""Decode every image of a data set once and report those that are missing, empty, truncated or unreadable."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def default_pair(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def require_list(path: str, list_name: str, names: Iterable[str]) -> None:
-    """Raise ValueError, listing what there is, if a data set has no list of this name."""
+    """Raise ValueError, naming the lists there are, if a data set has no list of this name."""
     names = list(names)
     if list_name not in names:
         have = f"it has {', '.join(names)}" if names else "it has no lists of its own"

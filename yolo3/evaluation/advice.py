@@ -1,6 +1,6 @@
 """Advice on the figures of an evaluation, in sentences.
 
-Each rule looks at the figures and returns a sentence where it has something to say; :data:`EVALUATION_RULES` lists
+Each rule checks the figures and returns a sentence, or none; :data:`EVALUATION_RULES` lists
 them, the most important first.
 """
 

@@ -51,7 +51,7 @@ def error_kinds(
         ground_truths: one annotation per image.
         detections: one record per image, in the same order.
         iou_threshold: least IoU of a hit.
-        score_threshold: least score of a detection that is looked at.
+        score_threshold: least score of a detection that counts.
 
     Returns:
         The kinds, image by image and counted.
@@ -111,7 +111,7 @@ def confusion_matrix(
         detections: one record per image, in the same order.
         num_classes: C.
         iou_threshold: least IoU of a pair.
-        score_threshold: least score of a detection that is looked at.
+        score_threshold: least score of a detection that counts.
 
     Returns:
         int64 [C + 1, C + 1]: rows true classes, columns detected classes, the last of each background. Row C holds

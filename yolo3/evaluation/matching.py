@@ -183,7 +183,7 @@ def assign_with_fallback(
 def _assign_to_best(
     overlap: np.ndarray, *, order: np.ndarray, first: np.ndarray, later: np.ndarray, reusable: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Let each detection look at its best object only, as VOC and Darknet do; the first one there hits.
+    """Match each detection with its best object only, as VOC and Darknet do; the first detection hits it.
 
     Arguments and result are those of :func:`assign_with_fallback`, but duplicates name the object they overlap.
     """

@@ -48,8 +48,8 @@ class Subject:
 
     Attributes:
         title: heading of the page.
-        facts: names and values that stand near the top of the page.
-        settings: names and values that stand at its end.
+        facts: names and values near the top of the page.
+        settings: names and values at its end.
     """
 
     title: str
@@ -168,7 +168,7 @@ def _image(measures: Measures, index: int, ground_truth: Annotation, found: Dete
     summary = [f"{len(hits)} {'hit' if len(hits) == 1 else 'hits'}"]
     summary += [f"{count} {name_of(kind, count)}" for kind, count in counts.items() if count]
 
-    # The number of an error stands on a disc at the top left corner of its box, inside the image.
+    # The number of an error is on a disc at the top left corner of its box, inside the image.
     radius = max(height, width) / 45
     badges = [
         (error.kind, min(max(float(x), radius), width - radius), min(max(float(y), radius), height - radius))

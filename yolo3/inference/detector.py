@@ -56,7 +56,7 @@ class Detector:
         anchor_mask: Indices of each scale's anchors. Defaults to the metadata's, then to those of nine or six anchors.
         batch_size: Number of images that the network sees at once.
         nms: Method of non-maximum suppression, "greedy", "soft" or "diou" (:mod:`yolo3.ops.nms`).
-        nms_overlap: Overlap that it goes by, "iou" or "ios" (:mod:`yolo3.ops.nms`).
+        nms_overlap: Overlap that it uses, "iou" or "ios" (:mod:`yolo3.ops.nms`).
         precision: "float32"; "bfloat16", which is faster on hardware that supports it and moves scores by about 0.01;
             or "auto", which chooses bfloat16 on such hardware. A `keras.Model` is copied for any other than float32.
 

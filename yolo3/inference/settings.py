@@ -15,7 +15,7 @@ from yolo3.settings import COUNT, SHARE, check_settings, setting
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """How a detector looks at images and which boxes it keeps.
+    """How a detector reads images and which boxes it keeps.
 
     Raises:
         ValueError: For a setting out of range.

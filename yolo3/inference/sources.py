@@ -1,4 +1,4 @@
-"""What is detected in: images, folders, patterns, videos and cameras, each with a name of its own for its results."""
+"""Inputs of detection: images, folders, patterns, videos and cameras, each with a unique name for its results."""
 
 import glob
 import itertools

@@ -271,7 +271,7 @@ def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
 
 
 def _pad_rows(boxes):
-    """Pad [B, T, 5] with zeros until T is 32, 64, 128, ...: each number of rows compiles the step anew."""
+    """Pad [B, T, 5] with zeros until T is 32, 64, 128, ...: each new number of rows recompiles the step."""
     rows = tf.shape(boxes)[1]
     padded = _BOX_ROWS * sum(tf.where(rows > _BOX_ROWS * 2**power, 2**power, 0) for power in range(16))
     padded = tf.maximum(padded + _BOX_ROWS, _BOX_ROWS)

@@ -144,7 +144,7 @@ register(
     )
 )
 
-# A cell of YOLOv1 shares no weights with the others: it has to see many objects of its own, moved about by mosaics.
+# A cell of YOLOv1 shares no weights with the others: each has to see many objects, which mosaics move about.
 _LONG_YOLOV1 = {"input_size": (256, 256), "epochs": 80, "evaluate_every": 8, "batch_size": 16, "learning_rate": 2e-4}
 _LONG_YOLOV1 |= {"hue": 0.05, "freeze_epochs": 0, "model_options": (("grid_size", 4),)}
 _yolov1 = functools.partial(

@@ -1,6 +1,6 @@
 """Advice on a training run, in sentences, from its log.
 
-Each rule looks at one thing and returns a sentence with the figures it rests on, or None. `RUN_RULES` lists them, the
+Each rule checks one thing and returns a sentence with the figures it rests on, or None. `RUN_RULES` lists them, the
 most important first. The limits were chosen so that normal runs trigger none.
 """
 
@@ -261,7 +261,7 @@ def still_improving(log: Log) -> str | None:
 def classes_not_learned(log: Log) -> str | None:
     """Speak if from a fifth of the run on objects are detected better and better, but the class term does not fall.
 
-    Validation images are looked at, where no mosaic changes the number of objects. With labels mixed up at random the
+    Measured on validation images, where no mosaic changes the number of objects. With labels mixed up at random the
     class term rose by one hundredth while the objectness term fell to a third; with the right ones it fell by a sixth.
     """
     epochs, classes = log.known("val_class")

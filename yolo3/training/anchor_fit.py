@@ -34,7 +34,7 @@ def check_anchor_fit(
         dataset: The data set.
         shapes: (height, width) of each image, None for one that cannot be decoded, as
             :func:`yolo3.datasets.checks.check_dataset` returns them.
-        findings: Its findings; boxes that they remove are not looked at.
+        findings: Its findings; boxes that they remove are not checked.
         scales: Outputs of a YOLOv3 network; none for a network without anchors.
         input_shape: (height, width) of the network input.
         resize: How images get there, "letterbox" or "stretch".

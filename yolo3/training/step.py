@@ -97,7 +97,7 @@ class Trainer:
     # The step
 
     def set_frozen(self, frozen: bool) -> None:
-        """Freeze or unfreeze the backbone, batch normalization included, and compile the step anew."""
+        """Freeze or unfreeze the backbone, batch normalization included, and recompile the step."""
         self.frozen = frozen
         for name in self.architecture.backbone_layers(self.network):
             self.network.get_layer(name).trainable = not frozen

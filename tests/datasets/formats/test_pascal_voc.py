@@ -1,4 +1,4 @@
-"""Pascal VOC in folders of every sort."""
+"""Pascal VOC in folders of every layout."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Deltas by hand, there and back, and at the bounds."""
+"""Deltas by hand, as a round trip, and at the bounds."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Raw boxes to boxes and back, by hand and there and back."""
+"""Raw boxes to boxes and back: by hand, and as a round trip."""
 
 import dataclasses
 

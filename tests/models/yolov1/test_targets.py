@@ -1,4 +1,4 @@
-"""Which cell answers for an object, against a slow loop, and which of its boxes is responsible."""
+"""Which cell is responsible for an object, against a slow loop, and which of its boxes is responsible."""
 
 import dataclasses
 

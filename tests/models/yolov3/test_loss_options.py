@@ -1,4 +1,4 @@
-"""The loss in other ways than Darknet's: each by hand, its gradient against finite differences in double precision."""
+"""The variants of the loss: each by hand, its gradient against finite differences in double precision."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Each true box to its slot, on the host and on the device."""
+"""Each ground-truth box to its slot, on the host and on the device."""
 
 import numpy as np
 import pytest

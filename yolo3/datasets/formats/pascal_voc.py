@@ -21,7 +21,7 @@ from yolo3.datasets.lists import dataset_name, list_of
 from yolo3.files import has_suffix, replace_file, stem_of, walk_files
 
 NAME = "voc"
-_FILES_LOOKED_AT = 20  # XML files that are looked at before a folder counts as something else
+_FILES_LOOKED_AT = 20  # XML files that are read before a folder counts as something else
 
 
 def matches(path: str) -> bool:

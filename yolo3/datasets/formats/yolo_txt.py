@@ -89,7 +89,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         if label is None:
             without_label.append(image)
         elif image_of.setdefault(label, image) != image:
-            message = f"expected a label file for each image, got one for {image_of[label]} and {image}; look at them"
+            message = f"expected a label file for each image, got one for {image_of[label]} and {image}; check them"
             findings.append(Finding("warning", "shared-label", label, message))
         folder = os.path.dirname(label or image)
         if folder not in class_maps:

@@ -1,7 +1,7 @@
 """YOLOv1 as an architecture: cells, each with class probabilities and a few boxes.
 
 The image is cut into S x S cells. Each cell predicts C class probabilities, and A boxes with a confidence each
-(Redmon et al. 2016, "You Only Look Once", section 2). The parts stand beside this file: networks, the layouts of their
+(Redmon et al. 2016, "You Only Look Once", section 2). The parts are in this folder: networks, the layouts of their
 output, the codec, targets, the terms of the loss, and Darknet's cfg files.
 """
 
