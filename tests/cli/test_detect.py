@@ -298,7 +298,7 @@ def test_camera_frames_do_not_wait_for_a_full_batch(red, folder, monkeypatch, ca
     assert red("red.png")[1].options["batch_size"] == 8
 
 
-# Windows over large images
+# Tiles over large images
 
 
 def test_tiles_are_given_the_score_threshold(red, folder, monkeypatch):

@@ -27,7 +27,7 @@ def detected(*rows):
 
 
 def random_images(seed, images=25, classes=4, hard=True):
-    """Ground truth, and detections that are near it, near others, doubled, of the wrong class, and nowhere."""
+    """Ground truth, and detections that are near it, near others, doubled, of another class, and nowhere."""
     rng = np.random.default_rng(seed)
     ground_truths, detections = [], []
     for _ in range(images):

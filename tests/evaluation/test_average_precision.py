@@ -34,7 +34,7 @@ COURSE_DETECTIONS = [
 
 @pytest.mark.parametrize(("convention", "expected"), [("voc2010", 3 / 4), ("voc2007", 8 / 11), ("darknet", 3 / 4)])
 def test_the_textbook_example_gives_its_known_average_precision(convention, expected):
-    # Three detections, all hits, of four ground_truths: precision 1 to recall .75; of eleven points 0 to .7 are 8.
+    # Three detections, all hits, of four objects: precision 1 to recall .75; of eleven points 0 to .7 are 8.
     result = evaluate_detections(COURSE_GROUND_TRUTHS, COURSE_DETECTIONS, ["object"], 0.3, convention)
     assert result.mean == pytest.approx(expected, abs=1e-12)
     assert result.ap[0] == result.mean
@@ -52,7 +52,7 @@ def test_average_precision_by_hand_when_a_false_detection_comes_second():
 
 
 def test_eleven_points_count_a_recall_of_three_tenths_as_reached():
-    # 3 of 10 ground_truths: recall points 0, .1, .2, .3 hold 1; in floating point 3 * .1 > .3 would lose the last.
+    # 3 of 10 objects: recall points 0, .1, .2, .3 hold 1; in floating point 3 * .1 > .3 would lose the last.
     assert average_precision([True] * 3, [0.9, 0.8, 0.7], 10, "11_points") == pytest.approx(4 / 11)
 
 

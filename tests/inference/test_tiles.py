@@ -169,7 +169,7 @@ class Answers:
     ],
 )
 def test_a_weak_box_neither_replaces_nor_lengthens_a_strong_one(weak, together):
-    # Windows from 0 and 80; the strong box of the first is cut at its edge, 100.
+    # Tiles from 0 and 80; the strong box of the first is cut at its edge, 100.
     answers = seen((60, 10, 100, 50, 0.9, 0)), seen(weak)
     for strong, expected in ((0.3, [60, 10, 100, 50]), (0.0, together)):
         detector = TiledDetector(Answers(*answers), 100, 0.2, False, strong)

@@ -79,7 +79,7 @@ def test_the_log_has_a_row_for_each_epoch_with_all_that_is_measured(whole):
             assert float(row[prefix + "loss"]) == pytest.approx(sum(values), rel=1e-6)
         assert 0 <= float(row["AP"]) <= float(row["AP50"]) <= 1
         assert float(row["images_per_second"]) > 0 and 0 <= float(row["data_wait"]) <= 1
-    # Nine steps, no burn-in (a twentieth of nine is none); the last, step 8: .02 + .98 (1 + cos(8 pi / 9)) / 2 = .04955
+    # Nine steps, no warm-up (a twentieth of nine is none); the last, step 8: .02 + .98 (1 + cos(8 pi / 9)) / 2 = .04955
     assert float(rows[2]["learning_rate"]) == pytest.approx(0.04955e-3, rel=1e-3)
 
 

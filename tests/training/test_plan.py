@@ -62,7 +62,7 @@ def test_a_recipe_is_rescaled_to_the_requested_epochs():
         schedule="steps",
         rate_steps=((800, 0.1), (900, 0.1)),
     )
-    # 100 images: 25 steps an epoch, 250 in all, 125 updates: 800 of 1000 is 100 of 125; the burn-in a twentieth: 6.
+    # 100 images: 25 steps an epoch, 250 in all, 125 updates: 800 of 1000 is 100 of 125; the warm-up a twentieth: 6.
     fitted = fit_length(config, 100)
     assert (fitted.rate_steps, fitted.burn_in) == (((100, 0.1), (112, 0.1)), 6)
     assert (fitted.epochs, fitted.max_batches) == (10, None)

@@ -83,7 +83,7 @@ def test_the_gradient_is_minus_darknets_deltas(root, rescore):
 def test_each_term_by_hand():
     terms = terms_of(TWO, *one_object())
     # Box 0 is .25 x .01 at the object's centre: IoU .0025 / .0625 = .04. Box 1 is .25 x .16, a quarter of a cell, .125
-    # of the image, to the left: common .125 * .16 = .02, IoU .02 / (.0625 + .04 - .02) = 8 / 33. Box 1 answers.
+    # of the image, to the left: common .125 * .16 = .02, IoU .02 / (.0625 + .04 - .02) = 8 / 33. Box 1 is responsible.
     assert terms["xy"] == pytest.approx(5 / 2 * 0.25**2)
     assert terms["wh"] == pytest.approx(5 / 2 * (0.5 - 0.4) ** 2)
     assert terms["objectness"] == pytest.approx(1 / 2 * (8 / 33 - 0.25) ** 2, rel=1e-4)
