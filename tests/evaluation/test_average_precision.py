@@ -43,7 +43,7 @@ def test_the_textbook_example_gives_its_known_average_precision(convention, expe
 
 
 def test_average_precision_by_hand_when_a_false_detection_comes_second():
-    # Hit, false, hit of 2 ground_truths: precision 1, 1/2, 2/3 at recall .5, .5, 1. Area: .5 * 1 + .5 * 2/3 = 5/6.
+    # Hit, false, hit of 2 objects: precision 1, 1/2, 2/3 at recall .5, .5, 1. Area: .5 * 1 + .5 * 2/3 = 5/6.
     # Eleven points: six of 1 (recall 0 to .5), five of 2/3: (6 + 10/3) / 11. 101 points: 51 of 1, 50 of 2/3.
     flags, scores = [True, False, True], [0.9, 0.8, 0.7]
     assert average_precision(flags, scores, 2) == pytest.approx(5 / 6)
