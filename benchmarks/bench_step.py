@@ -20,7 +20,7 @@ import tensorflow as tf
 from flops import training_flop
 
 from yolo3.precision import POLICIES, dtype_policy
-from yolo3.training.benchmark import BURN_IN, Workload, matrix_product, rates, synthetic_batch, take_turns
+from yolo3.training.benchmark import WARM_UP, Workload, matrix_product, rates, synthetic_batch, take_turns
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 
@@ -159,7 +159,7 @@ def main(argv=None) -> int:
             results[name] = {"gflops": gflop[name] / statistics.median(values)}
         if "matrix" not in name:
             results[name] = rates(values, work.batch_size) | results.get(name, {})
-    print(f"{work.model}, batch {work.batch_size}, {work.input_size}; {arguments.steps} turns after {BURN_IN}")
+    print(f"{work.model}, batch {work.batch_size}, {work.input_size}; {arguments.steps} turns after {WARM_UP}")
     for name, result in results.items():
         rate = "{images_per_second:8.2f} img/s ({min:.2f} to {max:.2f})".format(**result) if "min" in result else ""
         print(f"{name:<34}{rate}" + (f"  {result['gflops']:.0f} GFLOP/s" if "gflops" in result else ""))

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from yolo3.training import benchmark
-from yolo3.training.benchmark import BURN_IN, Workload, limit_in_words, rates, take_turns, write_jpegs
+from yolo3.training.benchmark import WARM_UP, Workload, limit_in_words, rates, take_turns, write_jpegs
 
 
 def test_calls_take_turns_and_the_first_ones_do_not_count():
     order = []
     seconds = take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 4)
-    assert order == ["a", "b"] * (BURN_IN + 4)
+    assert order == ["a", "b"] * (WARM_UP + 4)
     assert [len(values) for values in seconds.values()] == [4, 4]
 
 

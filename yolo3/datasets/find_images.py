@@ -18,11 +18,9 @@ import urllib.parse
 from collections.abc import Sequence
 
 from yolo3.datasets.annotation import Annotation, Finding
-from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES
 from yolo3.files import base_name, has_suffix, stem_of, walk_files
 
-# Folders that hold the images of a data set rather than masks or resized copies of them.
-_IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img")
 _SHOWN = 5  # images that a message lists
 
 
@@ -223,7 +221,7 @@ def _best(name: str, candidates: list[str], near: str | None) -> list[str]:
         if near is not None:
             above, below = folder_distance(path, near)
             own = _folders(path)[-above:]
-            nearness = above, below, bool(own) and not any(part.lower() in _IMAGE_FOLDERS for part in own)
+            nearness = above, below, bool(own) and not any(part.lower() in IMAGE_FOLDERS for part in own)
         ranks.append((shared, *nearness, *exact))
     best = min(ranks)
     return [path for path, rank in zip(candidates, ranks, strict=True) if rank == best]

@@ -19,6 +19,7 @@ coordinates (width = x_max - x_min + 1); readers here turn these into edges, whi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,12 @@ class Convention:
     max_detections: int | None = None
     empty_class_is_zero: bool = False
     ignored_is_false: bool = False
+
+    @property
+    def matching(self) -> dict[str, Any]:
+        """Return those of the choices that are options of :func:`yolo3.evaluation.matching.match_detections`."""
+        names = ("strict", "iou_offset", "fallback", "difficult", "crowd", "max_detections")
+        return {name: getattr(self, name) for name in names}
 
 
 # VOC: VOCdevkit VOCevaldet.m. Darknet: AlexeyAB/darknet detector.c, validate_detector_map. COCO: cocoeval.py.
@@ -225,17 +232,7 @@ def evaluate_detections(
     check_lists(ground_truths, detections, len(class_names))
 
     matches = [
-        match_detections(
-            annotation,
-            found,
-            iou_threshold,
-            strict=convention.strict,
-            iou_offset=convention.iou_offset,
-            fallback=convention.fallback,
-            difficult=convention.difficult,
-            crowd=convention.crowd,
-            max_detections=convention.max_detections,
-        )
+        match_detections(annotation, found, iou_threshold, **convention.matching)
         for annotation, found in zip(ground_truths, detections, strict=True)
     ]
 

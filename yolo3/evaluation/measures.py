@@ -11,7 +11,7 @@ import numpy as np
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.detections import SHOWN_SCORE, Detections
-from yolo3.evaluation.average_precision import Evaluation, PrecisionRecall, evaluate_detections
+from yolo3.evaluation.average_precision import CONVENTIONS, Evaluation, PrecisionRecall, evaluate_detections
 from yolo3.evaluation.coco import SIZES, coco_results
 from yolo3.evaluation.errors import KINDS, ErrorKinds, confusion_matrix, error_kinds
 from yolo3.evaluation.matching import Matches, concatenate, match_detections
@@ -127,7 +127,7 @@ def measure(
     thresholds = {"iou_threshold": iou_threshold, "score_threshold": score_threshold}
     kinds = error_kinds(ground_truths, detections, **thresholds)
     matches = tuple(
-        match_detections(annotation, found, iou_threshold, fallback=True, difficult="after", max_detections=100)
+        match_detections(annotation, found, iou_threshold, **CONVENTIONS["coco"].matching)
         for annotation, found in zip(ground_truths, detections, strict=True)
     )
 

@@ -28,7 +28,7 @@ from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 from yolo3.training.workload import Workload
 
-BURN_IN = 3  # turns that compile and fill caches, and do not count
+WARM_UP = 3  # turns that compile and fill caches, and do not count
 _BOXES = 20  # in a synthetic image
 _MATRIX_SIDE = 2048
 _JPEG_SHAPE = (480, 640)  # (height, width) of the synthetic files
@@ -48,11 +48,11 @@ def take_turns(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[st
         Seconds of each call, by name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(BURN_IN + turns):
+    for turn in range(WARM_UP + turns):
         for name, call in calls.items():
             start = time.perf_counter()
             call()
-            if turn >= BURN_IN:
+            if turn >= WARM_UP:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 

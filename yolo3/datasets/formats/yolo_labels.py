@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
 from yolo3.datasets.find_images import file_key, folder_distance
-from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES
 from yolo3.files import has_suffix, stem_of, text_head, walk_files
 
-_IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 _LABEL_FOLDERS = ("labels", "label", "Labels")
 _BYTES_LOOKED_AT = 4096  # of a text file, to tell whether it holds boxes
 _EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the image"
@@ -110,7 +109,7 @@ def find_label(image: str) -> str | None:
     folders = [
         os.sep.join([*parts[:at], labels, *parts[at + 1 :]])
         for at in reversed(range(len(parts)))
-        if parts[at].lower() in _IMAGE_FOLDERS
+        if parts[at].lower() in IMAGE_FOLDERS
         for labels in _LABEL_FOLDERS
     ]
 
