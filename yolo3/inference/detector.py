@@ -110,7 +110,7 @@ class Detector:
             self.architecture = architecture_from_metadata(metadata)
             self.architecture.check_outputs([tuple(output.shape) for output in self.model.outputs])
         names = metadata.get("class_names")
-        self.class_names = [self.architecture.one_class] if names is None else list(names)
+        self.class_names = [str(self.architecture.one_class)] if names is None else list(names)
 
         self.input_shape = self._choose_input_shape(_first_given(input_shape, metadata.get("input_shape")))
         self.resize = _first_given(resize, metadata.get("resize"), "letterbox")
