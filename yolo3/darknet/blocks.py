@@ -12,6 +12,7 @@ from keras import layers
 BN_EPSILON = 1e-5  # Darknet on a GPU, src/blas_kernels.cu; Keras' default of 1e-3 shifts scores by several points
 BN_MOMENTUM = 0.99  # src/batchnorm_layer.c: rolling = .99 rolling + .01 batch
 LEAKY_SLOPE = 0.1  # src/activations.h
+DARKNET53_STRIDES = (8, 16, 32)  # of the features that `Blocks.darknet53` returns
 OUTPUT_STDDEV = 0.01  # raw outputs near 0: training starts from boxes of the anchors' sizes
 
 

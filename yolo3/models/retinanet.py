@@ -20,7 +20,7 @@ from keras import layers, ops
 
 from yolo3.darknet.blocks import Blocks
 from yolo3.models.anchors.deltas import decode_deltas
-from yolo3.models.anchors.grid import anchor_boxes, cell_anchors
+from yolo3.models.anchors.grid import RATIOS, anchor_boxes, cell_anchors
 from yolo3.models.anchors.heads import backbone_names, flatten_levels, head_initializer
 from yolo3.models.anchors.losses import mean_over_images, smooth_l1
 from yolo3.models.anchors.targets import AnchorTargets, anchor_targets
@@ -30,7 +30,7 @@ from yolo3.ops.focal import focal_loss
 
 STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
 OCTAVE_STEPS = (0, 1 / 3, 2 / 3)  # of a doubling of the anchors' side: section 4, "Anchors"
-NUM_ANCHORS = 9  # of a cell: three steps of an octave by three aspect ratios
+NUM_ANCHORS = len(OCTAVE_STEPS) * len(RATIOS)  # of a cell
 POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
 GROUPS = 32  # of channels, normalized together: Wu and He 2018, "Group Normalization", table 3
 PRIOR = 0.01  # score of every anchor before anything is learned: section 4.1

@@ -62,7 +62,7 @@ def save_model(model, path: str | os.PathLike, metadata: dict[str, Any]) -> None
     Raises:
         ValueError: For other suffixes.
         TypeError: For metadata that JSON cannot hold.
-        OSError: Where there is no room.
+        OSError: If the file cannot be written, as on a full disk.
     """
     path = Path(path)
     if path.name in SUFFIXES or not path.name.endswith(SUFFIXES):

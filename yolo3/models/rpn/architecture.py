@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from yolo3.darknet.blocks import Blocks
+from yolo3.darknet.blocks import DARKNET53_STRIDES, Blocks
 from yolo3.models.anchors.deltas import decode_deltas
 from yolo3.models.anchors.grid import RATIOS, anchor_boxes, cell_anchors, lie_inside
 from yolo3.models.anchors.heads import backbone_names, flatten_levels, head_initializer
@@ -72,7 +72,7 @@ class Rpn:
     fixed_size: ClassVar[bool] = False
 
     def __post_init__(self):
-        if not self.strides or not set(self.strides) <= {8, 16, 32}:
+        if not self.strides or not set(self.strides) <= {*DARKNET53_STRIDES}:
             raise ValueError(f"rpn: expected strides of 8, 16 and 32, got {self.strides}")
         if not 0 <= self.negative_iou <= self.positive_iou <= 1:
             raise ValueError(
@@ -110,7 +110,7 @@ class Rpn:
     def build_network(self, input_shape=(None, None, 3), batch_norm: type | None = None) -> keras.Model:
         """Return the network with random weights: Darknet-53, and on each stride a 3x3 and two 1x1 convolutions."""
         inputs = keras.Input(input_shape)
-        features = dict(zip((8, 16, 32), Blocks(batch_norm).darknet53(inputs), strict=True))
+        features = dict(zip(DARKNET53_STRIDES, Blocks(batch_norm).darknet53(inputs), strict=True))
 
         def conv(filters: int, size: int, name: str, **options):
             return layers.Conv2D(filters, size, kernel_initializer=head_initializer(), name=name, **options)
@@ -130,8 +130,8 @@ class Rpn:
         Args:
             boxes: float32 [B, T, 5] (x, y, w, h relative to the input, class id); rows without area are padding.
             input_shape: (height, width) of the network input.
-            step: Number of the training step, from which the sample follows:
-                see :func:`yolo3.models.rpn.sampling.draw_ranks`.
+            step: Number of the training step, on which the sample depends; see
+                :func:`yolo3.models.rpn.sampling.draw_ranks`.
 
         Raises:
             ValueError: Where all anchors cross the border.

@@ -170,8 +170,8 @@ def yolo_eval(
         iou_threshold: Boxes of one class that overlap by more suppress each other.
         anchor_mask: Indices of the anchors of each scale; by default those of nine or six anchors.
         scale_x_y: Stretch of the sigmoid of centres, one number or one per scale.
-        method: One of :data:`yolo3.ops.nms.METHODS`.
-        overlap: One of :data:`yolo3.ops.nms.OVERLAPS`.
+        method: One of :data:`yolo3.ops.nms_methods.METHODS`.
+        overlap: One of :data:`yolo3.ops.nms_methods.OVERLAPS`.
         sigma: Of the method "soft".
 
     Returns:
