@@ -35,17 +35,17 @@ class Convention:
     """Hold the choices that change an average precision.
 
     Attributes:
-        ap_method: one of :data:`AP_METHODS`.
+        ap_method: One of :data:`AP_METHODS`.
         strict: IoU > threshold instead of >=.
-        iou_offset: boxes are inclusive pixels, so one pixel is added to width and height.
-        fallback: a detection whose best object is taken may take the next best one.
+        iou_offset: Boxes are inclusive pixels, so one pixel is added to width and height.
+        fallback: A detection whose best object is taken may take the next best one.
         difficult: "ignore" (what matches it is neither hit nor false positive), "after" (the same, but ordinary
             objects are tried first), "count" (as any object), "drop" (as if not annotated).
         crowd: "ignore" (excuses any number of detections, overlap = intersection / area of the detection), "count"
             or "drop".
-        max_detections: best ones kept for each image and class, None for all.
-        empty_class_is_zero: a class without objects enters the mean as 0 instead of being left out.
-        ignored_is_false: ignored detections are false positives in the figures at a score threshold (not in AP), as
+        max_detections: Best ones kept for each image and class, None for all.
+        empty_class_is_zero: A class without objects enters the mean as 0 instead of being left out.
+        ignored_is_false: Ignored detections are false positives in the figures at a score threshold (not in AP), as
             in Darknet.
     """
 
@@ -81,7 +81,7 @@ class PrecisionRecall:
 
     Attributes:
         scores, precision, recall: float64 [K], scores falling.
-        ap: average precision, NaN without ground truth.
+        ap: Average precision, NaN without ground truth.
     """
 
     scores: np.ndarray
@@ -112,11 +112,11 @@ class Evaluation:
         precision, recall, f1: float64 [C], of the detections with a score of at least ``score_threshold``; NaN where
             there are no detections or no objects to divide by.
         curves: C of :class:`PrecisionRecall`.
-        mean: mean average precision (mAP).
-        overall: curve of the detections of all classes.
-        overall_precision, overall_recall, overall_f1: of the detections of all classes at ``score_threshold``.
+        mean: Mean average precision (mAP).
+        overall: Curve of the detections of all classes.
+        overall_precision, overall_recall, overall_f1: Of the detections of all classes at ``score_threshold``.
         average_iou: Darknet's: sum of the IoU of the hits / number of detections at ``score_threshold``.
-        score_threshold, iou_threshold: as asked for.
+        score_threshold, iou_threshold: As asked for.
     """
 
     class_names: tuple[str, ...]
@@ -144,15 +144,15 @@ def precision_recall(
     Args:
         true_positive: bool [K]; ignored detections are left out beforehand.
         scores: float [K].
-        num_ground_truths: objects that a perfect detector finds; recall and AP are NaN for 0.
-        method: one of :data:`AP_METHODS`, see :func:`average_precision`.
+        num_ground_truths: Objects that a perfect detector finds; recall and AP are NaN for 0.
+        method: One of :data:`AP_METHODS`, see :func:`average_precision`.
         sort: False where the detections are ranked already.
 
     Returns:
         The curve, with its average precision.
 
     Raises:
-        ValueError: for arrays of different lengths and an unknown method.
+        ValueError: For arrays of different lengths and an unknown method.
     """
     check_choice("method", method, AP_METHODS)
     flags, scores = np.asarray(true_positive, bool).reshape(-1), np.asarray(scores, np.float64).reshape(-1)
@@ -192,8 +192,8 @@ def average_precision(true_positive, scores, num_ground_truths: int, method: str
     Args:
         true_positive: bool [K], in any order.
         scores: float [K].
-        num_ground_truths: objects that a perfect detector finds.
-        method: one of :data:`AP_METHODS`.
+        num_ground_truths: Objects that a perfect detector finds.
+        method: One of :data:`AP_METHODS`.
 
     Returns:
         0..1; NaN without ground truth, 0 without detections.
@@ -212,19 +212,19 @@ def evaluate_detections(
     """Return average precision, precision, recall and F1 of all images at one IoU threshold.
 
     Args:
-        ground_truths: one annotation per image.
-        detections: one record per image, in the same order. AP uses all of them, so detect with a low score
+        ground_truths: One annotation per image.
+        detections: One record per image, in the same order. AP uses all of them, so detect with a low score
             threshold (.005 is Darknet's).
         class_names: C names.
-        iou_threshold: least IoU of a hit, in (0, 1].
-        convention: a name from :data:`CONVENTIONS` or a :class:`Convention`.
-        score_threshold: least score for precision, recall, F1 and the average IoU (.25 is Darknet's).
+        iou_threshold: Least IoU of a hit, in (0, 1].
+        convention: A name from :data:`CONVENTIONS` or a :class:`Convention`.
+        score_threshold: Least score for precision, recall, F1 and the average IoU (.25 is Darknet's).
 
     Returns:
         The figures of each class and over all classes.
 
     Raises:
-        ValueError: for lists of different lengths and class ids without a name.
+        ValueError: For lists of different lengths and class ids without a name.
     """
     if isinstance(convention, str):
         check_choice("convention", convention, tuple(CONVENTIONS))

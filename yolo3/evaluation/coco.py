@@ -28,8 +28,8 @@ def coco_results(
     Crowds are treated as COCO treats them; a difficult object excuses one detection and is not counted.
 
     Args:
-        ground_truths: one annotation per image.
-        detections: one record per image, in the same order, low scores included.
+        ground_truths: One annotation per image.
+        detections: One record per image, in the same order, low scores included.
         class_names: C names.
         areas: float [M] per image, area of each object in pixels, which decides its size group. Default: that of
             the boxes. COCO's own files carry areas of segments.
@@ -40,7 +40,7 @@ def coco_results(
         ``per_class``: name to ``{"AP", "AP50", "num_truths"}``. NaN where there is no ground truth.
 
     Raises:
-        ValueError: for lists of different lengths and class ids without a name.
+        ValueError: For lists of different lengths and class ids without a name.
     """
     check_lists(ground_truths, detections, len(class_names))
     if areas is None:

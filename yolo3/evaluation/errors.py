@@ -19,10 +19,10 @@ class ErrorKinds:
     """Hold what :func:`error_kinds` found.
 
     Attributes:
-        detection_kinds: for each image an array [N] of :data:`DETECTION_KINDS`, "" for detections below the score
+        detection_kinds: For each image an array [N] of :data:`DETECTION_KINDS`, "" for detections below the score
             threshold and for those on difficult objects or crowds.
-        missed: for each image bool [M].
-        counts: name of each kind, and "hit", to its number over all images.
+        missed: For each image bool [M].
+        counts: Name of each kind, and "hit", to its number over all images.
     """
 
     detection_kinds: tuple[np.ndarray, ...]
@@ -48,10 +48,10 @@ def error_kinds(
     A detection gets the first kind that fits. TIDE's kind "both", wrong in class and in place, is background here.
 
     Args:
-        ground_truths: one annotation per image.
-        detections: one record per image, in the same order.
-        iou_threshold: least IoU of a hit.
-        score_threshold: least score of a detection that counts.
+        ground_truths: One annotation per image.
+        detections: One record per image, in the same order.
+        iou_threshold: Least IoU of a hit.
+        score_threshold: Least score of a detection that counts.
 
     Returns:
         The kinds, image by image and counted.
@@ -107,18 +107,18 @@ def confusion_matrix(
     left out.
 
     Args:
-        ground_truths: one annotation per image.
-        detections: one record per image, in the same order.
+        ground_truths: One annotation per image.
+        detections: One record per image, in the same order.
         num_classes: C.
-        iou_threshold: least IoU of a pair.
-        score_threshold: least score of a detection that counts.
+        iou_threshold: Least IoU of a pair.
+        score_threshold: Least score of a detection that counts.
 
     Returns:
         int64 [C + 1, C + 1]: rows true classes, columns detected classes, the last of each background. Row C holds
         detections without an object, column C objects without a detection.
 
     Raises:
-        ValueError: for lists of different lengths and class ids that are not 0 to C - 1.
+        ValueError: For lists of different lengths and class ids that are not 0 to C - 1.
     """
     check_lists(ground_truths, detections, num_classes)
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)

@@ -32,9 +32,9 @@ def detect_annotations(
     """Return the detections in each annotated image, in order.
 
     Args:
-        detector: what detects.
-        annotations: the images.
-        progress: called with (images done, all images) after each image.
+        detector: What detects.
+        annotations: The images.
+        progress: Called with (images done, all images) after each image.
 
     Returns:
         One record per image.
@@ -56,17 +56,17 @@ def evaluate(
     """Detect objects in annotated images and return COCO's numbers.
 
     Args:
-        detector: its ``score_threshold`` should be :data:`yolo3.detections.AP_SCORE_THRESHOLD`.
-        annotations: images with their ground truth.
-        class_names: classes of the annotations, which have to be the detector's.
-        progress: called with (images done, all images) after each image.
+        detector: Its ``score_threshold`` should be :data:`yolo3.detections.AP_SCORE_THRESHOLD`.
+        annotations: Images with their ground truth.
+        class_names: Classes of the annotations, which have to be the detector's.
+        progress: Called with (images done, all images) after each image.
 
     Returns:
         The dict of :func:`yolo3.evaluation.coco.coco_results`, with "AP50", "AP" and "per_class"
         {name: {"AP50", "AP", "num_truths"}}; NaN where there is no ground truth.
 
     Raises:
-        ValueError: when the classes differ, and for a class id without a name.
+        ValueError: When the classes differ, and for a class id without a name.
     """
     check_classes(detector, annotations, class_names)
     return coco_results(annotations, detect_annotations(detector, annotations, progress), detector.class_names)
@@ -103,11 +103,11 @@ def describe(detector: Detector, weights: str, data: str, data_format: str, scor
     """Describe what is evaluated, for :func:`yolo3.evaluation.report.write_report`.
 
     Args:
-        detector: what detects.
-        weights: path of its weights; the last folder and the name are shown.
-        data: name of the data set.
-        data_format: format of the data set.
-        score_threshold: that of precision, recall and errors; the detector has its own.
+        detector: What detects.
+        weights: Path of its weights; the last folder and the name are shown.
+        data: Name of the data set.
+        data_format: Format of the data set.
+        score_threshold: That of precision, recall and errors; the detector has its own.
 
     Returns:
         The title, facts and settings of the report.

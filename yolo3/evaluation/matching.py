@@ -55,17 +55,17 @@ def match_detections(
     cocoeval.py).
 
     Args:
-        ground_truth: boxes [M, 4], class ids, difficult and crowd [M] of the image.
-        detections: boxes [N, 4], scores and class ids [N] of the image.
-        iou_threshold: least IoU of a match, in (0, 1].
-        strict, iou_offset, fallback, difficult, crowd, max_detections: as in
+        ground_truth: Boxes [M, 4], class ids, difficult and crowd [M] of the image.
+        detections: Boxes [N, 4], scores and class ids [N] of the image.
+        iou_threshold: Least IoU of a match, in (0, 1].
+        strict, iou_offset, fallback, difficult, crowd, max_detections: As in
             :class:`yolo3.evaluation.average_precision.Convention`.
 
     Returns:
         The :class:`Matches` of the image.
 
     Raises:
-        ValueError: for a threshold outside (0, 1] and for unknown rules.
+        ValueError: For a threshold outside (0, 1] and for unknown rules.
     """
     check_choice("difficult", difficult, DIFFICULT_RULES)
     check_choice("crowd", crowd, CROWD_RULES)
@@ -108,9 +108,9 @@ def ground_truth_roles(
     """Return which objects of an image count and which excuse the detections on them.
 
     Args:
-        ground_truth: the M objects of the image.
-        difficult: one of :data:`DIFFICULT_RULES`.
-        crowd: one of :data:`CROWD_RULES`.
+        ground_truth: The M objects of the image.
+        difficult: One of :data:`DIFFICULT_RULES`.
+        crowd: One of :data:`CROWD_RULES`.
 
     Returns:
         Three bool [M]: the objects to be found, those that excuse detections, and the crowds among the latter.
@@ -128,10 +128,10 @@ def overlaps(
     """Return the overlap of each detection of an image with each of its objects, whatever their classes.
 
     Args:
-        ground_truth: the M objects of the image.
-        detections: the N detections of the image.
+        ground_truth: The M objects of the image.
+        detections: The N detections of the image.
         crowds: bool [M], objects whose overlap is intersection / area of the detection, as COCO has it.
-        iou_offset: whether boxes are inclusive pixels, so that one pixel is added to width and height.
+        iou_offset: Whether boxes are inclusive pixels, so that one pixel is added to width and height.
 
     Returns:
         float64 [N, M], 0..1: IoU, 0 between boxes without area.

@@ -29,19 +29,19 @@ class Measures:
 
     Attributes:
         class_names: C names.
-        score_threshold, iou_threshold: those of ``fixed``, ``kinds``, ``confusion`` and the counts.
-        coco: figures of :func:`yolo3.evaluation.coco.coco_results`.
-        fixed: figures by COCO's convention at ``iou_threshold``, with precision, recall and F1 of the detections
+        score_threshold, iou_threshold: Those of ``fixed``, ``kinds``, ``confusion`` and the counts.
+        coco: Figures of :func:`yolo3.evaluation.coco.coco_results`.
+        fixed: Figures by COCO's convention at ``iou_threshold``, with precision, recall and F1 of the detections
             that score at least ``score_threshold``.
-        kinds: the kinds of error.
+        kinds: The kinds of error.
         confusion: int64 [C + 1, C + 1], rows true, columns detected, the last of each background.
-        matches: one record per image, of all scores.
+        matches: One record per image, of all scores.
         scores: float32 [K], all scores of all images.
         hit: bool [K], whether the detection is a true positive.
         sides: float64 [T], root of the area of each object in pixels.
         found: bool [T], hit by a detection that scores at least ``score_threshold``.
         true_positives, false_positives, false_negatives: int [C], at the threshold.
-        background_scores: for each image the scores of its detections on background.
+        background_scores: For each image the scores of its detections on background.
     """
 
     class_names: tuple[str, ...]
@@ -103,18 +103,18 @@ def measure(
     """Return all figures of an evaluation.
 
     Args:
-        ground_truths: one annotation per image.
-        detections: one record per image, in the same order, low scores included, because average precision needs
+        ground_truths: One annotation per image.
+        detections: One record per image, in the same order, low scores included, because average precision needs
             them.
         class_names: C names.
-        score_threshold: least score for precision, recall, F1, errors and counts.
-        iou_threshold: least IoU of a hit, for the same figures.
+        score_threshold: Least score for precision, recall, F1, errors and counts.
+        iou_threshold: Least IoU of a hit, for the same figures.
 
     Returns:
         The figures.
 
     Raises:
-        ValueError: for lists of different lengths and class ids without a name.
+        ValueError: For lists of different lengths and class ids without a name.
     """
     fixed = evaluate_detections(
         ground_truths,
@@ -224,11 +224,11 @@ class ImageError:
     """Hold one error in one image.
 
     Attributes:
-        kind: one of :data:`yolo3.evaluation.errors.KINDS`.
+        kind: One of :data:`yolo3.evaluation.errors.KINDS`.
         box: float32 [4], xyxy in pixels, the detection or the missed object.
-        class_id: detected, or missed.
+        class_id: Detected, or missed.
         score: NaN for a missed object.
-        ground_truth_id: class of the object that the box overlaps most, -1 for none.
+        ground_truth_id: Class of the object that the box overlaps most, -1 for none.
         iou: IoU with that object, 0 for none.
     """
 
@@ -244,10 +244,10 @@ def image_errors(measures: Measures, index: int, ground_truth: Annotation, found
     """Return the errors of one image, the missed objects first, then the detections by falling score.
 
     Args:
-        measures: figures of the whole evaluation.
-        index: place of the image in it.
-        ground_truth: the annotation of this image.
-        found: the detections in this image.
+        measures: Figures of the whole evaluation.
+        index: Place of the image in it.
+        ground_truth: The annotation of this image.
+        found: The detections in this image.
 
     Returns:
         Its errors.

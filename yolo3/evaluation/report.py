@@ -47,9 +47,9 @@ class Subject:
     """Say what was evaluated.
 
     Attributes:
-        title: heading of the page.
-        facts: names and values near the top of the page.
-        settings: names and values at its end.
+        title: Heading of the page.
+        facts: Names and values near the top of the page.
+        settings: Names and values at its end.
     """
 
     title: str
@@ -68,15 +68,15 @@ def write_report(
     """Write the report of an evaluation as an HTML file, atomically.
 
     Args:
-        path: the file.
-        subject: what was evaluated.
-        measures: figures of these ground truths and detections.
-        ground_truths: one annotation per image; the images that are shown are read again.
-        detections: one record per image, in the same order.
-        most_images: how many of the images with the highest cost are shown.
+        path: The file.
+        subject: What was evaluated.
+        measures: Figures of these ground truths and detections.
+        ground_truths: One annotation per image; the images that are shown are read again.
+        detections: One record per image, in the same order.
+        most_images: How many of the images with the highest cost are shown.
 
     Raises:
-        OSError, ValueError: for an image that cannot be read; nothing is written then.
+        OSError, ValueError: For an image that cannot be read; nothing is written then.
     """
     page = build_report(subject, measures, ground_truths=ground_truths, detections=detections, most_images=most_images)
     replace_file(path, page)

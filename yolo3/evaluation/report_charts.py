@@ -20,10 +20,10 @@ class Chart:
     """Hold a chart as a page shows it.
 
     Attributes:
-        source: data URI of the SVG.
-        width: pixels.
-        alt: description for readers who cannot see it.
-        note: what the caption adds.
+        source: Data URI of the SVG.
+        width: Pixels.
+        alt: Description for readers who cannot see it.
+        note: What the caption adds.
     """
 
     source: str

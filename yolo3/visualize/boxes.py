@@ -70,7 +70,7 @@ def draw_boxes(
         image: uint8 RGB [H, W, 3].
         boxes_xyxy: float [N, 4], pixels.
         class_ids: int [N].
-        class_names: names by class id.
+        class_names: Names by class id.
         scores: float [N], 0..1, or None.
         colours: (r, g, b) by class id; default :func:`class_colour`.
 
@@ -78,7 +78,7 @@ def draw_boxes(
         uint8 RGB [H, W, 3].
 
     Raises:
-        ValueError: for an image of another kind, and for arrays of different lengths.
+        ValueError: For an image of another kind, and for arrays of different lengths.
     """
     canvas = Image.fromarray(writable_copy(image))
     boxes, ids, scores = _checked(boxes_xyxy, class_ids, scores)
@@ -105,13 +105,13 @@ def draw_comparison(
         boxes: float [N, 4], pixels, of the predictions.
         ids: int [N], class ids of the predictions.
         scores: float [N], 0..1, of the predictions.
-        class_names: names by class id.
+        class_names: Names by class id.
 
     Returns:
         uint8 RGB [H, W, 3].
 
     Raises:
-        ValueError: for an image of another kind, and for arrays of different lengths.
+        ValueError: For an image of another kind, and for arrays of different lengths.
     """
     true_boxes, true_ids, _ = _checked(true_boxes, true_ids, None)
     boxes, ids, scores = _checked(boxes, ids, scores)

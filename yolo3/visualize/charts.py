@@ -92,7 +92,7 @@ def precision_recall_chart(curves: Mapping[str, Any]) -> Figure:
     Beyond ten classes the five best and the five worst have colours and names; the others are pale.
 
     Args:
-        curves: class name to an object with ``precision`` and ``recall`` [K] and ``ap``, such as
+        curves: Class name to an object with ``precision`` and ``recall`` [K] and ``ap``, such as
             :class:`yolo3.evaluation.average_precision.PrecisionRecall`. Classes without ground truth (``ap`` NaN) are
             left out.
 
@@ -138,8 +138,8 @@ def threshold_chart(points: np.ndarray, used: float, best: float) -> Figure:
 
     Args:
         points: float [4, S], score, precision, recall and F1 at each score, scores falling.
-        used: the score threshold in use.
-        best: the score with the largest F1, NaN for none.
+        used: The score threshold in use.
+        best: The score with the largest F1, NaN for none.
 
     Returns:
         The figure.
@@ -163,9 +163,9 @@ def score_histogram(hits: np.ndarray, false: np.ndarray, used: float) -> Figure:
     """Draw how many hits and false positives have which score, in bins of .05 from .1 up.
 
     Args:
-        hits: scores of the hits.
-        false: scores of the false positives.
-        used: the score threshold in use.
+        hits: Scores of the hits.
+        false: Scores of the false positives.
+        used: The score threshold in use.
 
     Returns:
         The figure.
@@ -187,9 +187,9 @@ def size_histogram(found: np.ndarray, not_found: np.ndarray, limits: Sequence[fl
     """Draw how many objects of which size were found and not found, on a logarithmic axis.
 
     Args:
-        found: sides in pixels, roots of areas, of the objects that were found.
-        not_found: those of the others.
-        limits: sides at which COCO's size groups begin.
+        found: Sides in pixels, roots of areas, of the objects that were found.
+        not_found: Those of the others.
+        limits: Sides at which COCO's size groups begin.
 
     Returns:
         The figure.

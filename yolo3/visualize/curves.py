@@ -33,10 +33,10 @@ def draw_training_curves(csv_path: str | os.PathLike, png_path: str | os.PathLik
     """Draw the log of a run in three panels: loss, terms of the loss, average precision with the learning rate.
 
     Args:
-        csv_path: a log with the columns ``epoch``, ``loss`` and its terms, whatever their names, the same with
+        csv_path: A log with the columns ``epoch``, ``loss`` and its terms, whatever their names, the same with
             ``val_``, ``AP50``, ``AP`` and ``learning_rate``. Columns that are missing and cells that are empty are
             left out.
-        png_path: the image, replaced atomically.
+        png_path: The image, replaced atomically.
     """
     with open(csv_path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)

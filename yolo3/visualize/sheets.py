@@ -32,16 +32,16 @@ def contact_sheet(
 
     Args:
         images: uint8 RGB [H, W, 3] each.
-        columns: default: as many as make the sheet nearly square.
-        cell: pixels of a side of the square.
-        titles: one for each image, written below it.
-        caption: a line at the top of the sheet.
+        columns: Default: as many as make the sheet nearly square.
+        cell: Pixels of a side of the square.
+        titles: One for each image, written below it.
+        caption: A line at the top of the sheet.
 
     Returns:
         uint8 RGB [H, W, 3]; rows are as high as their highest image.
 
     Raises:
-        ValueError: without images, or with another number of titles.
+        ValueError: Without images, or with another number of titles.
     """
     if not len(images):
         raise ValueError("contact_sheet: expected at least one image, got none")
@@ -93,9 +93,9 @@ def draw_targets(
 
     Args:
         images: float32 [B, H, W, 3], 0..1.
-        targets: one [B, h, w, A, 5 + C] per scale, centres and sizes relative to the image.
+        targets: One [B, h, w, A, 5 + C] per scale, centres and sizes relative to the image.
         class_names: C names.
-        strides: pixels per cell of each scale.
+        strides: Pixels per cell of each scale.
 
     Returns:
         uint8 RGB [H, W, 3].
@@ -121,7 +121,7 @@ def draw_examples(images: np.ndarray, boxes: np.ndarray, class_names: Sequence[s
     Args:
         images: float32 [B, H, W, 3], 0..1.
         boxes: [B, T, 5], centre, size (relative to the image) and class id; rows without width are padding.
-        class_names: names by class id.
+        class_names: Names by class id.
 
     Returns:
         uint8 RGB [H, W, 3].
@@ -147,11 +147,11 @@ def draw_predictions(
     Images are scaled to the sheet before they are drawn on, so that labels are legible whatever their size.
 
     Args:
-        annotations: one per image.
-        detections: one record per image, in the same order; those below :data:`yolo3.detections.SHOWN_SCORE` are left
+        annotations: One per image.
+        detections: One record per image, in the same order; those below :data:`yolo3.detections.SHOWN_SCORE` are left
             out.
-        class_names: names by class id.
-        most: how many images are shown, evenly spaced from the first to the last.
+        class_names: Names by class id.
+        most: How many images are shown, evenly spaced from the first to the last.
 
     Returns:
         uint8 RGB [H, W, 3].
