@@ -280,7 +280,7 @@ def _refuse_other_formats(path: Path, start: bytes, size: int) -> None:
 def _describe_misfit(
     cfg: Cfg, input_shape: tuple[int | None, int | None, int] | None, *, size: int, header: Header
 ) -> str:
-    """Return what the size of a file that does not fit tells: other classes, another network, or a cut."""
+    """Explain a file size that does not fit: other classes, another network, or a truncated file."""
     layers, stored = resolve_layers(cfg, input_shape), layer_arrays(cfg, input_shape)
     expected = header.size + FLOAT.itemsize * sum(layer.floats for layer in stored)
     facts = f"expected {expected:,} bytes for {cfg.source}, got {size:,}"

@@ -1,4 +1,4 @@
-"""Build the detector of a file of weights, ours, Keras' or Darknet's, and check what is given with it."""
+"""Build a detector from a weights file of this package, Keras or Darknet, and check the files given with it."""
 
 import os
 from typing import Any

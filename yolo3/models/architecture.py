@@ -50,7 +50,7 @@ class Architecture(Protocol):
 
     @property
     def iou_threshold(self) -> float:
-        """IoU above which two boxes of a class are taken for one object."""
+        """IoU above which two boxes of one class count as one object."""
 
     @property
     def one_class(self) -> str | None:

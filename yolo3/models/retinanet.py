@@ -158,7 +158,7 @@ class RetinaNet:
 
     @classmethod
     def from_metadata(cls, metadata: dict) -> RetinaNet:
-        """Return the architecture of a saved file, whose ``class_names`` count too. Inverse: :meth:`metadata`."""
+        """Return the architecture of a saved file, with as many classes as names. Inverse: :meth:`metadata`."""
         return cls(len(metadata["class_names"]), **metadata["options"])
 
     def all_anchors(self, input_shape) -> np.ndarray:

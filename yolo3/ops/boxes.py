@@ -47,7 +47,7 @@ def swap_xy(boxes):
 
 
 def area(boxes_xyxy):
-    """Return the area [...] of corner boxes [..., 4], 0 for boxes turned inside out."""
+    """Return the area [...] of corner boxes [..., 4], 0 for boxes whose corners are in the wrong order."""
     xp = _module(boxes_xyxy)
     x_min, y_min, x_max, y_max = _columns(boxes_xyxy)
     return xp.maximum(x_max - x_min, 0) * xp.maximum(y_max - y_min, 0)
@@ -108,7 +108,7 @@ def box_iou(b1, b2):
 
 
 def shape_iou(a_wh, b_wh):
-    """Return the IoU [..., N, M] of sizes [..., N, 2] and [M, 2] (w, h) laid on one centre.
+    """Return the IoU [..., N, M] of sizes [..., N, 2] and [M, 2] (w, h) with a common centre.
 
     By it Darknet assigns boxes to anchors (src/yolo_layer.c).
     """

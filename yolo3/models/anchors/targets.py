@@ -18,7 +18,7 @@ _BLOCK = 32  # ground-truth boxes compared at a time, as many as a batch is padd
 
 
 class AnchorTargets(NamedTuple):
-    """Hold what the anchors of a batch are to predict.
+    """Targets of the anchors of a batch.
 
     Attributes:
         labels: float32 [B, N], 1 for an object, 0 for background, -1 for an anchor that is ignored.

@@ -1,4 +1,4 @@
-"""The region proposal network as an architecture: where may there be an object, of whatever class?
+"""The region proposal network as an architecture: which regions may hold an object of any class?
 
 Anchors stand about each cell of a feature map. Each is labelled by its overlap with the ground truth, a sample of them
 is drawn for training, and a small network predicts of each whether it holds an object and how it has to move. Source:

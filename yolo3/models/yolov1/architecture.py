@@ -280,7 +280,7 @@ class YoloV1:
             **options: Fields that differ from the cfg's, such as ``activation``.
 
         Raises:
-            ValueError: With file and line, for what is not computed here.
+            ValueError: With file and line, for options that are not supported.
         """
         if num_classes is not None:
             cfg = fit_to_classes(cfg, num_classes)

@@ -17,7 +17,7 @@ def detection_options(cfg: Cfg) -> dict[str, Any]:
     """Return what the [detection] of a cfg says, as fields of :class:`yolo3.models.yolov1.architecture.YoloV1`.
 
     Raises:
-        ValueError: With file and line, for what is not computed here.
+        ValueError: With file and line, for options that are not supported.
     """
     head = _detection_of(cfg)
     return {

@@ -57,7 +57,7 @@ DESIGNS = {
 
 
 def build_body(image, body, batch_normalize: bool, batch_norm: type | None = None):
-    """Return the features that a body makes of an image.
+    """Apply the convolutions and poolings of a body to an image.
 
     Args:
         image: Input tensor [B, H, W, 3], RGB, 0..1.
@@ -84,7 +84,7 @@ def build_body(image, body, batch_normalize: bool, batch_norm: type | None = Non
 
 
 def build_dense_head(features, out_size: int, dense_width: int, dropout: float):
-    """Return the vector [B, out_size] that dense layers make of features [B, H, W, filters].
+    """Apply the dense layers to features [B, H, W, filters]; return a vector [B, out_size].
 
     Args:
         features: Output of :func:`build_body`, of fixed height and width.

@@ -34,7 +34,7 @@ def parse_anchors(text: str, source: str = "anchors") -> np.ndarray:
         source: Name of the text in errors.
 
     Raises:
-        ValueError: With the line, for what is not a positive number, for half a pair and for no pair at all.
+        ValueError: With the line, for a value that is not a positive number, an odd number of values, or no value.
     """
     values: list[float] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -84,7 +84,7 @@ def checked_sizes(sizes_wh, name: str) -> np.ndarray:
     """Return widths and heights as float64 [N, 2].
 
     Raises:
-        ValueError: With ``name``, for another shape and for what is not a positive number.
+        ValueError: With ``name``, for another shape and for values that are not positive numbers.
     """
     sizes = np.asarray(sizes_wh, np.float64)
     if sizes.ndim != 2 or sizes.shape[1] != 2:

@@ -180,7 +180,8 @@ class YoloV3:
     def stride(self) -> int:
         """Number of pixels that the sides of the network input are multiples of.
 
-        The coarsest output, or what a cfg samples up, which has to fit the finer features that it is joined with.
+        That of the coarsest output or, in a cfg, of the coarsest features that are upsampled, since they have to match
+        the finer features that they are joined with.
         """
         if self.cfg is None:
             return max(scale.stride for scale in self.scales)
