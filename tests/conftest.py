@@ -25,6 +25,16 @@ def slim_tiny():
         yield
 
 
+@pytest.fixture(scope="module")
+def eagerly():
+    """Steps run operation by operation: a short run is over before a graph would be built."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """File of the network of test_detector, which finds red and green cells."""

@@ -90,8 +90,8 @@ def test_check_only_draws_the_targets_and_trains_nothing(capsys, tmp_path, shape
 
 
 @pytest.fixture(scope="module")
-def finished(slim_tiny, shapes_set, tmp_path_factory):
-    """Folder and words of one epoch of the compiled step, of the tiny network with an eighth of its filters."""
+def finished(slim_tiny, eagerly, shapes_set, tmp_path_factory):
+    """Folder and words of one epoch of the tiny network with an eighth of its filters."""
     run = tmp_path_factory.mktemp("runs") / "run"
     lines = []
     with pytest.MonkeyPatch.context() as patch:

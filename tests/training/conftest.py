@@ -1,19 +1,10 @@
 """Fixtures of tests that run training: settings of short runs, eager steps, nothing drawn."""
 
 import pytest
-import tensorflow as tf
 
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.training.settings import TrainConfig
-
-
-@pytest.fixture(scope="module")
-def eagerly():
-    """Steps run operation by operation: a short run is over before a graph would be built."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture
