@@ -67,6 +67,7 @@ def test_a_model_without_metadata_needs_anchors_and_classes(tmp_path, capsys):
     assert yolo_heads(read_cfg(tmp_path / "own.cfg"))[1].mask == (0, 1, 2)
 
 
+@pytest.mark.slow
 @needs_data
 def test_the_trained_network_converts_and_goes_back_to_the_same_bytes(tmp_path, capsys):
     weights = NANO.with_suffix(".weights")

@@ -163,6 +163,7 @@ def test_another_normalization_class_takes_the_place_of_keras_own(tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_trains(tmp_path):
     model = build_network(parse_cfg(text_of(YOLO)))
     model.compile("sgd", ["mse", "mse"])

@@ -153,7 +153,8 @@ def test_the_first_image_of_each_example_is_that_of_the_order_and_a_mosaic_names
     assert set(used) == {1, 4}
 
 
-@pytest.mark.parametrize("cache", [pytest.param("none", marks=pytest.mark.slow), "disk"])
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["none", "disk"])
 def test_images_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
     store = opened(annotations, cache, tmp_path / "raw")
     assert store.kept == cache
@@ -192,6 +193,7 @@ def test_partners_in_a_mosaic_are_of_the_block_in_the_order_and_any_of_it():
     assert not np.array_equal(mosaic_partners(order, 24, 0, 1)[0], places)
 
 
+@pytest.mark.slow
 def test_an_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
     store, asked = opened(annotations), []
 

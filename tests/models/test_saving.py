@@ -35,6 +35,7 @@ np.savez(sys.argv[2], **arrays)
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_with_keras_alone_opens_the_files(tiny_files, tiny_outputs, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", FRESH, tiny_files, tmp_path / "out.npz"],

@@ -151,6 +151,7 @@ def test_a_batch_whose_gradient_overflows_in_float16_is_skipped(eagerly):
     assert float(trainer.optimizer.dynamic_scale) == 2.0**119
 
 
+@pytest.mark.slow
 def test_the_compiled_loss_gives_every_weight_the_gradient_of_the_plain_one():
     trainer = make()
     variables = [variable.value for variable in trainer.network.trainable_variables]
