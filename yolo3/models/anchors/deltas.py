@@ -27,7 +27,7 @@ def encode_deltas(boxes_xyxy, anchors_xyxy):
     Returns:
         float32 [..., N, 4] (t_x, t_y, t_w, t_h).
     """
-    boxes, anchors = geometry.xyxy_to_cxcywh(boxes_xyxy), geometry.xyxy_to_cxcywh(anchors_xyxy)
+    boxes, anchors = (geometry.xyxy_to_cxcywh(ops.convert_to_tensor(each)) for each in (boxes_xyxy, anchors_xyxy))
     shift = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:]
     ratio = boxes[..., 2:] / anchors[..., 2:]
     return ops.concatenate([shift, ops.log(ops.where(ratio > 0, ratio, 1.0))], -1)

@@ -48,7 +48,7 @@ def match_anchors(anchors_xyxy, boxes_xyxy, usable=None):
         the anchor is the best that the box has.
     """
     num_images, num_rows = ops.shape(boxes_xyxy)[0], ops.shape(boxes_xyxy)[1]
-    usable = np.ones(len(anchors_xyxy), bool) if usable is None else usable
+    usable = ops.convert_to_tensor(np.ones(len(anchors_xyxy), bool) if usable is None else usable)
     anchors = ops.convert_to_tensor(anchors_xyxy)[None]  # [1, N, 4]
     padded = ops.concatenate([boxes_xyxy, ops.zeros((num_images, _BLOCK, 4))], 1)  # the last block may be a part
 
@@ -64,7 +64,7 @@ def match_anchors(anchors_xyxy, boxes_xyxy, usable=None):
         best, box = ops.max(ious, -1), first + ops.cast(ops.argmax(ious, -1), "int32")  # [B, N]
         return first + _BLOCK, ops.where(best > quality, box, index), ops.maximum(best, quality)
 
-    shape = (num_images, len(usable))
+    shape = (num_images, len(anchors_xyxy))
     _, index, quality = ops.while_loop(
         lambda first, *_: first < num_rows,
         match_block,
@@ -93,8 +93,9 @@ def anchor_targets(boxes, input_shape, anchors_xyxy, positive_iou: float, negati
     """
     boxes = ops.cast(boxes, "float32")
     height, width = input_shape
-    corners = geometry.cxcywh_to_xyxy(boxes[..., :4]) * np.array([width, height, width, height], np.float32)
-    usable = np.ones(len(anchors_xyxy), bool) if usable is None else usable
+    size = ops.convert_to_tensor(np.array([width, height, width, height], np.float32))
+    corners = geometry.cxcywh_to_xyxy(boxes[..., :4]) * size  # [B, T, 4] in pixels
+    usable = ops.convert_to_tensor(np.ones(len(anchors_xyxy), bool) if usable is None else usable)
 
     index, quality = match_anchors(anchors_xyxy, corners, usable)
     labels = ops.where(quality >= positive_iou, 1.0, ops.where(quality < negative_iou, 0.0, -1.0))

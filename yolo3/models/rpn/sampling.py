@@ -55,7 +55,8 @@ def draw_ranks(boxes, num_anchors: int, seed: int = 0, step=0):
         float32 [B, N], a permutation of 0 .. N - 1 for each image.
     """
     order = np.random.default_rng(seed).permutation(num_anchors).astype(np.float32)
-    numbers = ops.cast(ops.cast(boxes[..., :4], "float32") * np.array([7919, 6007, 4649, 3571], np.float32), "int32")
+    primes = ops.convert_to_tensor(np.array([7919, 6007, 4649, 3571], np.float32))
+    numbers = ops.cast(ops.cast(boxes[..., :4], "float32") * primes, "int32")
     first = ops.sum(numbers, (1, 2)) + ops.cast(step, "int32") * 6323  # primes: neighbours begin far apart
     places = ops.expand_dims(first, 1) + ops.arange(num_anchors, dtype="int32")  # [B, N]
     return ops.take(order, ops.mod(places, num_anchors), 0)

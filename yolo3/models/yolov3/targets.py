@@ -154,7 +154,8 @@ def build_targets(true_boxes, input_shape, scales: Sequence[Scale], num_classes:
     candidates, positions = candidate_anchors(scales)  # [U, 2], [S, U]
     true_boxes = ops.cast(true_boxes, "float32")
     present = (true_boxes[..., 2] > 0) & (true_boxes[..., 3] > 0)  # [B, T]
-    overlap = geometry.shape_iou(true_boxes[..., 2:4] * _size_wh(input_shape), ops.convert_to_tensor(candidates))
+    size_wh = ops.convert_to_tensor(_size_wh(input_shape))
+    overlap = geometry.shape_iou(true_boxes[..., 2:4] * size_wh, ops.convert_to_tensor(candidates))
     anchor = ops.argmax(overlap, -1)  # [B, T, U] -> [B, T]
 
     if iou_thresh < 1:
