@@ -363,6 +363,7 @@ classes=3
 """
 
 
+@pytest.mark.slow
 def test_a_network_of_stride_64_trains_at_sizes_that_fit_it(settings, eagerly, tmp_path):
     (tmp_path / "coarse.cfg").write_text(COARSE_CFG)
     config = one_batch(

@@ -49,6 +49,7 @@ def toy_settings(toy, settings, tmp_path):
 pytestmark = pytest.mark.usefixtures("undrawn", "eagerly")
 
 
+@pytest.mark.slow
 def test_it_trains_two_steps_and_its_file_detects(toy_settings, tmp_path):
     run(one_batch(toy_settings, epochs=2), tmp_path / "run")
     assert [row["epoch"] for row in rows_of(tmp_path / "run")] == ["1", "2"]

@@ -51,6 +51,7 @@ def test_multi_scale_sizes_are_multiples_of_the_stride_of_the_architecture(run_o
     assert shapes == {(128, 128)}  # 96 is 1.5 cells of 64 pixels and 160 is 2.5: to even, both are 2
 
 
+@pytest.mark.slow
 def test_a_resumed_run_sees_the_batches_that_the_whole_run_would_have(run_of, settings):
     run = run_of(epochs=3, augment=dataclasses.replace(settings.augment, mosaic=0.5))
     whole = list(open_batches(run, open_store(run)))

@@ -109,6 +109,7 @@ def toy_format():
     )
 
 
+@pytest.mark.slow
 def test_a_registered_format_is_read_checked_and_offered_as_an_option(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(formats, "FORMATS", formats.FORMATS.copy())
     formats.register(toy_format())
