@@ -22,8 +22,9 @@ from yolo3.datasets.copy_images import copy_image, path_for_list
 from yolo3.datasets.find_images import ImageIndex, only_image, spellings, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
+from yolo3.datasets.json_values import read_json
 from yolo3.datasets.lists import dataset_name, group_by_folder, list_of, require_list
-from yolo3.files import has_suffix, read_text, replace_file, walk_files
+from yolo3.files import has_suffix, replace_file, walk_files
 
 NAME = "coco"
 # Bytes at each end of a file in which the top-level keys are looked for; COCO's own files are huge.
@@ -160,10 +161,7 @@ def load_json(path: str) -> dict[str, Any]:
     Raises:
         ValueError: If the file is not JSON or lacks one of its parts.
     """
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object with images, annotations, categories, got a list or value")
 

@@ -1,0 +1,59 @@
+"""JSON of any origin: read whole or refused in one line, its numbers checked, its values shown short in messages."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from yolo3.files import read_text
+
+_SHOWN = 120  # characters of a value in a message
+
+
+def read_json(path: str) -> Any:
+    """Read a JSON file of any encoding that `read_text` knows.
+
+    Args:
+        path: Path of the file.
+
+    Returns:
+        Its content. Numbers need not be finite, nor fit a float: take them through `finite_number`.
+
+    Raises:
+        ValueError: If it is not JSON, is nested too deeply, or holds a number of thousands of digits; one line with the
+            file, and the line where it is known.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
+    except RecursionError:
+        raise ValueError(f"{path}: expected JSON of a few levels, got hundreds; repair the file") from None
+    except ValueError as error:  # Python converts no integer of over 4,300 digits
+        raise ValueError(f"{path}: expected numbers, got one of thousands of digits; repair the file") from error
+
+
+def finite_number(value: Any) -> float | None:
+    """Return a number, or text of one, as a float; None for anything else, also NaN and numbers beyond a float.
+
+    Example:
+        >>> finite_number("12.5"), finite_number(True), finite_number(10**400)
+        (12.5, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def show_value(value: Any) -> str:
+    """Return a value as JSON on one line, cut where it is long, for messages."""
+    try:
+        text = json.dumps(value, default=str)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
