@@ -1,5 +1,7 @@
 """Class names in files, by number, and mapped."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from yolo3.datasets.annotation import Box
 from yolo3.datasets.class_names import (
     ClassMap,
     FolderNames,
+    bundled_class_names,
     numbered_class_names,
     read_class_names,
     unknown_name_message,
@@ -57,6 +60,27 @@ def test_class_names_that_are_not_text_are_refused(tmp_path):
 def test_unknown_names_come_with_the_nearest_known_ones():
     assert "did you mean 'Platelets'?" in unknown_name_message("platelet", ["RBC", "Platelets"])
     assert "the classes are RBC, WBC" in unknown_name_message("zebra", ["RBC", "WBC"])
+
+
+@pytest.mark.parametrize(("num_classes", "last"), [(80, "toothbrush"), (20, "tvmonitor")])
+def test_the_names_of_coco_and_voc_come_from_the_package_whatever_folder_one_is_in(
+    num_classes, last, tmp_path, monkeypatch
+):
+    other = tmp_path / "model_data" / bundled_class_names(num_classes).name
+    other.parent.mkdir()
+    other.write_text("cat\n" * num_classes)
+    monkeypatch.chdir(tmp_path)
+    path = bundled_class_names(num_classes)
+    names = read_class_names(path)
+    assert len(names) == num_classes and names[-1] == last
+    assert "datasets" in path.parts, "package data, which a wheel holds"
+
+
+def test_the_repositorys_copies_of_the_bundled_names_are_the_same():
+    for path in (bundled_class_names(80), bundled_class_names(20)):
+        copy = Path(__file__).parents[2] / "model_data" / path.name
+        assert copy.read_bytes() == path.read_bytes()
+    assert bundled_class_names(3) is None
 
 
 def test_classes_are_numbered_up_to_the_highest_plausible_id():

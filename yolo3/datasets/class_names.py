@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.resources
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -126,10 +127,11 @@ class FolderNames:
 
 
 def bundled_class_names(num_classes: int) -> Path | None:
-    """Return the bundled list with this number of class names (COCO's 80, VOC's 20), None if there is none."""
+    """Return the package's list with this number of class names (COCO's 80, VOC's 20), None if there is none."""
     name = {80: "coco_classes.txt", 20: "voc_classes.txt"}.get(num_classes)
-    folders = (Path("model_data"), Path(__file__).parents[2] / "model_data")
-    return next((folder / name for folder in folders if name and (folder / name).is_file()), None)
+    if name is None:
+        return None
+    return Path(str(importlib.resources.files("yolo3.datasets") / "names" / name))
 
 
 def numbered_class_names(class_ids: Iterable[int]) -> list[str]:
