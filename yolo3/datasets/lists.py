@@ -12,6 +12,7 @@ from yolo3.datasets.annotation import Annotation, Dataset
 
 # Lists that belong together, best first: (train, validation).
 _DEFAULT_PAIRS = (("train", "val"), ("trainval", "test"), ("train", "test"))
+_NAMES_A_LIST = re.compile("train|val|test|dev", re.IGNORECASE)
 _ROLES = {
     "train": "train",
     "training": "train",
@@ -97,6 +98,41 @@ def group_by_folder(paths: Sequence[str], root: str) -> dict[str, list[str]]:
     for path, parts in zip(paths, relative, strict=True):
         groups.setdefault(parts[depth], []).append(path)
     return groups
+
+
+def name_list_files(files: Sequence[str], root: str) -> dict[str, str]:
+    """Name annotation files that hold a list each.
+
+    A file is named by its name before the first dot, without "instances_" (COCO), or by its folder if it begins with
+    "_" (train/_annotations.coco.json, Roboflow). Files of one name that is no list's (train/labels.json,
+    val/labels.json) are named by the folders that divide them.
+
+    Args:
+        files: Paths below `root`.
+        root: The data folder.
+
+    Returns:
+        Name of the list to its file, in order.
+    """
+    by_name: dict[str, list[str]] = {}
+    for file in files:
+        by_name.setdefault(list_name_of(file), []).append(file)
+
+    lists: dict[str, str] = {}
+    for name, same in by_name.items():
+        groups = {} if len(same) == 1 or _NAMES_A_LIST.search(name) else group_by_folder(same, root)
+        names = list(groups) if len(groups) == len(same) else [name] * len(same)
+        for wanted, file in zip(names, same, strict=True):
+            lists[os.path.relpath(file, root) if wanted in lists else wanted] = file
+    return lists
+
+
+def list_name_of(file: str) -> str:
+    """Return "train2017" of instances_train2017.json, "train" of train/_annotations.coco.json, else the stem."""
+    stem = os.path.basename(file).split(".")[0]
+    if stem.startswith("_"):
+        return os.path.basename(os.path.dirname(os.path.abspath(file)))
+    return stem.removeprefix("instances_")
 
 
 def split_annotations(

@@ -260,3 +260,11 @@ def test_files_with_the_same_name_are_named_by_their_folders(tmp_path, name):
     assert sorted(coco.list_names(str(tmp_path))) == ["train", "validation"]
     (item,) = coco.read(str(tmp_path), list_name="validation").annotations
     assert item.image_path.endswith("set/validation/data/a.jpg")
+
+
+def test_json_of_other_tools_is_told_by_its_first_bytes(tmp_path, monkeypatch):
+    """LabelMe's files hold the whole image; reading them to tell that they are not COCO takes minutes."""
+    (tmp_path / "a.json").write_text(json.dumps({"version": "5.0.1", "shapes": [], "imageData": "A" * (1 << 21)}))
+    monkeypatch.setattr(coco, "_BYTES_LOOKED_AT", 0)  # anything more is an error: a negative number of bytes is all
+    monkeypatch.setattr(coco.re, "match", lambda *_: pytest.fail("read on"))
+    assert not coco.is_coco_json(str(tmp_path / "a.json"))

@@ -23,13 +23,15 @@ from yolo3.datasets.find_images import ImageIndex, only_image, spellings, withou
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.json_values import read_json
-from yolo3.datasets.lists import dataset_name, group_by_folder, list_of, require_list
+from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
 from yolo3.files import has_suffix, replace_file, walk_files
 
 NAME = "coco"
 # Bytes at each end of a file in which the top-level keys are looked for; COCO's own files are huge.
 _BYTES_LOOKED_AT = 1 << 20
-_NAMES_A_LIST = re.compile("train|val|test|dev", re.IGNORECASE)
+# A key in the first bytes of JSON of other tools, which may hold megabytes of embedded image (LabelMe, VoTT).
+_BYTES_OF_OTHERS = 1 << 12
+_KEY_OF_OTHERS = re.compile(rb'"(shapes|imageData|imagePath|asset)"\s*:')
 
 
 def matches(path: str) -> bool:
@@ -63,7 +65,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         require_list(path, list_name, lists)
         lists = {list_name: lists[list_name]}
     elif os.path.isfile(path):
-        lists = {_list_name_of(path): path}
+        lists = {list_name_of(path): path}
     elif not lists:
         raise ValueError(f"{path}: expected JSON files with images, annotations and categories, got none")
 
@@ -140,7 +142,10 @@ FORMAT = Format(
 def is_coco_json(path: str) -> bool:
     """Return whether a file holds a JSON object with the keys "images" and "categories", judged by its two ends."""
     with open(path, "rb") as file:
-        head = file.read(_BYTES_LOOKED_AT)
+        head = file.read(_BYTES_OF_OTHERS)
+        if _KEY_OF_OTHERS.search(head) and b'"images"' not in head:
+            return False
+        head += file.read(_BYTES_LOOKED_AT - _BYTES_OF_OTHERS)
         if not re.match(rb"(\xef\xbb\xbf)?\s*\{", head):
             return False
         file.seek(0, os.SEEK_END)
@@ -301,28 +306,7 @@ def _short(value: Any, limit: int = 120) -> str:
 
 
 def _find_lists(folder: str) -> dict[str, str]:
-    """Map list name to JSON file: instances_*.json if there are any, else every JSON file of this form.
-
-    Files of one name that is no list's (train/labels.json, val/labels.json) are named by the folders that divide them.
-    """
+    """Map list name to JSON file: instances_*.json if there are any, else every JSON file of this form."""
     files = [file for file in walk_files(folder) if has_suffix(file, ".json") and is_coco_json(file)]
     instances = [file for file in files if os.path.basename(file).startswith("instances_")]
-    by_name: dict[str, list[str]] = {}
-    for file in instances or files:
-        by_name.setdefault(_list_name_of(file), []).append(file)
-
-    lists: dict[str, str] = {}
-    for name, same in by_name.items():
-        groups = {} if len(same) == 1 or _NAMES_A_LIST.search(name) else group_by_folder(same, folder)
-        names = list(groups) if len(groups) == len(same) else [name] * len(same)
-        for wanted, file in zip(names, same, strict=True):
-            lists[os.path.relpath(file, folder) if wanted in lists else wanted] = file
-    return lists
-
-
-def _list_name_of(file: str) -> str:
-    """Return "train2017" of instances_train2017.json, "train" of train/_annotations.coco.json, else the stem."""
-    stem = os.path.basename(file).split(".")[0]
-    if stem.startswith("_"):
-        return os.path.basename(os.path.dirname(os.path.abspath(file)))
-    return stem.removeprefix("instances_")
+    return name_list_files(instances or files, folder)
