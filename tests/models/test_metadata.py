@@ -52,8 +52,8 @@ def test_a_file_that_is_not_from_keras_is_reported_in_one_line(tiny_files, tmp_p
     [
         ("[1, 2]", "expected a JSON object as yolo3 metadata"),
         ("{", "its yolo3 metadata is not JSON"),
-        ('{"class_names": 3}', "expected a list as 'class_names'"),
-        ('{"anchors": "x"}', "expected a list as 'anchors'"),
+        ('{"class_names": 3}', "class_names: expected a list, got 3"),
+        ('{"anchors": "x"}', "anchors: expected a list, got 'x'"),
     ],
 )
 def test_metadata_of_the_wrong_type_is_refused(tmp_path, text, words):

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from yolo3.models.metadata import file_kind, open_hdf5, read_metadata
+from yolo3.models.metadata import check_array_sizes, file_kind, open_hdf5, read_metadata
 from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, AnchorMask
+from yolo3.records import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,7 @@ def read_layer_arrays(path: str | os.PathLike) -> LayerArrays | None:
     """
     if file_kind(path) != "hdf5":
         return None
+    check_array_sizes(path)
     with open_hdf5(path) as file:
         root = file["model_weights"] if "model_weights" in file else file
         names = _names(root, "layer_names")
@@ -193,20 +195,22 @@ def _load_model(path):
     suffix = {"zip": ".keras", "hdf5": ".h5"}[file_kind(path)]
     if not str(path).endswith((suffix, ".hdf5")):
         raise ValueError(f"{path}: holds a model in the {suffix} format; rename it so that it ends in {suffix}")
+    check_array_sizes(path)
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises almost anything here, from KeyError to RuntimeError
-        raise ValueError(f"{path}: Keras cannot load this model: {_first_line(error)}") from error
+        raise ValueError(f"{path}: Keras cannot load this model: {first_line(error)}") from error
 
 
 def _load_keras_weights(model, path, skip_mismatch: bool = False) -> None:
     """Fill a network from a ``.weights.h5`` file, which Keras 3 reads by the order of the layers."""
     if not str(path).endswith(".weights.h5"):
         raise ValueError(f"{path}: holds weights in the .weights.h5 format; rename it so that it ends in .weights.h5")
+    check_array_sizes(path)
     try:
         model.load_weights(path, skip_mismatch=skip_mismatch)
     except Exception as error:  # as in _load_model
-        raise ValueError(f"{path}: its weights do not fit {model.name}: {_first_line(error)}") from error
+        raise ValueError(f"{path}: its weights do not fit {model.name}: {first_line(error)}") from error
 
 
 def _load_what_fits_in_order(model, path) -> list[str]:
@@ -259,7 +263,3 @@ def _names(group, attribute: str) -> list[str]:
 
 def _shapes(arrays) -> list[tuple[int, ...]]:
     return [tuple(array.shape) for array in arrays]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -4,19 +4,28 @@ It is one JSON object, in the attribute ``yolo3`` of the root of an HDF5 file an
 ``.keras`` file (a zip archive). Its keys are listed in :mod:`yolo3.models.saving`.
 """
 
+import contextlib
 import json
 import os
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 
+from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.records import checked_fields, first_line, shown
+
 ATTRIBUTE = "yolo3"
 MEMBER = "yolo3.json"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
-_LISTS = ("class_names", "anchors", "anchor_mask", "input_shape")
+_WEIGHTS_MEMBER = "model.weights.h5"
+_LONGEST_TEXT = 1 << 26  # characters of metadata; a member of a few KB can claim to unpack to many GB
+_LONGEST_SIDE = 1 << 16  # of the network input, in pixels
+_MOST_COMPRESSION = 1032  # the most that deflate compresses; Keras does not compress
 
 
 def format_metadata(metadata: dict[str, Any]) -> str:
@@ -46,6 +55,43 @@ def write_metadata(path: str | os.PathLike, text: str) -> None:
             file.attrs[ATTRIBUTE] = text
 
 
+@dataclass(frozen=True)
+class Metadata:
+    """The keys that this package writes, with the types they must have; what they mean: :mod:`yolo3.models.saving`."""
+
+    model: str | None = None
+    class_names: tuple[str, ...] | None = None
+    input_shape: tuple[int, int] | None = None
+    resize: str | None = None
+    anchors: tuple[tuple[float, float], ...] | None = None
+    anchor_mask: tuple[tuple[int, ...], ...] | None = None
+    strides: tuple[int, ...] | None = None
+    scale_x_y: float | tuple[float, ...] | None = None
+    ignore_thresh: float | tuple[float, ...] | None = None
+    yolov1: dict[str, Any] | None = None
+    options: dict[str, Any] | None = None
+    training: dict[str, Any] | None = None
+    darknet: dict[str, Any] | None = None
+
+    def __post_init__(self):
+        count = len(self.anchors or ())
+        for name, values, words, holds in (
+            ("input_shape", self.input_shape, f"sides from 1 to {_LONGEST_SIDE}", lambda x: 1 <= x <= _LONGEST_SIDE),
+            ("anchors", _flat(self.anchors), "sizes above 0", lambda x: x > 0),
+            ("anchor_mask", _flat(self.anchor_mask), f"indices of {count} anchors", lambda x: 0 <= x < count),
+            ("strides", self.strides, "strides of 1 or more", lambda x: x >= 1),
+            ("scale_x_y", _flat((self.scale_x_y,)), "numbers above 0", lambda x: x > 0),
+            ("ignore_thresh", _flat((self.ignore_thresh,)), "numbers from 0", lambda x: x >= 0),
+        ):
+            for value in values or ():
+                if not holds(value):
+                    raise ValueError(f"{name}: expected {words}, got {shown(value)}")
+        if self.resize not in (None, *RESIZE_MODES):
+            raise ValueError(f"resize: expected {' or '.join(RESIZE_MODES)}, got {shown(self.resize)}")
+        if not isinstance((self.darknet or {}).get("cfg", ""), str):
+            raise ValueError(f"darknet.cfg: expected text, got {shown((self.darknet or {})['cfg'])}")
+
+
 def read_metadata(path: str | os.PathLike) -> dict | None:
     """Return the metadata of a network file, ``None`` for a Keras file that carries none.
 
@@ -54,23 +100,31 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
         ValueError: In one line, for anything that is not a whole Keras file, and for metadata of the wrong
             type.
     """
+    text = None
     if file_kind(path) == "zip":
         with open_zip(path) as archive:
-            text = archive.read(MEMBER).decode() if MEMBER in archive.namelist() else None
+            if MEMBER in archive.namelist():
+                with archive.open(MEMBER) as file:
+                    text = file.read(_LONGEST_TEXT + 1).decode()
     else:
         with open_hdf5(path) as file:
             text = file.attrs.get(ATTRIBUTE)
+    if text is None:
+        return None
 
+    if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
+        found = f"more than {_LONGEST_TEXT} characters" if isinstance(text, str) else shown(text)
+        raise ValueError(f"{path}: expected JSON text as yolo3 metadata, got {found}")
     try:
-        metadata = None if text is None else json.loads(text)
-    except (ValueError, TypeError) as error:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: its yolo3 metadata is not JSON: {error}") from error
-    if not isinstance(metadata, dict | None):
-        raise ValueError(f"{path}: expected a JSON object as yolo3 metadata, got {metadata!r:.40}")
-    for name in _LISTS:
-        value = (metadata or {}).get(name)
-        if not isinstance(value, list | None):
-            raise ValueError(f"{path}: expected a list as '{name}' in its yolo3 metadata, got {value!r:.40}")
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{path}: expected a JSON object as yolo3 metadata, got {shown(metadata)}")
+    try:
+        Metadata(**checked_fields(Metadata, metadata))
+    except ValueError as error:
+        raise ValueError(f"{path}: its yolo3 metadata: {error}") from error
     return metadata
 
 
@@ -108,17 +162,60 @@ def file_kind(path: str | os.PathLike) -> str:
     raise ValueError(f"{path}: expected a Keras file (.h5, .keras), got {found}")
 
 
-def open_hdf5(path: str | os.PathLike) -> h5py.File:
-    """Return an HDF5 file, open for reading; raise ``ValueError`` for a damaged one."""
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path}: expected a whole HDF5 file, got a damaged or truncated one ({error})") from error
+@contextlib.contextmanager
+def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Provide an HDF5 file for reading; whatever h5py raises in the block is one ``ValueError`` with the file's name.
+
+    An array that claims more bytes than the file stores for it is such damage too.
+    """
+    with _naming_damage(path, "HDF5"), h5py.File(path, "r") as file:
+        yield file
 
 
-def open_zip(path: str | os.PathLike) -> zipfile.ZipFile:
-    """Return a ``.keras`` file, open for reading; raise ``ValueError`` for a damaged one."""
+@contextlib.contextmanager
+def open_zip(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
+    """Provide a ``.keras`` file for reading; whatever is raised in the block is one ``ValueError`` with its name."""
+    with _naming_damage(path, ".keras"), zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def check_array_sizes(path: str | os.PathLike) -> None:
+    """Raise ``ValueError`` for a Keras file with an array that claims more bytes than the file stores for it.
+
+    Reading such an array would take memory for all that it claims.
+    """
+
+    def check(name: str, item) -> None:
+        if isinstance(item, h5py.Dataset):
+            stored = item.id.get_storage_size()
+            if item.nbytes > _MOST_COMPRESSION * max(stored, 1):
+                raise ValueError(f"{name}: an array of {list(item.shape)}, of which {stored} bytes are stored")
+
+    if file_kind(path) == "hdf5":
+        with open_hdf5(path) as file:
+            file.visititems(check)
+        return
+    with open_zip(path) as archive:
+        if _WEIGHTS_MEMBER in archive.namelist():
+            with archive.open(_WEIGHTS_MEMBER) as member, h5py.File(member, "r") as file:
+                file.visititems(check)
+
+
+@contextlib.contextmanager
+def _naming_damage(path: str | os.PathLike, kind: str) -> Iterator[None]:
+    with open(path, "rb"):
+        pass  # a missing file, or one that may not be read, is no damaged one
     try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path}: expected a whole .keras file, got a damaged or truncated one ({error})") from error
+        yield
+    except Exception as error:  # h5py and zipfile raise almost anything for a damaged file
+        message = f"expected a whole {kind} file, got a damaged or truncated one ({first_line(error)})"
+        raise ValueError(f"{path}: {message}") from error
+
+
+def _flat(values) -> Iterator[Any]:
+    """Yield the numbers of nested tuples, without those that are None."""
+    for value in values or ():
+        if isinstance(value, tuple):
+            yield from _flat(value)
+        elif value is not None:
+            yield value

@@ -27,6 +27,7 @@ from yolo3.models.anchors.targets import AnchorTargets, anchor_targets
 from yolo3.models.architecture import IOU_THRESHOLD, expect_outputs
 from yolo3.ops import boxes as geometry
 from yolo3.ops.focal import focal_loss
+from yolo3.records import build_record
 
 STRIDES = (8, 16, 32, 64, 128)  # of the levels P3 to P7
 OCTAVE_STEPS = (0, 1 / 3, 2 / 3)  # of a doubling of the anchors' side: section 4, "Anchors"
@@ -159,7 +160,7 @@ class RetinaNet:
     @classmethod
     def from_metadata(cls, metadata: dict) -> RetinaNet:
         """Return the architecture of a saved file, with as many classes as names. Inverse: :meth:`metadata`."""
-        return cls(len(metadata["class_names"]), **metadata["options"])
+        return build_record(cls, {"num_classes": len(metadata["class_names"]), **(metadata.get("options") or {})})
 
     def all_anchors(self, input_shape) -> np.ndarray:
         """Return the anchors for an input of (height, width), float32 [N, 4] xyxy: three scales by three ratios."""

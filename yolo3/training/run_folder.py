@@ -7,18 +7,19 @@ import io
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from yolo3.arrays import read_arrays
 from yolo3.darknet.cfg import Cfg, cfg_bytes
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.class_names import write_class_names
 from yolo3.files import atomic_path, replace_file
 from yolo3.models.yolov3.anchors import write_anchors
+from yolo3.records import shown
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
@@ -128,10 +129,12 @@ class RunFolder:
         if not self.has_state():
             raise ValueError(f"{self.file(STATE)}: expected the state of a run to resume, found no such file")
         try:
-            with np.load(self.file(STATE)) as stored:
-                progress = json.loads(str(stored["progress"]))
-                arrays = [stored[f"array_{index}"] for index in range(len(stored.files) - 1)]
-        except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            stored = read_arrays(self.file(STATE))
+            progress = json.loads(str(stored.pop("progress")))
+            arrays = [stored[f"array_{index}"] for index in range(len(stored))]
+            if not isinstance(progress, dict) or not isinstance(progress.get("rows"), list):
+                raise ValueError(f"expected an object with the rows of the log, got {shown(progress)}")
+        except (KeyError, ValueError, RecursionError) as error:
             raise ValueError(f"{self.file(STATE)}: expected the state of a run, got a damaged file") from error
         self.rows = progress.pop("rows")
         return arrays, progress

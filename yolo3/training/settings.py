@@ -16,6 +16,7 @@ from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.scales import FULL_MASK, IGNORE_THRESH, TINY_MASK, AnchorMask
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
+from yolo3.records import build_record
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
 from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
 
@@ -241,19 +242,13 @@ def format_config(config: TrainConfig) -> str:
 
 
 def parse_config(text: str) -> TrainConfig:
-    """Return the settings that :func:`format_config` wrote."""
-    values = json.loads(text)
-    unknown = set(values) - {field.name for field in dataclasses.fields(TrainConfig)}
-    if unknown:
-        raise ValueError(f"settings: expected those of this version, got {', '.join(sorted(unknown))} too")
+    """Return the settings that :func:`format_config` wrote.
 
-    values = {name: _tuples(value) for name, value in values.items()}
-    records = {"augment": Augmentation, "loss": LossOptions}
-    for name, record in records.items():
-        if name in values:
-            values[name] = record(**{key: _tuples(value) for key, value in values[name].items()})
-    return TrainConfig(**values)
-
-
-def _tuples(value):
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+    Raises:
+        ValueError: For text that is not JSON, and for settings that are not known, or not of the right type.
+    """
+    try:
+        values = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deeply") from error
+    return build_record(TrainConfig, values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -25,6 +25,7 @@ from yolo3.models.architecture import expect_outputs
 from yolo3.models.rpn.sampling import SAMPLES, draw_ranks, sample_anchors
 from yolo3.ops import boxes as geometry
 from yolo3.ops.cross_entropy import binary_cross_entropy
+from yolo3.records import build_record
 
 PROPOSAL_IOU = 0.7  # of the suppression of proposals: section 3.3
 
@@ -87,10 +88,7 @@ class Rpn:
     @classmethod
     def from_metadata(cls, metadata: dict) -> Rpn:
         """Return the architecture that a saved file describes. Inverse: :meth:`metadata`."""
-        options: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in metadata["options"].items()
-        }
-        return cls(**options)
+        return build_record(cls, metadata.get("options") or {})
 
     @property
     def stride(self) -> int:

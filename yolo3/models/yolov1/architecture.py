@@ -28,6 +28,7 @@ from yolo3.models.yolov1.networks import DESIGNS, STRIDE, build_body, build_dens
 from yolo3.models.yolov1.targets import build_targets, responsible_boxes
 from yolo3.ops import boxes as geometry
 from yolo3.ops.cells import size_wh
+from yolo3.records import checked_fields
 
 ACTIVATIONS = ("linear", "sigmoid")
 _NOT_STORED = ("name", "cfg")  # among the options in the metadata: they have keys of their own
@@ -260,6 +261,7 @@ class YoloV1:
         known = {field.name for field in dataclasses.fields(cls)} - set(_NOT_STORED)
         if unknown := set(options) - known:
             raise ValueError(f"metadata: expected options of this version, got {', '.join(sorted(unknown))} too")
+        options = checked_fields(cls, options)
 
         if text is None:
             architecture = cls(name, **options)
