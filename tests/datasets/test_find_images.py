@@ -98,3 +98,26 @@ def test_folders_agree_from_the_top_and_then_from_the_bottom():
     assert folder_distance("/set/photos/tuesday/1.jpg", near) == (-2, 0)
     assert folder_distance("/set/xml/1.jpg", near) == (-3, 0)
     assert folder_distance("/set/xml/monday/1.jpg", near) == (-4, 0)
+
+
+@pytest.mark.parametrize(
+    "name, found",
+    [
+        ("val/1.png", None),  # the image of a list is not that of another one
+        ("/data/valid/images/7.png", None),
+        ("video2/1.png", None),  # video2 is there, without this image
+        ("/content/set/video2/1.png", None),
+        ("video3/2.png", "video2/2.png"),  # of a folder that is not there, the data has moved
+        ("/content/set/1.png", "train/1.png"),
+        ("trainval/1.png", "train/1.png"),
+        ("train2017/1.png", "train/1.png"),
+    ],
+)
+def test_a_folder_that_tells_that_another_image_is_meant_is_believed(tmp_path, name, found):
+    for path in ("train/1.png", "video2/2.png", "train/images/7.png"):
+        write_image(tmp_path / path)
+    index = ImageIndex(str(tmp_path))
+    assert index.find(name) == ([] if found is None else [str(tmp_path / found)])
+    findings = []
+    assert (only_image(index.find(name), name, "a.json", findings, index) is None) == (found is None)
+    assert all("is another image" in finding.message for finding in findings)

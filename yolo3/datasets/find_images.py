@@ -6,7 +6,9 @@
    with the name, so that "C:\\set\\video1\\1.jpg" of another machine means "video1/1.jpg" here; of several, the one
    nearest to the annotation file.
 
-Several that fit equally well are an error that lists them, and never a guess, unless they are copies byte by byte.
+Several that fit equally well are an error that lists them, and never a guess, unless they are copies byte by byte. An
+image in the place of another one is none: "val/1.jpg" does not mean "train/1.jpg", nor "video2/1.jpg" where there are
+images in "video1".
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ import filecmp
 import os
 import unicodedata
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from yolo3.datasets.annotation import Annotation, Finding
-from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES
+from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from yolo3.datasets.lists import list_role
 from yolo3.files import base_name, has_suffix, stem_of, walk_files
 
 _SHOWN = 5  # images that a message lists
+_HOW_TO_CONVERT = "convert it to JPEG or PNG, with ImageMagick for example: mogrify -format jpg *.heic"
 
 
 class ImageIndex:
@@ -32,33 +36,84 @@ class ImageIndex:
 
     Attributes:
         paths: All images, sorted.
+        unread: Images of kinds that are not read, such as HEIC, sorted.
     """
 
     def __init__(self, folder: str):
-        self.paths = [path for path in walk_files(folder) if has_suffix(path, IMAGE_SUFFIXES)]
+        files = list(walk_files(folder))
+        self.paths = [path for path in files if has_suffix(path, IMAGE_SUFFIXES)]
+        self.unread = [path for path in files if has_suffix(path, UNREAD_SUFFIXES)]
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
         for path in self.paths:
             self._by_name.setdefault(file_key(os.path.basename(path)), []).append(path)
             self._by_stem.setdefault(file_key(stem_of(path)), []).append(path)
+        self._folders: KnownFolders | None = None
 
     def find(self, name: str, near: str | None = None) -> list[str]:
         """Find the images that a name fits best.
 
         Args:
-            name: File name or path, as an annotation file gives it.
+            name: File name or path, as an annotation file gives it. Of a kind that is not read, a converted image of
+                the same stem is found.
             near: Path of the annotation file, or of the folder where it expects its images.
 
         Returns:
             One path if the name is clear, several if they fit equally well, [] if no image has this file name.
         """
-        keys = dict.fromkeys(file_key(base_name(spelling)) for spelling in spellings(name))
-        return _best(name, [path for key in keys for path in self._by_name.get(key, [])], near)
+        if has_suffix(name, UNREAD_SUFFIXES):
+            return self.find_stem(os.path.splitext(name)[0], near)
+        return self._best(name, self._named_alike(name, self._by_name), near)
 
     def find_stem(self, name: str, near: str | None = None) -> list[str]:
         """Find the images whose name before the suffix is the last part of `name`; else as `find`."""
+        return self._best(name, self._named_alike(name, self._by_stem), near)
+
+    def why_missing(self, name: str) -> str:
+        """Return what is known of a name that no image fits: "", or a clause to end a message with."""
+        stems = {file_key(stem_of(base_name(spelling))) for spelling in spellings(name)}
+        unread = next((path for path in self.unread if file_key(stem_of(path)) in stems), None)
+        if unread is not None:
+            return f"; {unread} is of a kind that is not read: {_HOW_TO_CONVERT}"
+        alike = self._named_alike(name, self._by_name)
+        return f"; {alike[0]} has this file name, but is another image" if alike else ""
+
+    def _named_alike(self, name: str, paths: dict[str, list[str]]) -> list[str]:
         keys = dict.fromkeys(file_key(base_name(spelling)) for spelling in spellings(name))
-        return _best(name, [path for key in keys for path in self._by_stem.get(key, [])], near)
+        return [path for key in keys for path in paths.get(key, [])]
+
+    def _best(self, name: str, candidates: list[str], near: str | None) -> list[str]:
+        best = _best(name, candidates, near)
+        if self._folders is None:
+            self._folders = KnownFolders(self.paths)
+        return [path for path in best if not self._folders.tell_apart(name, path)]
+
+
+class KnownFolders:
+    """Tells by the folders of a data set whether a name means another image than the one with its file name.
+
+    Args:
+        paths: All images of the data set.
+    """
+
+    def __init__(self, paths: Iterable[str]):
+        folders = {os.path.dirname(file_key(path.replace("\\", "/"))) for path in paths}
+        parts = [_parts(folder) for folder in folders]
+        self._tails = {tuple(folder[start:]) for folder in parts for start in range(len(folder))}
+
+    def tell_apart(self, name: str, path: str) -> bool:
+        """Return whether a name means another image than `path`.
+
+        It does if the first folders, from the end, in which they differ are those of two lists (train and val), or if
+        there are images in the folder of the name.
+        """
+        spelling = file_key(spellings(name)[_rank_of(name, path)[1]])
+        shared = num_fitting_parts(name, path)
+        folders, others = _parts(spelling)[:-shared], _parts(file_key(path))[:-shared]
+        if not folders or not others:
+            return False
+        roles = {list_role(folders[-1]), list_role(others[-1])}
+        return _are_of_two_lists(roles) if "" not in roles else tuple(_parts(spelling)[-shared - 1 : -1]) in self._tails
 
 
 class ListedPaths:
@@ -90,15 +145,26 @@ class ListedPaths:
 
     def find(self, entry: str) -> list[str]:
         """Find the images that an entry fits best, as `ImageIndex.find` returns them."""
-        path = self.existing(entry)
-        if path is not None:
-            return [path]
+        path = None if has_suffix(entry, UNREAD_SUFFIXES) else self.existing(entry)
+        return self._all_images().find(entry) if path is None else [path]
+
+    def why_missing(self, entry: str) -> str:
+        """Return what is known of an entry that no image fits, as `ImageIndex.why_missing` does."""
+        return self._all_images().why_missing(entry)
+
+    def _all_images(self) -> ImageIndex:
         if self._index is None:
             self._index = ImageIndex(self.root)
-        return self._index.find(entry)
+        return self._index
 
 
-def only_image(candidates: Sequence[str], name: str, where: str, findings: list[Finding]) -> str | None:
+def only_image(
+    candidates: Sequence[str],
+    name: str,
+    where: str,
+    findings: list[Finding],
+    index: ImageIndex | ListedPaths | None = None,
+) -> str | None:
     """Return the image that a name means, or report why there is none.
 
     Args:
@@ -106,12 +172,15 @@ def only_image(candidates: Sequence[str], name: str, where: str, findings: list[
         name: The name.
         where: Where it is written.
         findings: Takes an error if there is no image or several; copies byte by byte count as one.
+        index: Where the images were looked for; it may know why there is none.
 
     Returns:
         The path, None if it was reported.
     """
     if not candidates:
-        message = f"expected an image, got '{name}', which does not exist; correct the path or remove the entry"
+        why = index.why_missing(name) if index is not None else ""
+        advice = "" if why else "; correct the path or remove the entry"
+        message = f"expected an image, got '{name}', which does not exist{why or advice}"
         findings.append(Finding("error", "missing-image", where, message))
         return None
     if all(filecmp.cmp(candidates[0], other, shallow=False) for other in candidates[1:]):
@@ -124,6 +193,20 @@ def only_image(candidates: Sequence[str], name: str, where: str, findings: list[
     )
     findings.append(Finding("error", "ambiguous-image", where, message))
     return None
+
+
+def unread_findings(unread: Sequence[str], where: str) -> list[Finding]:
+    """Return a warning that counts the images of kinds that are not read, if there are such.
+
+    Args:
+        unread: Paths of these images.
+        where: The data set.
+    """
+    if not unread:
+        return []
+    suffixes = sorted({os.path.splitext(path)[1].lower() for path in unread})
+    message = f"{len(unread)} images of kinds that are not read ({', '.join(suffixes)}), first {unread[0]}"
+    return [Finding("warning", "unread-image", where, f"{message}; {_HOW_TO_CONVERT}")]
 
 
 def without_contested(
@@ -150,9 +233,9 @@ def without_contested(
     kept = []
     for annotation, name in zip(annotations, names, strict=True):
         path = annotation.image_path
-        own = _num_fitting_parts(name, path) if len(names_of[path]) > 1 else num_parts(name)
+        own = num_fitting_parts(name, path) if len(names_of[path]) > 1 else num_parts(name)
         others = (
-            _num_fitting_parts(other, path)
+            num_fitting_parts(other, path)
             for other in names_of[path]
             if num_shared_parts(name, other) < min(num_parts(name), num_parts(other))
         )
@@ -184,6 +267,11 @@ def num_shared_parts(name: str, other: str) -> int:
     return len(os.path.commonprefix([_parts(name)[::-1], _parts(other)[::-1]]))
 
 
+def num_fitting_parts(name: str, path: str) -> int:
+    """Return how many trailing parts a name shares with an image in its best spelling, suffixes left aside."""
+    return -_rank_of(name, path)[0]
+
+
 def num_parts(name: str) -> int:
     """Return the number of folders and file names in a path."""
     return len(_parts(name))
@@ -199,6 +287,18 @@ def folder_distance(path: str, near: str) -> tuple[int, int]:
     shared = len(os.path.commonprefix([parts, target]))
     tail = len(os.path.commonprefix([parts[: shared - 1 : -1], target[: shared - 1 : -1]]))
     return -shared, -tail
+
+
+def in_another_list(path: str, other: str) -> bool:
+    """Return whether two files lie in the folders of two lists, such as images/train/1.jpg and labels/val/1.txt."""
+    folders, others = _folders(path), _folders(other)
+    shared = len(os.path.commonprefix([folders, others]))
+    own = next(filter(None, map(list_role, folders[: shared - 1 : -1])), "")
+    return _are_of_two_lists({own, next(filter(None, map(list_role, others[: shared - 1 : -1])), "")})
+
+
+def _are_of_two_lists(roles: set[str]) -> bool:
+    return len(roles) == 2 and not roles & {"", "trainval"}
 
 
 def _parts(name: str) -> list[str]:
@@ -234,11 +334,6 @@ def _rank_of(name: str, path: str) -> tuple[int, int, int, int]:
     shared = [-num_shared_parts(file_key(stem), file_key(known)) for stem in stems]
     best = shared.index(min(shared))
     return shared[best], best, -num_shared_parts(stems[best], known), -num_shared_parts(names[best], path)
-
-
-def _num_fitting_parts(name: str, path: str) -> int:
-    """Return how many trailing parts a name shares with an image in its best spelling, suffixes left aside."""
-    return -_rank_of(name, path)[0]
 
 
 def _without_suffix(path: str) -> str:

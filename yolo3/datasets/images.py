@@ -11,6 +11,8 @@ import numpy as np
 from yolo3.files import replace_bytes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff")
+# Images of other kinds: they are not read, and a data set that has some is told so.
+UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".gif", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw")
 # Names, in lower case, of folders that hold the images of a data set rather than masks or resized copies of them.
 IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 _WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

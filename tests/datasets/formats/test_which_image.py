@@ -148,3 +148,38 @@ def test_every_suffix_of_a_jpeg_is_an_image(tmp_path, suffix):
     keras_yolo3(tmp_path, [f"elsewhere/a{suffix}"])
     dataset = read_dataset(tmp_path)
     assert len(dataset.annotations) == 1 and not dataset.findings
+
+
+def write_label(root, name):
+    write_text(root / "labels" / f"{name}.txt", "0 .5 .5 .1 .1\n")
+
+
+@pytest.mark.parametrize("parts", [("train", "val"), ("video1", "video2")])
+def test_the_label_of_another_image_with_this_name_is_not_taken(tmp_path, parts):
+    one, other = parts
+    write_image(tmp_path / "images" / one / "1.png")
+    write_image(tmp_path / "images" / other / "2.png")
+    for name in (f"{other}/1", f"{other}/2"):
+        write_label(tmp_path, name)
+    dataset = read_dataset(tmp_path)
+    assert boxes_by_frame(dataset)[f"{one}/1.png"] == []
+    assert [finding.kind for finding in dataset.findings] == ["no-annotation", "no-image"]
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.parametrize("write", [coco, voc_path, keras_yolo3])
+def test_an_image_of_another_list_is_not_taken(tmp_path, write, part):
+    write_image(tmp_path / "images" / "train" / "1.png")
+    write(tmp_path, [f"{part}/1.png"])
+    dataset = read_dataset(tmp_path)
+    assert not dataset.annotations
+    (finding,) = [finding for finding in dataset.findings if finding.severity == "error"]
+    assert finding.kind == "missing-image"
+
+
+def test_xml_of_one_list_does_not_take_the_image_of_another(tmp_path):
+    write_image(tmp_path / "images" / "train" / "1.png")
+    write_text(tmp_path / "xml" / "val" / "1.xml", "<annotation></annotation>")
+    dataset = read_dataset(tmp_path)
+    assert not dataset.annotations
+    assert [finding.kind for finding in dataset.findings] == ["missing-image", "no-annotation"]

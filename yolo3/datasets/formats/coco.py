@@ -19,9 +19,10 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import copy_image, path_for_list
-from yolo3.datasets.find_images import ImageIndex, only_image, spellings, without_contested
+from yolo3.datasets.find_images import ImageIndex, only_image, spellings, unread_findings, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
+from yolo3.datasets.images import UNREAD_SUFFIXES
 from yolo3.datasets.json_values import read_json
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
 from yolo3.files import has_suffix, replace_file, walk_files
@@ -81,7 +82,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
             root = os.path.dirname(root)
     index = ImageIndex(root)
     annotations: list[Annotation] = []
-    findings: list[Finding] = []
+    findings = unread_findings(index.unread, path)
     for list_of_file, file in lists.items():
         reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=class_names, findings=findings)
         annotations += reader.read(contents[file])
@@ -218,7 +219,7 @@ class _Reader:
         annotations, names = [], []
         for image_id, image in images.items():
             name = image["file_name"]
-            image_path = only_image(self._find_image(name), name, self.file, self.findings)
+            image_path = only_image(self._find_image(name), name, self.file, self.findings, self.index)
             if image_path is None:
                 continue
             shape = size_or_none(image_path)
@@ -249,7 +250,7 @@ class _Reader:
     def _find_image(self, file_name: str) -> list[str]:
         """Look beside the file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by name."""
         here = os.path.dirname(os.path.abspath(self.file))
-        for name in spellings(file_name):
+        for name in [] if has_suffix(file_name, UNREAD_SUFFIXES) else spellings(file_name):
             for folder in (here, os.path.dirname(here)):
                 for part in ("", self.list_name, "images", os.path.join("images", self.list_name)):
                     path = os.path.join(folder, part, name)

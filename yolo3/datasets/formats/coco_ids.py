@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from yolo3.datasets.find_images import num_parts, num_shared_parts
+from yolo3.datasets.find_images import KnownFolders, file_key, num_fitting_parts, num_parts, spellings
 from yolo3.datasets.formats.coco import category_name, load_json, usable_categories
-from yolo3.files import base_name
+from yolo3.datasets.images import UNREAD_SUFFIXES
+from yolo3.files import base_name, has_suffix, stem_of
 
 
 class CocoIds:
@@ -26,18 +27,21 @@ class CocoIds:
         content = load_json(file)
         self.file = file
         self.categories: Mapping[str, int] = {category_name(item): item["id"] for item in usable_categories(content)}
-        self._images: dict[str, list[tuple[str, Any]]] = {}
+        self._images: dict[str, list[tuple[str, Any]]] = {}  # by file name; by stem where such images are not read
         for image in content["images"]:
             if not isinstance(image, dict) or not {"id", "file_name"} <= image.keys():
                 raise ValueError(f"{file}: expected images with 'id' and 'file_name', got {json.dumps(image)[:80]}")
             name = str(image["file_name"])
-            self._images.setdefault(base_name(name), []).append((name, image["id"]))
+            for key in {_key_of(spelling) for spelling in spellings(name)}:
+                self._images.setdefault(key, []).append((name, image["id"]))
+        self._folders = KnownFolders(name for named in self._images.values() for name, _ in named)
 
     def image_id(self, image_path: str) -> Any | None:
-        """Return the id of an image, found by its file name and the folders above it.
+        """Return the id of an image, found by its file name and the folders above it as `find_images` finds images.
 
         Of several images of one name, the one whose `file_name` shares the longest run of trailing parts with the path
-        is meant; of those that share equally many, one whose `file_name` is matched as a whole.
+        is meant; of those that share equally many, one whose `file_name` is matched as a whole. An image of the file in
+        a folder that tells it apart is not meant: train/1.jpg is not val/1.jpg.
 
         Args:
             image_path: Path of an image.
@@ -49,9 +53,11 @@ class CocoIds:
             ValueError: If several images fit equally well; the message lists them.
         """
         path = os.path.abspath(image_path)
+        alike = [*self._images.get(_key_of(path), []), *self._images.get(file_key(stem_of(path)), [])]
         ranked = [
-            ((shared := num_shared_parts(name, path), shared == num_parts(name)), name, image_id)
-            for name, image_id in self._images.get(base_name(path), [])
+            ((shared := num_fitting_parts(name, path), shared == num_parts(name)), name, image_id)
+            for name, image_id in alike
+            if not self._folders.tell_apart(path, name)
         ]
         if not ranked:
             return None
@@ -73,3 +79,8 @@ class CocoIds:
         if missing:
             raise ValueError(f"{self.file}: expected the network's classes as categories, got none called {missing[0]}")
         return [self.categories[name] for name in class_names]
+
+
+def _key_of(name: str) -> str:
+    """Return the key of a file name; of one that is not read, such as HEIC, the stem that a converted image shares."""
+    return file_key(stem_of(base_name(name)) if has_suffix(name, UNREAD_SUFFIXES) else base_name(name))

@@ -26,7 +26,7 @@ from yolo3.datasets.copy_images import path_for_list
 from yolo3.datasets.find_images import ListedPaths, only_image, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import size_or_none
-from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo3.datasets.lists import dataset_name, list_of, require_list
 from yolo3.files import has_suffix, read_lines, replace_file, text_head, walk_files
 
@@ -100,7 +100,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
                 continue
             where = f"{file}:{number}"
             findings += [Finding("error", "bad-box", where, fault) for fault in parsed.faults]
-            image = only_image(images.find(parsed.path), parsed.path, where, findings)
+            image = only_image(images.find(parsed.path), parsed.path, where, findings, images)
             if image is None:
                 continue
             names.append(parsed.path)
@@ -239,7 +239,7 @@ def _list_files(folder: str) -> dict[str, str]:
 def _has_box_line(file: str) -> bool:
     for line in text_head(file, _BYTES_LOOKED_AT).splitlines()[:_LINES_LOOKED_AT]:
         parsed = parse_line(line)
-        if parsed is not None and parsed.boxes and has_suffix(parsed.path, IMAGE_SUFFIXES):
+        if parsed is not None and parsed.boxes and has_suffix(parsed.path, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)):
             return True
     return False
 

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import copy_image
-from yolo3.datasets.find_images import ImageIndex, file_key, only_image, without_contested
+from yolo3.datasets.find_images import (
+    ImageIndex,
+    file_key,
+    in_another_list,
+    only_image,
+    unread_findings,
+    without_contested,
+)
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.voc_lists import XmlIndex, find_lists, root_of_list, select_files
 from yolo3.datasets.formats.voc_xml import VocFile, format_xml, is_voc_xml, parse_xml
@@ -67,6 +74,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         class_names = sorted({item.name for found in files.values() if found is not None for item in found.objects})
 
     index = ImageIndex(selection.root)
+    findings += unread_findings(index.unread, path)
     reader = _Reader(index, class_names, findings)
     built = (reader.build(file, parsed[file], where) for where, file in selection.entries)
     annotations = [annotation for annotation in built if annotation is not None]
@@ -129,10 +137,11 @@ class _Reader:
         name, candidates = self._find_image(file, parsed)
         if not candidates:
             tried = " or ".join(dict.fromkeys((parsed.filename or stem_of(file), stem_of(file))))
-            message = f"expected an image named {tried} in the data folder, got none; add it or remove {file}"
+            why = self.index.why_missing(name) or f"; add it or remove {file}"
+            message = f"expected an image named {tried} in the data folder, got none{why}"
             self.findings.append(Finding("error", "missing-image", where, message))
             return None
-        image = only_image(candidates, name, where, self.findings)
+        image = only_image(candidates, name, where, self.findings, self.index)
         if image is None:
             return None
 
@@ -163,6 +172,7 @@ class _Reader:
             return name, found
 
         own = self.index.find(stem, near=file) or self.index.find_stem(stem, near=file)
+        own = [image for image in own if not in_another_list(image, file)]
         if found and own:
             message = (
                 f"expected <filename> {os.path.basename(own[0])}, got {parsed.filename}; both images exist and the one "

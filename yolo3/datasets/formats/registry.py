@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from yolo3.datasets.annotation import Dataset
+from yolo3.datasets.find_images import ImageIndex, unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.lists import default_pair
 
@@ -54,6 +55,8 @@ def detect_format(path: str | os.PathLike) -> str:
         content = f"a folder with {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
     else:
         content = "an empty folder"
+    unread = [] if os.path.isfile(path) else ImageIndex(path).unread
+    content += f"; {unread_findings(unread, path)[0].message}" if unread else ""
     looked_for = "; ".join(f"{format.looked_for} ({format.name})" for format in FORMATS.values())
     raise ValueError(f"{path}: expected {looked_for}; got {content}")
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
-from yolo3.datasets.find_images import file_key, folder_distance
-from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES
+from yolo3.datasets.find_images import file_key, folder_distance, in_another_list
+from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo3.files import has_suffix, stem_of, text_head, walk_files
 
 _LABEL_FOLDERS = ("labels", "label", "Labels")
@@ -132,12 +132,20 @@ class LabelIndex:
         self.root = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
         files = list(walk_files(path)) if os.path.isdir(path) else []
         self.images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
+        self.unread = [file for file in files if has_suffix(file, UNREAD_SUFFIXES)]
+        self._image_folders = {os.path.basename(os.path.dirname(image)) for image in self.images}
         self._own = {image: find_label(image) for image in self.images}
         taken = {os.path.realpath(label) for label in self._own.values() if label is not None}
         self._by_stem: dict[str, list[str]] = {}
         for file in files:
             if has_suffix(file, ".txt") and os.path.realpath(file) not in taken:
                 self._by_stem.setdefault(file_key(stem_of(file)), []).append(file)
+
+    def _is_of_another(self, label: str, image: str) -> bool:
+        """Return whether the folder of a label file tells that it belongs to an image of the same name elsewhere."""
+        folder = os.path.basename(os.path.dirname(label))
+        own = os.path.basename(os.path.dirname(image))
+        return in_another_list(label, image) or (folder != own and folder in self._image_folders)
 
     def unused(self, used: Iterable[str]) -> list[str]:
         """Return the text files with boxes that are not among the label files in use, sorted."""
@@ -152,7 +160,7 @@ class LabelIndex:
             return own
         names = (file_key(stem_of(image)), file_key(os.path.basename(image)))  # 1.txt, or 1.jpg.txt
         found = next((self._by_stem[name] for name in names if name in self._by_stem), [])
-        ranked = sorted((folder_distance(file, image), file) for file in found)
+        ranked = sorted((folder_distance(file, image), file) for file in found if not self._is_of_another(file, image))
         if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
             return None
         return ranked[0][1]

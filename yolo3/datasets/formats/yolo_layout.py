@@ -170,7 +170,7 @@ def expand(path: str, entries: Iterable[str], findings: list[Finding]) -> list[s
                 name = line.strip()
                 if not name or name.startswith("#"):
                     continue
-                image = only_image(paths.find(name), name, f"{entry}:{number}", findings)
+                image = only_image(paths.find(name), name, f"{entry}:{number}", findings, paths)
                 if image is not None:
                     images.append(image)
         else:

@@ -14,6 +14,7 @@ import yaml
 from yolo3.datasets.annotation import Annotation, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import ClassMap, numbered_class_names
 from yolo3.datasets.copy_images import copy_image
+from yolo3.datasets.find_images import unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.yolo_labels import LabelIndex, format_label, parse_label
 from yolo3.datasets.formats.yolo_layout import (
@@ -28,8 +29,9 @@ from yolo3.datasets.formats.yolo_layout import (
     parse_yaml,
 )
 from yolo3.datasets.image_size import image_size
+from yolo3.datasets.images import UNREAD_SUFFIXES
 from yolo3.datasets.lists import dataset_name, list_of, require_list
-from yolo3.files import read_text, replace_file, stem_of
+from yolo3.files import has_suffix, read_text, replace_file, stem_of, walk_files
 
 NAME = "yolo"
 
@@ -78,6 +80,11 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         images = expand(path, layout.loose, findings)
 
     own, labels = layout.names, LabelIndex(path)
+    unread = labels.unread
+    if os.path.isfile(path):  # a data.yaml: its folders
+        folders = [entry for entries in layout.lists.values() for entry in entries if os.path.isdir(entry)]
+        unread = [file for folder in folders for file in walk_files(folder) if has_suffix(file, UNREAD_SUFFIXES)]
+    findings += unread_findings(unread, path)
     if own is not None:
         findings += own.findings(path)
     class_maps: dict[str, ClassMap | None] = {}  # by folder of the labels
