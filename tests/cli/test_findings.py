@@ -1,36 +1,82 @@
-"""What is printed of the findings of a data set."""
+"""What is printed of the findings of a data set, by every command alike."""
+
+from pathlib import Path
 
 import pytest
 
-from yolo3.cli.findings import check_findings, list_findings
+from yolo3.cli.findings import check_findings, print_findings
 from yolo3.datasets.annotation import Dataset, Finding
 
-
-def findings(severity, number):
-    return [Finding(severity, "some-kind", f"train.txt:{index}", f"{severity} {index}") for index in range(number)]
+ANCHORS = str(Path(__file__).resolve().parents[2] / "model_data" / "tiny_yolo_anchors.txt")
 
 
-def test_all_errors_and_the_first_warnings_are_listed(capsys):
-    list_findings(findings("warning", 25) + findings("error", 30))
+def findings(severity, number, kind="no-area"):
+    return [Finding(severity, kind, f"train.txt:{index}", f"{severity} {index}") for index in range(number)]
+
+
+def test_few_findings_of_a_kind_are_listed_errors_first(capsys):
+    print_findings(findings("warning", 5) + findings("error", 3), kept="all in findings.txt")
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines[:50]] == ["error"] * 30 + ["warning"] * 20
-    assert lines[50:] == ["... and 5 more warnings: --check-only lists all, findings.txt keeps them"]
+    assert lines[:4] == [*(f"error: train.txt:{n}: error {n}" for n in range(3)), "warning: train.txt:0: warning 0"]
+    assert len(lines) == 8
 
 
-def test_all_warnings_are_listed_on_request(capsys):
-    list_findings(findings("warning", 25), all_warnings=True)
-    assert len(capsys.readouterr().out.splitlines()) == 25
-    list_findings(findings("error", 1), error_word="skipped")
-    assert capsys.readouterr().out.startswith("skipped: ")
+def test_many_findings_of_a_kind_are_one_line_that_says_where_all_are(capsys):
+    print_findings(findings("error", 3356, "missing-image"), kept="all in run/findings.txt", error_word="skipped")
+    assert capsys.readouterr().out == (
+        "skipped: 3,356 lines of train.txt name images that are not there, first train.txt:0: error 0; "
+        "all in run/findings.txt\n"
+    )
 
 
-def test_errors_stop_a_command_after_the_first_findings_are_printed(capsys):
+def test_errors_stop_a_command_after_findings_and_then_notes_are_printed(capsys):
+    data = Dataset([], ["a"], "keras-yolo3", findings=findings("error", 22), notes=["took train.txt"])
     with pytest.raises(ValueError, match="train.txt: 22 invalid annotations, the first: .*error 0"):
-        check_findings(Dataset([], ["a"], "keras-yolo3", findings=findings("error", 22)), "train.txt")
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 21 and lines[-1] == "... and 2 more"
+        check_findings(data, "train.txt")
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: 22 lines of train.txt") and first.endswith("; --findings FILE keeps all")
+    assert last == "took train.txt"
+
+
+def test_all_findings_are_kept_in_a_file_on_request(tmp_path, capsys):
+    path = str(tmp_path / "all.txt")
+    with pytest.raises(ValueError):
+        check_findings(Dataset([], ["a"], "keras-yolo3", findings=findings("error", 22)), "train.txt", path)
+    assert capsys.readouterr().err.endswith(f"; all in {path}\n")
+    assert (tmp_path / "all.txt").read_text().splitlines()[21] == "error: train.txt:21: error 21"
 
 
 def test_a_data_set_without_images_stops_a_command():
     with pytest.raises(ValueError, match="train.txt: expected annotated images, got none"):
         check_findings(Dataset([], ["a"], "keras-yolo3"), "train.txt")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "anchors", "benchmark"])
+def test_every_command_sums_up_missing_images_in_one_line(command, tmp_path, weights, capsys, monkeypatch):
+    from tests.inference.test_detector import sample_image
+    from yolo3.cli.main import main
+    from yolo3.datasets.images import write_image
+
+    monkeypatch.chdir(tmp_path)
+    write_image("there.png", sample_image())
+    missing = [f"missing{number}.png 1,1,30,30,0" for number in range(1500)]
+    (tmp_path / "train.txt").write_text("\n".join(["there.png 1,1,30,30,0", *missing]))
+    options = {
+        "train": ["--check-only", "--anchors", ANCHORS],
+        "evaluate": ["--weights", weights, "--findings", "findings.txt"],
+        "anchors": ["--findings", "findings.txt"],
+        "benchmark": ["input", "--findings", "findings.txt"],
+    }
+    assert main([command, "--data", "train.txt", *options[command]]) == 1
+
+    said = "".join(capsys.readouterr()).splitlines()
+    kept = "runs/check-001/findings.txt" if command == "train" else "findings.txt"
+    (line,) = [line for line in said if "name images that are not there" in line]
+    folder = f"{tmp_path}/" if command == "train" else ""  # a run keeps absolute paths
+    start = (
+        f"error: 1,500 lines of {folder}train.txt name images that are not there, first {folder}train.txt:2: expected"
+    )
+    assert line.startswith(start)
+    assert line.endswith(f"; all in {kept}")
+    assert len((tmp_path / kept).read_text().splitlines()) >= 1500
+    assert len(said) < 10

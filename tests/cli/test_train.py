@@ -73,6 +73,15 @@ def test_bad_data_exits_with_1_and_lists_every_line(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_notes_on_what_was_read_come_after_the_findings(capsys, tmp_path):
+    (tmp_path / "train.txt").write_text("".join(f"missing{number}.png 1,1,30,30,0\n" for number in range(10)))
+    assert main(["--anchors", TINY, "--data", str(tmp_path / "train.txt"), "--output", str(tmp_path / "run")]) == 1
+    finding, *_, note = capsys.readouterr().out.splitlines()
+    assert finding.startswith("error: 10 lines of") and finding.endswith(f"; all in {tmp_path}/run/findings.txt")
+    assert note == "train.txt: 0 images (keras-yolo3)."
+    assert os.listdir(tmp_path / "run") == ["findings.txt"]
+
+
 # Runs
 
 
@@ -85,7 +94,7 @@ def test_check_only_draws_the_targets_and_trains_nothing(capsys, tmp_path, shape
     assert main(words) == 0
     said = capsys.readouterr().out
     assert f"The data can be used. Training targets: {run / 'targets.png'}" in said
-    assert os.listdir(run) == ["targets.png"]
+    assert sorted(os.listdir(run)) == ["findings.txt", "targets.png"]
     assert cv2.imread(str(run / "targets.png")).shape[0] > 64
 
 

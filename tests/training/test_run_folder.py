@@ -131,6 +131,9 @@ def test_without_a_name_the_first_unused_number_is_taken(tmp_path, monkeypatch):
     for number in (1, 2, 4):
         (tmp_path / "runs" / f"train-{number:03d}").mkdir(parents=True)
     assert new_run_folder(None).path.name == "train-003"
+    # data that could not be trained on left its findings and takes no number
+    (tmp_path / "runs" / "train-002" / "findings.txt").write_text("error: a\n")
+    assert new_run_folder(None).path.name == "train-002"
 
 
 def test_the_settings_are_readable_json(tmp_path):

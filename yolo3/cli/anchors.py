@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from yolo3.cli.findings import check_findings
+from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="FILE", help="file to write the new anchors to")
     add_settings(parser, TrainConfig, ["seed"])
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_findings_option(parser)
     return parser
 
 
@@ -61,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _cluster(arguments: argparse.Namespace) -> int:
-    check_outputs(arguments.output)
+    check_outputs(arguments.output, arguments.findings)
     old = read_anchors(arguments.anchors) if arguments.anchors else default_anchors(arguments.num_anchors)
     sizes, left_out = _read_sizes(arguments)
     new = np.maximum(np.round(cluster_anchors(sizes, arguments.num_anchors, arguments.seed), 2), 0.01)
@@ -92,7 +93,7 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
 
     names = read_class_names(arguments.classes) if arguments.classes else None
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
-    check_findings(dataset, arguments.data)
+    check_findings(dataset, arguments.data, arguments.findings)
 
     parts = [np.zeros((0, 2))]
     left_out = 0

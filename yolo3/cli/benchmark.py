@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings
+from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.precision import PRECISIONS
 from yolo3.training.settings import TrainConfig
@@ -41,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--weights", metavar="FILE", help="network to detect with (default: --model with random weights)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    add_findings_option(parser)
     return parser
 
 
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _benchmark(arguments: argparse.Namespace) -> int:
     for path in filter(None, (arguments.data, arguments.weights)):
         os.stat(path)
+    check_outputs(arguments.findings)
     parts = [arguments.part] if arguments.part else PARTS
     if arguments.precision == "float16" and "inference" in parts:
         raise ValueError("--precision float16: expected `step` or `input` with it; detection does not support float16")
@@ -91,10 +95,9 @@ def _time_input(work: Workload, arguments: argparse.Namespace) -> dict:
 
     options = {"cache": arguments.cache, "workers": arguments.workers}
     if arguments.data:
-        annotations = read_dataset(arguments.data).annotations
-        if not annotations:
-            raise ValueError(f"{arguments.data}: expected annotated images, got none")
-        return benchmark_input(annotations, work, **options)
+        dataset = read_dataset(arguments.data)
+        check_findings(dataset, arguments.data, arguments.findings)
+        return benchmark_input(dataset.annotations, work, **options)
     with tempfile.TemporaryDirectory() as folder:
         return benchmark_input(write_jpegs(Path(folder)), work, **options)
 

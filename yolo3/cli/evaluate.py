@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from yolo3.cli.findings import check_findings
+from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.progress import progress_bar
@@ -22,7 +22,7 @@ from yolo3.settings import SHARE
 from yolo3.training.settings import TrainConfig
 
 _EMPTY_SHOWN = 5  # classes without ground truth that have a row of their own
-_ENDINGS = {"report": (".html", ".htm"), "json": (".json",), "save_detections": (".json",)}
+_ENDINGS = {"report": (".html", ".htm"), "json": (".json",), "save_detections": (".json",), "findings": (".txt",)}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="write the detections in COCO's results format; images have the ids of COCO annotations, else the "
         "number that is their name, else their position from 1",
     )
+    add_findings_option(parser)
     return parser
 
 
@@ -172,7 +173,9 @@ def _read_checked(arguments: argparse.Namespace, detector) -> Dataset:
         findings = [finding for finding in findings if finding.severity != "error" or finding.kind == SHIFTED_IDS]
         if skipped:
             print("skipped: " + ", ".join(f"{number} {kind}" for kind, number in skipped.items()), file=sys.stderr)
-    check_findings(dataclasses.replace(dataset, annotations=usable, findings=findings), arguments.data)
+    check_findings(
+        dataclasses.replace(dataset, annotations=usable, findings=findings), arguments.data, arguments.findings
+    )
     return dataclasses.replace(dataset, annotations=usable, findings=[])
 
 

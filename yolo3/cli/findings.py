@@ -1,51 +1,63 @@
-"""Print what was found wrong with a data set."""
+"""Print what was found in a data set: findings first, those of a kind together, then notes on what was read."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from yolo3.datasets.annotation import Dataset, Finding
+from yolo3.datasets.finding_groups import format_findings, group_findings
+from yolo3.files import replace_file
 
-_SHOWN = 20  # findings; a data set may have thousands of one kind
+_OPTION = "--findings FILE"
 
 
-def check_findings(dataset: Dataset, path: str) -> None:
-    """Print the findings of a data set to stderr and stop at errors.
+def add_findings_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option of commands that have no folder to keep all findings in."""
+    parser.add_argument(
+        "--findings", metavar="FILE", help="write every finding about the data to this file, one a line"
+    )
+
+
+def print_findings(
+    findings: Iterable[Finding], *, kept: str, file: TextIO | None = None, error_word: str = "error"
+) -> None:
+    """Print a line for each finding, or one for all of a kind where these are many; errors come first.
 
     Args:
-        dataset: What was read, with its findings.
+        findings: What was found.
+        kept: What a line for many says about the others, such as "all in findings.txt".
+        file: Where it is printed; standard output if None.
+        error_word: What the line of an error begins with.
+    """
+    for group in group_findings(findings):
+        word = error_word if group.severity == "error" else group.severity
+        lines = [f"{group}; {kept}"] if group.is_summed else list(map(str, group.findings))
+        for line in lines:
+            print(f"{word}: {line}", file=file or sys.stdout)
+
+
+def check_findings(dataset: Dataset, path: str, keep: str | None = None) -> None:
+    """Print the findings and notes of a data set to stderr, and stop at errors.
+
+    Args:
+        dataset: What was read, with its findings and notes.
         path: Where it was read from, for messages.
+        keep: File to write every finding to, from `add_findings_option`.
 
     Raises:
         ValueError: Where annotations are invalid, or there are no images.
     """
-    for finding in dataset.findings[:_SHOWN]:
-        print(f"{finding.severity}: {finding}", file=sys.stderr)
-    if len(dataset.findings) > _SHOWN:
-        print(f"... and {len(dataset.findings) - _SHOWN} more", file=sys.stderr)
+    findings: Sequence[Finding] = dataset.findings
+    if keep:
+        replace_file(keep, format_findings(findings))
+    print_findings(findings, kept=f"all in {keep}" if keep else f"{_OPTION} keeps all", file=sys.stderr)
+    for note in dataset.notes:
+        print(note, file=sys.stderr)
 
-    errors = [finding for finding in dataset.findings if finding.severity == "error"]
+    errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         plural = "" if len(errors) == 1 else "s"
-        raise ValueError(f"{path}: {len(errors)} invalid annotation{plural}, the first: {errors[0]}")
+        raise ValueError(f"{path}: {len(errors):,} invalid annotation{plural}, the first: {errors[0]}")
     if not dataset.annotations:
         raise ValueError(f"{path}: expected annotated images, got none")
-
-
-def list_findings(findings: Sequence[Finding], all_warnings: bool = False, error_word: str = "error") -> None:
-    """Print every error and the first warnings to stdout.
-
-    Args:
-        findings: What was found.
-        all_warnings: Whether every warning is printed too.
-        error_word: What the line of an error begins with.
-    """
-    warnings = [finding for finding in findings if finding.severity != "error"]
-    shown = warnings if all_warnings else warnings[:_SHOWN]
-
-    for finding in findings:
-        if finding.severity == "error":
-            print(f"{error_word}: {finding}")
-    for finding in shown:
-        print(f"warning: {finding}")
-    if len(warnings) > len(shown):
-        print(f"... and {len(warnings) - len(shown)} more warnings: --check-only lists all, findings.txt keeps them")

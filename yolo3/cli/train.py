@@ -75,7 +75,7 @@ def _run(options: dict[str, Any]) -> int:
     from yolo3.training.loop import train
     from yolo3.training.run_images import write_targets_sheet
 
-    prepared = _prepare(config, all_warnings=check_only)
+    prepared = _prepare(config, folder, keep=check_only)
     if prepared is None:
         return 1
     if check_only:
@@ -125,21 +125,33 @@ def _check_paths(config: TrainConfig, folder) -> None:
         raise ValueError(f"{folder.path}: expected a folder that can be written to, got {parent}")
 
 
-def _prepare(config: TrainConfig, all_warnings: bool):
-    """Return the checked data, or None after listing what is invalid."""
-    from yolo3.cli.findings import list_findings
+def _prepare(config: TrainConfig, folder, keep: bool):
+    """Return the checked data, or None after listing what is invalid.
+
+    The findings are written to the folder if `keep`, and if the data is invalid and not all of them are listed; a run
+    that begins writes them itself.
+    """
+    from yolo3.cli.findings import print_findings
+    from yolo3.datasets.finding_groups import group_findings
+    from yolo3.training import run_folder
     from yolo3.training.preparation import DataError, prepare
 
+    kept = f"all in {folder.file(run_folder.FINDINGS)}"
     try:
         with progress_bar("image", title="checking images", leave=False) as show:
             prepared = prepare(config, show)
     except DataError as error:
-        list_findings(error.findings, all_warnings)
+        if keep or any(group.is_summed for group in group_findings(error.findings)):
+            folder.keep_findings(error.findings)
+        print_findings(error.findings, kept=kept)
+        print("\n".join(error.notes), flush=True)
         print(f"yolo3 train: {error}", file=sys.stderr)
         return None
-    for note in prepared.notes:
-        print(note)
-    list_findings(prepared.findings, all_warnings, error_word="skipped")
+
+    if keep:
+        folder.keep_findings(prepared.findings)
+    print_findings(prepared.findings, kept=kept, error_word="skipped")
+    print("\n".join(prepared.notes))
     return prepared
 
 

@@ -86,13 +86,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader made of a path: images, class names, the name of the format, and the reader's findings."""
+    """What a reader made of a path.
+
+    Attributes:
+        annotations: The images and their boxes.
+        class_names: In order of the class ids.
+        format: Name of the format.
+        findings: What the reader found wrong.
+        name: Of the data set, with its list.
+        notes: Lines for the user about what was read, such as a choice that the reader made.
+    """
 
     annotations: list[Annotation]
     class_names: list[str]
     format: str
     findings: list[Finding] = field(default_factory=list)
     name: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,11 +31,13 @@ class DataError(ValueError):
     Args:
         message: One sentence for the user.
         findings: What is wrong, and where.
+        notes: Lines for the user about what was read.
     """
 
-    def __init__(self, message: str, findings: list[Finding]):
+    def __init__(self, message: str, findings: list[Finding], notes: Sequence[str] = ()):
         super().__init__(message)
         self.findings = findings
+        self.notes = list(notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +146,14 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors and not config.skip_bad:
         plural = "" if len(errors) == 1 else "s"
-        raise DataError(f"{len(errors)} invalid annotation{plural}; fix them, or skip them with --skip-bad", findings)
+        message = f"{len(errors):,} invalid annotation{plural}; fix them, or skip them with --skip-bad"
+        raise DataError(message, findings, notes)
     # What stays of a set with shifted ids would be learned under the name of the class before it.
     shifted = [finding for finding in errors if finding.kind == SHIFTED_IDS]
     if shifted:
-        raise DataError("class ids that start at 1 cannot be skipped with --skip-bad; subtract 1 from each", shifted)
+        raise DataError(
+            "class ids that start at 1 cannot be skipped with --skip-bad; subtract 1 from each", shifted, notes
+        )
 
     if len(kept) == 2:
         train, val = kept
@@ -162,7 +167,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     findings += check_overlap(train, val)
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
         message = f"{sets[0].name}: expected at least one box to train on, got none in {len(train)} images"
-        raise DataError(message, findings)  # which may say why
+        raise DataError(message, findings, notes)  # findings may say why
     return Prepared(
         train=train,
         val=val,
@@ -208,5 +213,6 @@ def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str], tuple[str
     if names is None and len({tuple(part.class_names) for part in sets}) > 1:
         names = list(dict.fromkeys(name for part in sets for name in part.class_names))
         sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
-    notes += [f"{part.name}: {len(part.annotations)} images ({part.format})." for part in sets]
+    for part in sets:
+        notes += [f"{part.name}: {len(part.annotations)} images ({part.format}).", *part.notes]
     return sets, notes, (sources[1][0], sources[1][2]) if len(sources) == 2 else None

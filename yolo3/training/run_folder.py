@@ -17,6 +17,7 @@ from yolo3.arrays import read_arrays
 from yolo3.darknet.cfg import Cfg, cfg_bytes
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.class_names import write_class_names
+from yolo3.datasets.finding_groups import format_findings
 from yolo3.files import atomic_path, replace_file
 from yolo3.models.yolov3.anchors import write_anchors
 from yolo3.records import shown
@@ -77,7 +78,11 @@ class RunFolder:
         if cfg is not None:
             with atomic_path(self.file(CFG)) as temporary:
                 temporary.write_bytes(cfg_bytes(cfg))
-        replace_file(self.file(FINDINGS), "".join(f"{finding.severity}: {finding}\n" for finding in findings))
+        self.keep_findings(findings)
+
+    def keep_findings(self, findings: Sequence[Finding]) -> None:
+        """Write every finding of the checks of the data, one a line; makes the folder if need be."""
+        replace_file(self.file(FINDINGS), format_findings(findings))
 
     def remove_leftovers(self) -> None:
         """Remove temporary files and decoded images that a killed run left behind."""
@@ -144,18 +149,23 @@ def new_run_folder(output: str | None, kind: str = "train") -> RunFolder:
     """Return the folder for a new run.
 
     Args:
-        output: The folder asked for, or None for the first free one of runs/KIND-001, runs/KIND-002, ...
+        output: The folder asked for, or None for the first free one of runs/KIND-001, runs/KIND-002, ...; a folder is
+            free too if it holds nothing but the findings of data that could not be trained on.
         kind: Of the run.
 
     Raises:
         ValueError: When the folder asked for holds a run already.
     """
     if output is None:
-        number = next(n for n in range(1, 100_000) if not Path(f"runs/{kind}-{n:03d}").exists())
-        return RunFolder(f"runs/{kind}-{number:03d}")
+        paths = (Path(f"runs/{kind}-{number:03d}") for number in range(1, 100_000))
+        return RunFolder(next(path for path in paths if not path.exists() or _never_began(path)))
     if (Path(output) / SETTINGS).exists():
         raise ValueError(f"{output}: expected a new folder, found a run in it; resume it with --resume {output}")
     return RunFolder(output)
+
+
+def _never_began(path: Path) -> bool:
+    return path.is_dir() and os.listdir(path) == [FINDINGS]
 
 
 def read_settings(path: str | os.PathLike) -> TrainConfig:
