@@ -6,6 +6,7 @@ import pytest
 
 from tests.datasets.checked import GOOD, annotate, check, dataset_of, kinds, write_image
 from yolo3.datasets.check_images import check_images, image_fault
+from yolo3.datasets.image_groups import THUMBNAIL_SIDE
 from yolo3.datasets.usable import usable_annotations
 
 
@@ -49,3 +50,10 @@ def test_progress_is_reported_for_every_image(tmp_path):
     calls = []
     assert len(list(check_images(paths, 2, lambda done, all: calls.append((done, all))))) == 70
     assert calls == [(number, 70) for number in range(1, 71)]
+
+
+def test_the_check_keeps_a_thumbnail_of_good_images_alone(tmp_path):
+    (good,) = check_images([write_image(tmp_path / "a.png")])
+    (tmp_path / "b.png").write_bytes(b"")
+    (bad,) = check_images([str(tmp_path / "b.png")])
+    assert len(good.thumbnail) == THUMBNAIL_SIDE**2 and bad.thumbnail == b""

@@ -13,7 +13,8 @@ MASK = [[3, 4, 5], [0, 1, 2]]
 
 
 def check(dataset, resize="letterbox"):
-    findings, shapes = check_dataset(dataset)
+    findings, images = check_dataset(dataset)
+    shapes = [image.shape for image in images]
     return findings + check_anchor_fit(
         dataset, shapes, findings, scales=make_scales(ANCHORS, MASK), input_shape=(416, 416), resize=resize
     )

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation, Finding
+from yolo3.datasets.image_groups import thumbnail
 
 _READ_AHEAD = 64  # images in the pool at a time, to bound its memory
 
@@ -26,11 +27,13 @@ class ImageCheck:
         shape: (height, width) of the upright image, None if it cannot be used.
         digest: Digest of the file's bytes, "" if it cannot be read.
         fault: (kind, message), None for a good image.
+        thumbnail: What :func:`yolo3.datasets.image_groups.thumbnail` makes of it, b"" if it cannot be used.
     """
 
     shape: tuple[int, int] | None
     digest: str
     fault: tuple[str, str] | None
+    thumbnail: bytes = b""
 
 
 def check_images(paths: Sequence[str], workers: int = 2, progress: Progress | None = None) -> Iterator[ImageCheck]:
@@ -59,7 +62,7 @@ def check_images(paths: Sequence[str], workers: int = 2, progress: Progress | No
 
 
 def check_image(path: str) -> ImageCheck:
-    """Decode one image and return its shape, digest and fault; never raises."""
+    """Decode one image and return its shape, digest, fault and thumbnail; never raises."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -71,7 +74,7 @@ def check_image(path: str) -> ImageCheck:
     if fault is None:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         if image is not None:
-            return ImageCheck(image.shape[:2], digest, None)
+            return ImageCheck(image.shape[:2], digest, None, thumbnail(image))
         fault = "unreadable-image", "got a file that cannot be decoded"
     kind, text = fault
     return ImageCheck(None, digest, (kind, f"expected an image, {text}: {path}; replace it or remove it"))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from yolo3.datasets.annotation import Dataset, Finding
 from yolo3.datasets.check_boxes import box_findings, class_id_findings, unused_class_findings
 from yolo3.datasets.check_duplicates import duplicate_findings
-from yolo3.datasets.check_images import Progress, check_images, image_findings
+from yolo3.datasets.check_images import ImageCheck, Progress, check_images, image_findings
 
 
 def check_dataset(
     dataset: Dataset, *, train: bool = True, workers: int = 2, progress: Progress | None = None
-) -> tuple[list[Finding], list[tuple[int, int] | None]]:
+) -> tuple[list[Finding], list[ImageCheck]]:
     """Check the images and boxes of a data set; every image is decoded once.
 
     Args:
@@ -23,19 +23,17 @@ def check_dataset(
         progress: Called with (done, all) after each image.
 
     Returns:
-        The findings, those of the reader first, and (height, width) of each upright image, None for one that cannot be
-        decoded.
+        The findings, those of the reader first, and what decoding showed of each image.
     """
     annotations = dataset.annotations
     images = list(check_images([item.image_path for item in annotations], workers, progress))
-    shapes = [image.shape for image in images]
 
     findings = list(dataset.findings)
     findings += image_findings(annotations, images)
     findings += duplicate_findings(annotations, images)
     findings += class_id_findings(annotations, dataset.class_names)
-    for index, (annotation, shape) in enumerate(zip(annotations, shapes, strict=True)):
-        findings += box_findings(index, annotation, shape)
+    for index, (annotation, image) in enumerate(zip(annotations, images, strict=True)):
+        findings += box_findings(index, annotation, image.shape)
     if train:
         findings += unused_class_findings(dataset)
-    return findings, shapes
+    return findings, images

@@ -32,8 +32,8 @@ def check_anchor_fit(
 
     Args:
         dataset: The data set.
-        shapes: (height, width) of each image, None for one that cannot be decoded, as
-            :func:`yolo3.datasets.checks.check_dataset` returns them.
+        shapes: (height, width) of each image, None for one that cannot be decoded; the shapes of the checks that
+            :func:`yolo3.datasets.checks.check_dataset` returns.
         findings: Its findings; boxes that they remove are not checked.
         scales: Outputs of a YOLOv3 network; none for a network without anchors.
         input_shape: (height, width) of the network input.

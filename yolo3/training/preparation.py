@@ -132,8 +132,9 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     findings: list[Finding] = []
     kept = []
     for index, dataset in enumerate(sets):
-        found, shapes = check_dataset(dataset, train=index == 0, progress=progress)
+        found, images = check_dataset(dataset, train=index == 0, progress=progress)
         if index == 0:
+            shapes = [image.shape for image in images]
             found += check_anchor_fit(
                 dataset, shapes, found, scales=scales, input_shape=config.input_size, resize=config.resize
             )
