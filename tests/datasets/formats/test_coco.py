@@ -188,22 +188,144 @@ def test_written_data_are_read_back(tmp_path, target):
     assert again.annotations[0].crowd.tolist() == [False, True] and len(again.annotations[1].boxes) == 0
 
 
-def test_an_annotation_without_bbox_gets_the_box_around_its_polygons(tmp_path):
-    polygons = [[10, 20, 40, 25, 30, 60], [50, 30, 60.5, 31, 55, 40]]
-    bare = {"id": 1, "image_id": 1, "category_id": 3}
-    dataset = read_one(
-        tmp_path,
-        [image()],
-        [
-            bare | {"segmentation": polygons},
-            bare | {"bbox": [], "segmentation": polygons[:1]},
-            bare | {"segmentation": {"counts": [5, 6], "size": [100, 200]}},
-            bare | {"segmentation": [[1, 2, 3]]},
-            bare | {"segmentation": []},
-        ],
-    )
-    np.testing.assert_array_equal(dataset.annotations[0].boxes, [[10, 20, 60.5, 60], [10, 20, 40, 60]])
-    assert kinds(dataset) == ["bad-box"] * 3
+POLYGONS = [[10, 20, 40, 25, 30, 60], [50, 30, 60.5, 31, 55, 40]]
+# A mask of 100 rows: 1005 zeros, which end in row 5 of column 10, 6 ones, zeros.
+RUNS = [1005, 6, 100 * 200 - 1011]
+
+
+@pytest.mark.parametrize(
+    "segmentation, box",
+    [
+        (POLYGONS, [10, 20, 60.5, 60]),
+        (POLYGONS[0], [10, 20, 40, 60]),  # one polygon, flat
+        ([[[10, 20], [40, 25], [30, 60]]], [10, 20, 40, 60]),  # points
+        ({"counts": RUNS, "size": [100, 200]}, [10, 5, 11, 11]),
+        ({"counts": "]o06]ab0", "size": [100, 200]}, [10, 5, 11, 11]),  # the same, compressed
+    ],
+)
+@pytest.mark.parametrize("empty", [{}, {"bbox": None}, {"bbox": []}])
+def test_an_annotation_without_bbox_gets_the_box_around_its_segmentation(tmp_path, segmentation, box, empty):
+    bare = {"id": 1, "image_id": 1, "category_id": 3, "segmentation": segmentation}
+    dataset = read_one(tmp_path, [image()], [bare | empty])
+    np.testing.assert_array_equal(dataset.annotations[0].boxes, [box])
+    assert not dataset.findings
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        None,
+        [],
+        "1155",
+        [[1, 2, 3]],
+        [[1, 2, 3, 4, 5, "x"]],
+        [[1, 2, 3, 4, 5, float("nan")]],
+        {"counts": [5, 6], "size": [100, 200]},  # 11 of 20,000 pixels
+        {"counts": [-5, 20005], "size": [100, 200]},
+        {"counts": RUNS, "size": [0, 0]},
+        {"counts": RUNS},
+        {"counts": "]o06]abP", "size": [100, 200]},  # ends within a number
+        {"counts": "\n", "size": [100, 200]},
+        {"counts": [20000], "size": [100, 200]},  # an empty mask
+    ],
+)
+def test_a_segmentation_that_cannot_be_read_is_reported(tmp_path, segmentation):
+    bare = {"id": 1, "image_id": 1, "category_id": 3, "segmentation": segmentation}
+    assert kinds(read_one(tmp_path, [image()], [bare])) == ["bad-box"]
+
+
+@pytest.mark.parametrize(
+    "bbox",
+    ["1155", "1 1 5 5", {"x": 1}, 5, [1, 1, 5], [1, 1, 5, True], [1, 1, 5, float("nan")], [1, 1, 5, float("inf")]]
+    + [[1, 1, 5, 10**400], [1e308, 1, 1e308, 5]],
+)
+def test_a_bbox_that_is_not_four_numbers_is_reported_even_beside_a_segmentation(tmp_path, bbox):
+    item = entry() | {"bbox": bbox, "segmentation": POLYGONS}
+    (finding,) = read_one(tmp_path, [image()], [item]).findings
+    assert finding.kind == "bad-box" and "four numbers" in finding.message and "\n" not in finding.message
+
+
+@pytest.mark.parametrize("image_id", [1, 1.0, "1"])
+@pytest.mark.parametrize("other", [1, 1.0, "1", " 1 "])
+def test_ids_are_the_same_as_text_and_as_numbers(tmp_path, image_id, other):
+    write_image(tmp_path / "a.jpg")
+    path = write_json(tmp_path / "a.json", [image(image_id)], [entry(other, other)], [{"id": image_id, "name": "cat"}])
+    dataset = coco.read(path)
+    assert len(dataset.annotations[0].boxes) == 1 and not dataset.findings
+
+
+def test_ids_that_are_no_numbers_are_text(tmp_path):
+    write_image(tmp_path / "a.jpg")
+    path = write_json(tmp_path / "a.json", [image("01")], [entry("01", "x"), entry(1, "x")], [{"id": "x", "name": "c"}])
+    dataset = coco.read(path)
+    assert len(dataset.annotations[0].boxes) == 1 and kinds(dataset) == ["unknown-image"]
+
+
+def test_categories_whose_ids_are_text_are_in_the_order_of_the_numbers(tmp_path):
+    write_image(tmp_path / "a.jpg")
+    names = [{"id": str(number), "name": f"class {number}"} for number in (10, 9, 1)]
+    assert coco.read(write_json(tmp_path / "a.json", [image()], [], names)).class_names == [
+        "class 1",
+        "class 9",
+        "class 10",
+    ]
+
+
+def test_a_category_id_that_is_given_twice_is_reported(tmp_path):
+    write_image(tmp_path / "a.jpg")
+    path = write_json(tmp_path / "a.json", [image()], [entry()], [*CATEGORIES, {"id": "3", "name": "cow"}])
+    dataset = coco.read(path)
+    assert kinds(dataset) == ["bad-line"] and dataset.class_names[dataset.annotations[0].class_ids[0]] == "cat"
+
+
+ROBOFLOW = [
+    {"id": 0, "name": "pieces", "supercategory": "none"},
+    {"id": 1, "name": "bishop", "supercategory": "pieces"},
+    {"id": 2, "name": "king", "supercategory": "pieces"},
+]
+
+
+def write_roboflow(root, categories=ROBOFLOW, train=(1, 2), valid=(2,)):
+    for part, used in (("train", train), ("valid", valid)):
+        write_image(root / part / f"{part}.jpg")
+        entries = [entry(category=number) for number in used]
+        write_json(root / part / "_annotations.coco.json", [image(1, f"{part}.jpg")], entries, categories)
+    return str(root)
+
+
+@pytest.mark.parametrize("list_name", [None, "train", "valid"])
+def test_the_supercategory_of_all_others_is_not_a_class_and_it_is_said(tmp_path, list_name):
+    dataset = coco.read(write_roboflow(tmp_path), list_name=list_name)
+    assert dataset.class_names == ["bishop", "king"]
+    assert dataset.annotations[-1].class_ids[-1] == 1
+    (finding,) = dataset.findings
+    assert (finding.severity, finding.kind) == ("warning", "supercategory") and "'pieces'" in finding.message
+
+
+def test_a_supercategory_stays_a_class_where_a_network_has_it(tmp_path):
+    names = ["pieces", "bishop", "king"]
+    dataset = coco.read(write_roboflow(tmp_path), class_names=names)
+    assert dataset.class_names == names and dataset.annotations[0].class_ids.tolist() == [1, 2]
+    assert not dataset.findings
+
+
+@pytest.mark.parametrize("list_name", [None, "train", "valid"])
+def test_a_supercategory_with_a_box_in_any_list_is_a_class(tmp_path, list_name):
+    dataset = coco.read(write_roboflow(tmp_path, valid=(0, 2)), list_name=list_name)
+    assert dataset.class_names == ["pieces", "bishop", "king"] and not dataset.findings
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [
+        [{"id": 1, "name": "person", "supercategory": "person"}],
+        [{"id": 1, "name": "car", "supercategory": "car"}, {"id": 2, "name": "van", "supercategory": "car"}],
+        [{"id": 1, "name": "car"}, {"id": 2, "name": "van", "supercategory": "car"}, {"id": 3, "name": "cat"}],
+    ],
+)
+def test_other_categories_without_a_box_are_classes(tmp_path, categories):
+    dataset = coco.read(write_roboflow(tmp_path, categories, train=(), valid=()))
+    assert dataset.class_names == [category["name"] for category in categories] and not dataset.findings
 
 
 @pytest.mark.parametrize("crowd, expected", [(0, False), ("0", False), (None, False), (1, True), ("1", True)])

@@ -7,23 +7,28 @@ See https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import copy_image, path_for_list
 from yolo3.datasets.find_images import ImageIndex, only_image, spellings, unread_findings, without_contested
+from yolo3.datasets.formats.coco_boxes import box_of_entry
+from yolo3.datasets.formats.coco_categories import (
+    category_name,
+    entry_id,
+    may_be_supercategory,
+    supercategories,
+    usable_categories,
+)
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.images import UNREAD_SUFFIXES
-from yolo3.datasets.json_values import read_json
+from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
 from yolo3.files import has_suffix, replace_file, walk_files
 
@@ -71,9 +76,14 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         raise ValueError(f"{path}: expected JSON files with images, annotations and categories, got none")
 
     contents = {file: load_json(file) for file in lists.values()}
+    findings: list[Finding] = []
     if class_names is None:  # in the order of ids; names found only in a later file come after those of the first
         categories = (item for content in contents.values() for item in usable_categories(content))
-        class_names = list(dict.fromkeys(map(category_name, categories)))
+        not_classes = _not_classes(path, contents)
+        class_names = [name for name in dict.fromkeys(map(category_name, categories)) if name not in not_classes]
+        for name in not_classes:
+            message = f"category '{name}' has no box and is the supercategory of all others: it is not a class"
+            findings.append(Finding("warning", "supercategory", path, message))
 
     root = path
     if os.path.isfile(path):
@@ -82,7 +92,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
             root = os.path.dirname(root)
     index = ImageIndex(root)
     annotations: list[Annotation] = []
-    findings = unread_findings(index.unread, path)
+    findings += unread_findings(index.unread, path)
     for list_of_file, file in lists.items():
         reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=class_names, findings=findings)
         annotations += reader.read(contents[file])
@@ -176,7 +186,7 @@ def load_json(path: str) -> dict[str, Any]:
             raise ValueError(f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}")
     content["annotations"] = content.get("annotations") or []
     if not isinstance(content["annotations"], list):
-        raise ValueError(f"{path}: expected 'annotations' to be a list, got {_short(content['annotations'])}")
+        raise ValueError(f"{path}: expected 'annotations' to be a list, got {show_value(content['annotations'])}")
     return content
 
 
@@ -196,25 +206,27 @@ class _Reader:
         """Return one annotation for each image that exists, boxes in the order of the file."""
         images: dict[Any, dict[str, Any]] = {}
         for image in content["images"]:
-            if not _has_id(image, "id") or not isinstance(image.get("file_name"), str):
-                self._report("bad-line", f"expected an image with 'id' and 'file_name', got {_short(image)}")
-            elif image["id"] in images:
-                self._report("bad-line", f"expected each image id once, got {image['id']} again for {_short(image)}")
+            number = entry_id(image, "id")
+            if number is None or not isinstance(image.get("file_name"), str):
+                self._report("bad-line", f"expected an image with 'id' and 'file_name', got {show_value(image)}")
+            elif number in images:
+                self._report("bad-line", f"expected each image id once, got {number} again in {show_value(image)}")
             else:
-                images[image["id"]] = image
+                images[number] = image
 
         class_ids = self._class_ids(content)
         boxes: dict[Any, list[Box]] = {image_id: [] for image_id in images}
         for entry in content["annotations"]:
-            if not _has_id(entry, "image_id") or entry["image_id"] not in boxes:
-                self._report("unknown-image", f"expected an annotation of one of the images, got {_short(entry)}")
-            elif not _has_id(entry, "category_id") or entry["category_id"] not in class_ids:
-                self._report("unknown-class", f"expected one of the category ids, got {_short(entry)}")
-            elif (xyxy := parse_bbox(entry.get("bbox")) or _around_polygons(entry.get("segmentation"))) is None:
-                self._report("bad-box", f"expected 'bbox': [x, y, width, height], got {_short(entry)}")
-            elif (class_id := class_ids[entry["category_id"]]) is not None:
+            image_id, category_id = entry_id(entry, "image_id"), entry_id(entry, "category_id")
+            if image_id not in boxes:
+                self._report("unknown-image", f"expected an annotation of one of the images, got {show_value(entry)}")
+            elif category_id not in class_ids:
+                self._report("unknown-class", f"expected one of the category ids, got {show_value(entry)}")
+            elif (xyxy := box_of_entry(entry)) is None:
+                self._report("bad-box", f"expected 'bbox': four numbers x, y, width, height, got {show_value(entry)}")
+            elif (class_id := class_ids[category_id]) is not None:
                 crowd = str(entry.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
-                boxes[entry["image_id"]].append(Box(xyxy, class_id, crowd=crowd))
+                boxes[image_id].append(Box(xyxy, class_id, crowd=crowd))
 
         annotations, names = [], []
         for image_id, image in images.items():
@@ -236,13 +248,18 @@ class _Reader:
 
     def _class_ids(self, content: dict[str, Any]) -> dict[Any, int | None]:
         """Map category id to class id, None for a category that is not among the class names (reported once)."""
-        counts = Counter(entry["category_id"] for entry in content["annotations"] if _has_id(entry, "category_id"))
+        counts = Counter(entry_id(entry, "category_id") for entry in content["annotations"])
         ids: dict[Any, int | None] = {}
         for category in usable_categories(content):
-            name = category_name(category)
-            ids[category["id"]] = self.class_names.index(name) if name in self.class_names else None
-            count = counts.get(category["id"], 0)
-            if ids[category["id"]] is None and count:
+            name, number = category_name(category), entry_id(category, "id")
+            if number in ids:
+                self._report(
+                    "bad-line", f"expected each category id once, got {number} again in {show_value(category)}"
+                )
+                continue
+            ids[number] = self.class_names.index(name) if name in self.class_names else None
+            count = counts.get(number, 0)
+            if ids[number] is None and count:
                 message = f"{unknown_name_message(name, self.class_names)} ({count} boxes left out)"
                 self._report("unknown-class", message)
         return ids
@@ -259,51 +276,12 @@ class _Reader:
         return self.index.find(file_name, near=os.path.join(here, self.list_name, "_"))
 
 
-def parse_bbox(bbox: Any) -> tuple[float, float, float, float] | None:
-    """Return the corners of [x, y, width, height], None unless these are four finite numbers."""
-    try:
-        x, y, width, height = (float(value) for value in bbox)
-    except (TypeError, ValueError):
-        return None
-    return (x, y, x + width, y + height) if all(map(math.isfinite, (x, y, width, height))) else None
-
-
-def _around_polygons(polygons: Any) -> tuple[float, float, float, float] | None:
-    """Return the corners around polygons [[x1, y1, x2, y2, ...], ...], None for anything else, such as run lengths."""
-    try:
-        points = np.array([float(value) for polygon in polygons for value in polygon]).reshape(-1, 2)
-    except (TypeError, ValueError):
-        return None
-    if not len(points) or not np.isfinite(points).all():
-        return None
-    (x_min, y_min), (x_max, y_max) = points.min(0).tolist(), points.max(0).tolist()
-    return x_min, y_min, x_max, y_max
-
-
-def _has_id(entry: Any, key: str) -> bool:
-    """Return whether an entry is an object with an id, a number or text, under the key."""
-    return isinstance(entry, dict) and isinstance(entry.get(key), (int, float, str))
-
-
-def category_name(category: dict[str, Any]) -> str:
-    """Return the name of a category on one line, without blanks around it."""
-    return " ".join(str(category["name"]).split())
-
-
-def usable_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the categories that have an id and a name, sorted by id."""
-    usable = [
-        item
-        for item in content["categories"]
-        if _has_id(item, "id") and item.get("name") is not None and category_name(item)
-    ]
-    return sorted(usable, key=lambda item: (isinstance(item["id"], str), item["id"]))
-
-
-def _short(value: Any, limit: int = 120) -> str:
-    """Return an entry on one line, cut where it is long."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= limit else text[:limit] + "..."
+def _not_classes(path: str, contents: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the supercategories among the categories; all lists of a folder count, so that each gives the same."""
+    if not any(map(may_be_supercategory, contents.values())):
+        return []
+    files = _find_lists(path).values() if os.path.isdir(path) else contents
+    return supercategories(contents[file] if file in contents else load_json(file) for file in files)
 
 
 def _find_lists(folder: str) -> dict[str, str]:
