@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from yolo3.temporary import put_in_place, temporary_path
+
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, size: int = 0, durable: bool = True) -> Iterator[Path]:
     """Provide a temporary path whose file takes the place of `path` when the block ends, and is removed if it fails.
 
     The temporary name ends as `path` does, for libraries that go by the suffix.
@@ -20,6 +22,7 @@ def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
     Args:
         path: The file to write; its folder is created if need be.
         size: Bytes to reserve on the disk first: HDF5 ends the whole process if the disk fills up while it writes.
+        durable: See :func:`yolo3.temporary.put_in_place`.
 
     Yields:
         The temporary path.
@@ -32,9 +35,10 @@ def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
         ...     model.save(temporary)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = "".join(path.suffixes)
-    temporary = path.with_name(f".{path.name.removesuffix(suffix)}.{os.getpid()}{suffix}")
+    if path.is_dir():  # the system's own error would name the temporary file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    temporary = temporary_path(path, "".join(path.suffixes))
+    temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         with naming(path):
             if size:
@@ -42,7 +46,7 @@ def atomic_path(path: str | os.PathLike, size: int = 0) -> Iterator[Path]:
                     if hasattr(os, "posix_fallocate"):
                         os.posix_fallocate(file.fileno(), 0, size)
             yield temporary
-        os.replace(temporary, path)
+            put_in_place(temporary, path, durable)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -58,26 +62,24 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
-def replace_file(path: str | os.PathLike, text: str) -> None:
+def replace_file(path: str | os.PathLike, text: str, durable: bool = True) -> None:
     """Write a UTF-8 text file in one step: no reader sees half a file.
 
     Args:
         path: The file; its folder is created if need be.
         text: The text; lines end as they are given.
+        durable: See :func:`yolo3.temporary.put_in_place`.
 
     Raises:
-        IsADirectoryError: If `path` is a folder; the system's own error would name the temporary file.
+        IsADirectoryError: If `path` is a folder.
     """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def replace_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """Write a binary file in one step; its folder is created if need be."""
-    with atomic_path(path) as temporary:
+def replace_bytes(path: str | os.PathLike, content: bytes, durable: bool = True) -> None:
+    """Write a binary file in one step, as `replace_file` does with text."""
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_bytes(content)
 
 

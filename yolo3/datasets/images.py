@@ -62,7 +62,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     done, data = cv2.imencode(suffix, cv2.cvtColor(writable_copy(image), cv2.COLOR_RGB2BGR), quality)
     if not done:
         raise ValueError(f"{path}: OpenCV could not encode an image of {list(np.shape(image))}")
-    replace_bytes(path, data.tobytes())
+    replace_bytes(path, data.tobytes(), durable=False)
 
 
 def writable_copy(image: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.formats.voc_xml import format_xml
 from yolo3.files import replace_file
+from yolo3.temporary import temporary_path
 
 CLASS_NAMES = ("circle", "square", "triangle")
 VERSION = 2  # of the rendering: another one makes another cache folder
@@ -96,11 +96,11 @@ def write_shapes(
         raise ValueError(
             f"shapes: expected at least one image of at least 32 pixels, got {num_train} + {num_val} of {image_size}"
         )
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=".shapes-", dir=os.path.dirname(folder))
+    temporary = temporary_path(folder)
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.makedirs(temporary)
     try:
-        _write_set(temporary, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
-        os.chmod(temporary, 0o755)
+        _write_set(str(temporary), num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
         try:
             os.replace(temporary, folder)
         except OSError:

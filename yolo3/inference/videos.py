@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolo3.temporary import put_in_place, temporary_path
+
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mts", ".m2ts",
 )  # fmt: skip
@@ -141,7 +143,7 @@ class VideoFile:
     def __init__(self, path: str | os.PathLike, rate: float):
         # players expect at least 1 frame per second; MPEG-4's clock holds 16 bits, and so as many decimals as these
         self.path, self.rate = Path(path), max(1.0, round(rate, 3 if rate < 65 else 2))
-        self._part = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part.mp4")
+        self._part = temporary_path(self.path, ".part.mp4")
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
         self._written = 0
@@ -157,7 +159,7 @@ class VideoFile:
             ValueError: If OpenCV cannot write such a video.
         """
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._part.parent.mkdir(parents=True, exist_ok=True)
             self._size_wh = image.shape[1], image.shape[0]
             with _silence():
                 codec = cv2.VideoWriter.fourcc(*"mp4v")
@@ -190,7 +192,7 @@ class VideoFile:
         if count_frames(str(self._part)) == 0:  # OpenCV reports no failed write
             self._part.unlink(missing_ok=True)
             raise OSError(f"{self.path}: the video could not be written completely; is the disk full?")
-        os.replace(self._part, self.path)
+        put_in_place(self._part, self.path)
 
     def discard(self) -> None:
         """Delete a video that is not complete; after :meth:`close` this does nothing."""

@@ -21,6 +21,7 @@ from yolo3.datasets.finding_groups import format_findings
 from yolo3.files import atomic_path, replace_file
 from yolo3.models.yolov3.anchors import write_anchors
 from yolo3.records import shown
+from yolo3.temporary import remove_dead, temporary_path
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
@@ -45,7 +46,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.rows: list[dict] = []
-        self.decoded = self.file(f".decoded.{os.getpid()}")
+        self.decoded = temporary_path(self.file("decoded"))
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
@@ -85,12 +86,11 @@ class RunFolder:
         replace_file(self.file(FINDINGS), format_findings(findings))
 
     def remove_leftovers(self) -> None:
-        """Remove temporary files and decoded images that a killed run left behind."""
-        for folder in self.path.glob(".decoded.*"):
-            shutil.rmtree(folder, ignore_errors=True)
-        for pattern in (".state.*.npz", ".best.*.h5", ".last.*.h5"):
-            for path in self.path.glob(pattern):
-                path.unlink(missing_ok=True)
+        """Remove what runs that were killed left behind: temporary files and decoded images."""
+        remove_dead(self.path)
+        for pattern in (".decoded.[0-9]*", ".state.[0-9]*.npz", ".best.[0-9]*.h5", ".last.[0-9]*.h5"):
+            for path in self.path.glob(pattern):  # of versions whose names did not say the host
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def remove_decoded(self) -> None:
         """Remove the decoded images of this run."""

@@ -104,7 +104,7 @@ def write(dataset: Dataset, path: str) -> None:
         image = copy_image(annotation.image_path, os.path.join(path, "JPEGImages"), images)
         stems.append(stem_of(image))
         text = format_xml(os.path.basename(image), image_size(image), annotation, dataset.class_names)
-        replace_file(os.path.join(path, "Annotations", stems[-1] + ".xml"), text)
+        replace_file(os.path.join(path, "Annotations", stems[-1] + ".xml"), text, durable=False)
     list_file = os.path.join(path, "ImageSets", "Main", f"{list_of(dataset)}.txt")
     replace_file(list_file, "".join(f"{stem}\n" for stem in stems))
 

@@ -134,7 +134,7 @@ def write(dataset: Dataset, path: str) -> None:
     for annotation in without_crowd(dataset.annotations, NAME):
         image = copy_image(annotation.image_path, os.path.join(path, "images", part), images)
         label = os.path.join(path, "labels", part, stem_of(image) + ".txt")
-        replace_file(label, format_label(annotation, image_size(image)))
+        replace_file(label, format_label(annotation, image_size(image)), durable=False)
 
     settings_file = os.path.join(path, "data.yaml")
     old = parse_yaml(settings_file) if os.path.isfile(settings_file) else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot
+from yolo3.temporary import put_in_place, temporary_path
 
 
 class Writer(Protocol):
@@ -69,14 +70,14 @@ class StreamedFile:
     """
 
     def __init__(self, path: str | os.PathLike, head: str):
-        self.path, self.head = Path(os.path.realpath(path)), head
-        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self.path, self.head = Path(path), head
+        self._part = temporary_path(self.path, ".part")
         self._file: TextIO | None = None
 
     def write(self, text: str) -> None:
         """Append text."""
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._part.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self._part, "w", encoding="utf-8", newline="")
             self._file.write(self.head)
         self._file.write(text)
@@ -86,7 +87,7 @@ class StreamedFile:
         self.write("")  # the head, if nothing was written
         if self._file is not None:
             self._file.close()
-            os.replace(self._part, self.path)
+            put_in_place(self._part, self.path)
             self._file = None
 
     def discard(self) -> None:

@@ -37,4 +37,4 @@ class YoloTxtFolder(ManyFilesWriter):
             f"{class_id} {' '.join(f'{number:.6f}' for number in row)}\n"
             for class_id, row in zip(found.class_ids, numbers, strict=True)
         ]
-        replace_file(self.folder / f"{shot.name}.txt", "".join(lines))
+        replace_file(self.folder / f"{shot.name}.txt", "".join(lines), durable=False)
