@@ -1,5 +1,6 @@
 """The examples of docs/extending.md run as they are."""
 
+import json
 import re
 from pathlib import Path
 
@@ -26,15 +27,16 @@ def extended(monkeypatch):
 
 @pytest.fixture
 def data(tmp_path):
-    """A CSV file in the format of the example, with eight images of one light object each."""
-    lines = ["image,x_min,y_min,x_max,y_max,class"]
+    """A file in the format of the example, with eight images of one light object each."""
+    lines = []
     for number in range(8):
         image = np.random.default_rng(number).integers(0, 60, (64, 96, 3), np.uint8)
         image[10:50, 20:80] += 150
         write_image(tmp_path / f"{number}.png", image)
-        lines.append(f"{number}.png,20,10,80,50,{'cat' if number % 2 else 'dog'}")
-    (tmp_path / "boxes.csv").write_text("\n".join(lines) + "\n")
-    return tmp_path / "boxes.csv"
+        box = [20, 10, 80, 50, "cat" if number % 2 else "dog"]
+        lines.append(json.dumps({"image": f"{number}.png", "boxes": [box]}))
+    (tmp_path / "cells.boxes").write_text("\n".join(lines) + "\n")
+    return tmp_path / "cells.boxes"
 
 
 def test_there_is_one_example_each_of_a_format_a_network_and_an_architecture():
@@ -43,9 +45,9 @@ def test_there_is_one_example_each_of_a_format_a_network_and_an_architecture():
 
 def test_the_format_is_recognised_read_and_written_back(extended, data, tmp_path):
     dataset = formats.read_dataset(data)
-    assert dataset.format == "simple-csv" and dataset.class_names == ["cat", "dog"] and len(dataset.annotations) == 8
-    formats.write_dataset(dataset, tmp_path / "again.csv", "simple-csv")
-    again = formats.read_dataset(tmp_path / "again.csv")
+    assert dataset.format == "boxes" and dataset.class_names == ["cat", "dog"] and len(dataset.annotations) == 8
+    formats.write_dataset(dataset, tmp_path / "again.boxes", "boxes")
+    again = formats.read_dataset(tmp_path / "again.boxes")
     for one, other in zip(dataset.annotations, again.annotations, strict=True):
         np.testing.assert_array_equal(one.boxes, other.boxes)
         assert (one.image_path, one.class_ids.tolist()) == (other.image_path, other.class_ids.tolist())
@@ -56,7 +58,7 @@ def test_help_describes_what_was_registered(extended, capsys):
         train.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     for name, description in [
-        ("simple-csv", "CSV with one box per line"),
+        ("boxes", "JSON, an image per line"),
         ("yolov3-small", "five convolutions and two scales"),
         ("one-box", "a single box per cell"),
     ]:

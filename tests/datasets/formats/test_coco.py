@@ -384,9 +384,8 @@ def test_files_with_the_same_name_are_named_by_their_folders(tmp_path, name):
     assert item.image_path.endswith("set/validation/data/a.jpg")
 
 
-def test_json_of_other_tools_is_told_by_its_first_bytes(tmp_path, monkeypatch):
-    """LabelMe's files hold the whole image; reading them to tell that they are not COCO takes minutes."""
-    (tmp_path / "a.json").write_text(json.dumps({"version": "5.0.1", "shapes": [], "imageData": "A" * (1 << 21)}))
-    monkeypatch.setattr(coco, "_BYTES_LOOKED_AT", 0)  # anything more is an error: a negative number of bytes is all
-    monkeypatch.setattr(coco.re, "match", lambda *_: pytest.fail("read on"))
+def test_json_of_other_tools_is_told_by_its_first_bytes(tmp_path):
+    """LabelMe's files hold the whole image, so they are not read on to look for COCO's keys at their end."""
+    labelme = {"version": "5.0.1", "shapes": [], "imageData": "A" * 10_000, "images": [], "categories": []}
+    (tmp_path / "a.json").write_text(json.dumps(labelme))
     assert not coco.is_coco_json(str(tmp_path / "a.json"))

@@ -51,7 +51,7 @@ class Format:
         matches: Whether a path is in this format.
         list_names: Names of a data set's lists.
         read: The reader.
-        write: The writer.
+        write: The writer, None for a format that is only read.
     """
 
     name: str
@@ -60,4 +60,4 @@ class Format:
     matches: Matches
     list_names: ListNames
     read: Read
-    write: Write
+    write: Write | None = None

@@ -19,6 +19,7 @@ _MODULES = (
     "pascal_voc",
     "coco",
     "yolo_txt",
+    "csv_boxes",
 )
 
 
@@ -101,9 +102,13 @@ def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str) -> Non
     """Write a data set in a format; where, and what is lost, is documented in the `write` of its module.
 
     Raises:
-        ValueError: If there is no such format.
+        ValueError: If there is no such format, or it is only read.
     """
-    _named_format(format).write(dataset, os.fspath(path))
+    write = _named_format(format).write
+    if write is None:
+        written = ", ".join(known.name for known in FORMATS.values() if known.write is not None)
+        raise ValueError(f"format: expected one that is written, {written}, got '{format}', which is only read")
+    write(dataset, os.fspath(path))
 
 
 def _format_of(path: str | os.PathLike, format: str | None) -> Format:

@@ -1,0 +1,63 @@
+"""Class names of CSV data by id: a CSV of rows `class,id` (keras-retinanet), or a file of class names."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from yolo3.datasets.class_names import find_names_file, read_class_names
+from yolo3.datasets.formats.csv_columns import read_rows
+from yolo3.files import has_suffix, text_head
+
+CLASS_ID = re.compile("[0-9]{1,9}")
+
+
+def read_names_by_id(file: str, root: str) -> dict[int, str]:
+    """Return the class names that lie beside a CSV file of boxes, or in the data folder.
+
+    Args:
+        file: Path of the CSV file of boxes.
+        root: The data folder.
+
+    Returns:
+        Name of each class id, {} if nothing names the classes.
+
+    Raises:
+        ValueError: If a file that is called after classes or labels gives an id twice or none.
+    """
+    folders = [os.path.dirname(os.path.abspath(file)), os.path.abspath(root)]
+    for folder in dict.fromkeys(filter(os.path.isdir, folders)):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if has_suffix(entry.name, ".csv") and entry.is_file():
+                names = parse_class_file(entry.path)
+                if names:
+                    return names
+    names_file = find_names_file(file, root)
+    return {} if names_file is None else dict(enumerate(read_class_names(names_file)))
+
+
+def parse_class_file(path: str) -> dict[int, str]:
+    """Return the names by id of a CSV file of rows `class,id` or `id,class`; {} for other files.
+
+    Raises:
+        ValueError: If a file that is called after classes or labels gives a class or an id twice, or none.
+    """
+    first = text_head(path, 4096).splitlines()[:2]
+    if not first or any(line.count(",") != 1 for line in first):
+        return {}
+    rows = list(read_rows(path, ","))
+    if len(rows) > 1 and not any(map(CLASS_ID.fullmatch, rows[0][1])):
+        rows = rows[1:]  # a header
+    ids_first = all(CLASS_ID.fullmatch(cells[0]) for _, cells in rows)
+    ids_last = all(CLASS_ID.fullmatch(cells[-1]) for _, cells in rows)
+
+    names: dict[int, str] = {}
+    for line, cells in rows:
+        name, number = cells[::-1] if ids_first and not ids_last and len(cells) == 2 else (cells[0], cells[-1])
+        if len(cells) != 2 or not CLASS_ID.fullmatch(number) or int(number) in names or name in ("", *names.values()):
+            if re.search("class|label", os.path.basename(path).lower()):
+                message = f"expected 'class,id', each class and id once, got '{','.join(cells)}'; correct the row"
+                raise ValueError(f"{path}:{line}: {message}")
+            return {}
+        names[int(number)] = name
+    return names
