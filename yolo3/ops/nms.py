@@ -13,15 +13,15 @@ may keep several classes. Methods:
 
 Overlaps: ``iou``, and ``ios``, the intersection over the area of the box that would give way: 1 for a box within the
 kept one, however small it is. The parts of an object that the edge of a tile cuts in two need that.
+
+:mod:`yolo3.ops.nms_numpy` does the same for NumPy arrays, without Keras.
 """
 
 from keras import ops
 
 from yolo3.ops import boxes as geometry
-from yolo3.ops.nms_methods import MAX_BOXES, METHODS, OVERLAPS
+from yolo3.ops.nms_methods import CANDIDATES, MAX_BOXES, SIGMA, check_method
 
-CANDIDATES = 1024  # (box, class) pairs of an image that enter: the best by score
-SIGMA = 0.5  # of Bodla et al. 2017
 _BLOCK = 128  # candidates decided at a time: their IoUs with all others stay within a processor's cache
 _GONE = -1.0  # in place of the score of a candidate that is not kept
 
@@ -49,9 +49,9 @@ def non_max_suppression(
         iou_threshold: Overlap above which a box gives way. The method "soft" uses it only where ``sigma`` is ``None``.
         max_boxes: M, detections per image at most, over all classes.
         candidates: How many of the best (box, class) pairs of an image enter, at least ``max_boxes``.
-        method: One of :data:`METHODS`. "soft" returns decayed scores and picks one box at a time, so that its time
-            grows with the number of detections.
-        overlap: One of :data:`OVERLAPS`.
+        method: One of :data:`yolo3.ops.nms_methods.METHODS`. "soft" returns decayed scores and picks one box at a time,
+            so that its time grows with the number of detections.
+        overlap: One of :data:`yolo3.ops.nms_methods.OVERLAPS`.
         sigma: Of the method "soft", above 0; ``None`` for linear decay.
 
     Returns:
@@ -146,15 +146,10 @@ def rescore(
     arguments and the errors those of :func:`non_max_suppression`. Greedy suppression keeps more than ``max_boxes``
     where there are more.
     """
-    for name, value, choices in (("method", method, METHODS), ("overlap", overlap, OVERLAPS)):
-        if value not in choices:
-            raise ValueError(f"suppression {name}: expected one of {', '.join(choices)}, got {value!r}")
+    check_method(method, overlap, sigma)
     measure = {"iou": geometry.iou, "ios": geometry.coverage}[overlap]
 
     if method == "soft":
-        if sigma is not None and sigma <= 0:
-            raise ValueError(f"suppression sigma: expected a number above 0, or None for linear decay, got {sigma}")
-
         def decay(overlaps):
             if sigma is None:
                 return ops.where(overlaps > iou_threshold, 1.0 - overlaps, 1.0)

@@ -13,8 +13,8 @@ from yolo3.models.architecture import IOU_THRESHOLD
 from yolo3.models.yolov3.head import yolo_head
 from yolo3.models.yolov3.scales import Scale, make_scales
 from yolo3.ops import boxes as geometry
-from yolo3.ops.nms import CANDIDATES, SIGMA, non_max_suppression, rescore, take_rows, top_candidates
-from yolo3.ops.nms_methods import MAX_BOXES
+from yolo3.ops.nms import non_max_suppression, rescore, take_rows, top_candidates
+from yolo3.ops.nms_methods import CANDIDATES, MAX_BOXES, SIGMA
 
 _MOST_CANDIDATES = 4096  # of yolo_eval: beyond it the IoUs of a block take more than 2 MB
 
