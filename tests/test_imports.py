@@ -27,8 +27,9 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.
 DOORS = {"model", "utils", "yolo", "__main__"}
 
 WITHOUT_TENSORFLOW = (
-    "settings ops.nms_methods ops.nms_numpy ops.boxes ops.letterbox files detections precision datasets.formats.registry "
-    "datasets.shapes datasets.usable datasets.check_images datasets.check_boxes darknet.cfg darknet.sections "
+    "settings ops.nms_methods ops.nms_numpy ops.boxes ops.letterbox files detections precision "
+    "datasets.formats.registry datasets.shapes datasets.usable datasets.check_images datasets.check_boxes "
+    "darknet.cfg darknet.sections "
     "darknet.layers darknet.heads darknet.names darknet.recipe darknet.weights models.architecture "
     "models.registry models.saving models.metadata models.loading models.yolov3.anchors "
     "models.yolov3.anchor_clusters models.yolov3.scales models.yolov3.loss_options visualize.boxes "

@@ -150,6 +150,7 @@ def rescore(
     measure = {"iou": geometry.iou, "ios": geometry.coverage}[overlap]
 
     if method == "soft":
+
         def decay(overlaps):
             if sigma is None:
                 return ops.where(overlaps > iou_threshold, 1.0 - overlaps, 1.0)
