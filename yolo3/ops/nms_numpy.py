@@ -57,7 +57,8 @@ def non_max_suppression(
         np.asarray(boxes_xyxy, np.float32), np.asarray(scores, np.float32), score_threshold, max(candidates, max_boxes)
     )
 
-    kept, kept_scores = [], []
+    kept: list[int] = []
+    kept_scores: list[float] = []
     while len(kept) < max_boxes and left.size:
         best = int(left.argmax())
         if not left[best] > score_threshold:
