@@ -1,6 +1,10 @@
 """Fixtures that several test files share."""
 
+import os
+
 import pytest
+
+os.environ["YOLO3_DATA_CACHE"] = "off"  # but for the tests of the cache: no test writes beside the data it reads
 
 
 @pytest.fixture(scope="session")

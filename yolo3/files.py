@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from yolo3.file_states import record_file, recorded_listing, walk
 from yolo3.temporary import put_in_place, temporary_path
 
 
@@ -85,6 +86,7 @@ def replace_bytes(path: str | os.PathLike, content: bytes, durable: bool = True)
 
 def read_text(path: str) -> str:
     """Read a text file as `decode_text` decodes it."""
+    record_file(path)
     with open(path, "rb") as file:
         return decode_text(file.read())
 
@@ -111,6 +113,7 @@ def is_utf16(content: bytes) -> bool:
 
 def text_head(path: str, size: int) -> str:
     """Return the text of the first `size` bytes of a file, "" for files that are not text, such as images."""
+    record_file(path)
     with open(path, "rb") as file:
         head = file.read(size)
     if is_utf16(head):
@@ -123,16 +126,24 @@ def walk_files(folder: str) -> Iterator[str]:
 
     Linked folders are followed once. Hidden files, links to nothing and `__MACOSX` are skipped.
     """
-    seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        paths = (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))
-        yield from filter(os.path.isfile, paths)
+    return walk(folder)
+
+
+def is_file(path: str) -> bool:
+    """Return whether there is a file; readers of annotations ask here, so that their answers can be kept."""
+    record_file(path)
+    return os.path.isfile(path)
+
+
+def is_folder(path: str) -> bool:
+    """Return whether there is a folder; asked here for the same reason as `is_file`."""
+    record_file(path)
+    return os.path.isdir(path)
+
+
+def files_in(folder: str) -> list[str]:
+    """Return the paths of the files in a folder, not of those in folders in it; skips what `walk_files` skips."""
+    return recorded_listing(folder, deep=False).paths
 
 
 def has_suffix(path: str, suffixes: str | tuple[str, ...]) -> bool:

@@ -95,6 +95,7 @@ class Dataset:
         findings: What the reader found wrong.
         name: Of the data set, with its list.
         notes: Lines for the user about what was read, such as a choice that the reader made.
+        root: The folder of the data, beside which caches are kept; "" for none.
     """
 
     annotations: list[Annotation]
@@ -103,6 +104,7 @@ class Dataset:
     findings: list[Finding] = field(default_factory=list)
     name: str = ""
     notes: list[str] = field(default_factory=list)
+    root: str = ""
 
 
 @dataclass(frozen=True)

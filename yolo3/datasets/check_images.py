@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -14,12 +16,13 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.image_groups import thumbnail
 
-_READ_AHEAD = 64  # images in the pool at a time, to bound its memory
+_PART = 8  # images a task, so that handing tasks out costs little
+_TASKS = 4  # handed out at a time for each thread, to bound the memory
 
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageCheck:
     """Result of decoding an image.
 
@@ -36,29 +39,50 @@ class ImageCheck:
     thumbnail: bytes = b""
 
 
-def check_images(paths: Sequence[str], workers: int = 2, progress: Progress | None = None) -> Iterator[ImageCheck]:
-    """Decode each image once.
+def check_images(paths: Sequence[str], workers: int = 0, progress: Progress | None = None) -> Iterator[ImageCheck]:
+    """Decode each image once, on all cores.
 
     Leaving the iterator early waits for no thread, as in :meth:`yolo3.inference.detector.Detector.detect_each`.
 
     Args:
         paths: Paths of the images.
-        workers: Number of threads.
+        workers: Number of threads, 0 for one a core.
         progress: Called with (done, all) after each image.
 
     Yields:
         One `ImageCheck` for each path, in order.
     """
-    pool = ThreadPoolExecutor(max(workers, 1))
+    workers = workers or available_cores()
+    parts = [paths[start : start + _PART] for start in range(0, len(paths), _PART)]
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[list[ImageCheck]]] = deque()
+    done = 0
+
+    own_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # else each of the threads here has as many of OpenCV's
     try:
-        for start in range(0, len(paths), _READ_AHEAD):
-            chunk = paths[start : start + _READ_AHEAD]
-            for done, result in enumerate(pool.map(check_image, chunk), start + 1):
+        for number in range(len(parts)):
+            while len(waiting) < min(workers * _TASKS, len(parts) - number):
+                waiting.append(pool.submit(_check_part, parts[number + len(waiting)]))
+            for result in waiting.popleft().result():
+                done += 1
                 if progress is not None:
                     progress(done, len(paths))
                 yield result
     finally:
+        cv2.setNumThreads(own_threads)
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_part(paths: Sequence[str]) -> list[ImageCheck]:
+    return [check_image(path) for path in paths]
 
 
 def check_image(path: str) -> ImageCheck:

@@ -8,25 +8,26 @@ from __future__ import annotations
 from yolo3.datasets.annotation import Dataset, Finding
 from yolo3.datasets.check_boxes import box_findings, class_id_findings, unused_class_findings
 from yolo3.datasets.check_duplicates import duplicate_findings
-from yolo3.datasets.check_images import ImageCheck, Progress, check_images, image_findings
+from yolo3.datasets.check_images import ImageCheck, Progress, image_findings
+from yolo3.datasets.image_facts import known_checks
 
 
 def check_dataset(
-    dataset: Dataset, *, train: bool = True, workers: int = 2, progress: Progress | None = None
+    dataset: Dataset, *, train: bool = True, workers: int = 0, progress: Progress | None = None
 ) -> tuple[list[Finding], list[ImageCheck]]:
-    """Check the images and boxes of a data set; every image is decoded once.
+    """Check the images and boxes of a data set; an image is decoded once, and again when it has changed.
 
     Args:
         dataset: The data set. Not changed.
         train: Whether it is trained on; if not, classes without boxes are not reported.
-        workers: Number of threads that decode images.
+        workers: Number of threads that decode images, 0 for one a core.
         progress: Called with (done, all) after each image.
 
     Returns:
         The findings, those of the reader first, and what decoding showed of each image.
     """
     annotations = dataset.annotations
-    images = list(check_images([item.image_path for item in annotations], workers, progress))
+    images = known_checks([item.image_path for item in annotations], dataset.root, workers, progress)
 
     findings = list(dataset.findings)
     findings += image_findings(annotations, images)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation
+from yolo3.datasets.cache import user_cache
 from yolo3.datasets.formats.voc_xml import format_xml
 from yolo3.files import replace_file
 from yolo3.temporary import temporary_path
@@ -56,9 +57,8 @@ def shapes_folder(num_train: int = 600, num_val: int = 100, image_size: int = 25
     Returns:
         Path of the folder, a Pascal VOC data set.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     name = f"shapes-{VERSION}-{num_train}-{num_val}-{image_size}-{seed}"
-    folder = os.path.join(cache, "yolo3", name)
+    folder = os.path.join(user_cache(), name)
     if not os.path.isdir(folder):
         write_shapes(folder, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.find_images import ImageIndex, unread_findings
@@ -95,7 +96,9 @@ def read_dataset(
     Example:
         >>> dataset = read_dataset("VOCdevkit/VOC2007", list_name="trainval")
     """
-    return _format_of(path, format).read(_existing(path), class_names=class_names, list_name=list_name)
+    path = _existing(path)
+    dataset = _format_of(path, format).read(path, class_names=class_names, list_name=list_name)
+    return replace(dataset, root=path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
 
 
 def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str) -> None:
