@@ -84,9 +84,8 @@ def test_the_architecture_decodes_its_targets_to_the_boxes(extended):
 def test_registered_entries_train_and_detect(extended, data, tmp_path, model, capsys):
     from yolo3.inference.detector import Detector
 
-    anchors = ["--anchors", str(ROOT / "model_data" / "tiny_yolo_anchors.txt")] if model == "yolov3-small" else []
     options = ["--input-size", "64", "96", "--epochs", "2", "--batch-size", "4", "--precision", "float32"]
-    status = train.main(["--model", model, *anchors, "--data", str(data), *options, "--output", str(tmp_path / "run")])
+    status = train.main(["--model", model, "--data", str(data), *options, "--output", str(tmp_path / "run")])
     assert status == 0, capsys.readouterr()
     assert model in capsys.readouterr().out
     detector = Detector(str(tmp_path / "run" / "best.h5"), score_threshold=0.0)

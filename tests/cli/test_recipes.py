@@ -130,12 +130,21 @@ def test_the_embedded_set_has_settings_of_its_own_that_options_override(anchors,
 
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_has_settings_for_the_embedded_set_that_it_can_train_with(model):
-    given = {"model": model} | (
-        {} if not MODELS[model].reads_anchors else {"anchors": TINY if "tiny" in model else FULL}
-    )
-    config = config_from(given)
+    config = config_from({"model": model})
     assert choose_architecture(config, 3).name == model
     assert config.epochs < TrainConfig(anchors="a.txt").epochs
+
+
+def test_nothing_at_all_trains_the_tiny_network_on_the_shapes_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where there is no model_data
+    config = config_from({})
+    assert (config.data, config.input_size, config.epochs) == (None, (192, 192), 12)
+    assert choose_architecture(config, 3).name == "yolov3-tiny"
+
+
+def test_nine_anchors_still_mean_the_full_network():
+    assert choose_architecture(config_from({"anchors": FULL}), 3).name == "yolov3"
+    assert choose_architecture(config_from({"anchors": FULL, "data": "d"}), 3).name == "yolov3"
 
 
 def test_paths_become_absolute_so_that_a_run_is_resumed_from_anywhere(tmp_path, monkeypatch):

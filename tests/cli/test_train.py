@@ -34,7 +34,6 @@ def test_a_recipe_without_a_cfg_and_a_cfg_beside_a_model_are_refused(tmp_path, c
         (["--anchors", TINY, "--jitter", "2"], "expected a number from 0 to below 1, got 2"),
         (["--anchors", TINY, "--input-size", "0", "96"], "expected a whole number above 0, got 0"),
         (["--anchors", TINY, "--anchor-mask", "1,x"], "expected indices such as 3,4,5, got 1,x"),
-        ([], "--anchors is required"),
         (["--resume", "runs/x", "--epochs", "3"], "--resume takes no other option"),
     ],
 )
@@ -80,6 +79,16 @@ def test_notes_on_what_was_read_come_after_the_findings(capsys, tmp_path):
     assert finding.startswith("error: 10 lines of") and finding.endswith(f"; all in {tmp_path}/run/findings.txt")
     assert note == "train.txt: 0 images (keras-yolo3)."
     assert os.listdir(tmp_path / "run") == ["findings.txt"]
+
+
+def test_data_alone_is_enough_and_the_first_lines_say_which_network_is_trained(
+    capsys, tmp_path, shapes_set, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--data", shapes_set, "--check-only"]) == 0
+    said = capsys.readouterr().out
+    assert "No --model given: training yolov3-tiny with its own anchors." in said
+    assert "The data can be used." in said
 
 
 # Runs

@@ -3,10 +3,13 @@
 import shutil
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
 from yolo3.datasets.formats.registry import read_dataset, write_dataset
+from yolo3.models.metadata import format_metadata, write_metadata
+from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.preparation import DataError, choose_architecture, prepare
@@ -233,6 +236,45 @@ def test_the_number_of_anchors_selects_a_network_that_can_be_overridden(name_for
 def test_anchors_that_do_not_fit_the_network_are_refused_with_both_numbers(name_for, model, number):
     with pytest.raises(ValueError, match=rf"some.txt: {model} predicts at . scales; {number} anchors make ."):
         name_for(number, model=model)
+
+
+@pytest.mark.parametrize("name", ["yolov3-tiny", "yolov3", "yolov3-spp"])
+def test_a_named_network_has_its_own_anchors(name):
+    architecture = choose_architecture(TrainConfig(model=name), 3)
+    assert architecture.name == name
+    np.testing.assert_array_equal(architecture.anchors, MODELS[name].anchors)
+
+
+@pytest.fixture
+def weights_of(tmp_path):
+    """Return a function from metadata to a file of weights that holds nothing else."""
+
+    def write(**metadata):
+        with h5py.File(tmp_path / "start.h5", "w"):
+            pass
+        write_metadata(tmp_path / "start.h5", format_metadata(metadata))
+        return str(tmp_path / "start.h5")
+
+    return write
+
+
+def test_pretrained_weights_bring_their_network_anchors_and_masks(weights_of):
+    mask = ((3, 4, 5), (1, 2, 3))
+    weights = weights_of(model="yolov3-tiny", anchors=DEFAULT_TINY_ANCHORS * 2, anchor_mask=mask)
+    for model in (None, "yolov3-tiny"):
+        architecture = choose_architecture(TrainConfig(weights=weights, model=model), 3)
+        assert architecture.name == "yolov3-tiny" and mask_of(architecture) == mask
+        np.testing.assert_array_equal(architecture.anchors, DEFAULT_TINY_ANCHORS * 2)
+    # of another network they are layers to start from
+    assert choose_architecture(TrainConfig(weights=weights, model="yolov3"), 3).name == "yolov3"
+    full = weights_of(model="yolov3", anchors=DEFAULT_ANCHORS)
+    assert choose_architecture(TrainConfig(weights=full), 3).name == "yolov3"
+
+
+@pytest.mark.parametrize("metadata", [{}, {"model": "cfg"}, {"model": "rpn"}])
+def test_pretrained_weights_that_do_not_say_which_network_they_are_need_model_or_cfg(weights_of, metadata):
+    with pytest.raises(ValueError, match="start.h5: does not name a YOLOv3 network; say which it is with --model, or"):
+        choose_architecture(TrainConfig(weights=weights_of(**metadata)), 3)
 
 
 def test_other_numbers_of_anchors_need_a_network_and_a_mask(prepared, tmp_path, shapes_set):

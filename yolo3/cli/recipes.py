@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from yolo3.input.settings import Augmentation
-from yolo3.models.registry import EMBEDDED, default_model_for_anchors, find_model
+from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import PATHS, TrainConfig
@@ -60,5 +60,7 @@ def _cfg_recipe(path: str, recipe: str) -> dict[str, Any]:
 def _embedded_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
     if "model" in given:
         return dict(find_model(given["model"]).embedded)
+    if "anchors" not in given:
+        return dict(find_model(DEFAULT_MODEL).embedded)
     entry = default_model_for_anchors(len(read_anchors(given["anchors"])))
     return dict((entry or find_model("yolov3")).embedded)

@@ -15,7 +15,6 @@ from yolo3.cli.progress import progress_bar
 from yolo3.cli.recipes import RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.input.settings import Augmentation
-from yolo3.models.registry import find_model, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import PATHS, TrainConfig
 
@@ -24,8 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command; options that are not given are not in its namespace."""
     parser = argparse.ArgumentParser(
         prog="yolo3 train",
-        description="Train a detector on annotated images. Without --data it trains on an embedded data set of "
-        "rendered shapes, with a short recipe.",
+        description="Train a detector on annotated images; --data alone is enough. Without --data it trains on an "
+        "embedded data set of rendered shapes, with a short recipe.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder; takes no other option")
@@ -48,11 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(argv))
     if "resume" in options and len(options) > 1:
         parser.error("--resume takes no other option: the run continues with its own settings")
-
-    if not {"resume", "anchors", "cfg"} & set(options) and reads_anchors(options.get("model")):
-        bundled = find_model(options.get("model") or "yolov3").anchors_file
-        example = f", such as model_data/{bundled}" if bundled else ""
-        parser.error(f"the option --anchors is required{example}, or --cfg")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:
             parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which defines its own")

@@ -29,6 +29,9 @@ _SHORT_FULL = {**_SHORT, "input_size": (128, 128), "epochs": 7, "evaluate_every"
 EMBEDDED = {**_SHORT, "epochs": 12, "evaluate_every": 3}
 """Recipe for the embedded data set of a network that has none of its own, such as that of a cfg."""
 
+DEFAULT_MODEL = "yolov3-tiny"
+"""Network that is trained when none is named: a few hundred photographs on a processor are enough for it."""
+
 _NOT_OPTIONS = ("name", "num_classes", "cfg")  # fields that the command, the data or a file says
 
 
@@ -220,9 +223,10 @@ def named_architecture(
     """Return the architecture of a network by its name.
 
     Args:
-        name: A name of ``--model``; None for the YOLOv3 network with that number of anchors.
+        name: A name of ``--model``; None for the YOLOv3 network with that number of anchors, and without anchors for
+            `DEFAULT_MODEL`.
         num_classes: C.
-        anchors: float [N, 2] (w, h) in pixels of the network input, for YOLOv3.
+        anchors: float [N, 2] (w, h) in pixels of the network input, for YOLOv3; the network's own if None.
         anchor_mask: Indices of the anchors of each scale, for YOLOv3.
         ignore_thresh: Of the loss of YOLOv3.
         loss: How the loss of YOLOv3 departs from Darknet's.
@@ -231,10 +235,13 @@ def named_architecture(
     Raises:
         ValueError: Where anchors, masks, options and network do not fit each other.
     """
+    if name is None and anchors is None:
+        name = DEFAULT_MODEL
     entry = find_model(name or "yolov3")
     cls = entry.load_architecture()
 
     if entry.reads_anchors:
+        anchors = entry.anchors if anchors is None else anchors
         if options:
             raise ValueError(f"model_options: expected none for {name or 'YOLOv3'}, got {', '.join(options)}")
         choices = {"anchors": anchors, "anchor_mask": anchor_mask, "ignore_thresh": ignore_thresh, "loss": loss}

@@ -23,7 +23,6 @@ from yolo3.inference.detector import Detector
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.input.settings import Augmentation
-from yolo3.models.registry import reads_anchors
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 from yolo3.training.workload import Workload
@@ -101,7 +100,6 @@ def benchmark_step(work: Workload) -> dict:
     """
     architecture = work.architecture()
     config = TrainConfig(
-        anchors="default" if reads_anchors(work.model) else None,
         model=work.model,
         input_size=work.input_size,
         batch_size=work.batch_size,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,8 @@ from yolo3.datasets.lists import split_annotations
 from yolo3.datasets.shapes import shapes_folder
 from yolo3.datasets.usable import usable_annotations
 from yolo3.models.architecture import Architecture, check_input_shape
-from yolo3.models.registry import architecture_of_cfg, named_architecture
+from yolo3.models.metadata import is_keras_file, read_metadata
+from yolo3.models.registry import MODELS, architecture_of_cfg, named_architecture, reads_anchors
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
@@ -69,7 +72,7 @@ class Prepared:
 
 
 def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
-    """Return the architecture that the settings ask for, or that the number of anchors implies.
+    """Return the architecture that the settings ask for, or that the number of anchors or the weights imply.
 
     Args:
         config: Settings.
@@ -79,6 +82,10 @@ def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
         ValueError: When anchors, cfg, model and input size do not fit each other; names the file.
     """
     anchors = None if config.anchors is None else read_anchors(config.anchors)
+    model, anchor_mask = config.model, config.anchor_mask
+    if config.weights and anchors is None and config.cfg is None and reads_anchors(model):
+        model, anchors, anchor_mask = _network_of_weights(config, config.weights)
+
     if config.cfg is not None:
         architecture = architecture_of_cfg(
             read_cfg(config.cfg),
@@ -90,10 +97,10 @@ def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
     else:
         try:
             architecture = named_architecture(
-                config.model,
+                model,
                 num_classes,
                 anchors=anchors,
-                anchor_mask=config.anchor_mask,
+                anchor_mask=anchor_mask,
                 ignore_thresh=config.ignore_thresh,
                 loss=config.loss,
                 options=dict(config.model_options),
@@ -105,6 +112,19 @@ def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
     if architecture.fixed_size and config.multi_scale:
         raise ValueError(f"{architecture.name}: takes images of one size only; leave out --multi-scale")
     return architecture
+
+
+def _network_of_weights(config: TrainConfig, weights: str) -> tuple[str | None, Any, Any]:
+    """Return (model, anchors, anchor mask), those of the pretrained weights where these are of the model asked for."""
+    if not is_keras_file(weights):  # Darknet's, which needs --cfg
+        return config.model, None, config.anchor_mask
+    metadata = read_metadata(weights) or {}
+    name = metadata.get("model")
+    if name in MODELS and reads_anchors(name) and config.model in (None, name):
+        return name, metadata.get("anchors"), config.anchor_mask or metadata.get("anchor_mask")
+    if config.model is None:
+        raise ValueError(f"{weights}: does not name a YOLOv3 network; say which it is with --model, or give its --cfg")
+    return config.model, None, config.anchor_mask
 
 
 def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Prepared:
@@ -122,6 +142,9 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     choose_architecture(config, 1)  # says what does not fit before the data is read
     sets, notes, val_source = _read_sets(config)
     architecture = choose_architecture(config, max(len(sets[0].class_names), 1))
+    if config.model is None and config.anchors is None and config.cfg is None:
+        whose = f"the anchors of {os.path.basename(config.weights)}" if config.weights else "its own anchors"
+        notes.append(f"No --model given: training {architecture.name} with {whose}.")
     if architecture.one_class:
         sets = [in_one_class(part, architecture.one_class) for part in sets]
         notes.append(

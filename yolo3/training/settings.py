@@ -11,7 +11,7 @@ from typing import Any
 
 from yolo3.darknet.layers import DEFAULT_SIZE
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
-from yolo3.models.registry import MODELS, model_summaries, reads_anchors
+from yolo3.models.registry import DEFAULT_MODEL, MODELS, model_summaries, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.scales import FULL_MASK, IGNORE_THRESH, TINY_MASK, AnchorMask
 from yolo3.ops.letterbox import RESIZE_MODES
@@ -81,7 +81,12 @@ class TrainConfig:
         ValueError: For a setting out of range, or settings that contradict each other.
     """
 
-    anchors: str | None = setting(None, lambda: f"file of anchors, {anchor_counts()}", is_path=True)
+    anchors: str | None = setting(
+        None,
+        lambda: f"file of anchors, {anchor_counts()}",
+        unset="those of --weights or of the network",
+        is_path=True,
+    )
 
     data: str | None = _of_data(
         None, "annotations: a file or a folder", unset="the embedded shapes", metavar="PATH", is_path=True
@@ -110,7 +115,10 @@ class TrainConfig:
     workers: int = _of_data(0, "data-loading threads; 0 = auto", number=WHOLE)
 
     model: str | None = _of_network(
-        None, "network to train", unset="the YOLOv3 network with as many anchors as --anchors", choices=model_summaries
+        None,
+        "network to train",
+        unset=f"the YOLOv3 network with as many anchors as --anchors, or that of --weights, or {DEFAULT_MODEL}",
+        choices=model_summaries,
     )
     model_options: tuple[tuple[str, Any], ...] = _of_network(
         (),
@@ -223,9 +231,8 @@ class TrainConfig:
         runs_by_batches = self.epochs == 0 and self.max_batches
         check_settings(self, but=("epochs",) if runs_by_batches else ())
 
-        if self.cfg is None and (self.anchors is None) == reads_anchors(self.model):
-            expected = "no file of anchors" if self.anchors else "a file of anchors, or a cfg that holds them"
-            raise ValueError(f"anchors: expected {expected} for {self.model or 'YOLOv3'}, got {self.anchors}")
+        if self.cfg is None and self.anchors is not None and not reads_anchors(self.model):
+            raise ValueError(f"anchors: expected no file of anchors for {self.model}, got {self.anchors}")
         for other in ("model", "anchor_mask"):
             if self.cfg is not None and getattr(self, other) is not None:
                 raise ValueError(
