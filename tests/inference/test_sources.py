@@ -167,8 +167,10 @@ def test_detections_come_with_their_shot_although_some_images_are_unreadable(fol
 
 def test_a_camera_is_opened_by_its_number(monkeypatch):
     camera = Camera(monkeypatch, [np.zeros((4, 6, 3), np.uint8)] * 2)
-    shots = list(read_shots(find_sources([], [7])))
+    errors = []
+    shots = list(read_shots(find_sources([], [7]), on_error=lambda path, error: errors.append((path, str(error)))))
     assert camera.asked_for == 7
+    assert errors == [("camera 7", "camera 7: expected further images, got none after 2; is it still plugged in?")]
     assert [(shot.name, shot.source.path) for shot in shots] == [
         ("camera_7/000000", "camera 7"), ("camera_7/000001", "camera 7"),
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """yolo3.inference.videos: every frame of what OpenCV can decode, and videos that appear whole or not at all."""
 
+import itertools
 import struct
 
 import cv2
@@ -120,10 +121,66 @@ def test_a_video_without_frames_is_reported_in_one_line(monkeypatch, tmp_path):
 
 def test_a_camera_is_timed_by_the_clock_from_its_first_frame(monkeypatch):
     camera = Camera(monkeypatch, [np.zeros((4, 6, 3), np.uint8)] * 3, step=0.5)
-    frames = list(read_frames(2))
+    frames = list(itertools.islice(read_frames(2), 3))
     assert camera.asked_for == 2 and camera.released
     assert [frame.seconds for frame in frames] == [0, 0.5, 1.0]
     assert frames[0].rate == 25  # it said 0
+
+
+def test_a_camera_that_goes_away_is_named_after_its_last_frame(monkeypatch):
+    Camera(monkeypatch, [np.zeros((4, 6, 3), np.uint8)] * 3)
+    frames = read_frames(1)
+    assert len(list(itertools.islice(frames, 3))) == 3
+    with pytest.raises(ValueError, match="camera 1: expected further images, got none after 3"):
+        next(frames)
+
+
+def damage(path, start, end):
+    """Overwrite a part of a file, given as shares of its length."""
+    content = bytearray(path.read_bytes())
+    start, end = int(start * len(content)), int(end * len(content))
+    content[start:end] = np.random.default_rng(1).integers(0, 256, end - start, np.uint8).tobytes()
+    path.write_bytes(content)
+
+
+def noisy_video(path, num_frames=250):
+    video = new_video(path)
+    noise = np.random.default_rng(0).integers(0, 100, (48, 64, 3), np.uint8)
+    for number in range(num_frames):
+        video.add(noise + np.uint8(number % 100), number / 25)
+    video.close()
+    return path
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_follows_damage_in_the_middle_is_read_and_the_damage_is_named(every, tmp_path):
+    whole = list(read_frames(str(noisy_video(tmp_path / "a.mp4")), every))
+    damage(tmp_path / "a.mp4", 0.4, 0.7)  # FFmpeg gives up after 64 frames
+    frames = []
+    with pytest.raises(
+        ValueError, match=r"a\.mp4: expected a whole video, got \d+ of 250 frames that cannot be decoded"
+    ):
+        for frame in read_frames(str(tmp_path / "a.mp4"), every):
+            frames.append(frame)
+    assert frames[-1].number == whole[-1].number and len(whole) > len(frames) > len(whole) / 3
+    assert [frame.number % every for frame in frames] == [0] * len(frames)
+    np.testing.assert_array_equal(frames[-1].image, whole[-1].image)
+
+
+def test_a_video_that_ends_early_is_told(tmp_path, caplog):
+    path = tmp_path / "a.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(12):
+        writer.write(np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames = list(read_frames(str(path)))
+    assert 4 < len(frames) < 10
+    assert f"a.avi: gave {len(frames)} of the 12 frames that its header states" in caplog.text
+
+
+def test_a_whole_video_is_read_without_a_word(tmp_path, caplog):
+    assert len(list(read_frames(str(noisy_video(tmp_path / "a.mp4"))))) == 250 and not caplog.text
 
 
 def test_a_missing_camera_is_reported_in_one_line(monkeypatch):

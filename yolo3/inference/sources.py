@@ -170,13 +170,14 @@ def read_shots(sources: Iterable[Source], every: int = 1, on_error: OnError | No
     Args:
         sources: Images, videos and cameras.
         every: Use every n-th frame of videos and cameras.
-        on_error: Called with the path and the error of a video or camera that has no frame, which is then skipped.
+        on_error: Called with the path and the error of a video or camera that has no frame, that holds damaged frames,
+            or that went away; what it had before is used.
 
     Yields:
         The shots.
 
     Raises:
-        ValueError: For a video or camera without a frame, unless `on_error` is given.
+        ValueError: As `read_frames`, unless `on_error` is given.
     """
     for source in sources:
         if source.kind == "image":

@@ -1,7 +1,7 @@
 """Frames of videos and cameras, and videos written, with OpenCV."""
 
 import contextlib
-import itertools
+import logging
 import math
 import os
 import sys
@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 from yolo3.temporary import put_in_place, temporary_path
+
+logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mts", ".m2ts",
@@ -42,8 +44,9 @@ class Frame:
 def read_frames(source: str | int, every: int = 1) -> Iterator[Frame]:
     """Yield the frames of a video file or camera, upright.
 
-    They end where no further frame can be read, whatever the file's header says. The time of a file's frame is its
-    number divided by the file's rate; that of a camera's frame is read from the clock.
+    They end where no further frame can be read, whatever the file's header says; damaged frames amid others are left
+    out. The time of a file's frame is its number divided by the file's rate; that of a camera's frame is read from the
+    clock.
 
     Args:
         source: Path of a video file, or number of a camera.
@@ -53,26 +56,79 @@ def read_frames(source: str | int, every: int = 1) -> Iterator[Frame]:
         The frames.
 
     Raises:
-        ValueError: If there is no frame at all.
+        ValueError: If there is no frame at all; after the last frame, if frames amid the others could not be decoded,
+            or if the camera went away.
     """
+    read, damaged, first_damaged = 0, 0, 0
     with _opened(source) as capture:
         rate = capture.get(cv2.CAP_PROP_FPS)
         rate = rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
-        start = None
-        for number in itertools.count():
+        stated = 0.0 if isinstance(source, int) else capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        start, number, last = None, 0, None
+        while True:
             if number % every:
-                if not capture.grab():
+                there, image = capture.grab(), None
+            else:
+                there, image = capture.read()
+                there = there and image is not None
+            if not there:
+                following = None
+                if last is not None and not isinstance(source, int) and _is_at(capture, *last):
+                    following = _next_readable(capture, number, stated)
+                if following is None:
                     break
+                first_damaged = first_damaged if damaged else number
+                damaged, number = damaged + following - number, following
                 continue
-            there, image = capture.read()
-            if not there or image is None:
-                break
 
-            now = time.monotonic() if isinstance(source, int) else number / rate
-            start = now if start is None else start
-            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), number, seconds=now - start, rate=rate / every)
-    if number == 0:
+            if image is not None:
+                last = number, image
+                now = time.monotonic() if isinstance(source, int) else number / rate
+                start = now if start is None else start
+                yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), number, seconds=now - start, rate=rate / every)
+            number, read = number + 1, read + 1
+
+    if not read:
         raise ValueError(_no_frames(source))
+    if isinstance(source, int):
+        raise ValueError(f"camera {source}: expected further images, got none after {read}; is it still plugged in?")
+    if damaged:
+        words = f"expected a whole video, got {damaged} of {number} frames that cannot be decoded"
+        raise ValueError(f"{source}: {words}, from frame {first_damaged} on; the other {read} were read")
+    elif stated - number > max(2, stated / 100):  # headers round, and count frames that a container drops
+        logger.warning(
+            "%s: gave %d of the %d frames that its header states: it is cut short or damaged, or its header is wrong",
+            source,
+            read,
+            stated,
+        )
+
+
+def _is_at(capture: cv2.VideoCapture, number: int, image: np.ndarray) -> bool:
+    """Return whether a frame has this number, to which the capture is moved.
+
+    It has not in containers that drop damaged frames without a word: all that follow count less than they should.
+    """
+    if not capture.set(cv2.CAP_PROP_POS_FRAMES, number):
+        return False
+    there, again = capture.read()
+    return there and again is not None and np.array_equal(image, again)
+
+
+def _next_readable(capture: cv2.VideoCapture, number: int, stated: float) -> int | None:
+    """Return the number of a frame after a damaged one, to which the capture is moved; None if there is none.
+
+    It is looked for 1, 2, 4, 8, ... frames further on, as decoding each frame of a long damaged part would take long.
+    """
+    step = 1
+    while number + step < stated < 2**31:
+        candidate = number + step
+        if capture.set(cv2.CAP_PROP_POS_FRAMES, candidate) and capture.grab():
+            position = round(capture.get(cv2.CAP_PROP_POS_FRAMES))  # some containers move to another one
+            if position > candidate and capture.set(cv2.CAP_PROP_POS_FRAMES, candidate):
+                return candidate
+        step *= 2
+    return None
 
 
 def count_frames(path: str, every: int = 1) -> int | None:
