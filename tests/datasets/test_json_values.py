@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from yolo3.datasets.json_values import finite_number, read_json, show_value
+from yolo3.datasets.json_values import finite_number, finite_numbers, read_json, show_value
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -38,6 +38,11 @@ def test_what_cannot_be_read_is_one_line_with_the_file(tmp_path, text, says):
 def test_only_finite_numbers_are_numbers(value, number):
     assert finite_number(value) == number
     assert finite_number([value]) is None
+
+
+def test_numbers_are_all_finite_or_none():
+    assert finite_numbers([1, "2.5"]) == [1.0, 2.5] and finite_numbers([]) == []
+    assert finite_numbers([1, None]) is None and finite_numbers("1x") is None
 
 
 def test_values_in_messages_are_one_short_line():

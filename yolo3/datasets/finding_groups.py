@@ -17,6 +17,7 @@ PHRASES = {
     "ambiguous-image": "name an image that several files fit equally well",
     "bad-box": "hold boxes that cannot be read",
     "bad-class-id": "hold class ids out of range",
+    "bad-json": "cannot be read as JSON",
     "bad-line": "cannot be read",
     "bad-xml": "cannot be read as XML",
     "duplicate-box": "hold a box for the second time",
@@ -38,6 +39,7 @@ PHRASES = {
     "unknown-class": "name classes that are not known",
     "unknown-image": "belong to an image that is not listed",
     "unreadable-image": "name images that cannot be decoded",
+    "without-area": "hold points, lines or tags, which give no box",
 }
 
 

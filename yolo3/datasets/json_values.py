@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from yolo3.files import read_text
@@ -48,6 +49,12 @@ def finite_number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def finite_numbers(values: Iterable[Any]) -> list[float] | None:
+    """Return all of the values through `finite_number`, None if one of them is none."""
+    numbers = [finite_number(value) for value in values]
+    return None if None in numbers else [number for number in numbers if number is not None]
 
 
 def show_value(value: Any) -> str:

@@ -235,3 +235,10 @@ def test_a_folder_of_other_data_is_told_by_few_first_bytes(tmp_path, monkeypatch
     looked_at = []
     monkeypatch.setattr(csv_boxes, "find_columns", looked_at.append)
     assert not csv_boxes.matches(str(tmp_path)) and len(looked_at) == 50
+
+
+def test_an_image_of_another_list_is_not_taken_for_a_missing_one(tmp_path):
+    write_image(tmp_path / "valid" / "a.jpg")
+    write_csv(tmp_path / "train" / "_annotations.csv", "a.jpg,1,2,3,4,cat\n")
+    dataset = csv_boxes.read(str(tmp_path), list_name="train")
+    assert kinds(dataset) == ["missing-image"] and "is another image" in dataset.findings[0].message

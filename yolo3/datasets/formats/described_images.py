@@ -9,12 +9,21 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, file_of
 from yolo3.datasets.class_names import unknown_name_message
-from yolo3.datasets.find_images import ImageIndex, only_image, spellings, without_contested
+from yolo3.datasets.find_images import (
+    ImageIndex,
+    in_another_list,
+    only_image,
+    spellings,
+    unread_findings,
+    without_contested,
+)
 from yolo3.datasets.image_size import size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, require_list
 from yolo3.files import has_suffix, walk_files
 
@@ -63,12 +72,14 @@ class Description:
         class_names: Class names that the files list, in the order of their ids; others that objects have come after
             them, sorted.
         findings: What is wrong with the files.
+        without_area: The place of each point, line or tag, which give no box.
     """
 
     format: str
     images: list[DescribedImage] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    without_area: list[str] = field(default_factory=list)
 
     def list_names(self) -> list[str]:
         """Return the names of the lists that images belong to, in order."""
@@ -77,6 +88,20 @@ class Description:
     def report(self, kind: str, where: str, message: str) -> None:
         """Add an error."""
         self.findings.append(Finding("error", kind, where, message))
+
+    def read_json(self, file: str, kind: type) -> Any:
+        """Return the content of a JSON file, `kind` (dict or list) at its top; None if it is reported."""
+        try:
+            content = read_json(file)
+        except ValueError as error:
+            where, _, message = str(error).partition(": ")
+            self.report("bad-json", where, message)
+            return None
+        if isinstance(content, kind):
+            return content
+        expected = "an object" if kind is dict else "a list"
+        self.report("bad-json", file, f"expected JSON with {expected} at its top, got {show_value(content)}")
+        return None
 
 
 def data_root(path: str) -> str:
@@ -122,7 +147,7 @@ def build_dataset(
     for image in description.images:
         if list_name is not None and image.list_name != list_name:
             continue
-        image_path = only_image(_find_image(image, index), image.name, image.where, findings)
+        image_path = only_image(_find_image(image, index), image.name, image.where, findings, index)
         if image_path is None:
             continue
         shape = size_or_none(image_path)
@@ -132,12 +157,17 @@ def build_dataset(
         names.append(image.name)
     annotations = without_contested(annotations, names, findings)
 
+    places = description.without_area
+    if places:
+        message = f"{len(places)} points, lines or tags give no box and are not used, first in {places[0]}"
+        findings.append(Finding("warning", "without-area", path, message))
     if os.path.isdir(path) and list_name is None:
         used_images = {annotation.image_path for annotation in annotations}
         alone = [image_path for image_path in index.paths if image_path not in used_images]
         if alone:
             message = f"{len(alone)} images have no annotation and are not used, first {alone[0]}"
             findings.append(Finding("warning", "no-annotation", path, message))
+        findings += unread_findings(index.unread, path)
     return Dataset(
         annotations,
         list(class_names),
@@ -166,6 +196,7 @@ def _find_image(image: DescribedImage, index: ImageIndex) -> list[str]:
         for part in (image.list_name, *re.findall(r"[a-z]+", image.list_name.lower())):
             near = os.path.join(here, part, "_")
             found = index.find(name, near=near) or index.find_stem(stem, near=near)
+            found = [path for path in found if not in_another_list(near, path)]
             if len(found) == 1:
                 break
         if found:

@@ -21,6 +21,7 @@ _MODULES = (
     "coco",
     "yolo_txt",
     "csv_boxes",
+    "labelme",
 )
 
 
