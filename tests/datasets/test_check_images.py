@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tests.datasets.checked import GOOD, annotate, check, dataset_of, kinds, write_image
-from yolo3.datasets.check_images import check_images, image_fault
+from yolo3.datasets.check_images import check_complete, check_images
+from yolo3.datasets.images import ImageError
 from yolo3.datasets.image_groups import THUMBNAIL_SIDE
 from yolo3.datasets.usable import usable_annotations
 
@@ -35,14 +36,17 @@ def test_the_end_of_a_thumbnail_does_not_make_a_truncated_image_whole(tmp_path):
     thumb, content = (tmp_path / "thumb.jpg").read_bytes(), (tmp_path / "a.jpg").read_bytes()
     segment = b"\xff\xe1" + (len(thumb) + 2).to_bytes(2, "big") + thumb
     whole = content[:2] + segment + content[2:]
-    assert image_fault(whole) is None and image_fault(whole + b"trailing bytes") is None
-    assert image_fault(whole[:-2])[0] == "truncated-image"
+    check_complete(whole, "a.jpg")
+    check_complete(whole + b"trailing bytes", "a.jpg")
+    with pytest.raises(ImageError, match="^a.jpg: expected an image, got a file that ends too early") as raised:
+        check_complete(whole[:-2], "a.jpg")
+    assert raised.value.kind == "truncated-image"
 
 
 @pytest.mark.parametrize("flags", [[cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 4]])
 def test_progressive_and_restarted_images_are_whole(tmp_path, flags):
     cv2.imwrite(str(tmp_path / "a.jpg"), np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8), flags)
-    assert image_fault((tmp_path / "a.jpg").read_bytes()) is None
+    check_complete((tmp_path / "a.jpg").read_bytes(), "a.jpg")
 
 
 def test_progress_is_reported_for_every_image(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections import deque
@@ -11,10 +12,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.image_groups import thumbnail
+from yolo3.datasets.image_header import read_header
+from yolo3.datasets.images import ImageError, decode_image, open_image
 
 _PART = 8  # images a task, so that handing tasks out costs little
 _TASKS = 4  # handed out at a time for each thread, to bound the memory
@@ -29,7 +31,7 @@ class ImageCheck:
     Attributes:
         shape: (height, width) of the upright image, None if it cannot be used.
         digest: Digest of the file's bytes, "" if it cannot be read.
-        fault: (kind, message), None for a good image.
+        fault: (kind, message), None for a good image; of an image with a shape it is a warning.
         thumbnail: What :func:`yolo3.datasets.image_groups.thumbnail` makes of it, b"" if it cannot be used.
     """
 
@@ -86,52 +88,66 @@ def _check_part(paths: Sequence[str]) -> list[ImageCheck]:
 
 
 def check_image(path: str) -> ImageCheck:
-    """Decode one image and return its shape, digest, fault and thumbnail; never raises."""
+    """Decode one image as training does and return its shape, digest, fault and thumbnail; never raises."""
+    digest = ""
     try:
-        with open(path, "rb") as file:
+        with open_image(path) as file:
             content = file.read()
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        check_complete(content, path)
+        image = decode_image(content, path)
+    except ImageError as error:
+        return ImageCheck(None, digest, (error.kind, f"{error}; replace it or remove it"))
     except OSError as error:
-        return ImageCheck(None, "", ("unreadable-image", f"expected an image, got '{error.strerror}' for {path}"))
+        return ImageCheck(None, digest, ("unreadable-image", f"{path}: expected an image, got '{error.strerror}'"))
 
-    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    fault = image_fault(content)
-    if fault is None:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if image is not None:
-            return ImageCheck(image.shape[:2], digest, None, thumbnail(image))
-        fault = "unreadable-image", "got a file that cannot be decoded"
-    kind, text = fault
-    return ImageCheck(None, digest, (kind, f"expected an image, {text}: {path}; replace it or remove it"))
+    header, fault = read_header(io.BytesIO(content)), None
+    if header is not None and header.several:
+        text = f"{path}: expected one image, got an animation or several pages, of which only the first is used"
+        fault = "several-images", text
+    return ImageCheck(image.shape[:2], digest, fault, thumbnail(image))
 
 
 def image_findings(annotations: Sequence[Annotation], images: Sequence[ImageCheck]) -> list[Finding]:
-    """Return an error for each annotation whose image has a fault."""
+    """Return an error for each annotation whose image cannot be used, a warning where only a part of it is."""
     return [
-        Finding("error", image.fault[0], annotation.source, image.fault[1], annotation=index)
+        Finding(
+            "error" if image.shape is None else "warning",
+            image.fault[0],
+            annotation.source,
+            image.fault[1],
+            annotation=index,
+        )
         for index, (annotation, image) in enumerate(zip(annotations, images, strict=True))
         if image.fault is not None
     ]
 
 
-def image_fault(content: bytes) -> tuple[str, str] | None:
-    """Return (kind, message) if the bytes of a file are empty or end too early, else None.
+def check_complete(content: bytes, path: str) -> None:
+    """Check that the bytes of a JPEG or BMP go to its end; decoders fill what is missing and report nothing.
 
-    Decoders fill what is missing with grey and report nothing.
+    That of a PNG is known from its header (:func:`yolo3.datasets.images.check_header`).
+
+    Args:
+        content: The bytes.
+        path: Their file, for messages.
+
+    Raises:
+        ImageError: If they are none, or end too early.
     """
     if not content:
-        return "empty-image", "got an empty file"
+        raise ImageError("empty-image", path, "an empty file")
     complete = True
     if content[:2] == b"\xff\xd8":
         complete = _jpeg_is_complete(content)
-    elif content[:8] == b"\x89PNG\r\n\x1a\n":
-        complete = b"IEND" in content[-64:] or content.rfind(b"\0\0\0\0IEND") > 0
     elif content[:2] == b"BM" and len(content) >= 34:
         # An uncompressed BMP holds all its rows, each padded to four bytes.
         offset = int.from_bytes(content[10:14], "little")
         width, height = (int.from_bytes(content[at : at + 4], "little", signed=True) for at in (18, 22))
         bits, compression = (int.from_bytes(content[at : at + size], "little") for at, size in ((28, 2), (30, 4)))
         complete = compression != 0 or len(content) >= offset + (width * bits + 31) // 32 * 4 * abs(height)
-    return None if complete else ("truncated-image", f"got a file that ends too early, after {len(content)} bytes")
+    if not complete:
+        raise ImageError("truncated-image", path, f"a file that ends too early, after {len(content)} bytes")
 
 
 # A marker that is not byte stuffing (00), a restart (D0 to D7) or a fill byte.

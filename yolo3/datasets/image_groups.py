@@ -12,10 +12,10 @@ def thumbnail(image: np.ndarray) -> bytes:
     """Return the grey values of an image shrunk to 16 x 16, by which nearly equal images are found.
 
     Args:
-        image: uint8 [H, W, 3], BGR.
+        image: uint8 [H, W, 3], RGB.
 
     Returns:
         256 bytes, row by row.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).tobytes()

@@ -69,9 +69,14 @@ def reduced_shape(image_shape, least_side: int) -> tuple[int, int]:
 
     ``least_side`` is in pixels; an image that is smaller keeps its shape.
     """
-    height, width = image_shape[:2]
-    factor = max(factor for factor in (1, 2, 4, 8) if factor == 1 or min(height, width) // factor >= least_side)
-    return -(-height // factor), -(-width // factor)
+    factor = reduction(image_shape, least_side)
+    return -(-image_shape[0] // factor), -(-image_shape[1] // factor)
+
+
+def reduction(image_shape, least_side: int) -> int:
+    """Return the largest of 1, 2, 4, 8 by which the shorter side can be divided and keep ``least_side`` pixels."""
+    shorter = min(image_shape[:2])
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or shorter // factor >= least_side)
 
 
 def reduce_image(image: np.ndarray, least_side: int) -> np.ndarray:
