@@ -6,8 +6,8 @@ import pytest
 
 from tests.datasets.checked import GOOD, annotate, check, dataset_of, kinds, write_image
 from yolo3.datasets.check_images import check_complete, check_images
-from yolo3.datasets.images import ImageError
 from yolo3.datasets.image_groups import THUMBNAIL_SIDE
+from yolo3.datasets.images import ImageError
 from yolo3.datasets.usable import usable_annotations
 
 

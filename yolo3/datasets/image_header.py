@@ -36,6 +36,7 @@ class ImageHeader:
         orientation: Of EXIF: 1 is upright, 5 to 8 are quarter turns.
         several: Whether the file holds an animation or several pages.
         grey_bits: Bits of a pixel of a TIFF with one channel; 0 for anything else.
+        ends: Whether the chunks of a PNG lead to its end, within the file.
     """
 
     format: str
@@ -43,6 +44,7 @@ class ImageHeader:
     orientation: int = 1
     several: bool = False
     grey_bits: int = 0
+    ends: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -137,7 +139,7 @@ def _jpeg_header(file: BinaryIO) -> ImageHeader | None:
 def _png_header(file: BinaryIO) -> ImageHeader | None:
     """Read the header chunk, which comes first; an eXIf chunk, before or after the pixels, may turn the image."""
     file.seek(8)
-    shape, orientation, several = None, 1, False
+    shape, orientation, several, ends = None, 1, False, False
     while len(header := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", header)
         after = file.tell() + length + 4
@@ -149,10 +151,11 @@ def _png_header(file: BinaryIO) -> ImageHeader | None:
         elif kind == b"acTL":
             several = struct.unpack(">I", file.read(4))[0] > 1
 
-        if shape is None or kind == b"IEND":
+        ends = kind == b"IEND"
+        if shape is None or ends:
             break
         file.seek(after)
-    return None if shape is None else ImageHeader("png", shape, orientation, several)
+    return None if shape is None else ImageHeader("png", shape, orientation, several, ends=ends)
 
 
 def _webp_header(file: BinaryIO) -> ImageHeader | None:

@@ -168,7 +168,8 @@ def check_header(header: ImageHeader, size: int, path: str | os.PathLike) -> Non
         path: The file, for messages.
 
     Raises:
-        ImageError: For more pixels than :func:`limit_pixels` allows, or than so many bytes can hold.
+        ImageError: For more pixels than :func:`limit_pixels` allows, or than so many bytes can hold; for a PNG that
+            does not end within them: OpenCV reserves what its chunks claim, up to 4 GB each.
     """
     height, width = header.stored_shape
     if height * width > _max_pixels:
@@ -179,6 +180,8 @@ def check_header(header: ImageHeader, size: int, path: str | os.PathLike) -> Non
     # A JPEG's block of 8 x 8 pixels takes a bit at least (not with arithmetic coding, where it may take less, but no
     # image is so empty); deflate makes 1032 bytes of one at most, and a pixel of a PNG is a bit at least.
     most = {"jpeg": 8 * 64, "png": 8 * 1032}.get(header.format)
+    if not header.ends:
+        raise ImageError("truncated-image", path, f"a file that ends too early, after {size} bytes")
     if most is not None and height * width > most * size:
         got = f"a file of {size} bytes, too few for the {width}x{height} pixels that its header says"
         raise ImageError("truncated-image", path, got)
