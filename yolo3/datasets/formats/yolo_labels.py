@@ -9,6 +9,7 @@ import math
 import os
 import unicodedata
 from collections.abc import Iterable
+from typing import Literal
 
 from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
@@ -18,6 +19,7 @@ from yolo3.files import has_suffix, stem_of, text_head, walk_files
 
 _LABEL_FOLDERS = ("labels", "label", "Labels")
 _BYTES_LOOKED_AT = 4096  # of a text file, to tell whether it holds boxes
+_SHOWN = 100  # characters of a line in a message
 _EXPECTED = "expected 'class_id centre_x centre_y width height' with fractions of the image"
 
 
@@ -67,16 +69,16 @@ def _parse_label_line(line: str, image_shape: tuple[int, int], number: int) -> B
     try:
         class_id, *values = (float(word) for word in line.split())
     except ValueError:
-        raise ValueError(f"{_EXPECTED}, got '{line.strip()}'") from None
+        raise ValueError(f"{_EXPECTED}, got {_shown(line)}") from None
     if len(values) == 5:
         raise ValueError(
             f"{_EXPECTED}, got six numbers; a sixth number is the confidence of a detection: these are results, not "
             "labels"
         )
     if len(values) < 4 or len(values) % 2 or not is_class_id(class_id) or not all(map(math.isfinite, values)):
-        raise ValueError(f"{_EXPECTED}, or a polygon 'class_id x1 y1 x2 y2 x3 y3 ...', got '{line.strip()}'")
+        raise ValueError(f"{_EXPECTED}, or a polygon 'class_id x1 y1 x2 y2 x3 y3 ...', got {_shown(line)}")
     if max(map(abs, values)) > 2:
-        raise ValueError(f"{_EXPECTED} 0..1, got '{line.strip()}': these look like pixels")
+        raise ValueError(f"{_EXPECTED} 0..1, got {_shown(line)}: these look like pixels")
 
     # Corners as fractions: of a box (four numbers), or around a polygon (six or more).
     if len(values) == 4:
@@ -87,6 +89,11 @@ def _parse_label_line(line: str, image_shape: tuple[int, int], number: int) -> B
         x_min, y_min, x_max, y_max = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
     height, width = image_shape
     return Box((x_min * width, y_min * height, x_max * width, y_max * height), int(class_id), line=number)
+
+
+def _shown(line: str) -> str:
+    text = line.strip()
+    return f"'{text}'" if len(text) <= _SHOWN else f"'{text[:_SHOWN]}...'"
 
 
 def find_label(image: str) -> str | None:
@@ -116,6 +123,26 @@ def find_label(image: str) -> str | None:
     folders += [folder, *(os.path.join(folder, labels) for labels in _LABEL_FOLDERS)]
     candidates = (os.path.join(place, name) for place in folders for name in names)
     return next(filter(os.path.isfile, candidates), None)
+
+
+def kind_of_label(path: str) -> Literal["boxes", "empty", "text"]:
+    """Return what a text file holds: lines of numbers as label files do, even if not as expected; nothing; other text.
+
+    Judged by its first line that is neither blank nor a comment.
+    """
+    lines = (line.split() for line in text_head(path, _BYTES_LOOKED_AT).splitlines() if not line.startswith("#"))
+    words = next(filter(None, lines), None)
+    if words is None:
+        return "text" if os.path.getsize(path) > _BYTES_LOOKED_AT else "empty"
+    return "boxes" if len(words) >= 5 and all(map(_is_number, words[1:])) else "text"
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 class LabelIndex:
@@ -151,7 +178,7 @@ class LabelIndex:
         """Return the text files with boxes that are not among the label files in use, sorted."""
         known = {os.path.realpath(label) for label in used}
         left = sorted(file for files in self._by_stem.values() for file in files if os.path.realpath(file) not in known)
-        return [file for file in left if parse_label(text_head(file, _BYTES_LOOKED_AT), (1, 1))[0]]
+        return [file for file in left if kind_of_label(file) == "boxes"]
 
     def find(self, image: str) -> str | None:
         """Return the label file of an image, None if there is none or several fit equally well."""

@@ -18,16 +18,13 @@ from yolo3.datasets.find_images import unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.yolo_labels import LabelIndex, format_label, parse_label
 from yolo3.datasets.formats.yolo_layout import (
-    LIST_NAMES,
     Layout,
     expand,
     find_layout,
-    find_settings,
     has_labels,
     listed_images,
-    parse_darknet_data,
-    parse_yaml,
 )
+from yolo3.datasets.formats.yolo_settings import LIST_NAMES, find_settings, parse_settings, parse_yaml
 from yolo3.datasets.image_size import image_size
 from yolo3.datasets.images import UNREAD_SUFFIXES
 from yolo3.datasets.lists import dataset_name, list_of, require_list
@@ -39,13 +36,13 @@ NAME = "yolo"
 def matches(path: str) -> bool:
     """Return whether a path is, or holds, a data.yaml, a Darknet .data file, or images with label files."""
     if os.path.isfile(path):
-        if parse_yaml(path) is not None or parse_darknet_data(path) is not None:
+        if parse_settings(path) is not None:
             return True
         return has_labels(listed_images(path), LabelIndex(path))
     if any(find_settings(path)):
         return True
     labels = LabelIndex(path)
-    return has_labels((image for image in labels.images if labels.find(image) is not None), labels)
+    return has_labels(labels.images, labels)
 
 
 def list_names(path: str) -> list[str]:
@@ -71,13 +68,13 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     findings: list[Finding] = []
     if list_name is not None:
         require_list(path, list_name, layout.lists)
-        images = expand(path, layout.lists[list_name], findings)
+        images = expand(path, layout.lists[list_name], findings, layout.where)
     elif layout.lists:  # all lists together, each image once; of data.yaml those that exist
         lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
-        every = (image for entries in lists or layout.lists.values() for image in expand(path, entries, findings))
-        images = list(dict.fromkeys(every))
+        entries = [entry for entries in lists or layout.lists.values() for entry in entries]
+        images = list(dict.fromkeys(expand(path, entries, findings, layout.where)))
     else:
-        images = expand(path, layout.loose, findings)
+        images = expand(path, layout.loose, findings, layout.where)
 
     own, labels = layout.names, LabelIndex(path)
     unread = labels.unread
@@ -138,7 +135,7 @@ def write(dataset: Dataset, path: str) -> None:
 
     settings_file = os.path.join(path, "data.yaml")
     old = parse_yaml(settings_file) if os.path.isfile(settings_file) else None
-    settings = {key: value for key, value in (old or {}).items() if key in LIST_NAMES}
+    settings = {key: value for key, value in (old.values if old else {}).items() if key in LIST_NAMES}
     settings |= {part: f"images/{part}", "names": dict(enumerate(dataset.class_names))}
     replace_file(settings_file, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
@@ -176,7 +173,7 @@ def _read_image(
 def _numbered(layout: Layout, labels: LabelIndex) -> list[str]:
     """Return numbered class names up to the highest id of all lists, so that each list gives the same ones."""
     entries = [*layout.loose, *(entry for entries in layout.lists.values() for entry in entries)]
-    images = expand(labels.root, filter(os.path.exists, entries), [])
+    images = expand(labels.root, filter(os.path.exists, entries), [], {})
     found = (labels.find(image) for image in dict.fromkeys(images))
     texts = (read_text(label) for label in found if label is not None)
     return numbered_class_names(box.class_id for text in texts for box in parse_label(text, (1, 1))[0])
