@@ -1,5 +1,7 @@
 """How a command starts and ends."""
 
+import sys
+
 from yolo3.cli.running import in_one_line, run_command
 
 
@@ -22,3 +24,16 @@ def test_a_user_error_ends_with_status_1_and_ctrl_c_with_130(capsys):
     assert run_command("yolo3 test", lambda: fail(ValueError("wrong"))) == 1
     assert run_command("yolo3 test", lambda: fail(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "yolo3 test: wrong\nyolo3 test: interrupted\n"
+
+
+def test_names_of_files_reach_the_terminal_escaped(capsys):
+    hostile = "a\x1b]0;title\x07\x1b[2J\x9b31m\udcff\r\n\tb\x1b[A"
+    assert run_command("yolo3 test", lambda: print(hostile) or print(hostile, file=sys.stderr) or 0) == 0
+    out, err = capsys.readouterr()
+    assert out == err == "a\\x1b]0;title\\x07\\x1b[2J\\x9b31m\\udcff\r\n\tb\x1b[A\n"
+
+
+def test_the_streams_are_as_before_after_a_command(capsys):
+    before = sys.stdout, sys.stderr
+    run_command("yolo3 test", lambda: 0)
+    assert (sys.stdout, sys.stderr) == before

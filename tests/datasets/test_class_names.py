@@ -38,13 +38,15 @@ def test_an_empty_class_file_is_an_error(tmp_path):
 
 
 def test_class_names_written_are_read_back_and_leave_no_other_file(tmp_path):
-    names = ["cat", "traffic light", "\u00e9t\u00e9"]
+    names = ["cat", "traffic light", "\u00e9t\u00e9", "#x", "\U0001f469\u200d\U0001f680"]
     write_class_names(tmp_path / "run" / "classes.txt", names)
     assert read_class_names(tmp_path / "run" / "classes.txt") == names
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["classes.txt"]
 
 
-@pytest.mark.parametrize("names", [["a", "a"], [""], [" a"], ["#a"], ["a\nb"]])
+@pytest.mark.parametrize(
+    "names", [["a", "a"], [""], [" a"], ["\\#a"], ["a\nb"], ["a\x1b[2J"], ["\udc80"], ["a\u2028b"]]
+)
 def test_class_names_that_would_not_be_read_back_are_refused(tmp_path, names):
     with pytest.raises(ValueError, match="class names"):
         write_class_names(tmp_path / "classes.txt", names)

@@ -131,3 +131,10 @@ def test_a_faster_process_wins(tmp_path, monkeypatch):
     monkeypatch.setattr(shapes, "_write_set", write_and_be_late)
     assert shapes.write_shapes(folder, num_train=1, num_val=1, image_size=64) == str(folder)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_home_that_cannot_be_written_names_the_variable_that_moves_the_cache(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ValueError, match="'Not a directory'; set XDG_CACHE_HOME to another folder, or .* --data"):
+        shapes.shapes_folder(num_train=1, num_val=1, image_size=32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ MAX_NUMBERED = 10_000
 def read_class_names(path: str | os.PathLike) -> list[str]:
     """Read class names, one per line; blank lines and lines that start with '#' are skipped.
 
-    Inverse of `write_class_names`.
+    A name that itself starts with '#' is written with a backslash before it. Inverse of `write_class_names`.
 
     Args:
         path: Path of the file.
@@ -42,6 +43,7 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
         name = line.strip()
         if not name or name.startswith("#"):
             continue
+        name = name.removeprefix("\\") if name.startswith("\\#") else name
         if name in first_line:
             raise ValueError(
                 f"{path}:{number}: expected each class name once, got '{name}' again (first on line "
@@ -51,7 +53,18 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
 
     if not first_line:
         raise ValueError(f"{path}: expected one class name per line, got an empty file")
+    require_printable(first_line, path)
     return list(first_line)
+
+
+def require_printable(names: Iterable[str], where: str) -> None:
+    """Raise ValueError, naming it, for a class name with control characters or half a surrogate pair.
+
+    Such names cannot be written to a file of names, and would reach the terminal as commands.
+    """
+    for name in names:
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+            raise ValueError(f"{where}: expected class names of printable characters, got {ascii(name)}; rename it")
 
 
 def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:
@@ -60,14 +73,13 @@ def write_class_names(path: str | os.PathLike, names: Sequence[str]) -> None:
     Raises:
         ValueError: If a name would not be read back.
     """
+    require_printable(names, "class names")
     for name in names:
-        if not name or name != name.strip() or name.startswith("#") or len(name.splitlines()) != 1:
-            raise ValueError(
-                f"class names: expected a name that fits on a line and does not start with '#', got {name!r}"
-            )
+        if not name or name != name.strip() or name.startswith("\\#"):
+            raise ValueError(f"class names: expected a name without blanks around it or '\\#' before it, got {name!r}")
     if len(set(names)) != len(names):
         raise ValueError(f"class names: expected each name once, got {list(names)}")
-    replace_file(path, "".join(f"{name}\n" for name in names))
+    replace_file(path, "".join(f"\\{name}\n" if name.startswith("#") else f"{name}\n" for name in names))
 
 
 def find_names_file(file: str, root: str) -> str | None:

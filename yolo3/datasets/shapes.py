@@ -60,7 +60,13 @@ def shapes_folder(num_train: int = 600, num_val: int = 100, image_size: int = 25
     name = f"shapes-{VERSION}-{num_train}-{num_val}-{image_size}-{seed}"
     folder = os.path.join(user_cache(), name)
     if not os.path.isdir(folder):
-        write_shapes(folder, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
+        try:
+            write_shapes(folder, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
+        except OSError as error:
+            raise ValueError(
+                f"{user_cache()}: expected a folder that the embedded shapes can be written to, got "
+                f"'{error.strerror}'; set XDG_CACHE_HOME to another folder, or give annotated images with --data"
+            ) from error
     return folder
 
 

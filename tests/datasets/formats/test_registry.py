@@ -1,5 +1,6 @@
 """Which format a path is in, its lists, and round trips through all formats."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +144,24 @@ def test_two_formats_with_the_same_name_are_an_error(monkeypatch):
     formats.register(toy_format())
     with pytest.raises(ValueError, match="expected a name that is not taken, got 'toy'"):
         formats.register(toy_format())
+
+
+@pytest.mark.parametrize("format", ["voc", "coco", "yolo"])
+def test_a_class_name_that_is_a_command_to_the_terminal_is_refused_by_name(format, tmp_path):
+    write_image(tmp_path / "a.jpg", np.zeros((10, 10, 3), np.uint8))
+    name = "cat\\u001b[31m"
+    if format == "coco":
+        images = [{"id": 1, "file_name": "a.jpg"}]
+        text = json.dumps({"images": images, "annotations": [], "categories": [{"id": 1, "name": "NAME"}]})
+        (tmp_path / "a.json").write_text(text.replace("NAME", name))
+    elif format == "yolo":
+        (tmp_path / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+        (tmp_path / "data.yaml").write_text(f'train: .\nnames: ["{name}"]\n')
+    else:
+        box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
+        (tmp_path / "a.xml").write_text(
+            f"<annotation><filename>a.jpg</filename><object><name>cat\u009b31m</name>{box}</object></annotation>",
+            encoding="utf-8",
+        )
+    with pytest.raises(ValueError, match=r"expected class names of printable characters, got 'cat\\x(1b\[|9b)31m'"):
+        formats.read_dataset(tmp_path)

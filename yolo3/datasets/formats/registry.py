@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from yolo3.datasets.annotation import Dataset
+from yolo3.datasets.class_names import require_printable
 from yolo3.datasets.find_images import ImageIndex, unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.lists import default_pair
@@ -99,6 +100,7 @@ def read_dataset(
     """
     path = _existing(path)
     dataset = _format_of(path, format).read(path, class_names=class_names, list_name=list_name)
+    require_printable(dataset.class_names, path)
     return replace(dataset, root=path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
 
 
