@@ -22,6 +22,7 @@ _MODULES = (
     "coco",
     "yolo_txt",
     "csv_boxes",
+    "cvat",
     "labelme",
 )
 
