@@ -105,6 +105,17 @@ def test_the_split_is_drawn_with_the_seed(prepared, tmp_path):
     assert not set(names_of(first.val)) & set(names_of(first.train))
 
 
+def test_equal_images_stay_on_one_side_of_a_drawn_split(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *[GOOD] * 20)
+    for number in range(0, 20, 2):
+        shutil.copy(tmp_path / "d" / f"{number}.png", tmp_path / "d" / f"{number + 1}.png")
+    result = prepared(data=data, val_split=0.2, seed=1)
+    drawn = {int(name.split(".")[0]) // 2 for name in names_of(result.val)}
+    assert len(result.val) == 4 and len(drawn) == 2  # two whole pairs
+    assert not [finding for finding in result.findings if finding.kind == "overlap"]
+    assert any(note.startswith("Kept on one side of the split: 10 groups") for note in result.notes)
+
+
 def test_no_split_means_no_validation_and_is_reported(prepared, tmp_path):
     result = prepared(data=write_lines(tmp_path / "d", GOOD, GOOD), val_split=0.0)
     assert len(result.train) == 2 and result.val == []

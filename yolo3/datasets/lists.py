@@ -1,4 +1,4 @@
-"""Lists of a data set, such as train and val: their names, which belong together, and drawing a split."""
+"""Lists of a data set, such as train and val: their names, and which belong together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from yolo3.datasets.annotation import Annotation, Dataset
+from yolo3.datasets.annotation import Dataset
 
 # Lists that belong together, best first: (train, validation).
 _DEFAULT_PAIRS = (("train", "val"), ("trainval", "test"), ("train", "test"))
@@ -133,30 +131,3 @@ def list_name_of(file: str) -> str:
     if stem.startswith("_"):
         return os.path.basename(os.path.dirname(os.path.abspath(file)))
     return stem.removeprefix("instances_")
-
-
-def split_annotations(
-    annotations: Sequence[Annotation], fraction: float, seed: int
-) -> tuple[list[Annotation], list[Annotation]]:
-    """Split images at random; the same seed gives the same split.
-
-    Args:
-        annotations: The images.
-        fraction: Share of the images in the validation part, between 0 and 1.
-        seed: Seed of the draw.
-
-    Returns:
-        (train, val), each in the old order. Of two images or more both parts get at least one; a single one goes to
-        train.
-
-    Raises:
-        ValueError: If the fraction is not between 0 and 1.
-    """
-    if not 0 < fraction < 1:
-        raise ValueError(f"validation split: expected a fraction between 0 and 1, got {fraction}")
-    count = len(annotations)
-    num_val = min(max(round(count * fraction), 1), count - 1) if count >= 2 else 0
-
-    chosen = set(np.random.default_rng(seed).permutation(count)[:num_val].tolist())
-    train = [annotation for index, annotation in enumerate(annotations) if index not in chosen]
-    return train, [annotations[index] for index in sorted(chosen)]

@@ -13,11 +13,13 @@ from yolo3.darknet.cfg import read_cfg
 from yolo3.datasets.annotation import Annotation, Dataset, Finding, in_one_class
 from yolo3.datasets.check_boxes import SHIFTED_IDS
 from yolo3.datasets.check_duplicates import check_overlap
+from yolo3.datasets.check_images import ImageCheck
 from yolo3.datasets.checks import check_dataset
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats import registry as formats
-from yolo3.datasets.lists import split_annotations
+from yolo3.datasets.image_groups import describe_groups, group_images
 from yolo3.datasets.shapes import shapes_folder
+from yolo3.datasets.splits import split_annotations
 from yolo3.datasets.usable import usable_annotations
 from yolo3.models.architecture import Architecture, check_input_shape
 from yolo3.models.metadata import is_keras_file, read_metadata
@@ -154,10 +156,12 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     scales = architecture.scales if isinstance(architecture, YoloV3) else ()
     findings: list[Finding] = []
     kept = []
+    checks: dict[str, ImageCheck] = {}
     for index, dataset in enumerate(sets):
         found, images = check_dataset(dataset, train=index == 0, progress=progress)
         if index == 0:
             shapes = [image.shape for image in images]
+            checks = dict(zip((item.image_path for item in dataset.annotations), images, strict=True))
             found += check_anchor_fit(
                 dataset, shapes, found, scales=scales, input_shape=config.input_size, resize=config.resize
             )
@@ -185,8 +189,12 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
         train, val = kept[0], []
         notes.append("No validation: there are no images for it, so the last weights count as the best.")
     else:
-        train, val = split_annotations(kept[0], config.val_split, config.seed)
+        paths = [item.image_path for item in kept[0]]
+        groups = group_images(paths, [checks[path] for path in paths])
+        train, val = split_annotations(kept[0], config.val_split, config.seed, groups)
         notes.append(f"Validating on {len(val)} of {len(kept[0])} images, drawn with seed {config.seed}.")
+        if together := describe_groups(groups):
+            notes.append(f"Kept on one side of the split: {together}.")
 
     findings += check_overlap(train, val)
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
