@@ -3,8 +3,8 @@
 Images are compared by thumbnails of 16 x 16 grey values, brought to mean 0 and standard deviation 1. Measured on BCCD
 and the chess photographs of Roboflow: saved again as JPEG of quality 40, at half the size, stretched, with noise or
 brighter, an image differs from itself by less than `SAME_LOOK` everywhere. Other photographs of BCCD differ by 1.5
-somewhere, a chess board with a piece on another square by more than .25; a hash of a few bits (dHash, pHash) cannot tell
-such boards apart.
+somewhere, a chess board with a piece on another square by more than .25; a hash of a few bits (dHash, pHash) cannot
+tell such boards apart.
 """
 
 from __future__ import annotations
