@@ -24,6 +24,8 @@ _MODULES = (
     "csv_boxes",
     "cvat",
     "labelme",
+    "vott",
+    "createml",
 )
 
 
