@@ -99,3 +99,18 @@ def test_parsing_needs_no_tensorflow():
         "in sys.modules or 'keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+
+
+@pytest.mark.parametrize("value", ["10,13  16,30", "10 13,16,30", "10,13,16\t30"])
+def test_a_missing_comma_is_told_where_it_is_missing(value):
+    section = parse_cfg(f"[net]\n[yolo]\nanchors = {value}  # w,h\nmask = 0\n").layers[0]
+    with pytest.raises(ValueError, match="cfg:3: expected .* for 'anchors', got .* without a comma"):
+        section.numbers("anchors")
+    assert section.integers("mask") == (0,)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "9" * 400])
+def test_numbers_are_finite(value):
+    section = parse_cfg(f"[net]\nmomentum={value}\n").net
+    with pytest.raises(ValueError, match="cfg:2: expected a number for 'momentum'"):
+        section.number("momentum")

@@ -1,6 +1,7 @@
 """Heads of a cfg: anchors, outputs and classes."""
 
 import numpy as np
+import pytest
 
 from tests.darknet.networks import SMALL, cfg_of
 from yolo3.darknet.cfg import parse_cfg
@@ -24,3 +25,21 @@ def test_heads_for_other_classes_change_two_lines():
     other = with_classes(cfg, 5)
     assert other.text == cfg.text.replace("filters=14", "filters=20").replace("classes=2", "classes=5")
     assert yolo_heads(other)[0].classes == 5
+
+
+@pytest.mark.parametrize(
+    "anchors, says",
+    [
+        ("10,13  16,30.5,  33,23", "expected comma-separated numbers for 'anchors', got '13  16' without a comma"),
+        ("10,13,  16,30.5,  33", "expected pairs of width and height for 'anchors', got 5 numbers"),
+        ("10,13,  16,-30.5,  33,23", "expected widths and heights above 0 for 'anchors', got -30.5"),
+        ("10,13,  16,30.5", "expected a mask of anchors 0 to 1, the 2 of 'anchors', got 1,2"),
+    ],
+)
+def test_a_fault_of_the_anchors_is_not_blamed_on_the_mask(anchors, says):
+    text = SMALL.replace("10,13,  16,30.5,  33,23", anchors)
+    key = "mask" if "a mask of" in says else "anchors"
+    line = next(number for number, content in enumerate(text.splitlines(), 1) if content.startswith(key))
+    with pytest.raises(ValueError) as caught:
+        yolo_heads(parse_cfg(text))
+    assert says in str(caught.value) and f":{line}:" in str(caught.value)

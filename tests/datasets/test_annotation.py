@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolo3.datasets.annotation import Box, build_annotation, without_crowd
+from yolo3.datasets.annotation import Box, Finding, build_annotation, without_crowd
 
 
 def test_a_box_is_named_by_its_line_and_an_image_by_its_source():
@@ -26,3 +26,9 @@ def test_crowd_regions_left_out_are_counted_in_the_log(caplog):
     (left,) = without_crowd([item], "voc")
     assert left.boxes.tolist() == [[1, 1, 2, 2]] and len(item.boxes) == 2
     assert "left out 1 crowd regions" in caplog.text
+
+
+def test_the_message_of_a_finding_is_one_line_of_bounded_length():
+    finding = Finding("error", "bad-box", "a.txt:1", "got 'a\nb\x00\udcff" + "1" * 5000)
+    assert finding.message.startswith(r"got 'a\nb\x00\udcff1") and len(finding.message) < 1100
+    assert finding.message.isprintable() and Finding("error", "x", "a", "Möwe").message == "Möwe"

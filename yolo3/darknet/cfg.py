@@ -8,6 +8,7 @@ as 0; here both raise `ValueError` with file and line. Line endings may be Unix 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -33,10 +34,17 @@ ALIASES = MappingProxyType(
 
 
 class Option(NamedTuple):
-    """Value of one key, as text, and the number of its line."""
+    """One option.
+
+    Attributes:
+        value: Its value as text, without blanks.
+        line: Number of its line.
+        gap: Text between commas that holds blanks, "13  16", "" if there is none. Darknet skips blanks and reads 1316.
+    """
 
     value: str
     line: int
+    gap: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Section:
 
     def number(self, key: str, default: float | None = None) -> float:
         """Return the value of an option as a number; see `text` for arguments and errors."""
-        return self._one(key, default, parse=float, expected="a number")
+        return self._one(key, default, parse=_parse_number, expected="a number")
 
     def integers(self, key: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """Return the comma-separated whole numbers of an option; see `text` for arguments and errors."""
@@ -90,7 +98,7 @@ class Section:
 
     def numbers(self, key: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
         """Return the comma-separated numbers of an option; see `text` for arguments and errors."""
-        return self._many(key, default, parse=float, expected="comma-separated numbers")
+        return self._many(key, default, parse=_parse_number, expected="comma-separated numbers")
 
     def _one(self, key: str, default: Number | None, *, parse: Callable[[str], Number], expected: str) -> Number:
         if key not in self.options and default is not None:
@@ -103,6 +111,8 @@ class Section:
         if key not in self.options and default is not None:
             return default
         parts = [part for part in _without_comment(self.text(key)).split(",") if part]
+        if gap := self.options[key].gap:
+            raise ValueError(f"{self.where(key)}: expected {expected} for '{key}', got {_shown(gap)} without a comma")
         return tuple(self._parse(key, part, parse=parse, expected=expected) for part in parts)
 
     def _parse(self, key: str, text: str, *, parse: Callable[[str], Number], expected: str) -> Number:
@@ -172,7 +182,9 @@ def parse_cfg(text: str, source: str = "cfg") -> Cfg:
         key, equals, value = content.partition("=")
         if not equals or not key:
             raise ValueError(f"{source}:{line}: expected 'key=value', got {_shown(content)}")
-        sections[-1].options.setdefault(key, Option(value, line))
+        parts = _without_comment(raw.partition("=")[2]).split(",")
+        gap = next((part.strip() for part in parts if len(part.split()) > 1), "")
+        sections[-1].options.setdefault(key, Option(value, line, gap))
 
     if not sections:
         raise ValueError(f"{source}: expected a Darknet cfg, got a file without sections")
@@ -240,6 +252,13 @@ def _shown(text: str) -> str:
 
 def _without_comment(value: str) -> str:
     return value.partition("#")[0]
+
+
+def _parse_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _parse_integer(text: str) -> int:

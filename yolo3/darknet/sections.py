@@ -414,10 +414,18 @@ def _yolo(section: Section, in_shapes: list[Shape]) -> tuple[YoloHead, Shape]:
     number = section.integer("num", 1)
     values = section.numbers("anchors", (0.5,) * (2 * number))  # parser.c:parse_yolo: all .5 where none are given
     mask = section.integers("mask", tuple(range(number)))
-    if len(values) % 2 or not mask or not all(0 <= index < len(values) // 2 for index in mask):
+    if not values or len(values) % 2:
         raise ValueError(
-            f"{section.where('mask')}: expected a mask of anchors 0 to {len(values) // 2 - 1}, "
-            f"got {','.join(map(str, mask))}"
+            f"{section.where('anchors')}: expected pairs of width and height for 'anchors', got {len(values)} numbers"
+        )
+    if min(values) <= 0:
+        raise ValueError(
+            f"{section.where('anchors')}: expected widths and heights above 0 for 'anchors', got {min(values):g}"
+        )
+    if not mask or not all(0 <= index < len(values) // 2 for index in mask):
+        raise ValueError(
+            f"{section.where('mask')}: expected a mask of anchors 0 to {len(values) // 2 - 1}, the {len(values) // 2} "
+            f"of 'anchors', got {','.join(map(str, mask))}"
         )
 
     head = YoloHead(

@@ -11,6 +11,8 @@ import numpy as np
 
 from yolo3.datasets.clipping import clip_boxes
 
+_LONGEST_MESSAGE = 1000  # characters
+
 logger = logging.getLogger(__name__)
 
 
@@ -74,6 +76,15 @@ class Finding:
     message: str
     annotation: int | None = None
     box: int | None = None
+
+    def __post_init__(self):
+        """Keep the message on one line of bounded length: it may show any text of a file."""
+        message = self.message
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[:_LONGEST_MESSAGE] + "..."
+        if not message.isprintable():
+            message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        object.__setattr__(self, "message", message)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"

@@ -81,6 +81,35 @@ def test_spaces_inside_a_box_are_errors_and_not_a_missing_image():
     assert path == "a.jpg" and not boxes and faults
 
 
+@pytest.mark.parametrize("line", ["my a.jpg10,20,30,40,0 1,2,3,4,0", "my a.JPG10,20,30,40 1,2,3,4,0"])
+def test_a_missing_blank_after_the_path_is_said_and_the_image_is_found(line):
+    path, boxes, (fault,) = parsed(line)
+    assert path.lower() == "my a.jpg" and boxes == [(1, 2, 3, 4, 0)]
+    assert fault.startswith("expected a blank between the image and its first box, got 'my a.")
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ";"])
+def test_a_comma_after_the_path_is_no_part_of_it(separator):
+    assert parsed(f"a.jpg{separator} 1,2,3,4,0") == ("a.jpg", [(1, 2, 3, 4, 0)], [])
+
+
+@pytest.mark.parametrize(
+    "line", ["a.jpg10,20,30,40,0", "a.jpg 10 20 30 40 0", "a.jpg 1, 2, 3, 4, 0", "a.jpg 10,20,30,40"]
+)
+def test_a_file_whose_boxes_are_all_wrong_is_recognised_and_told_what_is_wrong(tmp_path, line):
+    write_images(tmp_path, "a.jpg")
+    (tmp_path / "train.txt").write_text(line + "\n")
+    assert keras_yolo3.matches(str(tmp_path / "train.txt"))
+    findings = keras_yolo3.read(str(tmp_path / "train.txt")).findings
+    assert {finding.kind for finding in findings} == {"bad-box"} and findings[0].where.endswith("train.txt:1")
+
+
+@pytest.mark.parametrize("text", ["see a.jpg\n", "a.jpg\nb.jpg\n", "a.jpg 2019 12\n", "x" * 100_000, ".jpg1" * 20_000])
+def test_other_text_is_not_in_this_form(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text)
+    assert not keras_yolo3.matches(str(tmp_path / "a.txt"))
+
+
 def test_a_file_is_read_with_its_line_numbers(tmp_path):
     write_images(tmp_path, "a.jpg", "b c.png", "d.bmp")
     text = "\ufeff# train\r\na.jpg 10,20,30,40,1\r\n\r\nb c.png\r\nd.bmp 0,0,201,101,0 12,33\r\nno.jpg 1,1,2,2,0\r\n"

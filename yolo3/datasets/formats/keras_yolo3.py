@@ -32,6 +32,9 @@ from yolo3.files import has_suffix, read_lines, replace_file, text_head, walk_fi
 
 NAME = "keras-yolo3"
 _EXPECTED = "expected 'x_min,y_min,x_max,y_max,class_id'"
+_SUFFIX = rf"({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})"
+_PATH_AND_MORE = re.compile(rf".*?{_SUFFIX}(?=\s)", re.IGNORECASE)
+_GLUED = re.compile(rf"(.*{_SUFFIX})[-+.\d][^,\s]{{0,20}}(,[^,\s]{{0,20}}){{3,4}},?", re.IGNORECASE)
 # How much of a file decides whether it is in this format.
 _LINES_LOOKED_AT = 200
 _BYTES_LOOKED_AT = 1 << 18
@@ -198,9 +201,17 @@ def _split_line(line: str) -> tuple[str, list[str], list[str]]:
     path = line[: words[first_box - 1].end()]
     tokens = [word.group() for word in words[first_box:]]
 
+    if has_suffix(path, IMAGE_SUFFIXES):
+        return path, tokens, []
+    if has_suffix(path.rstrip(",;"), IMAGE_SUFFIXES):
+        return path.rstrip(",;"), tokens, []
+
     # A 'path' that goes on after an image's suffix holds words that belong to neither path nor boxes.
-    match = re.match(rf".*?({'|'.join(re.escape(suffix) for suffix in IMAGE_SUFFIXES)})(?=\s)", path, re.IGNORECASE)
-    if match is None or has_suffix(path, IMAGE_SUFFIXES):
+    glued = _GLUED.fullmatch(path)
+    if glued is not None:
+        return glued.group(1), tokens, [f"expected a blank between the image and its first box, got '{path}'"]
+    match = _PATH_AND_MORE.match(path)
+    if match is None:
         return path, tokens, []
     stray = path[match.end() :].split()
     boxes = [word for word in stray if _is_box_like(word)]
@@ -239,7 +250,11 @@ def _list_files(folder: str) -> dict[str, str]:
 def _has_box_line(file: str) -> bool:
     for line in text_head(file, _BYTES_LOOKED_AT).splitlines()[:_LINES_LOOKED_AT]:
         parsed = parse_line(line)
-        if parsed is not None and parsed.boxes and has_suffix(parsed.path, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)):
+        if parsed is None or not has_suffix(parsed.path, (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)):
+            continue
+        # Numbers alone behind the image are boxes, right or not, so that their faults are reported.
+        rest = line.strip().removeprefix(parsed.path)
+        if parsed.boxes or (len(re.findall(r"[\d.]+", rest)) >= 4 and re.fullmatch(r"[-+.,\d\s]+", rest)):
             return True
     return False
 
