@@ -31,4 +31,4 @@ def test_crowd_regions_left_out_are_counted_in_the_log(caplog):
 def test_the_message_of_a_finding_is_one_line_of_bounded_length():
     finding = Finding("error", "bad-box", "a.txt:1", "got 'a\nb\x00\udcff" + "1" * 5000)
     assert finding.message.startswith(r"got 'a\nb\x00\udcff1") and len(finding.message) < 1100
-    assert finding.message.isprintable() and Finding("error", "x", "a", "Möwe").message == "Möwe"
+    assert finding.message.isprintable() and Finding("error", "x", "a", "Möwe\u3000").message == "Möwe\u3000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -83,7 +84,7 @@ class Finding:
         if len(message) > _LONGEST_MESSAGE:
             message = message[:_LONGEST_MESSAGE] + "..."
         if not message.isprintable():
-            message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+            message = "".join(c.encode("unicode_escape").decode() if _is_control(c) else c for c in message)
         object.__setattr__(self, "message", message)
 
     def __str__(self) -> str:
@@ -172,6 +173,11 @@ def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annota
     return [
         annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation for annotation in annotations
     ]
+
+
+def _is_control(character: str) -> bool:
+    """Return whether a character ends a line, commands a terminal, or cannot be encoded."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def file_of(where: str) -> str:
