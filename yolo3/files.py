@@ -121,6 +121,18 @@ def text_head(path: str, size: int) -> str:
     return "" if b"\0" in head else head.decode("utf-8", "replace").lstrip("\ufeff")
 
 
+def printable(text: str) -> str:
+    """Return text on one line: control characters, ends of line and bytes that are no text as ``\\n``, ``\\x1b``, ...
+
+    Example:
+        >>> print(printable("two\\nlines.jpg"))
+        two\\nlines.jpg
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
 def walk_files(folder: str) -> Iterator[str]:
     """Yield the paths of all files below a folder in a fixed order.
 

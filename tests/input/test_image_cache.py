@@ -1,13 +1,16 @@
 """Images of all kinds as they are read and kept: upright, in three channels, reduced; room for decoded ones."""
 
 import errno
+import os
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+from tests.datasets.image_files import encoded, photo, with_orientation
 from tests.input.images import (
     BLUE,
     GREEN,
@@ -23,7 +26,7 @@ from tests.input.images import (
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
 from yolo3.input import image_cache
-from yolo3.input.image_cache import decode_jpeg, pixel_bytes, relative_boxes
+from yolo3.input.image_cache import file_reader, pixel_bytes, relative_boxes
 
 
 @pytest.fixture(scope="module")
@@ -103,18 +106,39 @@ def test_grey_images_have_their_channel_three_times(tmp_path, name):
     np.testing.assert_allclose(image[12:28, 22:48].mean(), 200, atol=2)
 
 
-def test_a_jpeg_is_decoded_as_opencv_decodes_it(annotations):
-    # Both use libjpeg; their inverse transforms and upsampling of colour may differ by rounding.
-    for item in annotations[:3]:
-        image = decode_jpeg(item.image_path, 10_000).numpy().astype(int)
-        assert np.abs(image - read_image(item.image_path)).mean() < 1.5
+def test_images_are_read_as_the_one_reader_of_images_reads_them(tmp_path):
+    kinds = {
+        "adobe.jpg": ("JPEG", "CMYK"),
+        "grey.jpg": ("JPEG", "L"),
+        "palette.png": ("PNG", "P"),
+        "a.tif": ("TIFF", "RGB"),
+    }
+    for name, (format, mode) in kinds.items():
+        (tmp_path / name).write_bytes(encoded(Image.fromarray(photo()).convert(mode), format))
+    (tmp_path / "turned.jpg").write_bytes(with_orientation("JPEG", 6))
+    cv2.imwrite(str(tmp_path / "deep.png"), photo().astype(np.uint16) * 16)
+    paths = sorted(map(str, tmp_path.iterdir()))
+    store = opened([annotated(path) for path in paths])
+    for path, image in zip(paths, tf.data.Dataset.range(len(paths)).map(store.read).as_numpy_iterator(), strict=True):
+        np.testing.assert_array_equal(image, read_image(path))
 
 
+def test_a_name_that_is_no_utf_8_is_read(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xe4\xf6.png")  # Latin-1
+    with open(path, "wb") as file:
+        file.write(encoded(photo(), "PNG"))
+    image = next(tf.data.Dataset.range(1).map(opened([annotated(path)]).read).as_numpy_iterator())
+    np.testing.assert_array_equal(image, photo())
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
 @pytest.mark.parametrize("least_side, side", [(700, 800), (400, 400), (399, 400), (200, 200), (100, 100), (10, 100)])
-def test_a_large_jpeg_is_reduced_while_its_smaller_side_stays_above_the_least(tmp_path, least_side, side):
-    path = str(tmp_path / "large.jpg")
+def test_a_large_image_is_reduced_while_its_smaller_side_stays_above_the_least(tmp_path, least_side, side, suffix):
+    path = str(tmp_path / f"large.{suffix}")
     cv2.imwrite(path, np.zeros((800, 1000, 3), np.uint8))
-    assert decode_jpeg(path, least_side).shape == (side, side * 1000 // 800, 3)
+    read = file_reader([path], least_side)
+    image = next(tf.data.Dataset.range(1).map(read).as_numpy_iterator())
+    assert image.shape == (side, side * 1000 // 800, 3)
 
 
 def test_boxes_are_clipped_to_the_image_and_empty_ones_and_crowd_regions_left_out(tmp_path):

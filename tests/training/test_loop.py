@@ -30,6 +30,7 @@ from tests.training.runs import (
 from yolo3.cli.evaluate import main as evaluate
 from yolo3.datasets.class_names import read_class_names
 from yolo3.inference.loading import load_detector
+from yolo3.input.image_cache import image_shape
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
 from yolo3.training import loop
@@ -189,6 +190,24 @@ def test_weights_corrupted_by_the_last_step_of_an_epoch_are_not_written(settings
         run(config, tmp_path / "run", callbacks=[Poison(1, 0)])
     assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 1
     assert all(np.isfinite(array).all() for array in state_of(tmp_path / "run"))
+
+
+def test_an_image_that_is_damaged_after_the_check_is_one_line_that_says_how_to_go_on(
+    settings, slim_tiny, eagerly, tmp_path
+):
+    config = dataclasses.replace(one_batch(settings), cache="none")
+    prepared = prepare(config)
+    image = tmp_path / "a.png"
+    image.write_bytes(Path(prepared.train[0].image_path).read_bytes())
+    image_shape(str(image))  # known from the check
+    image.write_bytes(b"damaged")
+    damaged = [dataclasses.replace(item, image_path=str(image)) for item in prepared.train[:1]]
+    with pytest.raises(ValueError, match="a.png") as caught:
+        run(config, tmp_path / "run", prepared=dataclasses.replace(prepared, train=damaged))
+    assert str(caught.value) == (
+        f"{image}: expected an image, got 7 bytes that cannot be decoded; it was changed since it was checked: put it "
+        f"right, and continue with yolo3 train --resume {tmp_path / 'run'}, which keeps the epochs that were saved"
+    )
 
 
 def test_a_report_that_fails_costs_neither_weights_nor_state(settings, slim_tiny, eagerly, tmp_path, monkeypatch):

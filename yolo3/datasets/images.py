@@ -14,7 +14,7 @@ import numpy as np
 from yolo3.datasets.image_header import ImageHeader, read_header
 from yolo3.datasets.pixel_range import to_8_bit
 from yolo3.files import replace_bytes
-from yolo3.ops.letterbox import reduction
+from yolo3.ops.letterbox import reduce_image, reduction
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Images of other kinds: they are not read, and a data set that has some is told so.
@@ -72,11 +72,11 @@ def read_image(path: str | os.PathLike, smallest: int | None = None) -> np.ndarr
 
     Args:
         path: Path of the image.
-        smallest: A JPEG is decoded at 1/2, 1/4 or 1/8 of its size while its smaller side keeps so many pixels; None
-            for all of it.
+        smallest: The image is reduced to 1/2, 1/4 or 1/8 while its smaller side keeps so many pixels, a JPEG as it is
+            decoded; None for all of it.
 
     Returns:
-        uint8 RGB [H, W, 3].
+        uint8 RGB [H, W, 3], of `yolo3.ops.letterbox.reduced_shape` with `smallest`.
 
     Raises:
         OSError: If it does not exist or cannot be opened.
@@ -121,7 +121,7 @@ def decode_image(content: bytes, path: str | os.PathLike, smallest: int | None =
         check_header(header, len(content), path)
     factor = 1
     if smallest is not None and header is not None and header.format == "jpeg":
-        factor = reduction(header.stored_shape, smallest)
+        factor, smallest = reduction(header.stored_shape, smallest), None
 
     pixels = _decode(content, path, header, factor)  # [h, w] or [h, w, C], of any type
     if header is not None:
@@ -139,6 +139,8 @@ def decode_image(content: bytes, path: str | os.PathLike, smallest: int | None =
         image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     else:
         image = cv2.cvtColor(pixels, _TO_RGB[channels])
+    if smallest is not None:
+        image = reduce_image(image, smallest)
     return image if header is None or header.format == "tiff" else turn_upright(image, header.orientation)
 
 

@@ -13,6 +13,7 @@ from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
 from yolo3.input.image_cache import ImageStore, image_shape, relative_boxes
+from yolo3.input.reading import reading
 from yolo3.input.settings import SCALE_EVERY, Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
@@ -246,14 +247,14 @@ def validation_batches(
     rows = [_network_boxes(annotation, input_shape, resize) for annotation in annotations]
     flat = tf.constant(np.concatenate(rows) if rows else np.zeros((0, 5), np.float32))
     first = tf.constant(np.cumsum([0, *map(len, rows)]).astype(np.int64))
-    paths = tf.constant([annotation.image_path for annotation in annotations])
-
-    def read(name):
-        return resize_image(read_image(name.decode()), input_shape, resize)
+    read = reading(
+        [annotation.image_path for annotation in annotations],
+        lambda path: resize_image(read_image(path), input_shape, resize),
+        [*input_shape, 3],
+    )
 
     def example(index):
-        image = tf.ensure_shape(tf.numpy_function(read, [paths[index]], tf.uint8), [*input_shape, 3])
-        return tf.cast(image, tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
+        return tf.cast(read(index), tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
 
     dataset = tf.data.Dataset.range(len(annotations)).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))

@@ -18,8 +18,9 @@ from yolo3.datasets.clipping import clip_boxes
 from yolo3.datasets.image_size import image_size
 from yolo3.datasets.images import read_image
 from yolo3.files import naming
+from yolo3.input.reading import reading
 from yolo3.input.settings import CACHES
-from yolo3.ops.letterbox import least_side, reduce_image, reduced_shape
+from yolo3.ops.letterbox import least_side, reduced_shape
 
 image_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
 
@@ -187,44 +188,7 @@ def file_reader(paths: list[str], smallest: int) -> Callable:
         paths: Image files.
         smallest: Images are reduced to 1/2, 1/4 or 1/8 while their smaller side keeps so many pixels.
     """
-    names, plain = tf.constant(paths), tf.constant([_is_plain_jpeg(path) for path in paths])
-
-    def decode_any(name):
-        return reduce_image(read_image(name.decode()), smallest)
-
-    def read(index):
-        image = tf.cond(
-            plain[index],
-            lambda: decode_jpeg(names[index], smallest),
-            lambda: tf.numpy_function(decode_any, [names[index]], tf.uint8),
-        )
-        return tf.ensure_shape(image, [None, None, 3])
-
-    return read
-
-
-def decode_jpeg(path, least_side: int):
-    """Decode a JPEG file in the graph, reduced to 1/2, 1/4 or 1/8 if its smaller side keeps enough pixels.
-
-    Args:
-        path: String tensor.
-        least_side: Pixels that the smaller side keeps.
-
-    Returns:
-        uint8 [h, w, 3].
-    """
-    content = tf.io.read_file(path)
-    side = tf.reduce_min(tf.image.extract_jpeg_shape(content)[:2])
-    choice = sum(tf.cast(side // ratio >= least_side, tf.int32) for ratio in (2, 4, 8))
-    branches = [lambda r=ratio: tf.image.decode_jpeg(content, channels=3, ratio=r) for ratio in (1, 2, 4, 8)]
-    return tf.switch_case(choice, branches)
-
-
-def _is_plain_jpeg(path: str) -> bool:
-    """Return whether TensorFlow decodes a file as OpenCV does: a JPEG of one or three channels without orientation."""
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    return head.startswith(b"\xff\xd8") and b"Exif\x00\x00" not in head and b"Adobe\x00" not in head
+    return reading(paths, lambda path: read_image(path, smallest), [None, None, 3])
 
 
 def memory_reader(images: Iterable[np.ndarray]) -> Callable:

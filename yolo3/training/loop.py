@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
+from yolo3.input.reading import unreadable_image
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
@@ -87,7 +88,7 @@ def train(
 
     Raises:
         NotFiniteError: When the loss or a weight is no longer finite.
-        ValueError: When memory does not suffice, or TensorFlow cannot compute a step.
+        ValueError: When memory does not suffice, TensorFlow cannot compute a step, or an image can no longer be read.
     """
     run = build_run(config, prepared, folder, callbacks=callbacks, say=say, show_progress=show_progress)
     try:
@@ -108,10 +109,11 @@ def train(
                 _save_all(run, row)
                 break
         run.callbacks.on_train_end()
-    except tf.errors.ResourceExhaustedError as error:
-        raise ValueError(f"out of memory; lower --batch-size or --input-size ({_first_line(error)})") from error
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        raise ValueError(f"TensorFlow cannot compute this: {_first_line(error)}") from error
+    except tf.errors.OpError as error:
+        words = _in_words(run, error)
+        if words is None:
+            raise
+        raise ValueError(words) from error
     finally:
         folder.remove_decoded()
 
@@ -297,5 +299,16 @@ def _log(run: Run) -> dict:
     }
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:300]
+def _in_words(run: Run, error: tf.errors.OpError) -> str | None:
+    """Return what an error of TensorFlow means to the user; None for a fault of a program."""
+    if image := unreadable_image(error):
+        return (
+            f"{image}; it was changed since it was checked: put it right, and continue with "
+            f"yolo3 train --resume {run.folder.path}, which keeps the epochs that were saved"
+        )
+    first_line = str(error).strip().split("\n")[0][:300]
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return f"out of memory; lower --batch-size or --input-size ({first_line})"
+    if isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
+        return f"TensorFlow cannot compute this: {first_line}"
+    return None
