@@ -22,6 +22,11 @@ def test_json_is_read_in_any_encoding_of_text(tmp_path, encoding):
         ("[" * 100_000, "got hundreds"),
         ('{"a":' * 100_000, "got hundreds"),
         ("[" + "1" * 5000 + "]", "thousands of digits"),
+        (
+            '{"annotations": [1], "images": [], "annotations": []}',
+            'each key of an object once, got "annotations" again',
+        ),
+        ('{"a": {"b": 1, "b": 2}}', 'each key .* once, got "b" again'),
     ],
 )
 def test_what_cannot_be_read_is_one_line_with_the_file(tmp_path, text, says):

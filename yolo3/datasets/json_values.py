@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,17 +23,31 @@ def read_json(path: str) -> Any:
         Its content. Numbers need not be finite, nor fit a float: take them through `finite_number`.
 
     Raises:
-        ValueError: If it is not JSON, is nested too deeply, or holds a number of thousands of digits; one line with the
-            file, and the line where it is known.
+        ValueError: If it is not JSON, is nested too deeply, gives a key of an object twice, or holds a number of
+            thousands of digits; one line with the file, and the line where it is known.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=_object_of_pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
+    except _RepeatedKeyError as error:
+        raise ValueError(f"{path}: expected each key of an object once, got {error} again; repair the file") from error
     except RecursionError:
         raise ValueError(f"{path}: expected JSON of a few levels, got hundreds; repair the file") from None
     except ValueError as error:  # Python converts no integer of over 4,300 digits
         raise ValueError(f"{path}: expected numbers, got one of thousands of digits; repair the file") from error
+
+
+class _RepeatedKeyError(ValueError):
+    """A key that an object has twice: of two lists of annotations, Python would keep the second and say nothing."""
+
+
+def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise _RepeatedKeyError(show_value(key))
+    return content
 
 
 def finite_number(value: Any) -> float | None:

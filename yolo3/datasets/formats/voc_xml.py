@@ -6,6 +6,7 @@ over the whole image (1, 1, W, H) becomes 0, 0, W, H (the PASCAL VOC2012 develop
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from lxml import etree
 from yolo3.datasets.annotation import Annotation
 from yolo3.files import base_name, decode_text, text_head
 
+_BYTES_LOOKED_AT = 1 << 16  # to find the first element, behind what licences and generators write above it
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -51,8 +53,16 @@ class VocFile:
 
 def is_voc_xml(path: str) -> bool:
     """Return whether the first element of a file is <annotation>."""
-    head = re.sub(r"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", "", text_head(path, 4096), flags=re.DOTALL)
-    return re.match(r"\s*<annotation[\s>/]", head) is not None
+    head = text_head(path, _BYTES_LOOKED_AT)
+    first = re.match(r"\s*(?:<\?[^>]*\?>\s*)?<([A-Za-z_:][\w.:-]*)", head)
+    if first is not None or "<annotation" not in head:
+        return first is not None and first.group(1) == "annotation"
+
+    # Comments or a document type come first, which may hold anything.
+    parser = etree.XMLPullParser(["start"], resolve_entities=False, no_network=True, recover=True)
+    with contextlib.suppress(etree.XMLSyntaxError):
+        parser.feed(_xml_text(head.encode("utf-8", "replace")))
+    return next((element.tag == "annotation" for _, element in parser.read_events()), False)
 
 
 def parse_xml(path: str) -> VocFile:
