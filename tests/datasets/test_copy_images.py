@@ -1,8 +1,10 @@
 """Images of written data sets."""
 
+import os
+
 import numpy as np
 
-from yolo3.datasets.copy_images import copy_image
+from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.images import write_image
 
 
@@ -11,10 +13,19 @@ def test_a_copied_image_never_replaces_another(tmp_path):
     write_image(first, np.zeros((4, 6, 3), np.uint8))
     write_image(second, np.zeros((5, 5, 3), np.uint8))
     folder = str(tmp_path / "out")
-    taken = set()
-    assert copy_image(str(first), folder, taken).endswith("out/a.jpg")
-    assert copy_image(str(second), folder, taken).endswith("out/a_2.png")
-    assert copy_image(str(first), folder, taken).endswith("out/a_3.jpg")
-    assert taken == {f"{folder}/a.jpg", f"{folder}/a_2.png", f"{folder}/a_3.jpg"}
-    # Written again, nothing is copied a second time.
-    assert copy_image(str(first), folder, set()).endswith("out/a.jpg")
+    copies = ImageCopies()
+    assert copies.place(str(first), folder).endswith("out/a.jpg")
+    assert copies.place(str(second), folder).endswith("out/a_2.png")
+    twin = tmp_path / "z" / "a.jpg"  # the same bytes, but an image of its own, with boxes of its own
+    twin.parent.mkdir()
+    twin.write_bytes(first.read_bytes())
+    assert copies.place(str(twin), folder).endswith("out/a_3.jpg")
+    # An image of two lists, and data that is written again, are not copied a second time.
+    assert copies.place(str(first), folder).endswith("out/a.jpg")
+    assert ImageCopies().place(str(first), folder).endswith("out/a.jpg")
+
+
+def test_images_can_be_linked(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((4, 6, 3), np.uint8))
+    placed = ImageCopies(link=True).place(str(tmp_path / "a.png"), str(tmp_path / "out"))
+    assert os.path.samefile(placed, tmp_path / "a.png") and not os.path.islink(placed)

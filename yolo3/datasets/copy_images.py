@@ -1,4 +1,4 @@
-"""Where a written data set keeps its images: copied under a free name, or named where they are."""
+"""Where a written data set keeps its images: copied or linked under a free name, or named where they are."""
 
 from __future__ import annotations
 
@@ -15,35 +15,51 @@ def path_for_list(path: str, folder: str) -> str:
     return os.path.relpath(path, folder) if path.startswith(folder + os.sep) else path
 
 
-def copy_image(path: str, folder: str, taken: set[str]) -> str:
-    """Copy an image into a folder.
+class ImageCopies:
+    """Copies of images in the folders of a data set that is being written.
 
-    No two images get the same stem, because label files go by it: a second a.jpg or a.png becomes a_2. A file with the
-    same bytes that was there before is not copied again.
+    No two images of a folder get the same stem, because label files go by it: a second a.jpg or a.png becomes a_2. An
+    image that several lists name is copied once. A file with the same bytes that was there before is not copied again.
 
     Args:
-        path: Path of the image.
-        folder: Target folder, created if need be.
-        taken: Paths copied so far; the new one is added.
-
-    Returns:
-        Path of the copy.
+        link: Whether to make hard links instead, where the file system can.
     """
-    os.makedirs(folder, exist_ok=True)
-    stem, suffix = os.path.splitext(os.path.basename(path))
-    suffixes = (suffix, *IMAGE_SUFFIXES, *(other.upper() for other in IMAGE_SUFFIXES))
 
-    number = 1
-    while True:
-        name = stem if number == 1 else f"{stem}_{number}"
-        target = os.path.join(folder, name + suffix)
-        if os.path.exists(target):
-            done = target not in taken and filecmp.cmp(path, target, shallow=False)
-        else:
-            done = not any(os.path.exists(os.path.join(folder, name + other)) for other in suffixes)
+    def __init__(self, link: bool = False):
+        self.link = link
+        self._copies: dict[tuple[str, str], str] = {}  # (real path of the image, folder) to its copy
+        self._taken: set[str] = set()
+
+    def place(self, path: str, folder: str) -> str:
+        """Copy an image into a folder, which is created if need be, and return the path of the copy."""
+        key = os.path.realpath(path), folder
+        if key in self._copies:
+            return self._copies[key]
+        os.makedirs(folder, exist_ok=True)
+        stem, suffix = os.path.splitext(os.path.basename(path))
+        suffixes = (suffix, *IMAGE_SUFFIXES, *(other.upper() for other in IMAGE_SUFFIXES))
+
+        number = 1
+        while True:
+            name = stem if number == 1 else f"{stem}_{number}"
+            target = os.path.join(folder, name + suffix)
+            if os.path.exists(target):
+                done = target not in self._taken and filecmp.cmp(path, target, shallow=False)
+            else:
+                done = not any(os.path.exists(os.path.join(folder, name + other)) for other in suffixes)
+                if done:
+                    self._write(path, target)
             if done:
-                shutil.copyfile(path, target)
-        if done:
-            taken.add(target)
-            return target
-        number += 1
+                self._taken.add(target)
+                self._copies[key] = target
+                return target
+            number += 1
+
+    def _write(self, path: str, target: str) -> None:
+        if self.link:
+            try:
+                os.link(os.path.realpath(path), target)
+                return
+            except OSError:
+                pass  # another disk, or a file system without links
+        shutil.copyfile(path, target)

@@ -8,6 +8,7 @@ import pytest
 
 from yolo3.datasets.annotation import Annotation, Dataset
 from yolo3.datasets.formats import pascal_voc
+from yolo3.datasets.formats.registry import read_dataset, write_dataset
 from yolo3.datasets.formats.voc_xml import parse_xml
 
 BCCD = Path(__file__).parents[4] / "shared" / "data" / "bccd"
@@ -320,3 +321,11 @@ def test_lists_from_any_system_name_xml_files_in_any_case(tmp_path, folder, enco
     path.write_bytes("A\r\n\r\n C:\\photos\\b.JPG \r\n".encode(encoding))
     assert pascal_voc.list_names(str(tmp_path)) == ["train"]
     assert stems(pascal_voc.read(str(tmp_path), list_name="train")) == ["a", "b"]
+
+
+def test_written_classes_keep_their_order_and_those_without_boxes(shapes_set, tmp_path):
+    names = ["triangle", "star", "circle", "square"]
+    write_dataset(read_dataset(shapes_set, class_names=names, list_name="val"), tmp_path / "out", "voc")
+    assert read_dataset(tmp_path / "out").class_names == names
+    (tmp_path / "out" / "classes.txt").write_text("circle\n")  # not of this data: it has names that are not in it
+    assert read_dataset(tmp_path / "out").class_names == ["circle", "square", "triangle"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
 from yolo3.datasets.class_names import unknown_name_message
-from yolo3.datasets.copy_images import copy_image, path_for_list
+from yolo3.datasets.copy_images import ImageCopies, path_for_list
 from yolo3.datasets.find_images import ImageIndex, only_image, spellings, unread_findings, without_contested
 from yolo3.datasets.formats.coco_boxes import box_of_entry
 from yolo3.datasets.formats.coco_categories import (
@@ -99,7 +99,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
-def write(dataset: Dataset, path: str) -> None:
+def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> None:
     """Write a JSON file (a path that ends in .json), or annotations/instances_<list>.json in a folder.
 
     Into a folder the images are copied too, to <list>/; a JSON file names them where they are. Category ids count from
@@ -108,6 +108,7 @@ def write(dataset: Dataset, path: str) -> None:
     Args:
         dataset: The data set.
         path: The JSON file or the folder.
+        images: Copies of the images, for several lists of one folder.
     """
     image_paths = [annotation.image_path for annotation in dataset.annotations]
     if has_suffix(path, ".json"):
@@ -115,14 +116,14 @@ def write(dataset: Dataset, path: str) -> None:
     else:
         file = os.path.join(path, "annotations", f"instances_{list_of(dataset)}.json")
         folder = os.path.join(path, list_of(dataset))
-        taken: set[str] = set()
-        image_paths = [copy_image(image_path, folder, taken) for image_path in image_paths]
+        copies = images or ImageCopies()
+        image_paths = [copies.place(image_path, folder) for image_path in image_paths]
 
-    images: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (image_path, annotation) in enumerate(zip(image_paths, dataset.annotations, strict=True), 1):
         height, width = image_size(image_path)
-        images.append({"id": number, "file_name": path_for_list(image_path, folder), "width": width, "height": height})
+        entries.append({"id": number, "file_name": path_for_list(image_path, folder), "width": width, "height": height})
         for box, class_id, crowd in zip(annotation.boxes, annotation.class_ids, annotation.crowd, strict=True):
             x_min, y_min, x_max, y_max = (float(value) for value in box)
             annotations.append(
@@ -136,7 +137,7 @@ def write(dataset: Dataset, path: str) -> None:
                 }
             )
     categories = [{"id": number, "name": name} for number, name in enumerate(dataset.class_names, 1)]
-    replace_file(file, json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    replace_file(file, json.dumps({"images": entries, "annotations": annotations, "categories": categories}))
 
 
 FORMAT = Format(
@@ -147,6 +148,7 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
     write=write,
+    keeps=frozenset({"crowd"}),
 )
 
 

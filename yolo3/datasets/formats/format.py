@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from yolo3.datasets.annotation import Dataset
+from yolo3.datasets.copy_images import ImageCopies
 
 
 class Matches(Protocol):
@@ -35,9 +36,12 @@ class Read(Protocol):
 
 
 class Write(Protocol):
-    """Writes a data set as the list that its name says; what the format cannot hold is logged."""
+    """Writes a data set as the list that its name says; what the format cannot hold is logged.
 
-    def __call__(self, dataset: Dataset, path: str) -> None: ...
+    Images are placed by `images` where it is given, so that several lists can share them; else as the format does it.
+    """
+
+    def __call__(self, dataset: Dataset, path: str, images: ImageCopies | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Format:
         list_names: Names of a data set's lists.
         read: The reader.
         write: The writer, None for a format that is only read.
+        keeps: Marks of boxes that written files hold: "difficult", "crowd".
+        shares_images: Whether one image can be in several written lists without being there twice.
     """
 
     name: str
@@ -61,3 +67,5 @@ class Format:
     list_names: ListNames
     read: Read
     write: Write | None = None
+    keeps: frozenset[str] = frozenset()
+    shares_images: bool = False

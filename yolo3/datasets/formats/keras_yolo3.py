@@ -22,7 +22,7 @@ from yolo3.datasets.class_names import (
     read_class_names,
     write_class_names,
 )
-from yolo3.datasets.copy_images import path_for_list
+from yolo3.datasets.copy_images import ImageCopies, path_for_list
 from yolo3.datasets.find_images import ListedPaths, only_image, without_contested
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import size_or_none
@@ -118,19 +118,24 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     return Dataset(annotations, class_names, format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
-def write(dataset: Dataset, path: str) -> None:
+def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> None:
     """Write a text file (a path that ends in .txt) or `<list>.txt` in a folder, and classes.txt beside it.
 
-    Images stay where they are. The format knows neither difficult objects, whose mark is lost, nor crowd regions, which
-    are left out and counted in the log.
+    Images stay where they are, or are copied to images/ beside it. The format knows neither difficult objects, whose
+    mark is lost, nor crowd regions, which are left out and counted in the log.
 
     Args:
         dataset: The data set.
         path: The text file or the folder.
+        images: Copies of the images; None to leave them where they are.
     """
     file = path if has_suffix(path, ".txt") else os.path.join(path, f"{list_of(dataset)}.txt")
     folder = os.path.dirname(os.path.abspath(file))
-    lines = [format_line(annotation, folder) for annotation in without_crowd(dataset.annotations, NAME)]
+    annotations = without_crowd(dataset.annotations, NAME)
+    if images is not None:
+        place = os.path.join(folder, "images")
+        annotations = [replace(item, image_path=images.place(item.image_path, place)) for item in annotations]
+    lines = [format_line(annotation, folder) for annotation in annotations]
     replace_file(file, "".join(f"{line}\n" for line in lines))
     write_class_names(os.path.join(folder, "classes.txt"), dataset.class_names)
 

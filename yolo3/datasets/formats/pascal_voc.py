@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
-from yolo3.datasets.class_names import unknown_name_message
-from yolo3.datasets.copy_images import copy_image
+from yolo3.datasets.class_names import read_class_names, unknown_name_message, write_class_names
+from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.find_images import (
     ImageIndex,
     file_key,
@@ -28,6 +28,7 @@ from yolo3.datasets.lists import dataset_name, list_of
 from yolo3.files import has_suffix, replace_file, stem_of, walk_files
 
 NAME = "voc"
+_CLASSES = "classes.txt"  # names the classes in their order, which XML does not
 _FILES_LOOKED_AT = 20  # XML files that are read before a folder counts as something else
 
 
@@ -50,7 +51,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     Args:
         path: The folder or file.
         class_names: Classes of the result; the names in the whole folder, sorted, if None, so that every list gives
-            the same.
+            the same. A classes.txt in the folder that has all of them gives the order, and classes without boxes.
         list_name: Name of a list of the folder.
 
     Returns:
@@ -72,6 +73,9 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
             if file not in files:
                 files[file] = _parse_or_report(file, [])
         class_names = sorted({item.name for found in files.values() if found is not None for item in found.objects})
+        listed = os.path.join(selection.root, _CLASSES)
+        if os.path.isfile(listed) and set(class_names) <= set(names := read_class_names(listed)):
+            class_names = names
 
     index = ImageIndex(selection.root)
     findings += unread_findings(index.unread, path)
@@ -89,24 +93,26 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
-def write(dataset: Dataset, path: str) -> None:
-    """Write Annotations/, JPEGImages/ and ImageSets/Main/<list>.txt; images outside the folder are copied into it.
+def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> None:
+    """Write Annotations/, JPEGImages/, ImageSets/Main/<list>.txt and classes.txt; images are copied.
 
     Coordinates become VOC's (1-based). Crowd regions cannot be marked: they are left out and counted in the log.
 
     Args:
         dataset: The data set.
         path: The folder.
+        images: Copies of the images, for several lists of one folder.
     """
-    images: set[str] = set()
+    images = images or ImageCopies()
     stems = []
     for annotation in without_crowd(dataset.annotations, NAME):
-        image = copy_image(annotation.image_path, os.path.join(path, "JPEGImages"), images)
+        image = images.place(annotation.image_path, os.path.join(path, "JPEGImages"))
         stems.append(stem_of(image))
         text = format_xml(os.path.basename(image), image_size(image), annotation, dataset.class_names)
         replace_file(os.path.join(path, "Annotations", stems[-1] + ".xml"), text, durable=False)
     list_file = os.path.join(path, "ImageSets", "Main", f"{list_of(dataset)}.txt")
     replace_file(list_file, "".join(f"{stem}\n" for stem in stems))
+    write_class_names(os.path.join(path, _CLASSES), dataset.class_names)
 
 
 FORMAT = Format(
@@ -117,6 +123,8 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
     write=write,
+    keeps=frozenset({"difficult"}),
+    shares_images=True,
 )
 
 

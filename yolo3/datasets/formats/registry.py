@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.class_names import require_printable
+from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.find_images import ImageIndex, unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.lists import default_pair
@@ -107,17 +108,31 @@ def read_dataset(
     return replace(dataset, root=path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
 
 
-def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str) -> None:
+def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str, images: ImageCopies | None = None) -> None:
     """Write a data set in a format; where, and what is lost, is documented in the `write` of its module.
+
+    Args:
+        dataset: The data set; its name says which list it is.
+        path: The file or folder.
+        format: Name of the format.
+        images: Copies of the images, for several lists of one folder; None for what the format does without.
 
     Raises:
         ValueError: If there is no such format, or it is only read.
     """
     write = _named_format(format).write
     if write is None:
-        written = ", ".join(known.name for known in FORMATS.values() if known.write is not None)
+        written = ", ".join(written_formats())
         raise ValueError(f"format: expected one that is written, {written}, got '{format}', which is only read")
-    write(dataset, os.fspath(path))
+    if images is None:
+        write(dataset, os.fspath(path))
+    else:
+        write(dataset, os.fspath(path), images=images)
+
+
+def written_formats() -> dict[str, str]:
+    """Return the name and description of each format that can be written."""
+    return {name: format.description for name, format in FORMATS.items() if format.write is not None}
 
 
 def _format_of(path: str | os.PathLike, format: str | None) -> Format:

@@ -13,7 +13,7 @@ import yaml
 
 from yolo3.datasets.annotation import Annotation, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import ClassMap, numbered_class_names
-from yolo3.datasets.copy_images import copy_image
+from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.find_images import unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.yolo_labels import LabelIndex, format_label, parse_label
@@ -116,7 +116,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
-def write(dataset: Dataset, path: str) -> None:
+def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> None:
     """Write images/<list>/, labels/<list>/ and data.yaml into a folder; images are copied.
 
     Lists that data.yaml has already stay. Whether a box is difficult is not kept; crowd regions are left out and
@@ -125,11 +125,12 @@ def write(dataset: Dataset, path: str) -> None:
     Args:
         dataset: The data set.
         path: The folder.
+        images: Copies of the images, for several lists of one folder.
     """
     part = list_of(dataset)
-    images: set[str] = set()
+    images = images or ImageCopies()
     for annotation in without_crowd(dataset.annotations, NAME):
-        image = copy_image(annotation.image_path, os.path.join(path, "images", part), images)
+        image = images.place(annotation.image_path, os.path.join(path, "images", part))
         label = os.path.join(path, "labels", part, stem_of(image) + ".txt")
         replace_file(label, format_label(annotation, image_size(image)), durable=False)
 
