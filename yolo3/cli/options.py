@@ -55,6 +55,8 @@ def add_settings(parser, record: type, names: Sequence[str] | None = None, **def
             short = "FILE" if described.is_path else ("N" if number.kind is int else "X") if number else None
             options |= {"nargs": described.many, "metavar": described.metavar or short}
             options |= {"choices": tuple(described.allowed) or None}
+            if described.many == "+" and "default" not in options:
+                options["action"] = "extend"  # given twice, both count
         groups[title].add_argument(described.flag or f"--{name.replace('_', '-')}", **options)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from yolo3.cli.recipes import RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.settings import PATHS, TrainConfig
 
 
@@ -63,6 +63,7 @@ def _run(options: dict[str, Any]) -> int:
         kind = "check" if check_only else "train"
         config, folder = config_from(options), run_folder.new_run_folder(options.get("output"), kind)
     _check_paths(config, folder)
+    check_loggers(config.log)
 
     start_tensorflow()
     from yolo3.cli.farewell import farewell
@@ -85,7 +86,7 @@ def _run(options: dict[str, Any]) -> int:
             prepared,
             folder,
             resume=bool(resume),
-            callbacks=_callbacks(folder),
+            callbacks=build_loggers(config, folder),
             say=_say,
             show_progress=sys.stderr.isatty(),
         )
@@ -147,15 +148,6 @@ def _prepare(config: TrainConfig, folder, keep: bool):
     print_findings(prepared.findings, kept=kept, error_word="skipped")
     print("\n".join(prepared.notes))
     return prepared
-
-
-def _callbacks(folder) -> list:
-    """Return the TensorBoard callback where TensorBoard is installed."""
-    if importlib.util.find_spec("tensorboard") is None:
-        return []
-    import keras
-
-    return [keras.callbacks.TensorBoard(str(folder.file("tensorboard")), write_graph=False)]
 
 
 def _say(line: str) -> None:

@@ -18,6 +18,7 @@ from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
 from yolo3.records import build_record
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
+from yolo3.training.loggers import logger_summaries
 from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
 
 EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
@@ -220,6 +221,13 @@ class TrainConfig:
         unset=f"about {EVALUATIONS} evaluations per run",
         number=COUNT,
         metavar="EPOCHS",
+    )
+    log: tuple[str, ...] = _of_training(
+        (),
+        "experiment trackers that the run reports to, besides its log.csv",
+        unset="tensorboard if it is installed",
+        choices=logger_summaries,
+        many="+",
     )
     seed: int = _of_training(0, "seed of all random numbers", number=WHOLE)
     output: str | None = _of_training(None, "folder of the run", unset="runs/train-NNN", metavar="DIR", is_path=True)
