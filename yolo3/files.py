@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,15 +123,16 @@ def text_head(path: str, size: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text on one line: control characters, ends of line and bytes that are no text as ``\\n``, ``\\x1b``, ...
+    """Return text on one line, with escapes for what ends a line, commands a terminal or cannot be encoded.
 
     Example:
         >>> print(printable("two\\nlines.jpg"))
         two\\nlines.jpg
     """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
+    if text.isprintable():
+        return text
+    kinds = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of such characters
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in kinds else c for c in text)
 
 
 def walk_files(folder: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from yolo3.compat import utils
 from yolo3.compat.utils import get_random_data
+from yolo3.datasets.images import read_image
 from yolo3.ops.letterbox import letterbox_geometry
 
 
@@ -78,6 +79,15 @@ def test_letterbox_takes_any_mode_and_leaves_the_image_alone(mode):
     image = Image.new(mode, (30, 20))
     assert utils.letterbox_image(image, (32, 32)).mode == "RGB"
     assert (image.mode, image.size) == (mode, (30, 20))
+
+
+@pytest.mark.parametrize("white", [65535, 4095])
+def test_letterbox_shows_images_of_sixteen_bits_as_detect_does(white, tmp_path):
+    deep = np.linspace(0, white, 20 * 30).reshape(20, 30).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    boxed = np.array(utils.letterbox_image(Image.open(tmp_path / "deep.png"), (30, 20)))
+    np.testing.assert_array_equal(boxed, read_image(tmp_path / "deep.png"))
+    assert abs(int(boxed.mean()) - 127) < 3  # white before: everything above 255 of 65535 was cut off
 
 
 def test_a_plain_sample_is_letterboxed(sample_image):

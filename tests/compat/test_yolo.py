@@ -80,6 +80,15 @@ def test_grey_and_rotated_images_are_detected_upright_and_in_colour(yolo, tmp_pa
         yolo.detect_image(sample_image())
 
 
+@pytest.mark.parametrize("white", [65535, 4095])
+def test_images_of_sixteen_bits_are_detected_as_they_look(yolo, tmp_path, white):
+    grey = sample_image().max(-1)  # the red cells white on black
+    cv2.imwrite(str(tmp_path / "8.png"), grey)
+    cv2.imwrite(str(tmp_path / "16.png"), (grey * (white / 255)).astype(np.uint16))
+    drawn = [np.array(yolo.detect_image(Image.open(tmp_path / name))) for name in ("8.png", "16.png")]
+    assert np.abs(drawn[0].astype(int) - drawn[1]).max() < 2 and drawn[1].min() == 0
+
+
 def test_an_image_without_detections_is_returned_unchanged(yolo):
     image = Image.fromarray(sample_image(colour=(0, 0, 0)))
     np.testing.assert_array_equal(yolo.detect_image(image), image)

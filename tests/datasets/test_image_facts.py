@@ -10,6 +10,7 @@ import pytest
 
 from tests.datasets.checked import write_image
 from yolo3.datasets import cache, check_images, image_facts
+from yolo3.datasets import images as image_files
 from yolo3.datasets.image_facts import known_checks
 
 
@@ -63,6 +64,12 @@ def test_a_changed_image_is_decoded_again(images, decoded, change):
     found = checked(images)
     assert decoded == ["b.png"]
     assert found == list(check_images.check_images(images))
+
+
+def test_an_image_that_has_too_many_pixels_now_is_refused_though_it_is_known(images, monkeypatch):
+    assert [check.fault for check in checked(images)] == [None] * 3
+    monkeypatch.setattr(image_files, "_max_pixels", 63)
+    assert [check.fault[0] for check in checked(images)] == ["huge-image"] * 3
 
 
 def test_added_and_removed_images_are_noticed(images, decoded):

@@ -13,6 +13,7 @@ from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command, start_tensorflow
+from yolo3.datasets.images import limit_pixels
 from yolo3.precision import PRECISIONS
 from yolo3.training.settings import TrainConfig
 from yolo3.training.workload import Workload
@@ -38,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="annotated images to time the input with (default: synthetic images)",
     )
-    add_settings(parser, TrainConfig, ["cache", "workers"], cache="none")
+    add_settings(parser, TrainConfig, ["cache", "workers", "max_pixels"], cache="none")
     parser.add_argument(
         "--weights", metavar="FILE", help="network to detect with (default: --model with random weights)"
     )
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
+    limit_pixels(arguments.max_pixels)
     for path in filter(None, (arguments.data, arguments.weights)):
         os.stat(path)
     check_outputs(arguments.findings)

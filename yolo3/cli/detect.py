@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from yolo3.cli.detect_results import add_result_options, check_results, open_writers, results_in_words
-from yolo3.cli.options import add_detector_options, detector_options, option_type
+from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.running import in_one_line, run_command, start_tensorflow
+from yolo3.datasets.images import limit_pixels
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots
 from yolo3.inference.summary import Summary
@@ -20,6 +21,7 @@ from yolo3.inference.writers.coco_results import read_coco_ids
 from yolo3.inference.writers.drawn import drawn_paths
 from yolo3.inference.writers.writer import Writer, writing
 from yolo3.settings import COUNT, SHARE, WHOLE
+from yolo3.training.settings import TrainConfig
 from yolo3.visualize.boxes import draw_boxes
 
 
@@ -35,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="an image, a video, a folder (searched recursively) or a quoted pattern such as 'images/**/*.jpg'",
     )
     add_detector_options(parser)
+    add_settings(parser, TrainConfig, ["max_pixels"])
 
     group = parser.add_argument_group("cameras, frames and tiles")
     group.add_argument(
@@ -92,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _detect(arguments: argparse.Namespace) -> int:
+    limit_pixels(arguments.max_pixels)
     sources = find_sources(arguments.inputs, arguments.camera, filter(None, [arguments.output, arguments.crops]))
     drawn = {} if arguments.no_images else drawn_paths(sources, arguments.output)
     check_results(arguments, sources, drawn.values())

@@ -15,6 +15,7 @@ from yolo3.cli.outputs import check_outputs
 from yolo3.cli.progress import progress_bar
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.datasets.annotation import Dataset
+from yolo3.datasets.images import limit_pixels
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation.advice import some_of
 from yolo3.files import replace_file
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(parser, TrainConfig, ["format"])
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
     add_detector_options(parser, score_threshold=AP_SCORE_THRESHOLD)
-    add_settings(parser, TrainConfig, ["skip_bad"])
+    add_settings(parser, TrainConfig, ["skip_bad", "max_pixels"])
 
     parser.add_argument(
         "--at-score",
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    limit_pixels(arguments.max_pixels)
     _check_files(arguments)
     start_tensorflow()
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from yolo3.datasets.formats.keras_yolo3 import parse_line
 from yolo3.datasets.image_size import image_size
-from yolo3.datasets.images import read_image
+from yolo3.datasets.images import pil_pixels, read_image
 from yolo3.ops import boxes as geometry
 from yolo3.ops.letterbox import GREY, boxes_to_network, letterbox_geometry, resize_image
 
@@ -56,7 +56,8 @@ def letterbox_image(image, size):
     width, height = size
     new_height, new_width, top, left = letterbox_geometry((image.height, image.width), (height, width))
     canvas = Image.new("RGB", (width, height), (GREY, GREY, GREY))
-    canvas.paste(image.convert("RGB").resize((new_width, new_height), Image.Resampling.BICUBIC), (left, top))
+    colours = Image.fromarray(pil_pixels(image))
+    canvas.paste(colours.resize((new_width, new_height), Image.Resampling.BICUBIC), (left, top))
     return canvas
 
 

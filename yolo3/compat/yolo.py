@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from yolo3.datasets.image_header import exif_orientation
+from yolo3.datasets.images import pil_pixels, turn_upright
 from yolo3.inference.detector import Detector
 from yolo3.inference.loading import load_detector
 from yolo3.inference.videos import Frame, VideoFile, read_frames
@@ -170,11 +172,13 @@ class YOLO:
         Raises:
             TypeError: For anything but a PIL image.
         """
-        from PIL import Image, ImageOps
+        from PIL import Image
 
         if not isinstance(image, Image.Image):
             raise TypeError(f"detect_image: expected a PIL image, got {type(image).__name__}; use PIL.Image.open")
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        pixels = pil_pixels(image)
+        if image.info.get("exif"):
+            pixels = turn_upright(pixels, exif_orientation(image.info["exif"].removeprefix(b"Exif\0\0")))
 
         found = self._detector_for(pixels.shape)(pixels)
         self.boxes, self.scores, self.classes = swap_xy(found.boxes), found.scores, found.class_ids

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from yolo3.datasets.clipping import clip_boxes
+from yolo3.files import printable
 
 _LONGEST_MESSAGE = 1000  # characters
 
@@ -83,9 +83,7 @@ class Finding:
         message = self.message
         if len(message) > _LONGEST_MESSAGE:
             message = message[:_LONGEST_MESSAGE] + "..."
-        if not message.isprintable():
-            message = "".join(c.encode("unicode_escape").decode() if _is_control(c) else c for c in message)
-        object.__setattr__(self, "message", message)
+        object.__setattr__(self, "message", printable(message))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
@@ -173,11 +171,6 @@ def without_crowd(annotations: Sequence[Annotation], format: str) -> list[Annota
     return [
         annotation.select(~annotation.crowd) if annotation.crowd.any() else annotation for annotation in annotations
     ]
-
-
-def _is_control(character: str) -> bool:
-    """Return whether a character ends a line, commands a terminal, or cannot be encoded."""
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def file_of(where: str) -> str:

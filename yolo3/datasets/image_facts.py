@@ -15,6 +15,7 @@ import numpy as np
 
 from yolo3.datasets.cache import cache_folder, join_texts, read_cache, split_texts, write_cache
 from yolo3.datasets.check_images import ImageCheck, Progress, check_images
+from yolo3.datasets.images import exceeds_limit
 from yolo3.file_states import FRESH_NS, file_state
 
 _FILE = "images.npz"
@@ -48,7 +49,7 @@ def known_checks(
     good = {
         index: known[name][1]
         for index, (name, state) in enumerate(zip(names, states, strict=True))
-        if name in known and known[name][0] == state
+        if name in known and known[name][0] == state and not _exceeds_limit(known[name][1])
     }
 
     began = time.time_ns()
@@ -67,6 +68,11 @@ def known_checks(
         kept = others if len(others) <= _KEPT_MORE * len(names) else {}
         _write(file, {**kept, **{names[index]: known[names[index]] for index in good}, **learned})
     return [good[index] if index in good else decoded[index] for index in range(len(paths))]
+
+
+def _exceeds_limit(check: ImageCheck) -> bool:
+    """Return whether an image has more pixels than are allowed now; it may have been decoded under another limit."""
+    return check.shape is not None and exceeds_limit(check.shape)
 
 
 Fact = tuple[tuple[int, int, int], ImageCheck]

@@ -15,6 +15,7 @@ from yolo3.datasets.image_header import ImageHeader, read_header
 from yolo3.datasets.pixel_range import to_8_bit
 from yolo3.files import replace_bytes
 from yolo3.ops.letterbox import reduce_image, reduction
+from yolo3.settings import Number
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Images of other kinds: they are not read, and a data set that has some is told so.
@@ -23,6 +24,7 @@ UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".gif", ".jp2", ".
 IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 MAX_PIXELS = 1 << 28  # of an image: 0.8 GB as RGB
 _OPENCV_PIXELS = 1 << 30  # its own limit
+PIXELS = Number("a whole number from 1 to 2^30", int, lambda value: 1 <= value <= _OPENCV_PIXELS)
 _WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 # OpenCV's flags by how much smaller a JPEG is decoded. It turns no image but TIFF: `read_header` says how.
@@ -59,9 +61,14 @@ def limit_pixels(count: int) -> None:
         ValueError: For more than OpenCV decodes, 2^30.
     """
     global _max_pixels
-    if not 1 <= count <= _OPENCV_PIXELS:
-        raise ValueError(f"max_pixels: expected 1 to {_OPENCV_PIXELS}, which OpenCV decodes, got {count}")
+    if not PIXELS.holds(count):
+        raise ValueError(f"max_pixels: expected {PIXELS.words}, got {count}")
     _max_pixels = count
+
+
+def exceeds_limit(image_shape: tuple[int, int]) -> bool:
+    """Return whether an image of (height, width) has more pixels than :func:`limit_pixels` allows."""
+    return image_shape[0] * image_shape[1] > _max_pixels
 
 
 def read_image(path: str | os.PathLike, smallest: int | None = None) -> np.ndarray:
@@ -174,7 +181,7 @@ def check_header(header: ImageHeader, size: int, path: str | os.PathLike) -> Non
             does not end within them: OpenCV reserves what its chunks claim, up to 4 GB each.
     """
     height, width = header.stored_shape
-    if height * width > _max_pixels:
+    if exceeds_limit(header.stored_shape):
         kind = "huge-image"
         got = f"{width}x{height} pixels, more than the {_max_pixels:,} allowed; --max-pixels allows up to 2^30"
         raise ImageError(kind, path, got)
@@ -210,6 +217,8 @@ def pil_pixels(image) -> np.ndarray:
     if image.mode[0] in "IF":  # I;16 in each byte order, I, F
         pixels = to_8_bit(np.asarray(image), getattr(image, "filename", "") or "image")
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # without Pillow's warning
     return np.array(image.convert("RGB"))
 
 

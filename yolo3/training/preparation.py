@@ -18,6 +18,7 @@ from yolo3.datasets.checks import check_dataset
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.image_groups import describe_groups, group_images
+from yolo3.datasets.images import limit_pixels
 from yolo3.datasets.shapes import shapes_folder
 from yolo3.datasets.splits import split_annotations
 from yolo3.datasets.usable import usable_annotations
@@ -141,6 +142,7 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
         DataError: When the data has errors, unless `config.skip_bad` leaves them out; when class ids start at 1; when
             there is no box to train on.
     """
+    limit_pixels(config.max_pixels)
     choose_architecture(config, 1)  # says what does not fit before the data is read
     sets, notes, val_source = _read_sets(config)
     architecture = choose_architecture(config, max(len(sets[0].class_names), 1))

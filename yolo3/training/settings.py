@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yolo3.darknet.layers import DEFAULT_SIZE
+from yolo3.datasets.images import MAX_PIXELS, PIXELS
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
 from yolo3.models.registry import DEFAULT_MODEL, MODELS, model_summaries, reads_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
@@ -107,6 +108,7 @@ class TrainConfig:
         number=BELOW_ONE,
     )
     skip_bad: bool = _of_data(False, "skip invalid annotations instead of stopping", const=True)
+    max_pixels: int = _of_data(MAX_PIXELS, "largest number of pixels of an image, up to 2^30", number=PIXELS)
     cache: str = _of_data(
         "auto",
         "where decoded images are kept: in memory, on disk (in the run folder while it runs) or nowhere; "
