@@ -17,6 +17,7 @@ PHRASES = {
     "ambiguous-image": "name an image that several files fit equally well",
     "bad-box": "hold boxes that cannot be read",
     "bad-class-id": "hold class ids out of range",
+    "bad-csv": "cannot be read as CSV",
     "bad-json": "cannot be read as JSON",
     "bad-line": "cannot be read",
     "bad-xml": "cannot be read as XML",

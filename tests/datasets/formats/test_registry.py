@@ -67,15 +67,6 @@ def test_an_unknown_path_is_an_error_that_says_what_was_looked_for(tmp_path):
         formats.list_names(tmp_path / "cat.gif")
 
 
-def test_a_folder_in_two_formats_is_an_error_until_one_is_named(source, tmp_path):
-    dataset = formats.read_dataset(source, list_name="val")
-    for format in ("voc", "coco"):
-        formats.write_dataset(dataset, tmp_path / "out", format)
-    with pytest.raises(ValueError, match="got voc and coco; choose with --format"):
-        formats.read_dataset(tmp_path / "out")
-    assert len(formats.read_dataset(tmp_path / "out", format="coco").annotations) == 2
-
-
 def test_an_unknown_format_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="expected one of .*keras-yolo3.*, got 'unknown'"):
         formats.read_dataset(tmp_path, format="unknown")

@@ -156,11 +156,10 @@ def is_coco_json(path: str) -> bool:
     """Return whether a file holds a JSON object with the keys "images" and "categories", judged by its two ends."""
     with open(path, "rb") as file:
         head = file.read(_BYTES_OF_OTHERS)
-        if _KEY_OF_OTHERS.search(head) and b'"images"' not in head:
+        is_of_others = _KEY_OF_OTHERS.search(head) is not None and b'"images"' not in head
+        if is_of_others or not re.match(rb"(\xef\xbb\xbf)?\s*\{", head):
             return False
         head += file.read(_BYTES_LOOKED_AT - _BYTES_OF_OTHERS)
-        if not re.match(rb"(\xef\xbb\xbf)?\s*\{", head):
-            return False
         file.seek(0, os.SEEK_END)
         file.seek(max(file.tell() - _BYTES_LOOKED_AT, 0))
         ends = head + file.read()

@@ -87,7 +87,11 @@ def _describe(path: str, class_names: Sequence[str] | None) -> Description:
         names_by_id = read_names_by_id(file, path)
         named = named or bool(names_by_id)
         description.class_names += (names_by_id[number] for number in sorted(names_by_id))
-        _read_file(file, list_name, columns_of[file], names_by_id, description)
+        try:
+            _read_file(file, list_name, columns_of[file], names_by_id, description)
+        except ValueError as error:
+            where, _, message = str(error).partition(": ")
+            description.report("bad-csv", where, message)
 
     if not named:
         _name_classes(description, class_names)

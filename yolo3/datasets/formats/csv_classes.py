@@ -7,7 +7,7 @@ import re
 
 from yolo3.datasets.class_names import find_names_file, read_class_names
 from yolo3.datasets.formats.csv_columns import read_rows
-from yolo3.files import has_suffix, text_head
+from yolo3.files import files_in, has_suffix, is_folder, text_head
 
 CLASS_ID = re.compile("[0-9]{1,9}")
 
@@ -26,12 +26,10 @@ def read_names_by_id(file: str, root: str) -> dict[int, str]:
         ValueError: If a file that is called after classes or labels gives an id twice or none.
     """
     folders = [os.path.dirname(os.path.abspath(file)), os.path.abspath(root)]
-    for folder in dict.fromkeys(filter(os.path.isdir, folders)):
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if has_suffix(entry.name, ".csv") and entry.is_file():
-                names = parse_class_file(entry.path)
-                if names:
-                    return names
+    for folder in dict.fromkeys(filter(is_folder, folders)):
+        for path in files_in(folder):
+            if has_suffix(path, ".csv") and (names := parse_class_file(path)):
+                return names
     names_file = find_names_file(file, root)
     return {} if names_file is None else dict(enumerate(read_class_names(names_file)))
 

@@ -21,6 +21,7 @@ from yolo3.datasets.formats.described_images import (
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.json_values import finite_number, finite_numbers
 from yolo3.datasets.lists import name_list_files
+from yolo3.file_states import record_file
 from yolo3.files import has_suffix, walk_files
 
 NAME = "cvat"
@@ -75,6 +76,7 @@ FORMAT = Format(
 
 def _is_cvat_xml(file: str) -> bool:
     """Return whether the first element of a file is <annotations>."""
+    record_file(file)
     with open(file, "rb") as stream:
         head = stream.read(_BYTES_LOOKED_AT)
     parser = etree.XMLPullParser(["start"], **_XML_OPTIONS)
@@ -105,6 +107,7 @@ def _describe(path: str) -> Description:
 
 def _read_file(file: str, list_name: str, path: str, description: Description) -> None:
     """Add what one file says; elements are dropped as soon as they are read."""
+    record_file(file)
     frames: dict[int, DescribedImage] = {}
     for _, element in etree.iterparse(file, tag=("label", "image", "track"), **_XML_OPTIONS):
         if element.tag == "label":

@@ -25,7 +25,7 @@ from yolo3.datasets.image_size import size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, require_list
-from yolo3.files import has_suffix, walk_files
+from yolo3.files import has_suffix, is_file, walk_files
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _find_image(image: DescribedImage, index: ImageIndex) -> list[str]:
         for spelling in spellings(name):
             for base in (here, os.curdir, *above) if "/" in spelling else (here,):
                 path = os.path.normpath(os.path.join(base, spelling))
-                if os.path.isfile(path):
+                if is_file(path):
                     return [path]
 
         # Of images of one name in several lists that of the own list: images/train/1.jpg in "train" or "train_labels".

@@ -16,7 +16,7 @@ from yolo3.datasets.formats.described_images import DescribedBox, DescribedImage
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.json_values import finite_number, finite_numbers, show_value
 from yolo3.datasets.lists import group_by_folder
-from yolo3.files import has_suffix, read_lines, stem_of, text_head, walk_files
+from yolo3.files import has_suffix, is_file, read_lines, stem_of, text_head, walk_files
 
 NAME = "labelme"
 _BYTES_LOOKED_AT = 4096
@@ -93,7 +93,7 @@ def _read_labels_file(file: str, root: str) -> list[str]:
     """Return the names of labels.txt (the file of `labelme --labels`) beside a file or in the root, [] without one."""
     for folder in (os.path.dirname(os.path.abspath(file)), root):
         labels = os.path.join(folder, "labels.txt")
-        if os.path.isfile(labels):
+        if is_file(labels):
             names = (line.strip() for line in read_lines(labels))
             return list(dict.fromkeys(name for name in names if name and name not in _NO_CLASSES))
     return []

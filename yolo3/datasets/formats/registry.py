@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from yolo3.datasets.annotation import Dataset
@@ -12,21 +12,24 @@ from yolo3.datasets.class_names import require_printable
 from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.find_images import ImageIndex, unread_findings
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.several_formats import disagreement
 from yolo3.datasets.lists import default_pair
+from yolo3.file_states import one_look
 
 FORMATS: dict[str, Format] = {}
 
-# One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages.
+# One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages. Of the
+# formats that a folder holds the first is taken: the richest, and the one that others are made of.
 _MODULES = (
-    "keras_yolo3",
     "pascal_voc",
     "coco",
-    "yolo_txt",
-    "csv_boxes",
     "cvat",
     "labelme",
     "vott",
     "createml",
+    "csv_boxes",
+    "keras_yolo3",
+    "yolo_txt",
 )
 
 
@@ -45,17 +48,25 @@ for _module in _MODULES:
 
 
 def detect_format(path: str | os.PathLike) -> str:
-    """Return the name of the format that a file or folder is in, by its content.
+    """Return the name of the format that a file or folder is in, by its content; of several, that of the richest.
 
     Raises:
-        ValueError: If it is in none of them, or in several.
+        ValueError: If it is in none of them.
+    """
+    return matching_formats(path)[0]
+
+
+def matching_formats(path: str | os.PathLike) -> list[str]:
+    """Return the names of all formats that a file or folder is in, the richest first.
+
+    Raises:
+        ValueError: If it is in none of them.
     """
     path = _existing(path)
-    found = [format.name for format in FORMATS.values() if format.matches(path)]
-    if len(found) == 1:
-        return found[0]
+    with one_look():
+        found = [format.name for format in FORMATS.values() if format.matches(path)]
     if found:
-        raise ValueError(f"{path}: expected annotations in one format, got {' and '.join(found)}; choose with --format")
+        return found
 
     if os.path.isfile(path):
         content = f"a file of {os.path.getsize(path)} bytes"
@@ -70,13 +81,19 @@ def detect_format(path: str | os.PathLike) -> str:
 
 
 def list_names(path: str | os.PathLike, format: str | None = None) -> list[str]:
-    """Return the names of the data set's own lists, [] if it has none; the format is recognised if not given."""
-    return _format_of(path, format).list_names(_existing(path))
+    """Return the names of the data set's own lists, [] if it has none.
+
+    Args:
+        path: A file or a folder.
+        format: Name of its format; if None, the first of those it is in that has lists.
+    """
+    return next((names for _, names in _lists_of_formats(path, format) if names), [])
 
 
 def find_default_lists(path: str | os.PathLike, format: str | None = None) -> tuple[str, str] | None:
     """Return the lists (train, validation) that belong together, None if the data set has no such pair."""
-    return default_pair(list_names(path, format))
+    pairs = (default_pair(names) for _, names in _lists_of_formats(path, format))
+    return next((pair for pair in pairs if pair is not None), None)
 
 
 def read_dataset(
@@ -89,7 +106,8 @@ def read_dataset(
 
     Args:
         path: A file or a folder.
-        format: Name of its format; recognised by content if None.
+        format: Name of its format. If None it is recognised by content; of several formats the richest that has the
+            list is taken, if the others agree with it.
         class_names: Classes of the result, in this order; those that the data names if None.
         list_name: Name of one of its lists; all are read if None.
 
@@ -97,13 +115,18 @@ def read_dataset(
         The data set. What is wrong with single lines, boxes and images is in its `findings`.
 
     Raises:
-        ValueError: If nothing can be read, or the format or the list does not exist.
+        ValueError: If nothing can be read, the format or the list does not exist, or several formats disagree about the
+            images or the numbers of boxes.
 
     Example:
         >>> dataset = read_dataset("VOCdevkit/VOC2007", list_name="trainval")
     """
     path = _existing(path)
-    dataset = _format_of(path, format).read(path, class_names=class_names, list_name=list_name)
+    if format is not None:
+        dataset = _named_format(format).read(path, class_names=class_names, list_name=list_name)
+    else:
+        with one_look():
+            dataset = _read_detected(path, class_names, list_name)
     require_printable(dataset.class_names, path)
     return replace(dataset, root=path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
 
@@ -135,8 +158,41 @@ def written_formats() -> dict[str, str]:
     return {name: format.description for name, format in FORMATS.items() if format.write is not None}
 
 
-def _format_of(path: str | os.PathLike, format: str | None) -> Format:
-    return _named_format(detect_format(path) if format is None else format)
+def _lists_of_formats(path: str | os.PathLike, format: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield (format, names of its lists) of the given format, else of each that the path is in and that can be read."""
+    path = _existing(path)
+    found = matching_formats(path) if format is None else [_named_format(format).name]
+    for name in found:
+        try:
+            yield name, FORMATS[name].list_names(path)
+        except ValueError:
+            if name == found[0]:
+                raise
+
+
+def _read_detected(path: str, class_names: Sequence[str] | None, list_name: str | None) -> Dataset:
+    """Read in the richest of the formats that a path is in and that have the list; the others have to agree."""
+    found = matching_formats(path)
+    having = found
+    if len(found) > 1 and list_name is not None:
+        having = [name for name, names in _lists_of_formats(path, None) if list_name in names] or found
+    taken = FORMATS[having[0]].read(path, class_names=class_names, list_name=list_name)
+
+    notes = []
+    for name in found:
+        if name == taken.format:
+            continue
+        try:
+            other = FORMATS[name].read(path, class_names=class_names)
+        except ValueError as error:
+            notes.append(f"{path}: read as {taken.format}; {name} lies there too and cannot be read ({error}).")
+            continue
+        difference = disagreement(taken, other, whole=list_name is None)
+        if difference:
+            message = f"expected formats that agree, got {taken.format} and {name}: {difference}"
+            raise ValueError(f"{path}: {message}; choose with --format")
+        notes.append(f"{path}: read as {taken.format}; {name} lies there too and agrees (--format chooses).")
+    return replace(taken, notes=[*taken.notes, *notes])
 
 
 def _named_format(format: str) -> Format:
