@@ -38,7 +38,7 @@ WITHOUT_TENSORFLOW = (
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.advice training.settings training.advice training.run_folder training.schedules "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
-    "cli.anchors cli.benchmark cli.convert_darknet "
+    "cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
 ).split()
 
 PATHS = {

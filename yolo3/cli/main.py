@@ -16,17 +16,44 @@ COMMANDS = {
     "benchmark": ("yolo3.cli.benchmark", "measure how fast this machine trains, reads images and detects"),
 }
 
+SHELLS = ("bash", "zsh", "tcsh")
+BEST = "runs/train-001/best.h5"
+WAY = (
+    ("yolo3 train", "see it work: rendered shapes, a few minutes"),
+    ("yolo3 train --data DATA --check-only", "check your own images and boxes"),
+    ("yolo3 train --data DATA", "train the tiny network"),
+    (f"yolo3 evaluate --weights {BEST} --data DATA --list test", "how good it is"),
+    (f"yolo3 detect --weights {BEST} IMAGES", "draw what it finds"),
+    (f"yolo3 detect --weights {BEST} IMAGES --json found.json", "or write it to a file"),
+)
+"""The way from nothing to a detector in use: commands, and what each is for."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3`` itself."""
-    lines = [f"  {name:<11}{purpose}" for name, (_, purpose) in COMMANDS.items()]
+    commands = [f"  {name:<11}{purpose}" for name, (_, purpose) in COMMANDS.items()]
+    width = max(len(command) for command, _ in WAY)
+    way = [f"  {command:<{width}}  # {purpose}" for command, purpose in WAY]
     parser = argparse.ArgumentParser(
         prog="yolo3",
         description="YOLOv3 for Keras 3: train, detect, evaluate.",
-        epilog="\n".join(["commands:", *lines, "", "Run 'yolo3 COMMAND --help' for the options of a command."]),
+        epilog="\n".join(
+            [
+                "commands:",
+                *commands,
+                "",
+                "from nothing to a detector in use:",
+                *way,
+                "",
+                "Run 'yolo3 COMMAND --help' for the options of a command.",
+            ]
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"yolo3 {__version__}")
+    parser.add_argument(
+        "--print-completion", choices=SHELLS, help="print what makes this shell complete commands and options, and exit"
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
     return parser
 
@@ -34,5 +61,20 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its status: 0, or 1 after a user's mistake; wrong options exit with 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0].startswith("--print-completion"):
+        return _print_completion(argv)
     command = build_parser().parse_args(argv[:1]).command
     return importlib.import_module(COMMANDS[command][0]).main(argv[1:])
+
+
+def _print_completion(argv: Sequence[str]) -> int:
+    """Print the completion of a shell; it is asked for without a command."""
+    shell = build_parser().parse_args([*argv, next(iter(COMMANDS))]).print_completion
+    from yolo3.cli.completion import completion
+    from yolo3.cli.running import run_command
+
+    def show() -> int:
+        print(completion(shell))
+        return 0
+
+    return run_command("yolo3", show)
