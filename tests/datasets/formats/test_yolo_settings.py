@@ -151,3 +151,9 @@ def test_a_set_whose_labels_are_all_wrong_is_told_what_is_wrong(root, line):
     findings = read_dataset(root).findings
     assert [finding.kind for finding in findings] == ["bad-box", "bad-box"]
     assert all("expected 'class_id" in finding.message and len(finding.message) < 300 for finding in findings)
+
+
+def test_an_image_that_is_missing_is_said_to_be_missing(root):
+    path = write_yaml(root, "train: [images/train/train.png, images/b.png]\nnames: [a]\n")
+    (finding,) = read_dataset(path).findings
+    assert finding.kind == "missing-image" and finding.where == f"{path}:1" and "images/b.png" in finding.message

@@ -129,7 +129,9 @@ def expand(path: str, entries: Iterable[str], findings: list[Finding], where: Ma
                 )
             images += inside
         elif has_suffix(entry, IMAGE_SUFFIXES):
-            images.append(entry)
+            found = [entry] if os.path.isfile(entry) else []
+            image = only_image(found, entry, where.get(entry, path), findings)
+            images += [] if image is None else [image]
         elif os.path.isfile(entry):
             paths = ListedPaths(entry, path)
             for number, line in enumerate(read_lines(entry), 1):
