@@ -37,6 +37,7 @@ WITHOUT_TENSORFLOW = (
     "inference.tile_merging inference.tiles inference.writers.coco_results inference.writers.drawn "
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.advice training.settings training.advice training.run_folder training.schedules "
+    "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
     "cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
 ).split()

@@ -127,7 +127,7 @@ def test_the_last_lines_name_weights_curves_predictions_and_the_next_commands(fi
     for name in ("best.h5", "last.h5", "curves.png", "log.csv", "predictions.png"):
         assert str(run / name) in end and (run / name).is_file()
     assert f"yolo3 detect --weights {run / 'best.h5'} IMAGES_OR_FOLDERS" in end
-    assert f"yolo3 evaluate --weights {run / 'best.h5'} --data {shapes_set} --list val" in end
+    assert f"yolo3 evaluate --run {run}" in end
 
 
 def test_a_run_prints_its_folder_before_it_starts(finished):

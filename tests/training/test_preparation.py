@@ -12,6 +12,7 @@ from yolo3.models.metadata import format_metadata, write_metadata
 from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.training.image_lists import ImageLists
 from yolo3.training.preparation import DataError, choose_architecture, prepare
 from yolo3.training.settings import TrainConfig
 
@@ -128,7 +129,7 @@ def test_one_image_alone_is_trained_on(prepared, tmp_path):
 
 
 def test_without_data_the_embedded_shapes_are_used_and_reported(prepared, shapes_set, monkeypatch):
-    monkeypatch.setattr("yolo3.training.preparation.shapes_folder", lambda: shapes_set)
+    monkeypatch.setattr("yolo3.training.sources.shapes_folder", lambda: shapes_set)
     result = prepared()
     assert (len(result.train), len(result.val)) == (12, 4)
     assert "No --data given" in result.notes[0] and shapes_set in result.notes[0]
@@ -155,6 +156,38 @@ def test_class_names_from_a_file_give_the_order(prepared, shapes_set, tmp_path):
     turned = prepared(data=shapes_set, classes=str(tmp_path / "names.txt"))
     assert turned.class_names == ["triangle", "square", "circle"]
     np.testing.assert_array_equal(turned.train[0].class_ids, 2 - plain.train[0].class_ids)
+
+
+def test_the_images_of_both_parts_have_names_by_which_they_are_chosen_again(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *[GOOD] * 20)
+    first = prepared(data=data, val_split=0.2)
+    assert len(first.lists.val) == 4 and sorted(first.lists.train + first.lists.val) == names_of(
+        first.train + first.val
+    )
+
+    # another seed and more images would draw others
+    data = write_lines(tmp_path / "d", *[GOOD] * 22)
+    again = prepare(TrainConfig(data=data, val_split=0.2, seed=3), lists=first.lists)
+    for part in ("train", "val"):
+        assert [item.image_path for item in getattr(again, part)] == [item.image_path for item in getattr(first, part)]
+    assert again.lists == first.lists
+    assert any("in no list of the run and are left out: 2, first" in note for note in again.notes)
+
+
+def test_images_of_a_run_that_are_gone_are_counted_and_a_set_without_any_is_refused(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *[GOOD] * 6)
+    lists = ImageLists(["0.png", "1.png", "x.png"], ["2.png"])
+    result = prepare(TrainConfig(data=data), lists=lists)
+    assert names_of(result.train) == ["0.png", "1.png"] and names_of(result.val) == ["2.png"]
+    assert any("not in the data any more: 1, first x.png." in note for note in result.notes)
+    with pytest.raises(ValueError, match="expected the images of the run, found none of them, such as x.png"):
+        prepare(TrainConfig(data=data), lists=ImageLists(["x.png"], []))
+
+
+def test_the_lists_of_a_data_set_are_kept_by_name_too(prepared, shapes_set):
+    result = prepared(data=shapes_set)
+    assert result.lists.val == [f"JPEGImages/{number:06d}.jpg" for number in range(12, 16)]
+    assert len(set(result.train_digests)) == 12
 
 
 # What stops a run

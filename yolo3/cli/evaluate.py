@@ -33,10 +33,16 @@ def build_parser() -> argparse.ArgumentParser:
         description="Average precision on annotated images, as COCO computes it: AP50 at IoU .5, AP the "
         "mean over IoU .5 to .95. With --report a page that shows where the errors are.",
     )
-    parser.add_argument("--data", required=True, metavar="PATH", help="annotations: a file or a folder")
+    parser.add_argument(
+        "--run",
+        metavar="RUN",
+        help="folder of a training run: its best weights on the images that it validated on, except for what other "
+        "options say; give --data if the data has moved",
+    )
+    parser.add_argument("--data", metavar="PATH", help="annotations: a file or a folder; required without --run")
     add_settings(parser, TrainConfig, ["format"])
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
-    add_detector_options(parser, score_threshold=AP_SCORE_THRESHOLD)
+    add_detector_options(parser, required=False, score_threshold=AP_SCORE_THRESHOLD)
     add_settings(parser, TrainConfig, ["skip_bad", "max_pixels"])
 
     parser.add_argument(
@@ -62,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 1 after a user's mistake."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    missing = [f"--{name}" for name in ("weights", "data") if getattr(arguments, name) is None]
+    if missing and not arguments.run:
+        parser.error(f"the following arguments are required: {', '.join(missing)}; or --run")
     if arguments.at_score is None:
         arguments.at_score = max(SHOWN_SCORE, arguments.score_threshold)
     if arguments.at_score < arguments.score_threshold:
@@ -70,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    listed = _take_from_run(arguments) if arguments.run else None
     limit_pixels(arguments.max_pixels)
     _check_files(arguments)
     start_tensorflow()
@@ -78,10 +88,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from yolo3.evaluation.measures import measure
     from yolo3.evaluation.report import write_report
     from yolo3.inference.loading import load_detector
+    from yolo3.training.trained_images import count_trained
     from yolo3.training.validation import RECALL_PROPOSALS, recall_of_best
 
     detector = load_detector(**detector_options(arguments))
-    dataset = _read_checked(arguments, detector)
+    dataset, digests = _read_checked(arguments, detector, listed)
     annotations = dataset.annotations
     evaluate.check_classes(detector, annotations, dataset.class_names)
     evaluate.check_objects(annotations, arguments.data)
@@ -92,9 +103,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     with progress_bar("image") as show:
         detections = evaluate.detect_annotations(detector, annotations, show)
     measures = measure(annotations, detections, detector.class_names, arguments.at_score)
+    print(f"{arguments.weights} on {len(annotations)} images of {dataset.name}")
+    trained = count_trained((detector.metadata.get("training") or {}).get("images"), digests)
+    if trained is not None:
+        print(format_trained(trained, len(annotations)))
     print(format_table(measures.coco))
     print(format_line(measures.at_score()))
     results = measures.coco | {"at_score": measures.at_score()}
+    results |= {"images": len(annotations), "images_trained_on": trained}
     if detector.architecture.one_class:
         results["recall"] = recall_of_best(annotations, detections)
         print(f"recall of the {RECALL_PROPOSALS} best boxes per image: {results['recall']:.3f}")
@@ -108,6 +124,46 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         write_report(arguments.report, subject, measures, annotations, detections)
         print(f"report: {arguments.report}")
     return 0
+
+
+def _take_from_run(arguments: argparse.Namespace) -> list[str] | None:
+    """Fill in what was not given from the folder of a run.
+
+    Returns:
+        Names of the images that the run validated on, as its list has them; None for a list of the data set.
+    """
+    from yolo3.training import run_folder
+    from yolo3.training.sources import data_sources
+
+    config, folder = run_folder.read_settings(arguments.run), run_folder.RunFolder(arguments.run)
+    arguments.skip_bad = arguments.skip_bad or config.skip_bad
+    arguments.max_pixels = max(arguments.max_pixels, config.max_pixels)
+    if arguments.weights is None:
+        arguments.weights = str(folder.file(run_folder.BEST))
+        if not os.path.exists(arguments.weights):
+            raise ValueError(f"{arguments.run}: expected {run_folder.BEST} in it, found none: it has not evaluated yet")
+
+    # A list of the data set that is named is taken as it is, else the run's own list of whatever it was drawn from.
+    own = "val" if config.val else "data"
+    config = dataclasses.replace(
+        config,
+        **{own: arguments.data or getattr(config, own), "format": arguments.format or config.format},
+    )
+    if (path := getattr(config, own)) and not os.path.exists(path):
+        raise ValueError(f"{path}: the data of {arguments.run} is not there; if it has moved, say where with --data")
+    sources, _ = data_sources(config)
+    source = sources[-1]
+    arguments.data, arguments.format = source.path, source.format
+    if arguments.list_name is not None:
+        return None
+
+    arguments.list_name, lists = source.list_name, folder.image_lists()
+    if lists is not None and lists.val:
+        return lists.val
+    if lists is None and len(sources) == 2:
+        return None
+    why = "it validated on no images" if lists else "runs of earlier versions do not keep which images they drew"
+    raise ValueError(f"{arguments.run}: expected a list of validation images: {why}; choose images with --list")
 
 
 def _outputs(arguments: argparse.Namespace) -> dict[str, str]:
@@ -139,13 +195,22 @@ def _check_files(arguments: argparse.Namespace) -> None:
         taken.append(path)
 
 
-def _read_checked(arguments: argparse.Namespace, detector) -> Dataset:
-    """Return the data set as training would validate on it; invalid annotations stop the command, or are skipped."""
+def _read_checked(arguments: argparse.Namespace, detector, listed: list[str] | None) -> tuple[Dataset, list[str]]:
+    """Return the data set as training would validate on it, and the digests of its images.
+
+    Invalid annotations stop the command, or are skipped.
+
+    Args:
+        arguments: Of the command.
+        detector: What will detect.
+        listed: Names of the images to select; all if None.
+    """
     from yolo3.datasets.annotation import in_one_class
     from yolo3.datasets.check_boxes import SHIFTED_IDS
     from yolo3.datasets.checks import check_dataset
     from yolo3.datasets.formats.registry import read_dataset
     from yolo3.datasets.usable import usable_annotations
+    from yolo3.training.image_lists import select_images
 
     one_class = detector.architecture.one_class
     names = None if one_class else detector.class_names
@@ -169,7 +234,8 @@ def _read_checked(arguments: argparse.Namespace, detector) -> Dataset:
             )
 
     with progress_bar("image") as show:
-        findings, _ = check_dataset(dataset, train=False, progress=show)
+        findings, images = check_dataset(dataset, train=False, progress=show)
+    digests = {item.image_path: image.digest for item, image in zip(dataset.annotations, images, strict=True)}
     usable, skipped = usable_annotations(dataset, findings)
     if arguments.skip_bad:
         findings = [finding for finding in findings if finding.severity != "error" or finding.kind == SHIFTED_IDS]
@@ -178,7 +244,18 @@ def _read_checked(arguments: argparse.Namespace, detector) -> Dataset:
     check_findings(
         dataclasses.replace(dataset, annotations=usable, findings=findings), arguments.data, arguments.findings
     )
-    return dataclasses.replace(dataset, annotations=usable, findings=[])
+
+    name = dataset.name
+    if listed is not None:
+        name = f"{name}, validation images of {os.path.basename(os.path.normpath(arguments.run))}"
+        usable, gone = select_images(usable, listed, dataset.root)
+        if gone:
+            line = f"{len(gone)} of {len(listed)} validation images of {arguments.run} are not there, first {gone[0]}"
+            if not usable:
+                raise ValueError(f"{arguments.data}: {line}; if they have moved, say where with --data")
+            print(f"warning: {arguments.data}: {line}", file=sys.stderr)
+    dataset = dataclasses.replace(dataset, annotations=usable, findings=[], name=name)
+    return dataset, [digests[annotation.image_path] for annotation in usable]
 
 
 def format_table(results: dict) -> str:
@@ -201,6 +278,21 @@ def format_table(results: dict) -> str:
     lines = [f"{'class':<{width}}{'AP50':>8}{'AP':>8}{'objects':>9}"]
     lines += [f"{name:<{width}}{_figure(ap50):>8}{_figure(ap):>8}{objects:>9}" for name, ap50, ap, objects in rows]
     return "\n".join(lines + ([f"({len(hidden)} classes have no objects)"] if hidden else []))
+
+
+def format_trained(trained: int, number: int) -> str:
+    """Return a line on how many of the images that are evaluated the network was trained on.
+
+    Args:
+        trained: Images that were trained on.
+        number: All images.
+    """
+    if not trained:
+        return f"None of these {number} images was trained on."
+    return (
+        f"{trained} of these {number} images were trained on: on new images the network is worse than these figures "
+        "say; --run or --list selects others."
+    )
 
 
 def format_line(figures: dict) -> str:

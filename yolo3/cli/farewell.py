@@ -1,14 +1,14 @@
 """The last lines of a training run: how good the network is, where the files are, and what to run next."""
 
+import shlex
+
 from yolo3.training import run_folder
-from yolo3.training.settings import TrainConfig
 
 
-def farewell(config: TrainConfig, prepared, result) -> str:
+def farewell(prepared, result) -> str:
     """Return the lines that end a training run.
 
     Args:
-        config: Its settings.
         prepared: Its data, a `yolo3.training.preparation.Prepared`.
         result: What `yolo3.training.loop.train` returned.
     """
@@ -29,9 +29,7 @@ def farewell(config: TrainConfig, prepared, result) -> str:
 
     lines += ["", *result.advice] if result.advice else []
 
-    lines += ["", "Next:", f"  yolo3 detect --weights {best} IMAGES_OR_FOLDERS"]
-    if prepared.val_source:
-        data, list_name = prepared.val_source
-        options = (f" --list {list_name}" if list_name else "") + (" --skip-bad" if config.skip_bad else "")
-        lines += [f"  yolo3 evaluate --weights {best} --data {data}{options}"]
+    lines += ["", "Next:", f"  yolo3 detect --weights {shlex.quote(str(best))} IMAGES_OR_FOLDERS"]
+    if prepared.val:
+        lines += [f"  yolo3 evaluate --run {shlex.quote(str(result.folder.path))}"]
     return "\n".join(lines)

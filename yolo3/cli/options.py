@@ -74,16 +74,17 @@ def help_of(described: Setting, default: Any) -> str:
     return text.replace("%", "%%")
 
 
-def add_detector_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+def add_detector_options(parser: argparse.ArgumentParser, required: bool = True, **defaults: Any) -> None:
     """Add the options of a detector: its files and its settings.
 
     Args:
         parser: Where they are added.
+        required: Whether the weights have to be given.
         defaults: Defaults of this command, by name, where they are not the detector's.
     """
     parser.add_argument(
         "--weights",
-        required=True,
+        required=required,
         metavar="FILE",
         help="network: a .h5, .keras or .weights.h5 file, or Darknet's .weights with --cfg",
     )

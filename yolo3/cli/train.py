@@ -70,7 +70,7 @@ def _run(options: dict[str, Any]) -> int:
     from yolo3.training.loop import train
     from yolo3.training.run_images import write_targets_sheet
 
-    prepared = _prepare(config, folder, keep=check_only)
+    prepared = _prepare(config, folder, folder.image_lists() if resume else None, keep=check_only)
     if prepared is None:
         return 1
     if check_only:
@@ -93,7 +93,7 @@ def _run(options: dict[str, Any]) -> int:
     except KeyboardInterrupt:
         print(f"\nInterrupted. Continue with: yolo3 train --resume {folder.path}")
         return 130
-    print(farewell(config, prepared, result))
+    print(farewell(prepared, result))
     return 0
 
 
@@ -120,7 +120,7 @@ def _check_paths(config: TrainConfig, folder) -> None:
         raise ValueError(f"{folder.path}: expected a folder that can be written to, got {parent}")
 
 
-def _prepare(config: TrainConfig, folder, keep: bool):
+def _prepare(config: TrainConfig, folder, lists, keep: bool):
     """Return the checked data, or None after listing what is invalid.
 
     The findings are written to the folder if `keep`, and if the data is invalid and not all of them are listed; a run
@@ -134,7 +134,7 @@ def _prepare(config: TrainConfig, folder, keep: bool):
     kept = f"all in {folder.file(run_folder.FINDINGS)}"
     try:
         with progress_bar("image", title="checking images", leave=False) as show:
-            prepared = prepare(config, show)
+            prepared = prepare(config, show, lists)
     except DataError as error:
         if keep or any(group.is_summed for group in group_findings(error.findings)):
             folder.keep_findings(error.findings)

@@ -36,7 +36,7 @@ class Detector:
     The compiled graph is made at the first call, so make one detector and keep it. Weights of a `keras.Model` may
     change: the next call uses the new ones. Networks from files are detected with in a faster form, with batch
     normalization folded into the convolutions (:mod:`yolo3.models.rewriting`); the attribute `model` is what the file
-    holds.
+    holds, `metadata` what it says about it.
 
     Args:
         weights_or_model: Path of a file that :func:`yolo3.models.loading.load_network` reads, or a `keras.Model` from
@@ -106,6 +106,7 @@ class Detector:
         # What the outputs mean.
         given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
         metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}
+        self.metadata = metadata
         with self._naming_source():
             self.architecture = architecture_from_metadata(metadata)
             self.architecture.check_outputs([tuple(output.shape) for output in self.model.outputs])

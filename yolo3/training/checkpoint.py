@@ -17,6 +17,7 @@ from yolo3.training import run_folder
 from yolo3.training.pretrained import load_pretrained
 from yolo3.training.run import Run
 from yolo3.training.settings import PATHS
+from yolo3.training.trained_images import trained_images
 
 _SAVING_SHARE = 0.05  # of the time, at most, is spent on writing the state
 
@@ -42,7 +43,12 @@ def begin(run: Run) -> None:
 
     cfg = getattr(prepared.architecture, "cfg", None)
     run.folder.start(
-        config, class_names=prepared.class_names, anchors=prepared.anchors, findings=prepared.findings, cfg=cfg
+        config,
+        class_names=prepared.class_names,
+        anchors=prepared.anchors,
+        findings=prepared.findings,
+        lists=prepared.lists,
+        cfg=cfg,
     )
 
 
@@ -59,6 +65,9 @@ def resume(run: Run) -> None:
         run.say(f"{run.folder.path}: no epoch was finished; starting from the beginning.")
         return begin(run)
     run.folder.remove_leftovers()
+    if run.folder.image_lists() is None:
+        run.say(f"{run.folder.path}: kept no lists of images; validation images that were drawn are drawn anew.")
+        run.folder.keep_lists(run.prepared.lists)
     arrays, progress = run.folder.load_state()
     run.trainer.set_state(arrays)
     run.epoch, run.best_ap50, run.loaded_layers = progress["epoch"], progress["best_ap50"], progress["taken"]
@@ -113,5 +122,6 @@ def weights_metadata(run: Run, row: dict) -> dict:
             "settings": settings,
             "epoch": row["epoch"],
             "AP50": None if math.isnan(ap50) else ap50,
+            "images": trained_images(prepared.train_digests),
         },
     }

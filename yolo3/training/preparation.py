@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.image_groups import describe_groups, group_images
 from yolo3.datasets.images import limit_pixels
-from yolo3.datasets.shapes import shapes_folder
 from yolo3.datasets.splits import split_annotations
 from yolo3.datasets.usable import usable_annotations
 from yolo3.models.architecture import Architecture, check_input_shape
@@ -28,7 +28,9 @@ from yolo3.models.registry import MODELS, architecture_of_cfg, named_architectur
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
+from yolo3.training.image_lists import ImageLists, image_name, select_images
 from yolo3.training.settings import TrainConfig
+from yolo3.training.sources import data_sources
 
 
 class DataError(ValueError):
@@ -57,7 +59,8 @@ class Prepared:
         architecture: What the outputs of the network mean.
         findings: Of the checks of the data.
         notes: Lines for the user.
-        val_source: (path, list name or None) of a validation set of its own.
+        lists: Names of the images in both parts, for the run's folder.
+        train_digests: Digests of the files of the training images.
     """
 
     train: list[Annotation]
@@ -66,7 +69,8 @@ class Prepared:
     architecture: Architecture
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    val_source: tuple[str, str | None] | None = None
+    lists: ImageLists = ImageLists([], [])
+    train_digests: list[str] = field(default_factory=list)
 
     @property
     def anchors(self) -> np.ndarray | None:
@@ -130,21 +134,24 @@ def _network_of_weights(config: TrainConfig, weights: str) -> tuple[str | None, 
     return config.model, None, config.anchor_mask
 
 
-def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Prepared:
+def prepare(
+    config: TrainConfig, progress: Callable[[int, int], None] | None = None, lists: ImageLists | None = None
+) -> Prepared:
     """Read and check everything that a run needs.
 
     Args:
         config: Settings.
         progress: Is called with (images checked, images in the set) as images are checked.
+        lists: The images of a run that goes on; chosen as the settings say if None.
 
     Raises:
-        ValueError: When settings do not fit each other.
+        ValueError: When settings do not fit each other, or no image of `lists` is in the data.
         DataError: When the data has errors, unless `config.skip_bad` leaves them out; when class ids start at 1; when
             there is no box to train on.
     """
     limit_pixels(config.max_pixels)
     choose_architecture(config, 1)  # says what does not fit before the data is read
-    sets, notes, val_source = _read_sets(config)
+    sets, notes = _read_sets(config)
     architecture = choose_architecture(config, max(len(sets[0].class_names), 1))
     if config.model is None and config.anchors is None and config.cfg is None:
         whose = f"the anchors of {os.path.basename(config.weights)}" if config.weights else "its own anchors"
@@ -161,15 +168,15 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
     checks: dict[str, ImageCheck] = {}
     for index, dataset in enumerate(sets):
         found, images = check_dataset(dataset, train=index == 0, progress=progress)
+        checks |= zip((item.image_path for item in dataset.annotations), images, strict=True)
         if index == 0:
             shapes = [image.shape for image in images]
-            checks = dict(zip((item.image_path for item in dataset.annotations), images, strict=True))
             found += check_anchor_fit(
                 dataset, shapes, found, scales=scales, input_shape=config.input_size, resize=config.resize
             )
         findings += found
         usable, left_out = usable_annotations(dataset, found)
-        kept.append(usable)
+        kept.append(dataclasses.replace(dataset, annotations=usable))
         if config.skip_bad and left_out:
             notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
 
@@ -185,16 +192,20 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
             "class ids that start at 1 cannot be skipped with --skip-bad; subtract 1 from each", shifted, notes
         )
 
-    if len(kept) == 2:
-        train, val = kept
-    elif not config.val_split or len(kept[0]) < 2:
-        train, val = kept[0], []
+    usable = kept[0].annotations
+    if lists is not None:
+        train, val, said = _as_listed(kept, lists)
+        notes += said
+    elif len(kept) == 2:
+        train, val = usable, kept[1].annotations
+    elif not config.val_split or len(usable) < 2:
+        train, val = usable, []
         notes.append("No validation: there are no images for it, so the last weights count as the best.")
     else:
-        paths = [item.image_path for item in kept[0]]
+        paths = [item.image_path for item in usable]
         groups = group_images(paths, [checks[path] for path in paths])
-        train, val = split_annotations(kept[0], config.val_split, config.seed, groups)
-        notes.append(f"Validating on {len(val)} of {len(kept[0])} images, drawn with seed {config.seed}.")
+        train, val = split_annotations(usable, config.val_split, config.seed, groups)
+        notes.append(f"Validating on {len(val)} of {len(usable)} images, drawn with seed {config.seed}.")
         if together := describe_groups(groups):
             notes.append(f"Kept on one side of the split: {together}.")
 
@@ -209,44 +220,42 @@ def prepare(config: TrainConfig, progress: Callable[[int, int], None] | None = N
         architecture=architecture,
         findings=findings,
         notes=notes,
-        val_source=val_source,
+        lists=ImageLists(
+            train=[image_name(item.image_path, kept[0].root) for item in train],
+            val=[image_name(item.image_path, kept[-1].root) for item in val],
+        ),
+        train_digests=[checks[item.image_path].digest for item in train],
     )
 
 
-def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str], tuple[str, str | None] | None]:
-    """Return (sets, notes, source of the validation set): the training set, and the validation set if there is one.
-
-    Both have the same class names.
-    """
-    notes: list[str] = []
-    path, data_format = config.data, config.format
-    if path is None:
-        path, data_format = shapes_folder(), "voc"
-        notes.append(f"No --data given: training on the embedded data set of rendered shapes ({path}).")
-
-    # Where each set comes from: (path, format, list name).
-    train_list, val_list = config.train_list, config.val_list
-    if train_list is None and val_list is None and config.val is None:
-        pair = formats.find_default_lists(path, data_format)
-        if pair:
-            train_list, val_list = pair
-            notes.append(f"Using the lists of the data set: '{train_list}' to train, '{val_list}' to validate.")
-    sources = [(path, data_format, train_list)]
-    if config.val is not None:
-        named = config.format is not None and formats.FORMATS[config.format].matches(config.val)
-        sources.append((config.val, config.format if named else None, config.val_list))
-    elif val_list is not None and train_list is None:
-        lists = ", ".join(formats.list_names(path, data_format))
-        raise ValueError(f"{path}: --val-list {val_list} needs --train-list, or it would be trained on; lists: {lists}")
-    elif val_list is not None:
-        sources.append((path, data_format, val_list))
+def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
+    """Return (sets, notes): the training set, and the validation set if there is one, with the same class names."""
+    sources, notes = data_sources(config)
 
     # Sets with different class names are read once more, with the names of both.
     names = read_class_names(config.classes) if config.classes else None
-    sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
+    sets = [formats.read_dataset(source.path, source.format, names, source.list_name) for source in sources]
     if names is None and len({tuple(part.class_names) for part in sets}) > 1:
         names = list(dict.fromkeys(name for part in sets for name in part.class_names))
-        sets = [formats.read_dataset(path, kind, names, list_name) for path, kind, list_name in sources]
+        sets = [formats.read_dataset(source.path, source.format, names, source.list_name) for source in sources]
     for part in sets:
         notes += [f"{part.name}: {len(part.annotations)} images ({part.format}).", *part.notes]
-    return sets, notes, (sources[1][0], sources[1][2]) if len(sources) == 2 else None
+    return sets, notes
+
+
+def _as_listed(sets: Sequence[Dataset], lists: ImageLists) -> tuple[list[Annotation], list[Annotation], list[str]]:
+    """Return (train, val, notes): the images that the lists of a run name, of what can be used of the sets."""
+    train, gone = select_images(sets[0].annotations, lists.train, sets[0].root)
+    val, gone_too = select_images(sets[-1].annotations, lists.val, sets[-1].root)
+    gone += gone_too
+    if not train or (lists.val and not val):
+        raise ValueError(f"{sets[0].name}: expected the images of the run, found none of them, such as {gone[0]}")
+
+    notes = []
+    if gone:
+        notes.append(f"Images of the run that are not in the data any more: {len(gone)}, first {gone[0]}.")
+    listed = {id(annotation) for annotation in (*train, *val)}
+    new = [item.image_path for part in sets for item in part.annotations if id(item) not in listed]
+    if new:
+        notes.append(f"Images of the data that are in no list of the run and are left out: {len(new)}, first {new[0]}.")
+    return train, val, notes

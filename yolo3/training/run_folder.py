@@ -22,9 +22,11 @@ from yolo3.files import atomic_path, replace_file
 from yolo3.models.yolov3.anchors import write_anchors
 from yolo3.records import shown
 from yolo3.temporary import remove_dead, temporary_path
+from yolo3.training.image_lists import ImageLists, read_names, write_names
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
+TRAIN_LIST, VAL_LIST = "train.txt", "val.txt"
 CFG = "network.cfg"  # in runs with --cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
@@ -59,6 +61,7 @@ class RunFolder:
         class_names: list[str],
         anchors: np.ndarray | None = None,
         findings: Sequence[Finding] = (),
+        lists: ImageLists | None = None,
         cfg: Cfg | None = None,
     ) -> None:
         """Make the folder and write down what the run works with.
@@ -68,6 +71,7 @@ class RunFolder:
             class_names: In order of the class ids.
             anchors: float [A, 2] (w, h) in pixels of the network input; None for an architecture without.
             findings: Of the checks of the data.
+            lists: The images that are trained and validated on.
             cfg: Darknet cfg whose network is trained, if it is one.
         """
         self.remove_leftovers()
@@ -80,6 +84,18 @@ class RunFolder:
             with atomic_path(self.file(CFG)) as temporary:
                 temporary.write_bytes(cfg_bytes(cfg))
         self.keep_findings(findings)
+        if lists is not None:
+            self.keep_lists(lists)
+
+    def keep_lists(self, lists: ImageLists) -> None:
+        """Write which images the run trains and validates on. Inverse: `image_lists`."""
+        write_names(self.file(TRAIN_LIST), lists.train)
+        write_names(self.file(VAL_LIST), lists.val)
+
+    def image_lists(self) -> ImageLists | None:
+        """Return the images of the run; None for one of an earlier version, which did not keep them."""
+        train, val = self.file(TRAIN_LIST), self.file(VAL_LIST)
+        return ImageLists(read_names(train), read_names(val)) if train.is_file() and val.is_file() else None
 
     def keep_findings(self, findings: Sequence[Finding]) -> None:
         """Write every finding of the checks of the data, one a line; makes the folder if need be."""
