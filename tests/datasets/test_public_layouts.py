@@ -197,6 +197,42 @@ def test_coco_of_videos_whose_frames_have_the_same_names(tmp_path):
     assert content_of(dataset) == {f"data/{frame}": ["car", "bus"] for frame in frames}
 
 
+def test_roboflow_keras_text_and_yolo_text_in_one_folder(tmp_path):
+    """Both exports were unpacked into one folder: they agree, one is taken, and it is said which."""
+    for part in ("train", "valid"):
+        write_image(tmp_path / part / f"{part}.jpg")
+        write_text(tmp_path / part / "_annotations.txt", f"{part}.jpg 10,20,50,60,1\n")
+        write_text(tmp_path / part / "_classes.txt", "bishop\nking\n")
+        write_text(tmp_path / part / f"{part}.txt", f"1 {YOLO_BOX}\n")
+        write_text(tmp_path / part / "_darknet.labels", "bishop\nking\n")
+
+    assert find_default_lists(tmp_path) == ("train", "valid")
+    for format in (None, "keras-yolo3", "yolo"):
+        dataset = read_dataset(tmp_path, format)
+        assert dataset.class_names == ["bishop", "king"]
+        assert list(content_of(dataset).values()) == [["king"], ["king"]] and not dataset.findings
+    (note,) = read_dataset(tmp_path).notes
+    assert "read as" in note and "yolo" in note and "keras-yolo3" in note
+
+
+def test_xml_with_the_csv_that_was_made_of_it(tmp_path):
+    """As in tutorials: annotations/*.xml, and in data/ the CSV files that a script made of them."""
+    rows = []
+    for number in range(1, 4):
+        name = f"raccoon-{number}.jpg"
+        write_image(tmp_path / "images" / name)
+        write_xml(tmp_path / "annotations" / f"raccoon-{number}.xml", f"<filename>{name}</filename>", ["raccoon"])
+        rows.append(f"{name},200,100,raccoon,11,21,50,60\n")
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    write_text(tmp_path / "data" / "raccoon_labels.csv", header + "".join(rows))
+
+    dataset = read_dataset(tmp_path)
+    assert dataset.format == "voc" and dataset.class_names == ["raccoon"]
+    assert list(content_of(dataset).values()) == [["raccoon"]] * 3 and not dataset.findings
+    (note,) = dataset.notes
+    assert "read as voc; csv lies there too" in note
+
+
 @needs_data
 def test_the_chess_boards_have_thirteen_classes():
     dataset = read_dataset(DATA / "chess", list_name="train")
