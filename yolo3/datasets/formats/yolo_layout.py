@@ -13,7 +13,7 @@ from yolo3.datasets.formats.yolo_labels import LabelIndex, kind_of_label
 from yolo3.datasets.formats.yolo_settings import LIST_NAMES, Settings, class_names_of, find_settings, parse_settings
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder
-from yolo3.files import has_suffix, read_lines, stem_of, text_head, walk_files
+from yolo3.files import has_suffix, is_file, read_lines, stem_of, text_head, walk_files
 
 _LABELS_LOOKED_AT = 50
 _NAMES_AMONG_LABELS = ("classes.txt", "obj.names", "_darknet.labels")
@@ -165,8 +165,11 @@ def _layout_of_settings(settings: Settings) -> Layout:
     if has_suffix(settings.file, ".data"):
         paths = ListedPaths(settings.file)
         names = next(iter(settings.entries("names")), None)
-        names_file = "" if names is None else paths.existing(names) or _resolve(own, names)
-        if os.path.isfile(names_file):
+        if names is not None:
+            names_file = paths.existing(names) or _resolve(own, names)
+            if not is_file(names_file):
+                place = settings.where("names")
+                raise ValueError(f"{place}: expected a file of class names at {names}, got none; correct the path")
             layout.names = FolderNames({settings.file: read_class_names(names_file)})
     else:
         # `path:` is seen from the file or the current folder; if it is not there, the file's own folder counts.
