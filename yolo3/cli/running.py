@@ -24,6 +24,10 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         The status of the command; 1 after `ValueError` or `OSError`, 130 after Ctrl-C.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes are no message to the user
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        import cv2.utils.logging as opencv
+
+        opencv.setLogLevel(opencv.LOG_LEVEL_SILENT)  # nor are OpenCV's on a damaged image, which the command names
     with printable_output():
         try:
             return command()

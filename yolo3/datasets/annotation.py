@@ -86,7 +86,7 @@ class Finding:
         object.__setattr__(self, "message", printable(message))
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{printable(self.where)}: {self.message}"
 
     @property
     def removes(self) -> bool:

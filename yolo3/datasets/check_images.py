@@ -16,7 +16,7 @@ import cv2
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.image_groups import thumbnail
 from yolo3.datasets.image_header import read_header
-from yolo3.datasets.images import ImageError, decode_image, open_image
+from yolo3.datasets.images import ImageError, decode_image, image_fault, open_image
 
 _PART = 8  # images a task, so that handing tasks out costs little
 _TASKS = 4  # handed out at a time for each thread, to bound the memory
@@ -96,10 +96,9 @@ def check_image(path: str) -> ImageCheck:
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
         check_complete(content, path)
         image = decode_image(content, path)
-    except ImageError as error:
-        return ImageCheck(None, digest, (error.kind, f"{error}; replace it or remove it"))
-    except OSError as error:
-        return ImageCheck(None, digest, ("unreadable-image", f"{path}: expected an image, got '{error.strerror}'"))
+    except (OSError, ValueError) as error:
+        kind, message = image_fault(error)
+        return ImageCheck(None, digest, (kind, f"{path}: {message}"))
 
     header, fault = read_header(io.BytesIO(content)), None
     if header is not None and header.several:

@@ -99,7 +99,7 @@ def find_names_file(file: str, root: str) -> str | None:
     for folder in dict.fromkeys(folders):
         names = [os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))]
         entries = (entry for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
-        names += sorted(entry.path for entry in entries if entry.is_file())
+        names += sorted(entry.path for entry in entries if os.path.isfile(entry.path))
         if names:
             return names[0]
     return None

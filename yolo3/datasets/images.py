@@ -51,7 +51,17 @@ class ImageError(ValueError):
 
     def __init__(self, kind: str, path: str | os.PathLike, got: str):
         super().__init__(f"{os.fspath(path)}: expected an image, got {got}")
-        self.kind = kind
+        self.kind, self.got = kind, got
+
+
+def image_fault(error: OSError | ValueError) -> tuple[str, str]:
+    """Return kind and message of the finding for an image that :func:`read_image` cannot read."""
+    kind, got = "unreadable-image", str(error)
+    if isinstance(error, ImageError):
+        kind, got = error.kind, error.got
+    elif isinstance(error, OSError) and error.strerror:
+        got = f"'{error.strerror}'"
+    return kind, f"expected an image, got {got}; replace it or remove it"
 
 
 def limit_pixels(count: int) -> None:

@@ -144,7 +144,7 @@ def test_errors_are_listed_and_the_rest_is_read(tmp_path):
     assert stems(dataset) == ["a"] and len(dataset.annotations[0].boxes) == 1
     assert [(finding.kind, Path(finding.where).name) for finding in dataset.findings] == [
         ("bad-box", "a.txt:1"),
-        ("unreadable-image", "b.jpg"),
+        ("empty-image", "b.jpg"),
     ]
 
 

@@ -142,7 +142,9 @@ def root_of_list(path: str) -> str | None:
         if os.path.dirname(folder) == folder:
             return None
         # The folder itself and those directly below it; a deep search could walk the whole disk.
-        parents = [folder, *(entry.path for entry in os.scandir(folder) if entry.is_dir())]
+        # `is_dir` of a link that leads to itself is an error.
+        folders = (e for e in os.scandir(folder) if (os.path.isdir(e.path) if e.is_symlink() else e.is_dir()))
+        parents = [folder, *(entry.path for entry in folders)]
         if any(os.path.isfile(os.path.join(parent, stem + ".xml")) for parent in parents for stem in stems):
             return folder
         folder = os.path.dirname(folder)

@@ -13,6 +13,7 @@ import yaml
 from yolo3.files import has_suffix, read_text, text_head
 
 LIST_NAMES = ("train", "val", "valid", "validation", "test")
+_YAML_SUFFIXES, _DARKNET_SUFFIX = (".yaml", ".yml"), ".data"
 _MAX_BYTES = 1 << 20  # the names of 20,000 classes take half of it
 _MAX_DEPTH = 50
 _CORRECT = "correct the file"
@@ -67,7 +68,11 @@ def find_settings(folder: str, deep: bool = True) -> Iterator[Settings]:
     if deep and len(inner) == 1 and os.path.isdir(inner[0]):
         yield from find_settings(inner[0], deep=False)
     for entry in entries:
-        if entry.is_file() and not _is_foreign(entry.path):
+        if (
+            has_suffix(entry.name, (*_YAML_SUFFIXES, _DARKNET_SUFFIX))
+            and os.path.isfile(entry.path)
+            and not _is_foreign(entry.path)
+        ):
             settings = parse_settings(entry.path)
             if settings is not None:
                 yield settings
@@ -89,7 +94,7 @@ def parse_yaml(path: str) -> Settings | None:
     Raises:
         ValueError: If the YAML is malformed or of no sensible size; the message has the line.
     """
-    if not has_suffix(path, (".yaml", ".yml")):
+    if not has_suffix(path, _YAML_SUFFIXES):
         return None
     size = os.path.getsize(path)
     if size > _MAX_BYTES:
@@ -129,7 +134,7 @@ def parse_yaml(path: str) -> Settings | None:
 
 def parse_darknet_data(path: str) -> Settings | None:
     """Parse the `key = value` lines of a Darknet .data file, None for any other file."""
-    if not has_suffix(path, ".data"):
+    if not has_suffix(path, _DARKNET_SUFFIX):
         return None
     values, lines = {}, {}
     for number, line in enumerate(text_head(path, _MAX_BYTES).splitlines(), 1):
@@ -185,7 +190,7 @@ class _TextLoader(yaml.BaseLoader):
 def _is_foreign(path: str) -> bool:
     """Return whether a YAML file, which need not be well-formed, has nothing to do with data sets."""
     return (
-        has_suffix(path, (".yaml", ".yml"))
+        has_suffix(path, _YAML_SUFFIXES)
         and os.path.basename(path).lower() not in ("data.yaml", "dataset.yaml")
         and re.search(r"""^["']?names["']?\s*:""", text_head(path, _MAX_BYTES), re.MULTILINE) is None
     )

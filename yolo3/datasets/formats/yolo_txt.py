@@ -26,7 +26,7 @@ from yolo3.datasets.formats.yolo_layout import (
 )
 from yolo3.datasets.formats.yolo_settings import LIST_NAMES, find_settings, parse_settings, parse_yaml
 from yolo3.datasets.image_size import image_size
-from yolo3.datasets.images import UNREAD_SUFFIXES
+from yolo3.datasets.images import UNREAD_SUFFIXES, image_fault
 from yolo3.datasets.lists import dataset_name, list_of, require_list
 from yolo3.files import has_suffix, read_text, replace_file, stem_of, walk_files
 
@@ -157,9 +157,9 @@ def _read_image(
 ) -> Annotation | None:
     try:
         shape = image_size(image)
-    except (OSError, ValueError):
-        message = "expected an image, got a file that cannot be decoded; replace it or remove it"
-        findings.append(Finding("error", "unreadable-image", image, message))
+    except (OSError, ValueError) as error:
+        kind, message = image_fault(error)
+        findings.append(Finding("error", kind, image, message))
         return None
     if label is None:
         return build_annotation(image, [], image, shape)
