@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from yolo3.file_states import record_file, recorded_listing, walk
@@ -158,6 +158,19 @@ def is_folder(path: str) -> bool:
 def files_in(folder: str) -> list[str]:
     """Return the paths of the files in a folder, not of those in folders in it; skips what `walk_files` skips."""
     return recorded_listing(folder, deep=False).paths
+
+
+def real_paths(paths: Iterable[str]) -> list[str]:
+    """Return each path without links; a folder that many files share is looked up once."""
+    folders: dict[str, str] = {}
+    found = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        whole = os.path.join(folders[folder], name)
+        found.append(os.path.realpath(whole) if name in ("", os.curdir, os.pardir) or os.path.islink(whole) else whole)
+    return found
 
 
 def has_suffix(path: str, suffixes: str | tuple[str, ...]) -> bool:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tests.datasets.checked import GOOD, annotate, check, dataset_of, kinds, one_image, write_image
+from yolo3.datasets.check_boxes import box_findings, suspect_images
+from yolo3.datasets.flat_boxes import flatten
 from yolo3.datasets.usable import usable_annotations
 
 
@@ -78,3 +80,22 @@ def test_exif_rotation_counts_for_the_borders(tmp_path):
     # Upright it is 100 wide and 300 high.
     assert check(dataset_of(annotate(path, (10, 200, 90, 290))), train=False) == []
     assert kinds(check(dataset_of(annotate(path, (200, 10, 290, 90))), train=False)) == [("error", "outside")]
+
+
+def test_boxes_of_many_images_are_checked_at_once_as_one_by_one():
+    rng = np.random.default_rng(0)
+    shapes = [None if number % 5 == 0 else (30, 40) for number in range(60)]
+    items = []
+    for number in range(60):
+        low = rng.integers(-3, 42, (number % 4, 2))
+        boxes = np.concatenate([low, low + rng.integers(-1, 12, low.shape)], 1).tolist()
+        again = [(-0.0, *boxes[0][1:])] if boxes and boxes[0][0] == 0 else boxes[:1]
+        odd = (float("nan"), 0, 5, 5) if number == 8 else (1, 1, 9, 9)
+        items.append(annotate("x.png", *boxes, *(again if number % 3 == 0 else []), odd))
+    faulty = [index for index in range(60) if box_findings(index, items[index], shapes[index])]
+    suspects = suspect_images(flatten(items), shapes)
+    assert set(faulty) <= set(suspects) and 5 < len(faulty) and len(suspects) < 60
+
+
+def test_a_data_set_without_boxes_has_no_suspects():
+    assert suspect_images(flatten([annotate("a.png")]), [(5, 5)]) == suspect_images(flatten([]), []) == []

@@ -40,7 +40,7 @@ def annotations(shapes_set):
 def test_disk_space_is_computed_for_the_images_as_they_will_be_stored(tmp_path):
     cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((900, 1003, 3), np.uint8))
     items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
-    assert pixel_bytes([items[0].image_path], 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
+    assert pixel_bytes(items, 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
     store = opened(items, "disk", tmp_path / "raw")
     assert (tmp_path / "raw" / "0.raw").stat().st_size == store.image_bytes == 3 * 113 * 126
 
@@ -145,4 +145,6 @@ def test_boxes_are_clipped_to_the_image_and_empty_ones_and_crowd_regions_left_ou
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((50, 100, 3), np.uint8))
     item = annotated(tmp_path / "a.png", (-30, 10, 50, 70, 2), (110, 10, 120, 20, 1), (0, 0, 50, 50, 0, "crowd"))
     # The first reaches out on the left and below; the second lies outside. 10 of 50 rows: .2.
-    np.testing.assert_allclose(relative_boxes(item), [[0, 0.2, 0.5, 1, 2]], rtol=1e-6)
+    boxes, first = relative_boxes([item, item])
+    np.testing.assert_allclose(boxes, [[0, 0.2, 0.5, 1, 2]] * 2, rtol=1e-6)
+    assert first.tolist() == [0, 1, 2]

@@ -143,3 +143,15 @@ def test_arguments_are_left_unchanged():
 
 def test_no_boxes_stay_no_boxes():
     assert images.boxes_to_network(np.zeros((0, 4)), (10, 20), (32, 32)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_boxes_of_many_images_are_mapped_as_those_of_one(resize):
+    rng = np.random.default_rng(0)
+    shapes = rng.integers(1, 900, (7, 2))[rng.integers(0, 7, 40)]
+    boxes = rng.uniform(-5, 900, (40, 4)).astype(np.float32)
+    one_by_one = [
+        images.boxes_to_network(box, shape, (320, 416), resize)[0] for box, shape in zip(boxes, shapes.tolist())
+    ]
+    np.testing.assert_array_equal(images.boxes_to_network_each(boxes, shapes, (320, 416), resize), one_by_one)
+    assert images.boxes_to_network_each(np.zeros((0, 4)), np.zeros((0, 2)), (320, 416), resize).shape == (0, 4)

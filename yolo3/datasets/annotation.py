@@ -17,7 +17,7 @@ _LONGEST_MESSAGE = 1000  # characters
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Annotation:
     """One image and its boxes.
 
@@ -30,6 +30,7 @@ class Annotation:
         crowd: bool [N], regions of many objects, neither trained on nor counted (COCO).
         source: Where the annotation was read, "train.txt:7" or "a.xml".
         lines: Line number of each box in that file, None if unknown.
+        image_shape: (height, width) of the upright image, None if the reader did not look.
     """
 
     image_path: str
@@ -39,6 +40,7 @@ class Annotation:
     crowd: np.ndarray
     source: str
     lines: tuple[int, ...] | None = None
+    image_shape: tuple[int, int] | None = None
 
     def where(self, box: int | None = None) -> str:
         """Return the place to name in a message: "file:line" of the box if known, else the source of the image."""
@@ -58,7 +60,7 @@ class Annotation:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A fault of a data set: an "error" cannot be used, a "warning" can.
 
@@ -117,7 +119,7 @@ class Dataset:
     root: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
     """One box while a file is being read: corners in pixels, class id, marks, and its line in the file."""
 
@@ -152,6 +154,7 @@ def build_annotation(
         crowd=np.array([box.crowd for box in boxes], bool),
         source=source,
         lines=lines if boxes and len(lines) == len(boxes) else None,
+        image_shape=image_shape,
     )
 
 

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from yolo3.datasets.annotation import Annotation, Dataset, Finding
 from yolo3.datasets.class_names import bad_id_message
 from yolo3.datasets.clipping import ROUNDING
+from yolo3.datasets.flat_boxes import FlatBoxes, shape_rows
 
 SHIFTED_IDS = "one-based-ids"  # kind of the finding that all ids are off by one
 _CLASSES_SHOWN = 5
+_FACTORS = np.random.default_rng(0).integers(1, 1 << 62, 6, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
-def class_id_findings(annotations: Sequence[Annotation], class_names: Sequence[str]) -> list[Finding]:
-    """Report ids out of range, and once if all of them look as if they count from 1."""
+def class_id_findings(annotations: Sequence[Annotation], class_names: Sequence[str], flat: FlatBoxes) -> list[Finding]:
+    """Report ids out of range, and once if all of them look as if they count from 1; `flat` holds the same boxes."""
     count = len(class_names)
-    findings = [
-        Finding(
-            severity="error",
-            kind="bad-class-id",
-            where=annotation.where(box),
-            message=bad_id_message(int(class_id), class_names),
-            annotation=index,
-            box=box,
-        )
-        for index, annotation in enumerate(annotations)
-        for box, class_id in enumerate(annotation.class_ids)
-        if not 0 <= class_id < count
-    ]
+    findings = []
+    for place in np.flatnonzero((flat.class_ids < 0) | (flat.class_ids >= count)).tolist():
+        index = int(flat.image[place])
+        box = place - int(flat.first[index])
+        message = bad_id_message(int(flat.class_ids[place]), class_names)
+        where = annotations[index].where(box)
+        findings.append(Finding("error", "bad-class-id", where, message, annotation=index, box=box))
 
-    ids = {int(class_id) for annotation in annotations for class_id in annotation.class_ids}
+    ids = np.unique(flat.class_ids).tolist()
     if ids and min(ids) >= 1 and max(ids) == count:
         message = (
             f"class ids seem to start at 1: they go from {min(ids)} to {count} with {count} classes; subtract 1 from "
@@ -39,15 +37,38 @@ def class_id_findings(annotations: Sequence[Annotation], class_names: Sequence[s
     return findings
 
 
-def unused_class_findings(dataset: Dataset) -> list[Finding]:
-    """Return one warning that names the classes without boxes."""
-    used = {int(class_id) for annotation in dataset.annotations for class_id in annotation.class_ids}
+def unused_class_findings(dataset: Dataset, flat: FlatBoxes) -> list[Finding]:
+    """Return one warning that names the classes without boxes; `flat` holds the boxes of the data set."""
+    used = set(np.unique(flat.class_ids).tolist())
     unused = [name for number, name in enumerate(dataset.class_names) if number not in used]
     if not unused:
         return []
     shown = ", ".join(unused[:_CLASSES_SHOWN]) + (", ..." if len(unused) > _CLASSES_SHOWN else "")
     message = f"expected boxes of all classes, got none for {len(unused)} of {len(dataset.class_names)}: {shown}"
     return [Finding("warning", "unused-class", dataset.name, message)]
+
+
+def suspect_images(flat: FlatBoxes, shapes: Sequence[tuple[int, int] | None]) -> list[int]:
+    """Return the annotations for which `box_findings` may have something to report; the others need no look.
+
+    Args:
+        flat: The boxes of all annotations.
+        shapes: (height, width) of each image, None if unknown.
+    """
+    rows = shape_rows(shapes)[flat.image]
+    limit = np.where(rows > 0, rows, np.inf)[:, ::-1]  # [M, 2] (width, height); nothing is outside an unknown image
+    low, high = flat.boxes[:, :2], flat.boxes[:, 2:]
+    inside = (low >= np.where(limit < np.inf, 0, -np.inf)) & (high <= limit)
+    bad = ~((high > low) & inside).all(1)
+
+    # Boxes that occur twice in an image share a code; that others may do so too costs a look.
+    bits = (flat.boxes + np.float32(0)).view(np.uint32)  # + 0 makes -0 and 0 the same
+    codes = flat.image.astype(np.uint64) * _FACTORS[0] + flat.class_ids.astype(np.uint64) * _FACTORS[1]
+    for column, factor in zip(bits.T, _FACTORS[2:], strict=True):
+        codes += column * factor
+    order = np.argsort(codes, kind="stable")
+    again = order[1:][codes[order[1:]] == codes[order[:-1]]]
+    return np.unique(np.concatenate([flat.image[bad], flat.image[again]])).tolist()
 
 
 def box_findings(index: int, annotation: Annotation, image_shape: tuple[int, int] | None) -> list[Finding]:

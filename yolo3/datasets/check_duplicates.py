@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.check_boxes import box_keys
 from yolo3.datasets.check_images import ImageCheck
+from yolo3.files import real_paths
 
 
 def duplicate_findings(annotations: Sequence[Annotation], images: Sequence[ImageCheck]) -> list[Finding]:
@@ -27,8 +27,9 @@ def duplicate_findings(annotations: Sequence[Annotation], images: Sequence[Image
     findings = []
     by_path: dict[str, int] = {}
     by_digest: dict[str, int] = {}
-    for index, (annotation, image) in enumerate(zip(annotations, images, strict=True)):
-        first = by_path.setdefault(os.path.realpath(annotation.image_path), index)
+    paths = real_paths(annotation.image_path for annotation in annotations)
+    for index, (annotation, image, path) in enumerate(zip(annotations, images, paths, strict=True)):
+        first = by_path.setdefault(path, index)
         if first != index:
             same = sorted(box_keys(annotations[first])) == sorted(box_keys(annotation))
             advice = "remove one" if same else "with other boxes; put all boxes of an image in one place"
@@ -52,39 +53,39 @@ def duplicate_findings(annotations: Sequence[Annotation], images: Sequence[Image
     return findings
 
 
-def check_overlap(train: Sequence[Annotation], val: Sequence[Annotation]) -> list[Finding]:
+def check_overlap(
+    train: Sequence[Annotation], val: Sequence[Annotation], digests: Mapping[str, str] | None = None
+) -> list[Finding]:
     """Report images that are in both lists, by path or by content, which makes validation look too good.
-
-    Only files of equal size are read.
 
     Args:
         train: Annotations trained on.
         val: Annotations validated on.
+        digests: Digest of each image's bytes by its path, as `ImageCheck` has it; files are read where it is missing.
 
     Returns:
         A warning for each image of `val` that is trained on.
     """
-    by_path = {os.path.realpath(item.image_path): item for item in train}
-    by_size: dict[int, list[Annotation]] = {}
-    for item in train:
-        if os.path.isfile(item.image_path):
-            by_size.setdefault(os.path.getsize(item.image_path), []).append(item)
-
-    digests: dict[str, str] = {}
+    known = dict(digests or {})
 
     def digest(path: str) -> str:
-        if path not in digests:
-            with open(path, "rb") as file:
-                digests[path] = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
-        return digests[path]
+        if path not in known:
+            try:
+                with open(path, "rb") as file:
+                    known[path] = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
+            except OSError:
+                known[path] = ""
+        return known[path]
+
+    by_path = dict(zip(real_paths(item.image_path for item in train), train, strict=True))
+    by_digest: dict[str, Annotation] = {}
+    for item in train if val else ():
+        by_digest.setdefault(digest(item.image_path), item)
+    by_digest.pop("", None)
 
     findings = []
-    for item in val:
-        twin = by_path.get(os.path.realpath(item.image_path))
-        if twin is None and os.path.isfile(item.image_path):
-            candidates = by_size.get(os.path.getsize(item.image_path), [])
-            same = (other for other in candidates if digest(other.image_path) == digest(item.image_path))
-            twin = next(same, None)
+    for item, path in zip(val, real_paths(item.image_path for item in val), strict=True):
+        twin = by_path.get(path) or by_digest.get(digest(item.image_path))
         if twin is not None:
             message = (
                 f"expected an image that is not trained on, got {item.image_path}, which is in the training list too "

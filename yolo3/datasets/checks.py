@@ -6,9 +6,10 @@ How boxes fit the anchors of a network is checked in :mod:`yolo3.training.anchor
 from __future__ import annotations
 
 from yolo3.datasets.annotation import Dataset, Finding
-from yolo3.datasets.check_boxes import box_findings, class_id_findings, unused_class_findings
+from yolo3.datasets.check_boxes import box_findings, class_id_findings, suspect_images, unused_class_findings
 from yolo3.datasets.check_duplicates import duplicate_findings
 from yolo3.datasets.check_images import ImageCheck, Progress, image_findings
+from yolo3.datasets.flat_boxes import flatten
 from yolo3.datasets.image_facts import known_checks
 
 
@@ -29,12 +30,13 @@ def check_dataset(
     annotations = dataset.annotations
     images = known_checks([item.image_path for item in annotations], dataset.root, workers, progress)
 
+    flat, shapes = flatten(annotations), [image.shape for image in images]
     findings = list(dataset.findings)
     findings += image_findings(annotations, images)
     findings += duplicate_findings(annotations, images)
-    findings += class_id_findings(annotations, dataset.class_names)
-    for index, (annotation, image) in enumerate(zip(annotations, images, strict=True)):
-        findings += box_findings(index, annotation, image.shape)
+    findings += class_id_findings(annotations, dataset.class_names, flat)
+    for index in suspect_images(flat, shapes):
+        findings += box_findings(index, annotations[index], shapes[index])
     if train:
-        findings += unused_class_findings(dataset)
+        findings += unused_class_findings(dataset, flat)
     return findings, images

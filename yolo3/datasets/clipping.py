@@ -11,12 +11,15 @@ import numpy as np
 ROUNDING = 1.0  # pixels outside the image that count as rounding, not as a fault
 
 
-def clip_boxes(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slack: float = ROUNDING) -> np.ndarray:
+def clip_boxes(
+    boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | np.ndarray | None, slack: float = ROUNDING
+) -> np.ndarray:
     """Move coordinates that lie up to `slack` pixels outside the image onto its border.
 
     Args:
         boxes_xyxy: [N, 4] in pixels of the image. Not changed.
-        image_shape: (height, width) of the image; None if unknown, then only its left and top border are used.
+        image_shape: (height, width) of the image, or int [N, 2], that of each box; None if unknown, then only the left
+            and top border are used.
         slack: Pixels; coordinates further outside stay as they are. `np.inf` clips everything.
 
     Returns:
@@ -26,6 +29,5 @@ def clip_boxes(boxes_xyxy: np.ndarray, image_shape: tuple[int, int] | None, slac
     if image_shape is None:
         return boxes
 
-    height, width = image_shape
-    limit = np.array([width, height, width, height], np.float64)
+    limit = np.asarray(image_shape, np.float64)[..., [1, 0, 1, 0]]  # [4] or [N, 4]
     return np.where((boxes > limit) & (boxes <= limit + slack), limit, boxes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yolo3.datasets.annotation import Finding
+from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.image_header import read_header
 from yolo3.datasets.images import open_image, read_image
 
@@ -33,6 +33,11 @@ def size_or_none(path: str) -> tuple[int, int] | None:
         return image_size(path)
     except (OSError, ValueError):
         return None
+
+
+def shape_of(annotation: Annotation) -> tuple[int, int]:
+    """Return (height, width) of an annotation's image, from its header where the reader did not look."""
+    return annotation.image_shape or image_size(annotation.image_path)
 
 
 def size_findings(stated: tuple[int, int] | None, actual: tuple[int, int] | None, where: str) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +11,8 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation, Dataset, Finding
 from yolo3.datasets.check_boxes import SHIFTED_IDS, box_keys
 from yolo3.datasets.clipping import clip_boxes
-from yolo3.datasets.image_size import image_size
+from yolo3.datasets.image_size import shape_of
+from yolo3.files import real_paths
 
 _SUMMARIES = (SHIFTED_IDS,)  # findings that sum up others and are not counted
 
@@ -44,7 +44,8 @@ def usable_annotations(dataset: Dataset, findings: Iterable[Finding]) -> tuple[l
     outside = {finding.annotation for finding in found if finding.kind == "outside"}
 
     kept: dict[str, Annotation] = {}
-    for index, annotation in enumerate(dataset.annotations):
+    paths = real_paths(annotation.image_path for annotation in dataset.annotations)
+    for index, (annotation, key) in enumerate(zip(dataset.annotations, paths, strict=True)):
         if index in bad_images:
             continue
         if index in bad_boxes:
@@ -52,9 +53,8 @@ def usable_annotations(dataset: Dataset, findings: Iterable[Finding]) -> tuple[l
             keep[list(bad_boxes[index])] = False
             annotation = annotation.select(keep)
         if index in outside:
-            boxes = clip_boxes(annotation.boxes, image_size(annotation.image_path), slack=np.inf)
+            boxes = clip_boxes(annotation.boxes, shape_of(annotation), slack=np.inf)
             annotation = replace(annotation, boxes=boxes.astype(np.float32))
-        key = os.path.realpath(annotation.image_path)
         kept[key] = _joined(kept[key], annotation) if key in kept else annotation
     return list(kept.values()), _count_left_out(found, bad_images, bad_boxes)
 

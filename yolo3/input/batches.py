@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
+from yolo3.datasets.image_size import shape_of
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
-from yolo3.input.image_cache import ImageStore, image_shape, relative_boxes
+from yolo3.input.image_cache import ImageStore, relative_boxes
 from yolo3.input.reading import reading
 from yolo3.input.settings import SCALE_EVERY, Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
@@ -263,8 +264,8 @@ def validation_batches(
 
 def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
     """Return float32 [N, 5]: (x, y, w, h) relative to the letterboxed or stretched input, and class id."""
-    rows = relative_boxes(annotation)
-    height, width = image_shape(annotation.image_path)
+    rows, _ = relative_boxes([annotation])
+    height, width = shape_of(annotation)
     corners = boxes_to_network(rows[:, :4] * [width, height, width, height], (height, width), input_shape, resize)
     corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)
     sides = corners[:, 2:] - corners[:, :2]

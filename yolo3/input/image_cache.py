@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -15,14 +15,13 @@ from tqdm import tqdm
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.clipping import clip_boxes
-from yolo3.datasets.image_size import image_size
+from yolo3.datasets.flat_boxes import flatten, shape_rows
+from yolo3.datasets.image_size import shape_of
 from yolo3.datasets.images import read_image
 from yolo3.files import naming
 from yolo3.input.reading import reading
 from yolo3.input.settings import CACHES
 from yolo3.ops.letterbox import least_side, reduced_shape
-
-image_shape = functools.lru_cache(maxsize=None)(image_size)  # headers are read once a run
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def open_images(
     if cache not in CACHES or (cache == "disk" and not folder):
         raise ValueError(f"cache: expected one of {', '.join(CACHES)}, disk with a folder, got {cache!r}, {folder}")
     paths = [annotation.image_path for annotation in annotations]
-    needed = pixel_bytes(paths, largest_side)
+    needed = pixel_bytes(annotations, largest_side)
     decode = file_reader(paths, least_side((largest_side,)))
 
     def decode_all():
@@ -99,55 +98,62 @@ def open_images(
     if cache == "memory" or (cache == "auto" and needed <= spare_memory()):
         read, kept = memory_reader(decode_all()), "memory"
     elif folder and cache == "disk":
-        check_room(paths, largest_side, folder)
+        check_room(annotations, largest_side, folder)
         read, kept = disk_reader(decode_all(), Path(folder)), "disk"
     else:
         read, kept = decode, "none"
 
-    boxes = [relative_boxes(annotation) for annotation in annotations]
+    boxes, first_box = relative_boxes(annotations)
     return ImageStore(
         count=len(paths),
-        boxes=np.concatenate(boxes) if boxes else np.zeros((0, 5), np.float32),
-        first_box=np.cumsum([0, *map(len, boxes)]).astype(np.int64),
+        boxes=boxes,
+        first_box=first_box,
         read=read,
         image_bytes=needed // max(len(paths), 1),
         kept=kept,
     )
 
 
-def relative_boxes(annotation: Annotation) -> np.ndarray:
-    """Return the boxes of an image to train on: without crowd regions, clipped to the image, and not empty.
+def relative_boxes(annotations: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the boxes of images to train on: without crowd regions, clipped to the image, and not empty.
+
+    Args:
+        annotations: The images and their boxes.
 
     Returns:
-        float32 [N, 5]: corners relative to the image, class id.
+        boxes: float32 [M, 5]: corners relative to the image, class id; image after image.
+        first: int64 [N + 1], where the boxes of each image begin.
     """
-    height, width = image_shape(annotation.image_path)
-    keep = ~annotation.crowd
-    clipped = clip_boxes(annotation.boxes[keep], (height, width), slack=np.inf).astype(np.float32)
-    corners = clipped / np.array([width, height, width, height], np.float32)
-    rows = np.concatenate([corners, annotation.class_ids[keep, None]], 1).astype(np.float32)  # [N, 5]
-    return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+    flat = flatten(annotations)
+    shapes = shape_rows([shape_of(annotation) for annotation in annotations])[flat.image]
+    clipped = clip_boxes(flat.boxes, shapes, slack=np.inf).astype(np.float32)
+    corners = clipped / shapes[:, [1, 0, 1, 0]].astype(np.float32)
+    keep = ~flat.crowd & (corners[:, 2:] > corners[:, :2]).all(1)
+
+    rows = np.concatenate([corners, flat.class_ids[:, None]], 1).astype(np.float32)[keep]  # [M, 5]
+    counts = np.bincount(flat.image[keep], minlength=len(annotations))
+    return rows, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 # Room for decoded images
 
 
-def pixel_bytes(paths: Iterable[str], largest_side: int) -> int:
+def pixel_bytes(annotations: Iterable[Annotation], largest_side: int) -> int:
     """Return the bytes that decoded images take.
 
     Args:
-        paths: Image files.
+        annotations: The images.
         largest_side: Larger side of the network input in pixels.
     """
     smallest = least_side((largest_side,))
-    return sum(3 * int(np.prod(reduced_shape(image_shape(path), smallest))) for path in paths)
+    return sum(3 * math.prod(reduced_shape(shape_of(annotation), smallest)) for annotation in annotations)
 
 
-def check_room(paths: Iterable[str], largest_side: int, folder: str | os.PathLike) -> None:
+def check_room(annotations: Iterable[Annotation], largest_side: int, folder: str | os.PathLike) -> None:
     """Check that a disk can hold the decoded images.
 
     Args:
-        paths: Image files.
+        annotations: The images.
         largest_side: Larger side of the network input in pixels.
         folder: Where they will be kept; it need not exist yet.
 
@@ -155,7 +161,7 @@ def check_room(paths: Iterable[str], largest_side: int, folder: str | os.PathLik
         ValueError: When there is too little room.
     """
     existing = next(parent for parent in (Path(folder).absolute(), *Path(folder).absolute().parents) if parent.exists())
-    needed, free = pixel_bytes(paths, largest_side), shutil.disk_usage(existing).free
+    needed, free = pixel_bytes(annotations, largest_side), shutil.disk_usage(existing).free
     if needed > free:
         raise ValueError(
             f"{folder}: expected room for {needed / 1e6:,.0f} MB of decoded images, got {free / 1e6:,.0f} MB; "

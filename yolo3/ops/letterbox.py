@@ -118,6 +118,25 @@ def boxes_to_network(boxes_xyxy, image_shape, input_shape, resize: str = "letter
     return (np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) * scale + offset).astype(np.float32)
 
 
+def boxes_to_network_each(boxes_xyxy, image_shapes, input_shape, resize: str = "letterbox") -> np.ndarray:
+    """Map boxes of many images as :func:`boxes_to_network` maps those of one.
+
+    Args:
+        boxes_xyxy: [N, 4].
+        image_shapes: int [N, 2], (height, width) of the image of each box in pixels.
+        input_shape: (height, width) of the network input in pixels.
+        resize: One of :data:`RESIZE_MODES`.
+
+    Returns:
+        float32 [N, 4].
+    """
+    shapes = np.asarray(image_shapes, np.int64).reshape(-1, 2)
+    codes, rows = np.unique(shapes[:, 0] << 32 | shapes[:, 1], return_inverse=True)  # images share few shapes
+    transforms = [_box_transform((code >> 32, code & 0xFFFFFFFF), input_shape, resize) for code in codes.tolist()]
+    table = np.array(transforms, np.float64).reshape(-1, 2, 4)[rows]  # [N, 2, 4]
+    return (np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) * table[:, 0] + table[:, 1]).astype(np.float32)
+
+
 def boxes_to_image(boxes_xyxy, image_shape, input_shape, resize: str = "letterbox") -> np.ndarray:
     """Map corner boxes from pixels of the network input to pixels of the image; not clipped.
 

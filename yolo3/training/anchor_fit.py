@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from yolo3.datasets.annotation import Annotation, Dataset, Finding
+from yolo3.datasets.annotation import Dataset, Finding
 from yolo3.datasets.clipping import clip_boxes
+from yolo3.datasets.flat_boxes import flatten, shape_rows
 from yolo3.models.yolov3.scales import Scale
 from yolo3.models.yolov3.targets import assign_slots, candidate_anchors
 from yolo3.ops.boxes import shape_iou, xyxy_to_cxcywh
-from yolo3.ops.letterbox import boxes_to_network
+from yolo3.ops.letterbox import boxes_to_network_each
 
 SMALL_SIDE = 2.0  # pixels of the network input below which a box can hardly be learned
 POOR_FIT = 0.5  # shape IoU with the best anchor below which a box counts as badly fitted
 MEAN_FIT = 0.6  # mean shape IoU below which the anchors fit badly
 MANY_POOR = 0.2  # share of badly fitted boxes above which they do
+_PART = 100_000  # boxes compared at a time, so that the IoUs [M, A] stay small
 
 
 def check_anchor_fit(
@@ -42,44 +44,48 @@ def check_anchor_fit(
     Returns:
         Up to three warnings, of the kinds "small-box", "shared-slot" and "anchor-fit".
     """
-    removed = {(finding.annotation, finding.box) for finding in findings if finding.removes}
-    ious: list[np.ndarray] = []
-    small: list[Annotation] = []
-    shared: list[tuple[int, Annotation]] = []
-    for index, (annotation, shape) in enumerate(zip(dataset.annotations, shapes, strict=True)):
-        if shape is None or (index, None) in removed:
-            continue
-        usable = [box for box in range(len(annotation.boxes)) if (index, box) not in removed]
-        boxes = annotation.boxes[[box for box in usable if not annotation.crowd[box]]]
+    flat = flatten(dataset.annotations)
+    keep = ~flat.crowd & np.array([shape is not None for shape in shapes], bool)[flat.image]
+    for finding in findings:
+        if finding.removes and finding.annotation is not None:
+            first, after = flat.first[finding.annotation : finding.annotation + 2]
+            keep[slice(first, after) if finding.box is None else first + finding.box] = False
+    image = flat.image[keep]  # [M]
+    image_shapes = shape_rows(shapes)[image]
 
-        # Pixels of the image, to pixels and fractions of the network input.
-        corners = boxes_to_network(clip_boxes(boxes, shape, slack=np.inf), shape, input_shape, resize)
-        relative = xyxy_to_cxcywh(corners / np.array(input_shape[::-1] * 2, np.float32))  # [N, 4]
-        sizes_wh = relative[:, 2:] * np.array(input_shape[::-1])  # [N, 2]
-
-        small += [annotation] * int((sizes_wh.min(1) < SMALL_SIDE).sum() if len(boxes) else 0)
-        if not scales:
-            continue
-        ious.append(best_shape_iou(sizes_wh, candidate_anchors(scales)[0]))
-        count = count_shared(assign_slots(relative, input_shape, scales))
-        shared += [(count, annotation)] if count else []
+    # Pixels of the image, to pixels and fractions of the network input.
+    boxes = clip_boxes(flat.boxes[keep], image_shapes, slack=np.inf)
+    corners = boxes_to_network_each(boxes, image_shapes, input_shape, resize)
+    relative = xyxy_to_cxcywh(corners / np.array(input_shape[::-1] * 2, np.float32))  # [M, 4]
+    sizes_wh = relative[:, 2:] * np.array(input_shape[::-1])  # [M, 2]
 
     found = []
-    if small:
+    small = np.flatnonzero(sizes_wh.min(1, initial=np.inf) < SMALL_SIDE)
+    if len(small):
         message = (
             f"{len(small)} boxes are less than {SMALL_SIDE:g} pixels wide or high at the network's size; a larger "
             "--input-size helps"
         )
-        found.append(Finding("warning", "small-box", small[0].source, message))
-    if shared:
-        total = sum(count for count, _ in shared)
-        count, worst = max(shared, key=lambda pair: pair[0])
+        found.append(Finding("warning", "small-box", dataset.annotations[image[small[0]]].source, message))
+    if not scales:
+        return found
+
+    anchors = candidate_anchors(scales)[0]
+    parts = [slice(start, start + _PART) for start in range(0, len(image), _PART)]
+    slots = [assign_slots(relative[part], input_shape, scales) for part in parts]
+    ious = [best_shape_iou(sizes_wh[part], anchors) for part in parts]
+
+    slots_of_images = np.column_stack([image, np.concatenate([np.zeros((0, 4), np.int32), *slots])])
+    shared = image[taken_before(slots_of_images)]
+    if len(shared):
+        counts = np.bincount(shared)
+        worst = int(counts.argmax())
         message = (
-            f"{total} boxes in {len(shared)} images share scale, cell and anchor with another one at "
-            f"{input_shape[1]}x{input_shape[0]} (most here: {count}); a larger --input-size separates them"
+            f"{len(shared)} boxes in {(counts > 0).sum()} images share scale, cell and anchor with another one at "
+            f"{input_shape[1]}x{input_shape[0]} (most here: {counts[worst]}); a larger --input-size separates them"
         )
-        found.append(Finding("warning", "shared-slot", worst.source, message))
-    return found + _anchor_findings(ious, dataset.name)
+        found.append(Finding("warning", "shared-slot", dataset.annotations[worst].source, message))
+    return found + _anchor_findings(np.concatenate([np.zeros(0), *ious]), dataset.name)
 
 
 def best_shape_iou(sizes_wh: np.ndarray, anchors) -> np.ndarray:
@@ -92,13 +98,15 @@ def best_shape_iou(sizes_wh: np.ndarray, anchors) -> np.ndarray:
     return shape_iou(sizes_wh, np.asarray(anchors, np.float64)).max(1)
 
 
-def count_shared(slots: np.ndarray) -> int:
-    """Return how many of the slots [N, 4] are taken by an earlier one."""
-    return len(slots) - len(np.unique(slots, axis=0))
+def taken_before(rows: np.ndarray) -> np.ndarray:
+    """Return bool [N]: whether an earlier row of the integers [N, K] is the same."""
+    order = np.lexsort(rows.T[::-1])  # stable: of equal rows the first stays first
+    taken = np.zeros(len(rows), bool)
+    taken[order[1:]] = (rows[order[1:]] == rows[order[:-1]]).all(1)
+    return taken
 
 
-def _anchor_findings(ious: Sequence[np.ndarray], where: str) -> list[Finding]:
-    values = np.concatenate([*ious, np.zeros(0)])
+def _anchor_findings(values: np.ndarray, where: str) -> list[Finding]:
     if not len(values):
         return []
 

@@ -209,7 +209,7 @@ def prepare(
         if together := describe_groups(groups):
             notes.append(f"Kept on one side of the split: {together}.")
 
-    findings += check_overlap(train, val)
+    findings += check_overlap(train, val, {path: check.digest for path, check in checks.items()})
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
         message = f"{sets[0].name}: expected at least one box to train on, got none in {len(train)} images"
         raise DataError(message, findings, notes)  # findings may say why

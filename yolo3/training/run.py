@@ -91,7 +91,7 @@ def build_run(
         ValueError: When decoded images are to be kept on a disk without room for them.
     """
     if config.cache == "disk":
-        check_room([item.image_path for item in prepared.train], max(config.input_size), folder.path)
+        check_room(prepared.train, max(config.input_size), folder.path)
     plan = RunPlan(fit_length(config, len(prepared.train)), len(prepared.train))
     keras.utils.set_random_seed(config.seed)
     trainer = Trainer(plan.config, prepared.architecture, plan.total_steps)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
+from yolo3.datasets.image_size import shape_of
 from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
 from yolo3.input.batches import validation_batches
-from yolo3.input.image_cache import image_shape
 from yolo3.models.rpn.recall import proposal_recall
 from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
@@ -82,7 +82,7 @@ class Validator:
     def _to_images(self, indices, boxes, scores, class_ids, counts):
         """Yield the detections in each image of a batch, from pixels of the network input to those of the image."""
         for place, index in enumerate(indices):
-            num, shape = counts[place], image_shape(self.annotations[index].image_path)
+            num, shape = counts[place], shape_of(self.annotations[index])
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
 
