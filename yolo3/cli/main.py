@@ -12,6 +12,7 @@ COMMANDS = {
     "detect": ("yolo3.cli.detect", "find objects in images, videos and camera streams"),
     "evaluate": ("yolo3.cli.evaluate", "compute the average precision of a network on annotated images"),
     "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
+    "data": ("yolo3.cli.data.main", "show, split and convert a data set"),
     "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file, or back"),
     "benchmark": ("yolo3.cli.benchmark", "measure how fast this machine trains, reads images and detects"),
 }

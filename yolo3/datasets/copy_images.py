@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
+from collections.abc import Callable
 
 from yolo3.datasets.images import IMAGE_SUFFIXES
 
@@ -23,10 +24,12 @@ class ImageCopies:
 
     Args:
         link: Whether to make hard links instead, where the file system can.
+        placed: Called with the number of images in place, after each.
     """
 
-    def __init__(self, link: bool = False):
+    def __init__(self, link: bool = False, placed: Callable[[int], None] | None = None):
         self.link = link
+        self.placed = placed
         self._copies: dict[tuple[str, str], str] = {}  # (real path of the image, folder) to its copy
         self._taken: set[str] = set()
 
@@ -52,6 +55,8 @@ class ImageCopies:
             if done:
                 self._taken.add(target)
                 self._copies[key] = target
+                if self.placed is not None:
+                    self.placed(len(self._copies))
                 return target
             number += 1
 

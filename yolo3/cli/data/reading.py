@@ -1,0 +1,54 @@
+"""Read and check the data set of a command, with its lists."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+from yolo3.cli.findings import add_findings_option, check_findings
+from yolo3.cli.options import add_settings
+from yolo3.cli.progress import progress_bar
+from yolo3.datasets.listed import ListedDataset
+from yolo3.training.settings import TrainConfig
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a data set is read."""
+    add_settings(parser, TrainConfig, ["classes"])
+    parser.add_argument(
+        "--list", dest="lists", nargs="+", metavar="NAME", help="lists of the data set to take (default: all)"
+    )
+    add_settings(parser, TrainConfig, ["skip_bad"])
+    add_findings_option(parser)
+
+
+def read_for(arguments: argparse.Namespace, format: str | None, stop: bool = True) -> ListedDataset:
+    """Read and check the data set of a command, and print what was found.
+
+    Args:
+        arguments: With the options of `add_reading_options`.
+        format: Name of its format; recognised by content if None.
+        stop: Whether invalid annotations stop the command where they are not skipped.
+
+    Returns:
+        What can be used of it.
+
+    Raises:
+        ValueError: If it cannot be read, or annotations are invalid.
+    """
+    from yolo3.datasets.class_names import read_class_names
+    from yolo3.datasets.listed import read_listed
+
+    names = read_class_names(arguments.classes) if arguments.classes else None
+    with progress_bar("image", title="checking images", leave=False) as show:
+        listed = read_listed(arguments.data, format, names, arguments.lists, show)
+
+    dataset = listed.dataset
+    if arguments.skip_bad or not stop:
+        if listed.left_out:
+            left_out = ", ".join(f"{count:,} {kind}" for kind, count in listed.left_out.items())
+            print(f"skipped: {left_out}", file=sys.stderr)
+        dataset = replace(dataset, findings=[item for item in dataset.findings if item.severity != "error"])
+    check_findings(dataset, arguments.data, arguments.findings)
+    return listed
