@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from yolo3.files import read_text
 
+_LARGEST = 3.4e38  # that boxes, which are float32, can hold
 _SHOWN = 120  # characters of a value in a message
 
 
@@ -20,7 +20,7 @@ def read_json(path: str) -> Any:
         path: Path of the file.
 
     Returns:
-        Its content. Numbers need not be finite, nor fit a float: take them through `finite_number`.
+        Its content. Numbers need not be finite, nor fit a float32: take them through `finite_number`.
 
     Raises:
         ValueError: If it is not JSON, is nested too deeply, gives a key of an object twice, or holds a number of
@@ -51,7 +51,7 @@ def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def finite_number(value: Any) -> float | None:
-    """Return a number, or text of one, as a float; None for anything else, also NaN and numbers beyond a float.
+    """Return a number, or text of one, as a float; None for anything else, also NaN and numbers beyond a float32.
 
     Example:
         >>> finite_number("12.5"), finite_number(True), finite_number(10**400)
@@ -63,7 +63,7 @@ def finite_number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= _LARGEST else None  # not so for NaN
 
 
 def finite_numbers(values: Iterable[Any]) -> list[float] | None:

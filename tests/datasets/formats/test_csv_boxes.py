@@ -237,6 +237,15 @@ def test_a_folder_of_other_data_is_told_by_few_first_bytes(tmp_path, monkeypatch
     assert not csv_boxes.matches(str(tmp_path)) and len(looked_at) == 50
 
 
+def test_images_of_a_single_file_are_beside_it_or_beside_its_folder_of_annotations(tmp_path):
+    write_image(tmp_path / "photos" / "a.jpg")
+    row = "a.jpg,10,20,60,80,cat\n"
+    assert found(csv_boxes.read(write_csv(tmp_path / "annotations" / "set.csv", row))) == [A]
+    assert found(csv_boxes.read(write_csv(tmp_path / "set.csv", row))) == [A]
+    dataset = csv_boxes.read(write_csv(tmp_path / "elsewhere" / "set.csv", row))  # nothing else is searched
+    assert kinds(dataset) == ["missing-image"]
+
+
 def test_an_image_of_another_list_is_not_taken_for_a_missing_one(tmp_path):
     write_image(tmp_path / "valid" / "a.jpg")
     write_csv(tmp_path / "train" / "_annotations.csv", "a.jpg,1,2,3,4,cat\n")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.json_values import finite_number
 from yolo3.files import has_suffix, read_text, text_head
 
 _BYTES_LOOKED_AT = 1 << 13
@@ -122,11 +123,8 @@ def read_rows(path: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def parse_number(text: str, delimiter: str = ",") -> float:
     """Return a finite number, with a decimal comma too where the comma does not separate cells; NaN for other text."""
-    try:
-        number = float(text.replace(",", ".") if delimiter != "," else text)
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
+    number = finite_number(text.replace(",", ".") if delimiter != "," else text)
+    return math.nan if number is None else number
 
 
 def _rows_of(lines: Sequence[str] | io.StringIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -25,7 +25,10 @@ from yolo3.datasets.image_size import size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, require_list
-from yolo3.files import has_suffix, is_file, walk_files
+from yolo3.files import has_suffix, is_file
+
+# Names of folders, in lower case, that hold annotation files beside a folder of images.
+_ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "label", "csv", "json", "xml")
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,11 @@ class Description:
 
 
 def data_root(path: str) -> str:
-    """Return the folder to search for images: a folder itself; of a file its own, or the one above if that has none."""
+    """Return the folder to search for images: a folder itself; of a file its own, or the one above annotations/."""
     if os.path.isdir(path):
         return path
     folder = os.path.dirname(os.path.abspath(path))
-    if any(has_suffix(file, IMAGE_SUFFIXES) for file in walk_files(folder)):
-        return folder
-    return os.path.dirname(folder)
+    return os.path.dirname(folder) if os.path.basename(folder).lower() in _ANNOTATION_FOLDERS else folder
 
 
 def build_dataset(
