@@ -91,6 +91,30 @@ def test_the_command_compares_with_the_defaults_of_that_number_or_a_file(lines_f
     assert "Not worth it" in capsys.readouterr().out
 
 
+def test_anchors_that_are_worth_it_come_with_the_option_that_writes_them_and_the_command_that_trains(
+    lines_file, tmp_path, capsys
+):
+    data = str(lines_file)
+    assert main(["--data", data]) == 0  # as many as the network that is trained by default has
+    said = capsys.readouterr().out
+    assert "Worth it" in said or "worth a try" in said
+    last = said.splitlines()[-1]
+    assert last.startswith("--output anchors.txt writes the new anchors; then this trains yolov3-tiny with them: ")
+    assert last.endswith(f": yolo3 train --data {data} --anchors anchors.txt")
+
+    output = str(tmp_path / "new.txt")
+    size = ["--num-anchors", "9", "--input-size", "320", "416"]
+    assert main(["--data", data, *size, "--resize", "stretch", "--output", output]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"written to {output}",
+        f"yolo3 train --data {data} --anchors {output} --input-size 320 416 --resize stretch"
+        "  # trains yolov3 with them",
+    ]
+
+    assert main(["--data", data, *size, "--resize", "stretch", "--anchors", output]) == 0
+    assert "Not worth it" in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "change",
     [["--data", "nowhere"], ["--num-anchors", "500"], ["--anchors", "nowhere.txt"]],

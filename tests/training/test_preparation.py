@@ -1,12 +1,14 @@
 """From settings to checked data: lists, where validation images come from, class names, what stops a run."""
 
 import shutil
+from dataclasses import replace
 
 import cv2
 import h5py
 import numpy as np
 import pytest
 
+from yolo3.datasets.annotation import Finding
 from yolo3.datasets.formats.registry import read_dataset, write_dataset
 from yolo3.models.metadata import format_metadata, write_metadata
 from yolo3.models.registry import MODELS
@@ -188,6 +190,17 @@ def test_the_lists_of_a_data_set_are_kept_by_name_too(prepared, shapes_set):
     result = prepared(data=shapes_set)
     assert result.lists.val == [f"JPEGImages/{number:06d}.jpg" for number in range(12, 16)]
     assert len(set(result.train_digests)) == 12
+
+
+def test_what_both_sets_say_of_the_whole_data_is_said_once(prepared, shapes_set, monkeypatch):
+    note = Finding("warning", "class-names", shapes_set, "a category without boxes is not a class")
+
+    def read(*arguments):
+        dataset = read_dataset(*arguments)
+        return replace(dataset, findings=[*dataset.findings, note])
+
+    monkeypatch.setattr("yolo3.training.preparation.formats.read_dataset", read)
+    assert prepared(data=shapes_set).findings.count(note) == 1
 
 
 # What stops a run

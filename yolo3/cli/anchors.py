@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from dataclasses import asdict
 
 import numpy as np
@@ -10,16 +11,16 @@ from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
+from yolo3.models.registry import DEFAULT_MODEL, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchor_clusters import AnchorFit, anchor_fit, cluster_anchors
 from yolo3.models.yolov3.anchors import (
-    DEFAULT_ANCHORS,
     default_anchors,
     format_anchors,
     read_anchors,
     write_anchors,
 )
 from yolo3.ops.letterbox import boxes_to_network
-from yolo3.settings import COUNT
+from yolo3.settings import COUNT, settings_in
 from yolo3.training.settings import TrainConfig, anchor_counts
 
 # Of average IoU, a rule of thumb; below the first, pretrained weights are worth more.
@@ -41,13 +42,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num-anchors",
         type=option_type(COUNT.parse),
-        default=len(DEFAULT_ANCHORS),
+        default=len(find_model(DEFAULT_MODEL).anchors),
         metavar="N",
         help=f"number of anchors, {anchor_counts()} (default: %(default)s)",
     )
     add_settings(parser, TrainConfig, ["input_size", "resize"])
 
-    parser.add_argument("--anchors", metavar="FILE", help="anchors to compare with (default: YOLOv3's own)")
+    parser.add_argument(
+        "--anchors", metavar="FILE", help="anchors to compare with (default: those of the network with this number)"
+    )
     parser.add_argument("--output", metavar="FILE", help="file to write the new anchors to")
     add_settings(parser, TrainConfig, ["seed"])
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
@@ -74,6 +77,7 @@ def _cluster(arguments: argparse.Namespace) -> int:
         "compared_with": None if old is None else np.asarray(old, np.float64).round(4).tolist(),
         "compared_fit": None if old_fit is None else asdict(old_fit),
         "advice": advice(fit, old_fit),
+        "next": next_step(arguments) if is_worth_it(fit, old_fit) else None,
         "input_size": list(arguments.input_size),
         "resize": arguments.resize,
         "left_out": left_out,
@@ -111,6 +115,29 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     return sizes, left_out
 
 
+def is_worth_it(new: AnchorFit, old: AnchorFit | None) -> bool:
+    """Return whether new anchors fit clearly better than those in use, or there are none in use."""
+    return old is None or new.mean_iou - old.mean_iou >= SMALL_GAIN
+
+
+def next_step(arguments: argparse.Namespace) -> str:
+    """Return what to do with new anchors: the command that trains with them, or first the option that writes them."""
+    entry = default_model_for_anchors(arguments.num_anchors)
+    defaults = {name: default for name, (default, _) in settings_in(TrainConfig).items()}
+    words = ["yolo3", "train", "--data", arguments.data, "--anchors", arguments.output or "anchors.txt"]
+    if tuple(arguments.input_size) != defaults["input_size"]:
+        words += ["--input-size", *map(str, arguments.input_size)]
+    if arguments.resize != defaults["resize"]:
+        words += ["--resize", arguments.resize]
+    words += [] if entry else ["--model", "NAME", "--anchor-mask", "I,I,I ..."]
+
+    command = shlex.join(words) if entry else " ".join(words)
+    trains = f"trains {entry.name} with them" if entry else "trains with them"
+    if arguments.output:
+        return f"{command}  # {trains}"
+    return f"--output anchors.txt writes the new anchors; then this {trains}: {command}"
+
+
 def advice(new: AnchorFit, old: AnchorFit | None) -> str:
     """Return a sentence on whether new anchors are worth it.
 
@@ -122,7 +149,7 @@ def advice(new: AnchorFit, old: AnchorFit | None) -> str:
         return "There are no default anchors of this number to compare with."
     gain = new.mean_iou - old.mean_iou
     change = f"average IoU {old.mean_iou:.3f} -> {new.mean_iou:.3f}"
-    if gain < SMALL_GAIN:
+    if not is_worth_it(new, old):
         return f"Not worth it ({change}): keep the anchors you have."
 
     scratch = "when you train from random weights; with pretrained weights keep the anchors they were trained with."
@@ -151,4 +178,6 @@ def _in_words(report: dict) -> str:
     lines.append(report["advice"])
     if report["output"]:
         lines.append(f"written to {report['output']}")
+    if report["next"]:
+        lines.append(report["next"])
     return "\n".join(lines)

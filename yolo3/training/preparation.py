@@ -180,6 +180,7 @@ def prepare(
         if config.skip_bad and left_out:
             notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
 
+    findings = list(dict.fromkeys(findings))  # both sets may have the same to say of the whole data
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors and not config.skip_bad:
         plural = "" if len(errors) == 1 else "s"
