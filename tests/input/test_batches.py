@@ -169,6 +169,17 @@ def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(anno
     assert_same(decoded, kept)
 
 
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_batches_from_within_an_epoch_are_those_that_follow(annotations, monkeypatch, cache):
+    monkeypatch.setattr(batches_module, "_BLOCK", 5)  # blocks of 4, batches of 3: they begin within a block
+    settings = Augmentation(mosaic=0.7)
+    store = opened(annotations, cache)
+    whole = batches_of(store, settings, batch_size=3, epochs=range(2))
+    assert len(whole) == 8
+    rest = batches_of(store, settings, batch_size=3, epochs=range(2), first_batch=3)
+    assert_same(rest, whole[3:])
+
+
 def test_blocks_hold_all_positions_and_are_about_as_large():
     # 33 positions in blocks of at most 32: 17 and 16; 100: four of 25; 97: 25, 25, 25, 22
     assert [block_size(positions) for positions in (1, 32, 33, 97, 100)] == [1, 32, 17, 25, 25]

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import signal
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from yolo3.training.preparation import prepare
 from yolo3.training.run_folder import RunFolder
 
 
-def run(config, folder, resume=False, callbacks=(), prepared=None):
+def run(config, folder, resume=False, callbacks=(), prepared=None, stop=None):
     """Train and return (result, the lines that were said)."""
     said = []
     result = train(
@@ -23,6 +24,7 @@ def run(config, folder, resume=False, callbacks=(), prepared=None):
         callbacks=callbacks,
         say=said.append,
         show_progress=False,
+        stop=stop,
     )
     return result, said
 
@@ -35,6 +37,14 @@ def one_batch(config, **changes):
 def rows_of(folder):
     with open(os.path.join(folder, "log.csv"), newline="") as file:
         return list(csv.DictReader(file))
+
+
+TIMING = ("images_per_second", "data_wait", "validation_seconds")
+
+
+def untimed_rows_of(folder):
+    """The log without what depends on the machine."""
+    return [{key: value for key, value in row.items() if key not in TIMING} for row in rows_of(folder)]
 
 
 def state_of(folder):
@@ -62,6 +72,21 @@ class InterruptAt(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.now == self.epoch and batch == 1:
             raise Interrupted
+
+
+class Ask(keras.callbacks.Callback):
+    """Asks a run to stop after a batch of an epoch, as a signal does."""
+
+    def __init__(self, stop, epoch, batch):
+        super().__init__()
+        self.stop, self.place, self.epoch = stop, (epoch, batch), None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.place:
+            self.stop.number = signal.SIGTERM
 
 
 class Poison(keras.callbacks.Callback):

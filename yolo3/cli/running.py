@@ -34,9 +34,9 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         except (ValueError, OSError) as error:
             print(f"{name}: {in_one_line(error)}", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             print(f"{name}: interrupted", file=sys.stderr)
-            return 130
+            return getattr(stopped, "status", 130)  # a signal's own, see yolo3.training.stopping
 
 
 @contextlib.contextmanager

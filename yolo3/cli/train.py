@@ -17,6 +17,7 @@ from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.settings import PATHS, TrainConfig
+from yolo3.training.stopping import Stopped, StopRequest, stop_signals
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,7 +43,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 after a user's mistake, 130 after Ctrl-C."""
+    """Run the command.
+
+    Returns:
+        0; 1 after a user's mistake; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+    """
     parser = build_parser()
     options = vars(parser.parse_args(argv))
     if "resume" in options and len(options) > 1:
@@ -54,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
+    with stop_signals() as stop:
+        return _train(options, stop)
+
+
+def _train(options: dict[str, Any], stop: StopRequest) -> int:
     resume, check_only = options.pop("resume", None), options.pop("check_only", False)
     from yolo3.training import run_folder
 
@@ -89,10 +99,14 @@ def _run(options: dict[str, Any]) -> int:
             callbacks=build_loggers(config, folder),
             say=_say,
             show_progress=sys.stderr.isatty(),
+            stop=stop,
         )
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. Continue with: yolo3 train --resume {folder.path}")
-        return 130
+    except Stopped as stopped:
+        if folder.has_state():
+            print(f"\nStopped by {stopped}. Continue with: yolo3 train --resume {folder.path}")
+        else:
+            print(f"\nStopped by {stopped} before the first step: there is nothing to continue.")
+        return stopped.status
     print(farewell(prepared, result))
     return 0
 

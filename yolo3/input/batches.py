@@ -36,6 +36,7 @@ def training_batches(
     augmentation: Augmentation,
     seed: int,
     epochs: range,
+    first_batch: int = 0,
     resize: str = "letterbox",
     scales: tuple[float, ...] = (),
     workers: int = 0,
@@ -51,6 +52,7 @@ def training_batches(
         augmentation: How images vary.
         seed: Together with the epoch it determines everything that is drawn at random.
         epochs: The epochs, 0 is the first of a run.
+        first_batch: The batch that the first of them begins with, when a run is resumed within an epoch.
         resize: "letterbox" or "stretch", see `yolo3.input.augmentation.place`.
         scales: Factors of the input size in multi-scale training; empty for one size.
         workers: Data-loading threads (0 = auto).
@@ -94,28 +96,34 @@ def training_batches(
     def batch(images, boxes, colours, indices):
         return distort_colours(images, colours), _pad_rows(boxes), indices
 
+    def num_skipped(epoch):
+        return tf.where(epoch == epochs.start, tf.constant(first_batch * batch_size, tf.int64), 0)
+
     parallel = {"num_parallel_calls": workers or tf.data.AUTOTUNE}
     if augmentation.mosaic and store.kept == "none":
-        examples = _examples_of_blocks(store, planned, example, block=block, parallel=parallel)
+        examples = _examples_of_blocks(store, planned, num_skipped, example, block=block, parallel=parallel)
     else:
-        examples = _examples(store, planned, example, parallel=parallel)
+        examples = _examples(store, planned, num_skipped, example, parallel=parallel)
 
     dataset = examples(tf.data.Dataset.range(epochs.start, epochs.stop))
     dataset = dataset.padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
     return dataset.map(_no_autograph(batch), num_parallel_calls=2).prefetch(2)
 
 
-def _examples(store: ImageStore, planned, example, *, parallel):
+def _examples(store: ImageStore, planned, num_skipped, example, *, parallel):
     """Return a function from a data set of epochs to one of examples, each of which reads the images it needs."""
     load = store.loader()
 
     def of_plan(indices, _, size, seed, mosaic):
         return example(load, indices, indices=indices, size=size, seed=seed, mosaic=mosaic)
 
-    return lambda epochs: epochs.flat_map(_no_autograph(planned)).map(_no_autograph(of_plan), **parallel)
+    def plans(epoch):
+        return planned(epoch).skip(num_skipped(epoch))
+
+    return lambda epochs: epochs.flat_map(_no_autograph(plans)).map(_no_autograph(of_plan), **parallel)
 
 
-def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, parallel):
+def _examples_of_blocks(store: ImageStore, planned, num_skipped, example, *, block: int, parallel):
     """Return what `_examples` does, with each image decoded once for all mosaics of its block.
 
     Images are passed on as lists of one tensor, which are not copied on the way.
@@ -126,13 +134,16 @@ def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, para
         nothing = tf.raw_ops.EmptyTensorList(element_shape=_IMAGE, max_num_elements=1, element_dtype=tf.uint8)
         return tf.raw_ops.TensorListPushBack(input_handle=nothing, tensor=store.read(indices[0])), indices, *others
 
-    def blocks(epoch):
-        return planned(epoch).map(_no_autograph(decoded), **parallel).batch(block)
-
     def spread(*whole):
         """Repeat a block for each of its examples, with the place of the example in it."""
         count = tf.shape(whole[0], tf.int64)[0]
         return tf.data.Dataset.range(count).map(_no_autograph(lambda place: (*whole, place)))
+
+    def places_in_blocks(epoch):
+        """Return each example of an epoch as its block and its place there; whole blocks are skipped undecoded."""
+        skipped = num_skipped(epoch)
+        blocks = planned(epoch).skip(skipped // block * block).map(_no_autograph(decoded), **parallel).batch(block)
+        return blocks.flat_map(_no_autograph(spread)).skip(skipped % block)
 
     def of_block(images, indices, places, sizes, seeds, mosaic, place):
         def load(other):
@@ -150,9 +161,7 @@ def _examples_of_blocks(store: ImageStore, planned, example, *, block: int, para
             mosaic=mosaic[place],
         )
 
-    return lambda epochs: (
-        epochs.flat_map(_no_autograph(blocks)).flat_map(_no_autograph(spread)).map(_no_autograph(of_block), **parallel)
-    )
+    return lambda epochs: epochs.flat_map(_no_autograph(places_in_blocks)).map(_no_autograph(of_block), **parallel)
 
 
 def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What a run saves and how it is resumed: pretrained weights, `best.h5`, `last.h5`, and the state that resuming needs.
 
-The state holds the weights, the optimizer and the log after a finished epoch. It needs no random state: all that is
-drawn at random in an epoch depends only on the seed and the epoch number (`yolo3.input.batches`).
+The state holds the weights, the optimizer, the log, and how far the present epoch has come. It needs no random state:
+all that is drawn at random for a batch depends only on the seed, the epoch and its place there (`yolo3.input.batches`).
 `yolo3.training.loop.finish_epoch` says when each file is written.
 """
 
@@ -13,9 +13,10 @@ import os
 import time
 
 from yolo3.models.saving import save_model
+from yolo3.records import build_record
 from yolo3.training import run_folder
 from yolo3.training.pretrained import load_pretrained
-from yolo3.training.run import Run
+from yolo3.training.run import EpochProgress, Run
 from yolo3.training.settings import PATHS
 from yolo3.training.trained_images import trained_images
 
@@ -53,7 +54,7 @@ def begin(run: Run) -> None:
 
 
 def resume(run: Run) -> None:
-    """Continue a run after its last saved epoch; a run without a finished epoch starts from the beginning.
+    """Continue a run where its state was last saved; a run without a state starts from the beginning.
 
     Args:
         run: As `yolo3.training.run.build_run` returns it, with the settings that the folder holds.
@@ -62,16 +63,38 @@ def resume(run: Run) -> None:
         ValueError: When the state is damaged, or is that of another network.
     """
     if not run.folder.has_state():
-        run.say(f"{run.folder.path}: no epoch was finished; starting from the beginning.")
+        run.say(f"{run.folder.path}: no state was saved; starting from the beginning.")
         return begin(run)
     run.folder.remove_leftovers()
     if run.folder.image_lists() is None:
         run.say(f"{run.folder.path}: kept no lists of images; validation images that were drawn are drawn anew.")
         run.folder.keep_lists(run.prepared.lists)
     arrays, progress = run.folder.load_state()
-    run.trainer.set_state(arrays)
-    run.epoch, run.best_ap50, run.loaded_layers = progress["epoch"], progress["best_ap50"], progress["taken"]
-    run.say(f"Resuming {run.folder.path} after epoch {run.epoch} of {run.config.epochs}.")
+    try:
+        run.trainer.set_state(arrays)
+        if progress.get("best_ap50") != progress.get("best_ap50"):  # NaN, as earlier versions wrote it
+            progress["best_ap50"] = None
+        state = build_record(_State, progress)
+    except ValueError as error:
+        raise ValueError(f"{run.folder.file(run_folder.STATE)}: {error}") from error
+    run.epoch, run.loaded_layers = state.epoch, list(state.taken)
+    run.best_ap50 = math.nan if state.best_ap50 is None else state.best_ap50
+    run.progress = dataclasses.replace(state.progress, totals=dict(state.progress.totals))
+    place = f"epoch {run.epoch} of {run.config.epochs}"
+    if run.progress.batches:
+        batches = f"batch {run.progress.batches} of {run.plan.steps_per_epoch}"
+        place = f"{batches} in epoch {run.epoch + 1} of {run.config.epochs}"
+    run.say(f"Resuming {run.folder.path} after {place}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class _State:
+    """What the state holds beside arrays and the log; earlier versions saved after whole epochs only."""
+
+    epoch: int
+    best_ap50: float | None = None
+    taken: tuple[str, ...] = ()
+    progress: EpochProgress = dataclasses.field(default_factory=EpochProgress)
 
 
 def save_state(run: Run, *, always: bool = False) -> None:
@@ -79,10 +102,22 @@ def save_state(run: Run, *, always: bool = False) -> None:
     now = time.perf_counter()
     if not always and now - run.last_saved < run.seconds_saving / _SAVING_SHARE:
         return
-    progress = {"epoch": run.epoch, "best_ap50": run.best_ap50, "taken": run.loaded_layers}
-    run.folder.save_state(run.trainer.state(), progress)
+    progress = {
+        "epoch": run.epoch,
+        "best_ap50": None if math.isnan(run.best_ap50) else run.best_ap50,
+        "taken": run.loaded_layers,
+        "progress": dataclasses.asdict(run.progress),
+    }
+    with run.stop.while_saving():
+        run.folder.save_state(run.trainer.state(), progress)
     run.last_saved = time.perf_counter()
     run.seconds_saving = run.last_saved - now
+
+
+def save_state_within_epoch(run: Run) -> None:
+    """Write what resuming needs if the last time was `save_minutes` ago or more."""
+    if time.perf_counter() - run.last_saved >= 60 * run.config.save_minutes:
+        save_state(run)
 
 
 def save_weights(run: Run, row: dict) -> None:

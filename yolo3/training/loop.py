@@ -29,10 +29,11 @@ from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
 from yolo3.training.preparation import Prepared
-from yolo3.training.run import Run, build_run, open_batches, open_store
+from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
+from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.validation import RECALL_PROPOSALS, loss_row
 from yolo3.visualize.curves import draw_training_curves
 
@@ -73,6 +74,7 @@ def train(
     callbacks: Iterable[keras.callbacks.Callback] = (),
     say: Callable[[str], None] = print,
     show_progress: bool = True,
+    stop: StopRequest | None = None,
 ) -> Result:
     """Train a network; weights, log and images are in the run's folder.
 
@@ -85,12 +87,14 @@ def train(
             its layers for weights, but not for outputs (`yolo3.models.rewriting.pool_before_activation`).
         say: Is called with each line of text for the user.
         show_progress: Whether to show progress bars.
+        stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
 
     Raises:
         NotFiniteError: When the loss or a weight is no longer finite.
+        Stopped: When `stop` asks for it; the state is saved then.
         ValueError: When memory does not suffice, TensorFlow cannot compute a step, or an image can no longer be read.
     """
-    run = build_run(config, prepared, folder, callbacks=callbacks, say=say, show_progress=show_progress)
+    run = build_run(config, prepared, folder, callbacks=callbacks, say=say, show_progress=show_progress, stop=stop)
     try:
         if resume:
             checkpoint.resume(run)
@@ -101,13 +105,9 @@ def train(
         batches = open_batches(run, store)
 
         run.callbacks.on_train_begin()
-        while run.epoch < run.config.epochs:
-            row = train_epoch(run, batches)
-            finish_epoch(run, row)
-            if getattr(run.trainer.network, "stop_training", False):
-                say(f"Stopped after epoch {run.epoch} by a callback.")
-                _save_all(run, row)
-                break
+        run.last_saved = max(run.last_saved, time.perf_counter())
+        with run.stop.deferring():
+            _train_epochs(run, batches)
         run.callbacks.on_train_end()
     except tf.errors.OpError as error:
         words = _in_words(run, error)
@@ -122,11 +122,26 @@ def train(
     return Result(folder, last_row, run.best_ap50, tuple(run_advice(**_log(run))))
 
 
+def _train_epochs(run: Run, batches: Iterator) -> None:
+    """Train and finish the epochs that are left; save the state when the run is asked to stop."""
+    try:
+        while run.epoch < run.config.epochs:
+            row = train_epoch(run, batches)
+            finish_epoch(run, row)
+            if getattr(run.trainer.network, "stop_training", False):
+                run.say(f"Stopped after epoch {run.epoch} by a callback.")
+                _save_all(run, row)
+                break
+    except Stopped:
+        checkpoint.save_state(run, always=True)
+        raise
+
+
 def train_epoch(run: Run, batches: Iterator) -> dict:
-    """Train on every image once.
+    """Train on every image once, or on those that are left where a run is resumed within an epoch.
 
     Args:
-        run: `run.epoch` is the epoch that begins.
+        run: `run.epoch` is the epoch that begins, `run.progress` how far it has come.
         batches: From `yolo3.training.run.open_batches`.
 
     Returns:
@@ -134,8 +149,9 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
 
     Raises:
         NotFiniteError: When a term of the loss, or a weight at the end of the epoch, is not finite.
+        Stopped: When the run is asked to stop, between two steps.
     """
-    plan, trainer, terms = run.plan, run.trainer, run.architecture.terms
+    plan, trainer, terms, progress = run.plan, run.trainer, run.architecture.terms, run.progress
     _set_phase(run)
     run.callbacks.on_epoch_begin(run.epoch)
     bar = tqdm(
@@ -146,37 +162,52 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
         leave=False,
         dynamic_ncols=True,
     )
-    totals: dict[str, float] = {}
-    start, waited = time.perf_counter(), 0.0
+    bar.update(progress.batches)
+    done_before = progress.seconds
+    start, indices = time.perf_counter(), np.zeros((0, 4), np.int64)
 
-    for index in range(plan.steps_per_epoch):
+    for index in range(progress.batches, plan.steps_per_epoch):
+        run.stop.check()
         asked = time.perf_counter()
         images, boxes, indices = next(batches)
-        waited += time.perf_counter() - asked
+        progress.waited += time.perf_counter() - asked
 
         step = run.epoch * plan.steps_per_epoch + index
-        rate = plan.learning_rate(step)
         run.callbacks.on_train_batch_begin(index)
-        values = {name: float(value) for name, value in trainer.train_step(images, boxes, rate).items()}
+        values = {
+            name: float(value) for name, value in trainer.train_step(images, boxes, plan.learning_rate(step)).items()
+        }
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             raise _not_finite(run, ", ".join(wrong), indices.numpy(), step)
 
-        # Means over the epoch so far.
-        totals = {name: totals.get(name, 0.0) + value for name, value in values.items()}
-        means = loss_row({name: value / (index + 1) for name, value in totals.items()}, terms)
-        seconds = time.perf_counter() - start
+        progress.totals = {name: progress.totals.get(name, 0.0) + value for name, value in values.items()}
+        progress.batches, progress.seconds = index + 1, done_before + time.perf_counter() - start
+        means = _mean_losses(run)
         run.callbacks.on_train_batch_end(index, {"loss": means["loss"]})
-        speed = (index + 1) * plan.batch_size / seconds
-        bar.set_postfix_str(f"{_losses(means, terms)} {speed:.1f} img/s, data {waited / seconds:.0%}", refresh=False)
+        speed, waiting = progress.batches * plan.batch_size / progress.seconds, progress.waited / progress.seconds
+        bar.set_postfix_str(f"{_losses(means, terms)} {speed:.1f} img/s, data {waiting:.0%}", refresh=False)
         bar.update()
+        checkpoint.save_state_within_epoch(run)
     bar.close()
 
+    last_step = (run.epoch + 1) * plan.steps_per_epoch - 1
     if not trainer.is_finite():  # the last update may have corrupted them; the next loss would show it too late
-        raise _not_finite(run, "weights", indices.numpy(), step)
+        raise _not_finite(run, "weights", np.asarray(indices), last_step)
     num_images = plan.steps_per_epoch * plan.batch_size
-    timing = {"learning_rate": rate, "images_per_second": num_images / seconds, "data_wait": waited / seconds}
-    return {"epoch": run.epoch + 1, **means, **timing}
+    timing = {
+        "learning_rate": plan.learning_rate(last_step),
+        "images_per_second": num_images / progress.seconds,
+        "data_wait": progress.waited / progress.seconds,
+    }
+    return {"epoch": run.epoch + 1, **_mean_losses(run), **timing}
+
+
+def _mean_losses(run: Run) -> dict[str, float]:
+    """Return the loss and its terms as means over the batches of the epoch so far."""
+    progress = run.progress
+    means = {name: total / progress.batches for name, total in progress.totals.items()}
+    return loss_row(means, run.architecture.terms)
 
 
 def finish_epoch(run: Run, row: dict) -> None:
@@ -190,10 +221,12 @@ def finish_epoch(run: Run, row: dict) -> None:
     Args:
         run: `run.epoch` is the epoch that ends; it goes up by one.
         row: From `train_epoch`; the figures of an evaluation are added to it.
+
+    Raises:
+        Stopped: When the run is asked to stop during the evaluation; the epoch is then finished when it is resumed.
     """
-    run.epoch += 1
     folder, trainer = run.folder, run.trainer
-    last, evaluates = run.epoch == run.config.epochs, run.plan.evaluates_after(run.epoch)
+    last, evaluates = run.epoch + 1 == run.config.epochs, run.plan.evaluates_after(run.epoch + 1)
 
     measures: Measures | None = None
     detections: list[Detections] = []
@@ -201,9 +234,10 @@ def finish_epoch(run: Run, row: dict) -> None:
         trainer.update_inference_network()
         if run.validator:
             started = time.perf_counter()
-            values, detections, measures = run.validator.run()
+            values, detections, measures = run.validator.run(run.stop.check)
             row |= values | {"validation_seconds": time.perf_counter() - started}
 
+    run.epoch, run.progress = run.epoch + 1, EpochProgress()
     folder.log(row)
     run.say(_epoch_line(run, row))
     if evaluates:
@@ -272,9 +306,13 @@ def _describe(run: Run, images: str) -> str:
     return (
         f"{os.path.basename(config.cfg) if config.cfg else run.architecture.name}, "
         f"{run.trainer.network.count_params():,} parameters, {len(run.prepared.class_names)} classes, "
-        f"input {width}x{height}, {run.trainer.precision}; {config.epochs} epochs of {plan.steps_per_epoch} batches of "
-        f"{plan.batch_size}; {images}."
+        f"input {width}x{height}, {run.trainer.precision}; {_epochs(config.epochs)} of {plan.steps_per_epoch} batches "
+        f"of {plan.batch_size}; {images}."
     )
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _losses(row: dict, terms: Iterable[str]) -> str:

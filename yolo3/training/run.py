@@ -18,7 +18,25 @@ from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
+from yolo3.training.stopping import StopRequest
 from yolo3.training.validation import Validator
+
+
+@dataclass
+class EpochProgress:
+    """How far an epoch has come.
+
+    Args:
+        batches: Batches trained on.
+        totals: Sum of each term of the loss over them.
+        seconds: Time that they took.
+        waited: Part of it that was spent waiting for data.
+    """
+
+    batches: int = 0
+    totals: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass
@@ -38,6 +56,8 @@ class Run:
         best_ap50: The best AP50 so far, NaN before the first evaluation.
         loaded_layers: Names of the layers with pretrained weights.
         warned: Rules of `yolo3.training.advice` that have spoken.
+        progress: How far the epoch that is being trained has come.
+        stop: Whether the run has been asked to stop.
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
     """
@@ -54,6 +74,8 @@ class Run:
     best_ap50: float = math.nan
     loaded_layers: list[str] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
+    progress: EpochProgress = field(default_factory=EpochProgress)
+    stop: StopRequest = field(default_factory=StopRequest)
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
 
@@ -76,6 +98,7 @@ def build_run(
     callbacks: Iterable[keras.callbacks.Callback] = (),
     say: Callable[[str], None] = print,
     show_progress: bool = True,
+    stop: StopRequest | None = None,
 ) -> Run:
     """Build the networks of a run, with random weights that depend on the seed; nothing is written yet.
 
@@ -86,6 +109,7 @@ def build_run(
         callbacks: Keras callbacks; they see the network that is trained.
         say: Is called with each line of text for the user.
         show_progress: Whether to show progress bars.
+        stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
 
     Raises:
         ValueError: When decoded images are to be kept on a disk without room for them.
@@ -104,6 +128,7 @@ def build_run(
         callbacks=keras.callbacks.CallbackList(list(callbacks), model=trainer.network),
         say=say,
         show_progress=show_progress,
+        stop=stop or StopRequest(),
     )
 
 
@@ -119,7 +144,7 @@ def open_store(run: Run) -> ImageStore:
 
 
 def open_batches(run: Run, store: ImageStore) -> Iterator:
-    """Iterate over the batches from the run's present epoch to its end; mosaic ends where its settings say.
+    """Iterate over the batches from where the run stands to its end; mosaic ends where its settings say.
 
     On a GPU the next batches are copied to it during a step.
     """
@@ -132,6 +157,7 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
         augmentation=config.augment,
         seed=config.seed,
         epochs=range(run.epoch, config.epochs),
+        first_batch=run.progress.batches,
         resize=config.resize,
         scales=config.multi_scale,
         workers=config.workers,

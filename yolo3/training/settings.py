@@ -231,6 +231,9 @@ class TrainConfig:
         choices=logger_summaries,
         many="+",
     )
+    save_minutes: float = _of_training(
+        10.0, "minutes between two savings of the state within an epoch", metavar="MINUTES", number=POSITIVE
+    )
     seed: int = _of_training(0, "seed of all random numbers", number=WHOLE)
     output: str | None = _of_training(None, "folder of the run", unset="runs/train-NNN", metavar="DIR", is_path=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -53,8 +53,11 @@ class Validator:
             max_boxes=MAX_BOXES,
         )
 
-    def run(self) -> tuple[dict, list[Detections], Measures]:
+    def run(self, on_batch: Callable[[], None] = lambda: None) -> tuple[dict, list[Detections], Measures]:
         """Validate once.
+
+        Args:
+            on_batch: Is called before each batch; what it raises ends the validation.
 
         Returns:
             (row, detections, measures): for the log `val_loss` and its terms, `AP50`, `AP`, the `AP50_<class>` of each
@@ -64,6 +67,7 @@ class Validator:
         sums: dict[str, float] = {}
         detections: list[Detections] = []
         for images, boxes, indices in self._batches:
+            on_batch()
             terms, found = self._forward(images, boxes)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
