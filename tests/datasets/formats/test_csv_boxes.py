@@ -140,6 +140,21 @@ def test_ids_are_named_by_a_class_file(tmp_path):
     assert found(dataset) == [A, B] and dataset.class_names == ["dog", "cat", "fox"]
 
 
+@pytest.mark.parametrize("label", ["dgo", "2"])
+def test_a_class_that_the_class_file_lacks_is_an_error_not_a_new_class(tmp_path, label):
+    write_csv(tmp_path / "classes.csv", "dog,0\ncat,1\n")
+    dataset = read_text(tmp_path, f"a.jpg,10,20,60,80,cat\na.jpg,0,0,9,9,{label}\n")
+    (finding,) = dataset.findings
+    assert finding.kind == "unknown-class" and finding.where.endswith("set.csv:2") and label in finding.message
+    assert dataset.class_names == ["dog", "cat"] and found(dataset) == [A]
+
+
+def test_ids_may_be_written_as_decimals(tmp_path):
+    assert read_text(tmp_path, "a.jpg,10,20,60,80,1.0\n").class_names == ["class_0", "class_1"]
+    write_csv(tmp_path / "classes.csv", "dog,0\ncat,1\n")
+    assert found(read_text(tmp_path, "a.jpg,10,20,60,80,1.0\n")) == [A]
+
+
 @pytest.mark.parametrize("name, text", [("classes.txt", "dog\ncat\n"), ("map.csv", "name,id\ncat,1\ndog,0\n")])
 def test_class_files_of_other_forms_name_ids_too(tmp_path, name, text):
     write_csv(tmp_path / name, text)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from yolo3.datasets.annotation import Dataset
-from yolo3.datasets.class_names import numbered_class_names
+from yolo3.datasets.class_names import numbered_class_names, unknown_name_message
 from yolo3.datasets.formats.csv_classes import CLASS_ID, read_names_by_id
 from yolo3.datasets.formats.csv_columns import BOX_ROLES, Columns, find_columns, parse_number, read_rows
 from yolo3.datasets.formats.described_images import DescribedBox, DescribedImage, Description, build_dataset
@@ -103,6 +103,7 @@ def _read_file(
 ) -> None:
     """Add the images of one file, in the order of their first rows."""
     images: dict[tuple[str, str], DescribedImage] = {}
+    names = list(names_by_id.values())
     header: list[str] | None = None
     for line, cells in read_rows(file, columns.delimiter):
         if columns.has_header and header is None:
@@ -127,9 +128,14 @@ def _read_file(
             images[own_list, row["image"]] = image
         if any(value for role, value in row.items() if role in BOX_ROLES or role == "class"):
             try:
-                image.boxes.append(_parse_box(row, columns, names_by_id, line))
+                box = _parse_box(row, columns, names_by_id, line)
             except ValueError as error:
                 description.report("bad-box", where, str(error))
+                continue
+            if names and box.class_name not in names:
+                description.report("unknown-class", where, unknown_name_message(box.class_name, names))
+                continue
+            image.boxes.append(box)
 
     # Fractions of the image (Open Images, AutoML) are no pixels: one of them has decimals, and none is far above 1.
     values = [value for image in images.values() for box in image.boxes for value in box.xyxy]
@@ -163,7 +169,7 @@ def _parse_box(row: Mapping[str, str], columns: Columns, names_by_id: Mapping[in
     if not label:
         raise ValueError("expected the name of a class beside the box, got none; add it or remove the row")
     if CLASS_ID.fullmatch(label) and label not in names_by_id.values():
-        label = names_by_id.get(int(label), label)
+        label = names_by_id.get(int(float(label)), label)
     marks = {mark: row.get(mark, "").lower() in ("1", "1.0", "true", "yes") for mark in ("difficult", "crowd")}
     return DescribedBox(label, (x_min, y_min, x_max, y_max), line=line, **marks)
 
@@ -183,8 +189,9 @@ def _name_classes(description: Description, class_names: Sequence[str] | None) -
     if labels == {_CLASS_OF_ALL} and class_names is not None and len(class_names) == 1:
         names_of = {_CLASS_OF_ALL: class_names[0]}
     elif labels and all(map(CLASS_ID.fullmatch, labels)):
-        description.class_names = list(class_names or numbered_class_names(map(int, labels)))
-        names_of = {str(number): name for number, name in enumerate(description.class_names)}
+        ids = {label: int(float(label)) for label in labels}
+        names = description.class_names = list(class_names or numbered_class_names(ids.values()))
+        names_of = {label: names[number] for label, number in ids.items() if number < len(names)}
     if names_of:
         for image in description.images:
             image.boxes = [replace(box, class_name=names_of.get(box.class_name, box.class_name)) for box in image.boxes]

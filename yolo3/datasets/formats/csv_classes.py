@@ -9,7 +9,7 @@ from yolo3.datasets.class_names import find_names_file, read_class_names
 from yolo3.datasets.formats.csv_columns import read_rows
 from yolo3.files import files_in, has_suffix, is_folder, text_head
 
-CLASS_ID = re.compile("[0-9]{1,9}")
+CLASS_ID = re.compile(r"[0-9]{1,9}(\.0+)?")  # "1.0" of a table in which some rows have no class
 
 
 def read_names_by_id(file: str, root: str) -> dict[int, str]:
@@ -49,13 +49,17 @@ def parse_class_file(path: str) -> dict[int, str]:
     ids_first = all(CLASS_ID.fullmatch(cells[0]) for _, cells in rows)
     ids_last = all(CLASS_ID.fullmatch(cells[-1]) for _, cells in rows)
 
+    name_at = 1 if ids_first and not ids_last else 0
     names: dict[int, str] = {}
+    known = {""}
     for line, cells in rows:
-        name, number = cells[::-1] if ids_first and not ids_last and len(cells) == 2 else (cells[0], cells[-1])
-        if len(cells) != 2 or not CLASS_ID.fullmatch(number) or int(number) in names or name in ("", *names.values()):
+        name, number = (cells[name_at], cells[1 - name_at]) if len(cells) == 2 else ("", "")
+        class_id = int(float(number)) if CLASS_ID.fullmatch(number) else None
+        if class_id is None or class_id in names or name in known:
             if re.search("class|label", os.path.basename(path).lower()):
                 message = f"expected 'class,id', each class and id once, got '{','.join(cells)}'; correct the row"
                 raise ValueError(f"{path}:{line}: {message}")
             return {}
-        names[int(number)] = name
+        names[class_id] = name
+        known.add(name)
     return names
