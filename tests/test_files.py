@@ -8,7 +8,7 @@ import sys
 import keras
 import pytest
 
-from yolo3.files import atomic_path, naming, read_text, replace_file, text_head, walk_files
+from yolo3.files import atomic_path, naming, parent_unless_root, read_text, replace_file, text_head, walk_files
 from yolo3.models.saving import save_model
 
 
@@ -103,3 +103,8 @@ def test_a_folder_in_place_of_a_file_is_reported(tmp_path):
     with pytest.raises(IsADirectoryError) as error:
         replace_file(tmp_path / "out", "x")
     assert error.value.filename == str(tmp_path / "out") and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_folder_above_is_never_the_root_of_the_disk():
+    assert parent_unless_root("/data/set") == "/data"
+    assert parent_unless_root("/data") == "/data" and parent_unless_root("/") == "/"

@@ -173,6 +173,12 @@ def real_paths(paths: Iterable[str]) -> list[str]:
     return found
 
 
+def parent_unless_root(folder: str) -> str:
+    """Return the folder above, but the folder itself where that would be the root, below which is the whole disk."""
+    parent = os.path.dirname(folder)
+    return folder if os.path.dirname(parent) == parent else parent
+
+
 def has_suffix(path: str, suffixes: str | tuple[str, ...]) -> bool:
     """Return whether a path ends in one of the suffixes, given in lower case, in any case."""
     return path.lower().endswith(suffixes)

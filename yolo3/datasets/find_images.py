@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo3.datasets.lists import list_role
-from yolo3.files import base_name, has_suffix, stem_of, walk_files
+from yolo3.files import base_name, has_suffix, is_file, stem_of, walk_files
 
 _SHOWN = 5  # images that a message lists
 _HOW_TO_CONVERT = "convert it to JPEG or PNG, with ImageMagick for example: mogrify -format jpg *.heic"
@@ -135,17 +135,12 @@ class ListedPaths:
         self._index: ImageIndex | None = None
 
     def existing(self, entry: str) -> str | None:
-        """Return the path of the file that an entry names as written, None if there is none."""
-        for name in dict.fromkeys((entry, *spellings(entry))):
-            for base in self._bases:
-                path = os.path.normpath(os.path.join(base, name))
-                if os.path.isfile(path):
-                    return path
-        return None
+        """Return the path of the file that an entry names as written, as `file_in` does."""
+        return file_in(self._bases, entry)
 
     def find(self, entry: str) -> list[str]:
         """Find the images that an entry fits best, as `ImageIndex.find` returns them."""
-        path = None if has_suffix(entry, UNREAD_SUFFIXES) else self.existing(entry)
+        path = self.existing(entry)
         return self._all_images().find(entry) if path is None else [path]
 
     def why_missing(self, entry: str) -> str:
@@ -156,6 +151,27 @@ class ListedPaths:
         if self._index is None:
             self._index = ImageIndex(self.root)
         return self._index
+
+
+def file_in(folders: Iterable[str], name: str) -> str | None:
+    """Return the file that a name means as written, or else unquoted, in the first folder that has it.
+
+    Args:
+        folders: Folders that the name may be seen from.
+        name: File name or path, as an annotation file gives it.
+
+    Returns:
+        The path, None if there is none, or if it is an image of a kind that is not read.
+    """
+    if has_suffix(name, UNREAD_SUFFIXES):
+        return None
+    folders = list(folders)
+    for spelling in dict.fromkeys((name, *spellings(name))):
+        for folder in folders:
+            path = os.path.normpath(os.path.join(folder, spelling))
+            if is_file(path):
+                return path
+    return None
 
 
 def only_image(

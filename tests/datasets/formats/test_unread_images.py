@@ -37,12 +37,24 @@ def keras_yolo3(root, names):
     write_file(root / "train.txt", "".join(f"{name} 1,2,3,4,0\n" for name in names))
 
 
+def csv(root, names):
+    rows = "".join(f"{name},1,2,3,4,cat\n" for name in names)
+    write_file(root / "a.csv", "filename,xmin,ymin,xmax,ymax,class\n" + rows)
+
+
+def labelme(root, names):
+    for name in names:
+        shape = {"label": "cat", "points": [[1, 2], [3, 4]], "shape_type": "rectangle"}
+        text = json.dumps({"version": "5.0.1", "imagePath": name, "shapes": [shape], "flags": {}, "imageData": None})
+        write_file(root / f"{name}.json", text)
+
+
 def yolo(root, names):
     for name in names:
         write_file(root / name.replace(name[name.rfind(".") :], ".txt"), "0 .5 .5 .1 .1\n")
 
 
-@pytest.mark.parametrize("write", [coco, voc, keras_yolo3, yolo])
+@pytest.mark.parametrize("write", [coco, voc, keras_yolo3, csv, labelme, yolo])
 @pytest.mark.parametrize("suffix", [".HEIC", ".avif", ".gif"])
 def test_an_image_that_is_not_read_is_named_with_what_to_do(tmp_path, write, suffix):
     write_image(tmp_path / "a.png")
@@ -53,7 +65,7 @@ def test_an_image_that_is_not_read_is_named_with_what_to_do(tmp_path, write, suf
     assert any(f"IMG_1{suffix}" in str(found) and CONVERT in found.message for found in dataset.findings)
 
 
-@pytest.mark.parametrize("write", [coco, voc, keras_yolo3])
+@pytest.mark.parametrize("write", [coco, voc, keras_yolo3, csv, labelme])
 @pytest.mark.parametrize("named", ["IMG_1.HEIC", "IMG_1.jpg"])
 def test_the_error_about_the_entry_says_why_its_image_is_missing(tmp_path, write, named):
     write_file(tmp_path / "IMG_1.HEIC")
@@ -63,7 +75,7 @@ def test_the_error_about_the_entry_says_why_its_image_is_missing(tmp_path, write
     assert str(tmp_path / "IMG_1.HEIC") in error.message and CONVERT in error.message
 
 
-@pytest.mark.parametrize("write", [coco, voc, keras_yolo3])
+@pytest.mark.parametrize("write", [coco, voc, keras_yolo3, csv, labelme])
 def test_an_entry_that_names_it_means_the_converted_image(tmp_path, write):
     write_image(tmp_path / "IMG_1.png")
     write_file(tmp_path / "IMG_1.HEIC")

@@ -16,7 +16,7 @@ from typing import Any
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import ImageCopies, path_for_list
-from yolo3.datasets.find_images import ImageIndex, only_image, spellings, unread_findings, without_contested
+from yolo3.datasets.find_images import ImageIndex, file_in, only_image, unread_findings, without_contested
 from yolo3.datasets.formats.coco_boxes import box_of_entry
 from yolo3.datasets.formats.coco_categories import (
     category_name,
@@ -27,7 +27,6 @@ from yolo3.datasets.formats.coco_categories import (
 )
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
-from yolo3.datasets.images import UNREAD_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
 from yolo3.files import has_suffix, replace_file, walk_files
@@ -268,12 +267,11 @@ class _Reader:
     def _find_image(self, file_name: str) -> list[str]:
         """Look beside the file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by name."""
         here = os.path.dirname(os.path.abspath(self.file))
-        for name in [] if has_suffix(file_name, UNREAD_SUFFIXES) else spellings(file_name):
-            for folder in (here, os.path.dirname(here)):
-                for part in ("", self.list_name, "images", os.path.join("images", self.list_name)):
-                    path = os.path.join(folder, part, name)
-                    if os.path.isfile(path):
-                        return [os.path.normpath(path)]
+        parts = ("", self.list_name, "images", os.path.join("images", self.list_name))
+        places = (os.path.join(folder, part) for folder in (here, os.path.dirname(here)) for part in parts)
+        path = file_in(places, file_name)
+        if path is not None:
+            return [path]
         return self.index.find(file_name, near=os.path.join(here, self.list_name, "_"))
 
 

@@ -15,6 +15,7 @@ from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_a
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.find_images import (
     ImageIndex,
+    file_in,
     in_another_list,
     only_image,
     spellings,
@@ -25,7 +26,7 @@ from yolo3.datasets.image_size import size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, require_list
-from yolo3.files import has_suffix, is_file
+from yolo3.files import has_suffix
 
 # Names of folders, in lower case, that hold annotation files beside a folder of images.
 _ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "label", "csv", "json", "xml")
@@ -186,11 +187,10 @@ def _find_image(image: DescribedImage, index: ImageIndex) -> list[str]:
     here = os.path.dirname(os.path.abspath(file_of(image.where)))
     above = [os.path.join(here, *[os.pardir] * count) for count in (1, 2, 3)]
     for name in filter(None, (image.name, image.other_name)):
-        for spelling in spellings(name):
-            for base in (here, os.curdir, *above) if "/" in spelling else (here,):
-                path = os.path.normpath(os.path.join(base, spelling))
-                if is_file(path):
-                    return [path]
+        has_folders = any("/" in spelling for spelling in spellings(name))
+        path = file_in((here, os.curdir, *above) if has_folders else (here,), name)
+        if path is not None:
+            return [path]
 
         # Of images of one name in several lists that of the own list: images/train/1.jpg in "train" or "train_labels".
         stem = os.path.splitext(name)[0] if has_suffix(name, IMAGE_SUFFIXES) else name

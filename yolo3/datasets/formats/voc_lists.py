@@ -11,7 +11,7 @@ from yolo3.datasets.find_images import file_key, folder_distance
 from yolo3.datasets.formats.voc_xml import is_voc_xml
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder, require_list
-from yolo3.files import base_name, has_suffix, read_lines, stem_of, text_head, walk_files
+from yolo3.files import base_name, has_suffix, parent_unless_root, read_lines, stem_of, text_head, walk_files
 
 _ENTRIES_LOOKED_AT = 20  # of a text file, to tell whether it is a list
 
@@ -87,7 +87,7 @@ def select_files(path: str, list_name: str | None) -> Selection:
         if is_voc_xml(path):
             folder = os.path.dirname(os.path.abspath(path))
             if not any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(folder)):
-                folder = os.path.dirname(folder)  # of the images
+                folder = parent_unless_root(folder)  # of the images
             return Selection(folder, [(path, path)])
         root = root_of_list(path)
         if root is None:
