@@ -39,7 +39,8 @@ WITHOUT_TENSORFLOW = (
     "evaluation.report evaluation.advice training.settings training.advice training.run_folder training.schedules "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
-    "cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet cli.data.main cli.data.convert "
+    "cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
+    "cli.data.main cli.data.convert cli.data.split "
 ).split()
 
 PATHS = {

@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Sequence
 
 COMMANDS = {
+    "split": ("yolo3.cli.data.split", "draw lists to train, validate and test on"),
     "convert": ("yolo3.cli.data.convert", "write a data set in another format"),
 }
 

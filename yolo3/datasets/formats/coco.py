@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation
@@ -25,7 +25,7 @@ from yolo3.datasets.formats.coco_categories import (
     supercategories,
     usable_categories,
 )
-from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.format import Format, NewLists
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
@@ -118,6 +118,25 @@ def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> Non
         copies = images or ImageCopies()
         image_paths = [copies.place(image_path, folder) for image_path in image_paths]
 
+    replace_file(file, _format_json(dataset, image_paths, folder))
+
+
+def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLists:
+    """Return JSON files with the boxes of the images, in annotations/ if there is such a folder."""
+    root = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    inside = os.path.join(root, "annotations")
+    folder = inside if os.path.isdir(inside) else root
+    files = {
+        os.path.join(folder, f"instances_{name}{suffix}.json"): _format_json(
+            part, [item.image_path for item in part.annotations], root
+        )
+        for name, part in lists.items()
+    }
+    return NewLists(files, folder if os.path.isfile(path) else path, {name: name + suffix for name in lists})
+
+
+def _format_json(dataset: Dataset, image_paths: Sequence[str], folder: str) -> str:
+    """Return the JSON of a data set whose images lie at these paths and are named as `folder` sees them."""
     entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (image_path, annotation) in enumerate(zip(image_paths, dataset.annotations, strict=True), 1):
@@ -136,7 +155,7 @@ def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> Non
                 }
             )
     categories = [{"id": number, "name": name} for number, name in enumerate(dataset.class_names, 1)]
-    replace_file(file, json.dumps({"images": entries, "annotations": annotations, "categories": categories}))
+    return json.dumps({"images": entries, "annotations": annotations, "categories": categories})
 
 
 FORMAT = Format(
@@ -147,6 +166,7 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
     write=write,
+    format_lists=format_lists,
     keeps=frozenset({"crowd"}),
 )
 

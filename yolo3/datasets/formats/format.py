@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,30 @@ class Write(Protocol):
 
 
 @dataclass(frozen=True)
+class NewLists:
+    """Files that add lists to a data set.
+
+    Attributes:
+        files: Path to text.
+        data: The file or folder that has the lists then.
+        names: Name of each list there, by the name that it was to get.
+    """
+
+    files: dict[str, str]
+    data: str
+    names: dict[str, str]
+
+
+class FormatLists(Protocol):
+    """Returns the files that add lists to a data set whose images and boxes stay where they are.
+
+    `lists` are parts of the data set at `path`, by name; `suffix` is added to each name.
+    """
+
+    def __call__(self, lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLists: ...
+
+
+@dataclass(frozen=True)
 class Format:
     """An annotation format.
 
@@ -56,6 +80,7 @@ class Format:
         list_names: Names of a data set's lists.
         read: The reader.
         write: The writer, None for a format that is only read.
+        format_lists: What adds lists to a data set; None for a format without lists of its own.
         keeps: Marks of boxes that written files hold: "difficult", "crowd".
         shares_images: Whether one image can be in several written lists without being there twice.
     """
@@ -67,5 +92,6 @@ class Format:
     list_names: ListNames
     read: Read
     write: Write | None = None
+    format_lists: FormatLists | None = None
     keeps: frozenset[str] = frozenset()
     shares_images: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
@@ -24,7 +24,7 @@ from yolo3.datasets.class_names import (
 )
 from yolo3.datasets.copy_images import ImageCopies, path_for_list
 from yolo3.datasets.find_images import ListedPaths, only_image, without_contested
-from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.format import Format, NewLists
 from yolo3.datasets.image_size import size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo3.datasets.lists import dataset_name, list_of, require_list
@@ -140,6 +140,21 @@ def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> Non
     write_class_names(os.path.join(folder, "classes.txt"), dataset.class_names)
 
 
+def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLists:
+    """Return a text file for each list, and classes.txt where the data names no classes yet."""
+    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    files = {
+        os.path.join(folder, f"{name}{suffix}.txt"): "".join(
+            f"{format_line(item, folder)}\n" for item in part.annotations
+        )
+        for name, part in lists.items()
+    }
+    if find_names_file(next(iter(files)), folder) is None:
+        names = next(iter(lists.values())).class_names
+        files[os.path.join(folder, "classes.txt")] = "".join(f"{name}\n" for name in names)
+    return NewLists(files, folder, {name: name + suffix for name in lists})
+
+
 FORMAT = Format(
     name=NAME,
     description="text, an image and its boxes per line",
@@ -148,6 +163,7 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
     write=write,
+    format_lists=format_lists,
 )
 
 

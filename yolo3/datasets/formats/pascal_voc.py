@@ -6,7 +6,8 @@ XML files are parsed in ``voc_xml``, lists found in ``voc_lists``.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import read_class_names, unknown_name_message, write_class_names
@@ -19,8 +20,8 @@ from yolo3.datasets.find_images import (
     unread_findings,
     without_contested,
 )
-from yolo3.datasets.formats.format import Format
-from yolo3.datasets.formats.voc_lists import XmlIndex, find_lists, root_of_list, select_files
+from yolo3.datasets.formats.format import Format, NewLists
+from yolo3.datasets.formats.voc_lists import XmlIndex, find_lists, lists_folder, root_of_list, select_files
 from yolo3.datasets.formats.voc_xml import VocFile, format_xml, is_voc_xml, parse_xml
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
@@ -115,6 +116,22 @@ def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> Non
     write_class_names(os.path.join(path, _CLASSES), dataset.class_names)
 
 
+def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLists:
+    """Return text files of ImageSets; an image is named by its XML file, with folders where stems repeat."""
+    index = XmlIndex(path)
+    stems = Counter(stem_of(file) for file in index.files)
+    folder = lists_folder(index)
+    files = {}
+    for name, part in lists.items():
+        entries = []
+        for item in part.annotations:
+            stem = stem_of(item.source)
+            relative = os.path.splitext(os.path.relpath(item.source, path))[0].replace(os.sep, "/")
+            entries.append(stem if stems[stem] == 1 else relative)
+        files[os.path.join(folder, f"{name}{suffix}.txt")] = "".join(f"{entry}\n" for entry in entries)
+    return NewLists(files, path, {name: name + suffix for name in lists})
+
+
 FORMAT = Format(
     name=NAME,
     description="Pascal VOC, an XML file per image",
@@ -123,6 +140,7 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
     write=write,
+    format_lists=format_lists,
     keeps=frozenset({"difficult"}),
     shares_images=True,
 )

@@ -153,6 +153,11 @@ def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str, images
         write(dataset, os.fspath(path), images=images)
 
 
+def formats_with_lists() -> list[str]:
+    """Return the names of the formats to whose data sets lists can be added."""
+    return [name for name, format in FORMATS.items() if format.format_lists is not None]
+
+
 def written_formats() -> dict[str, str]:
     """Return the name and description of each format that can be written."""
     return {name: format.description for name, format in FORMATS.items() if format.write is not None}

@@ -133,6 +133,12 @@ def find_lists(index: XmlIndex) -> dict[str, list[str]]:
     return lists or group_by_folder(index.files, index.root)
 
 
+def lists_folder(index: XmlIndex) -> str:
+    """Return the folder for new lists: that of the data set's own in ImageSets, else ImageSets/Main."""
+    own = _main_sets(index.text_files)
+    return os.path.dirname(own[0]) if own else os.path.join(index.root, "ImageSets", "Main")
+
+
 def root_of_list(path: str) -> str | None:
     """Return the data folder of a list file: of the folders up to three above it, the nearest with its XML files."""
     entries = [entry for _, entry in _list_entries(path)][:5]

@@ -7,15 +7,15 @@ Label files are parsed in ``yolo_labels``; ``yolo_layout`` finds the images: thr
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
 from yolo3.datasets.annotation import Annotation, Dataset, Finding, build_annotation, without_crowd
 from yolo3.datasets.class_names import ClassMap, numbered_class_names
-from yolo3.datasets.copy_images import ImageCopies
+from yolo3.datasets.copy_images import ImageCopies, path_for_list
 from yolo3.datasets.find_images import unread_findings
-from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.format import Format, NewLists
 from yolo3.datasets.formats.yolo_labels import LabelIndex, format_label, parse_label
 from yolo3.datasets.formats.yolo_layout import (
     Layout,
@@ -141,6 +141,21 @@ def write(dataset: Dataset, path: str, images: ImageCopies | None = None) -> Non
     replace_file(settings_file, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
+def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLists:
+    """Return text files of image paths, and split.yaml, which names them and the classes."""
+    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    files, settings = {}, {}
+    for name, part in lists.items():
+        paths = [path_for_list(item.image_path, folder) for item in part.annotations]
+        relative = [entry if os.path.isabs(entry) else f"./{entry}" for entry in paths]  # as Ultralytics wants it
+        files[os.path.join(folder, f"{name}{suffix}.txt")] = "".join(f"{entry}\n" for entry in relative)
+        settings[name] = f"{name}{suffix}.txt"
+    names = dict(enumerate(next(iter(lists.values())).class_names))
+    data = os.path.join(folder, f"split{suffix}.yaml")
+    files[data] = yaml.safe_dump({**settings, "names": names}, sort_keys=False, allow_unicode=True)
+    return NewLists(files, data, {name: name for name in lists})
+
+
 FORMAT = Format(
     name=NAME,
     description="YOLO's text files, one per image, with or without data.yaml",
@@ -149,6 +164,7 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
     write=write,
+    format_lists=format_lists,
 )
 
 
