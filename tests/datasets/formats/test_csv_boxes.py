@@ -169,6 +169,11 @@ def test_ids_without_names_mean_the_given_names_or_are_numbered(tmp_path):
     assert finding.kind == "unknown-class" and finding.where.endswith("set.csv:1")
 
 
+def test_a_table_of_whole_images_is_no_class_file(tmp_path):
+    write_csv(tmp_path / "_classes.csv", "filename,cat\na.jpg,1\nb.jpg,1\n")
+    assert found(read_text(tmp_path, "a.jpg,10,20,60,80,cat\n")) == [A]
+
+
 @pytest.mark.parametrize("row", ["cat,zero", "cat,0", "fox,1", "fox"])
 def test_a_bad_class_file_is_one_line(tmp_path, row):
     write_csv(tmp_path / "_classes.csv", f"cat,0\ndog,1\n{row}\n")
@@ -219,6 +224,13 @@ def test_a_column_may_name_the_lists(tmp_path):
     text = "split,filename,xmin,ymin,xmax,ymax,class\nval,a.jpg,10,20,60,80,cat\ntrain,b.jpg,1,1,9,9,dog\n"
     dataset = read_text(tmp_path, text, names=("a.jpg", "b.jpg"), list_name="val")
     assert found(dataset) == [A] and dataset.class_names == ["cat", "dog"]
+
+
+def test_folders_in_the_names_of_images_are_lists_where_nothing_else_is(tmp_path):
+    rows = "set\\train\\a.jpg,10,20,60,80,cat\nset\\val\\b.jpg,1,1,9,9,dog\n"
+    dataset = read_text(tmp_path, rows, names=("train/a.jpg", "val/b.jpg"), list_name="train")
+    assert found(dataset) == [A] and dataset.class_names == ["cat", "dog"]
+    assert formats.find_default_lists(tmp_path) == ("train", "val")
 
 
 def test_images_without_a_row_are_counted(tmp_path):

@@ -65,6 +65,9 @@ def test_an_unknown_path_is_an_error_that_says_what_was_looked_for(tmp_path):
         formats.read_dataset(tmp_path)
     with pytest.raises(ValueError, match="a file of 3 bytes"):
         formats.list_names(tmp_path / "cat.gif")
+    (tmp_path / "set.zip").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="a file of 2 bytes; unpack the archive"):
+        formats.read_dataset(tmp_path / "set.zip")
 
 
 def test_an_unknown_format_is_an_error(tmp_path):

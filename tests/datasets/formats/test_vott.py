@@ -63,7 +63,8 @@ def test_files_of_assets_count_before_an_export_and_take_the_order_of_tags_from_
     read_assets(tmp_path, asset(region("old")))
     dataset = vott.read(str(tmp_path))
     assert dataset.class_names == ["fox", "cat"] and [len(item.boxes) for item in dataset.annotations] == [2]
-    assert formats.detect_format(tmp_path / "1-asset.json") == "vott"
+    assert formats.detect_format(tmp_path / "1-asset.json") == formats.detect_format(tmp_path / "set.vott") == "vott"
+    assert len(formats.read_dataset(tmp_path / "set.vott").annotations) == 1
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def matches(path: str) -> bool:
 
 
 def list_names(path: str) -> list[str]:
-    """Return the names of the CSV files of a folder, or of the lists that a column names."""
+    """Return the names of the CSV files of a folder, or of the lists that a column or the images' folders name."""
     return _describe(path, None).list_names()
 
 
@@ -95,6 +95,7 @@ def _describe(path: str, class_names: Sequence[str] | None) -> Description:
 
     if not named:
         _name_classes(description, class_names)
+    description.list_by_folders()
     return description
 
 

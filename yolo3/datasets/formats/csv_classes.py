@@ -7,6 +7,7 @@ import re
 
 from yolo3.datasets.class_names import find_names_file, read_class_names
 from yolo3.datasets.formats.csv_columns import read_rows
+from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.files import files_in, has_suffix, is_folder, text_head
 
 CLASS_ID = re.compile(r"[0-9]{1,9}(\.0+)?")  # "1.0" of a table in which some rows have no class
@@ -44,6 +45,8 @@ def parse_class_file(path: str) -> dict[int, str]:
     if not first or any(line.count(",") != 1 for line in first):
         return {}
     rows = list(read_rows(path, ","))
+    if any(has_suffix(cell, IMAGE_SUFFIXES) for _, cells in rows for cell in cells):
+        return {}  # classes of whole images
     if len(rows) > 1 and not any(map(CLASS_ID.fullmatch, rows[0][1])):
         rows = rows[1:]  # a header
     ids_first = all(CLASS_ID.fullmatch(cells[0]) for _, cells in rows)

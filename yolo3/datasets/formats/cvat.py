@@ -43,7 +43,7 @@ def matches(path: str) -> bool:
 
 
 def list_names(path: str) -> list[str]:
-    """Return the names of the subsets of the images, else of the XML files of a folder."""
+    """Return the names of the subsets of the images, else of the XML files, else of the images' folders."""
     return _describe(path).list_names()
 
 
@@ -102,6 +102,7 @@ def _describe(path: str) -> Description:
             reason = str(error.msg).split(", line ")[0]
             message = f"expected well-formed XML, got '{reason}'; repair the file or export it again"
             description.report("bad-xml", f"{file}:{error.lineno or 1}", message)
+    description.list_by_folders()
     return description
 
 

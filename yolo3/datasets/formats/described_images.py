@@ -25,7 +25,7 @@ from yolo3.datasets.find_images import (
 from yolo3.datasets.image_size import size_findings, size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
-from yolo3.datasets.lists import dataset_name, require_list
+from yolo3.datasets.lists import dataset_name, list_role, require_list
 from yolo3.files import has_suffix
 
 # Names of folders, in lower case, that hold annotation files beside a folder of images.
@@ -88,6 +88,18 @@ class Description:
     def list_names(self) -> list[str]:
         """Return the names of the lists that images belong to, in order."""
         return list(dict.fromkeys(image.list_name for image in self.images if image.list_name))
+
+    def list_by_folders(self) -> None:
+        """Let the folders in the names of images, such as "train/1.jpg", be the lists if nothing else says them."""
+        if len(self.list_names()) > 1:
+            return
+        folders = []
+        for image in self.images:
+            parts = image.name.replace("\\", "/").split("/")[:-1]
+            folders.append(next((part for part in reversed(parts) if list_role(part)), ""))
+        if "" not in folders and len(set(folders)) > 1:
+            for image, folder in zip(self.images, folders, strict=True):
+                image.list_name = folder
 
     def report(self, kind: str, where: str, message: str) -> None:
         """Add an error."""

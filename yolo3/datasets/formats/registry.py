@@ -15,8 +15,10 @@ from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.several_formats import disagreement
 from yolo3.datasets.lists import default_pair
 from yolo3.file_states import one_look
+from yolo3.files import has_suffix
 
 FORMATS: dict[str, Format] = {}
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z")
 
 # One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages. Of the
 # formats that a folder holds the first is taken: the richest, and the one that others are made of.
@@ -70,6 +72,7 @@ def matching_formats(path: str | os.PathLike) -> list[str]:
 
     if os.path.isfile(path):
         content = f"a file of {os.path.getsize(path)} bytes"
+        content += "; unpack the archive" if has_suffix(path, _ARCHIVES) else ""
     elif names := sorted(os.listdir(path)):
         content = f"a folder with {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
     else:

@@ -24,7 +24,8 @@ _NOT_VISITED = 0  # the `state` of an asset that nobody has looked at
 
 
 def matches(path: str) -> bool:
-    """Return whether a path is, or holds, JSON of VoTT."""
+    """Return whether a path is, or holds, JSON of VoTT, or is a project file (.vott) beside it."""
+    path = _without_project_file(path)
     if os.path.isfile(path):
         return _is_vott_json(path)
     files = (file for file in walk_files(path) if has_suffix(file, ".json"))
@@ -33,6 +34,7 @@ def matches(path: str) -> bool:
 
 def list_names(path: str) -> list[str]:
     """Return the names of the folders (train/, val/) that divide the JSON files; a file has none."""
+    path = _without_project_file(path)
     return list(group_by_folder(_find_files(path), path)) if os.path.isdir(path) else []
 
 
@@ -42,7 +44,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     Of a folder that holds files of single assets and an export, the files of assets count: they are the newer.
 
     Args:
-        path: The file or folder.
+        path: The file or folder; a project file (.vott) stands for its folder.
         class_names: Classes of the result; if None, the tags of the project in their order.
         list_name: Name of a list of the folder.
 
@@ -52,6 +54,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     Raises:
         ValueError: If there is no such JSON, or no such list.
     """
+    path = _without_project_file(path)
     files = [path] if os.path.isfile(path) else _find_files(path)
     if not files:
         raise ValueError(f"{path}: expected {FORMAT.looked_for}, got none")
@@ -79,6 +82,10 @@ FORMAT = Format(
     list_names=list_names,
     read=read,
 )
+
+
+def _without_project_file(path: str) -> str:
+    return os.path.dirname(os.path.abspath(path)) if has_suffix(path, ".vott") and os.path.isfile(path) else path
 
 
 def _is_vott_json(file: str) -> bool:
