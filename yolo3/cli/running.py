@@ -8,6 +8,8 @@ import tempfile
 import typing
 from collections.abc import Callable, Iterator
 
+from yolo3.files import printable
+
 # What a terminal would take for a command, but for what progress bars use: tabs, ends of lines, and one line up.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[A)")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f]")  # terminal control sequences (ECMA-48)
@@ -76,7 +78,7 @@ class _PrintableStream:
 def in_one_line(error: Exception) -> str:
     """Return the message of an error on one line; "path: No such file or directory" for errors of the system."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+        return f"{printable(str(error.filename))}: {error.strerror}"
     text = _CONTROL.sub("", str(error))  # Keras colours its messages
     return " ".join(text.split()) or type(error).__name__
 

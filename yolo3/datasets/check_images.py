@@ -16,7 +16,7 @@ import cv2
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.image_groups import thumbnail
 from yolo3.datasets.image_header import read_header
-from yolo3.datasets.images import ImageError, decode_image, image_fault, open_image
+from yolo3.datasets.images import ImageError, check_header, decode_image, image_fault, open_image
 
 _PART = 8  # images a task, so that handing tasks out costs little
 _TASKS = 4  # handed out at a time for each thread, to bound the memory
@@ -94,13 +94,16 @@ def check_image(path: str) -> ImageCheck:
         with open_image(path) as file:
             content = file.read()
         digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        header = read_header(io.BytesIO(content))
+        if header is not None:
+            check_header(header, len(content), path)
         check_complete(content, path)
         image = decode_image(content, path)
     except (OSError, ValueError) as error:
         kind, message = image_fault(error)
         return ImageCheck(None, digest, (kind, f"{path}: {message}"))
 
-    header, fault = read_header(io.BytesIO(content)), None
+    fault = None
     if header is not None and header.several:
         text = f"{path}: expected one image, got an animation or several pages, of which only the first is used"
         fault = "several-images", text

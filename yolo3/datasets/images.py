@@ -13,7 +13,7 @@ import numpy as np
 
 from yolo3.datasets.image_header import ImageHeader, read_header
 from yolo3.datasets.pixel_range import to_8_bit
-from yolo3.files import replace_bytes
+from yolo3.files import printable, replace_bytes
 from yolo3.ops.letterbox import reduce_image, reduction
 from yolo3.settings import Number
 
@@ -50,7 +50,7 @@ class ImageError(ValueError):
     """
 
     def __init__(self, kind: str, path: str | os.PathLike, got: str):
-        super().__init__(f"{os.fspath(path)}: expected an image, got {got}")
+        super().__init__(f"{printable(os.fspath(path))}: expected an image, got {got}")
         self.kind, self.got = kind, got
 
 
