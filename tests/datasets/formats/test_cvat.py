@@ -8,6 +8,7 @@ import pytest
 
 from yolo3.datasets.formats import cvat
 from yolo3.datasets.formats import registry as formats
+from yolo3.datasets.formats.described_images import DescribedBox
 
 LABELS = "".join(
     f"<label><name>{name}</name><type>{kind}</type><attributes></attributes></label>"
@@ -153,11 +154,19 @@ TRACK = (
 
 
 def test_tracks_of_a_video_are_read_by_the_images_of_its_frames(tmp_path):
-    other = TRACK.replace("cat", "dog").replace('frame="2"', 'frame="0"')
-    names = [f"frame_{number:06d}.PNG" for number in range(3)]
-    dataset = read_elements(tmp_path, TRACK, other, names=names)
+    names = [f"frame_{number:06d}.PNG" for number in range(4)]
+    dataset = read_elements(tmp_path, TRACK, TRACK.replace("cat", "dog"), names=names)
     boxes = {Path(item.image_path).name: item.boxes[:, 0].tolist() for item in dataset.annotations}
-    assert boxes == {names[0]: [10, 10, 11], names[2]: [11]}
+    assert boxes == {names[0]: [10, 10], names[1]: [10.5, 10.5], names[2]: [11, 11]}
+    assert dataset.annotations[0].class_ids.tolist() == [1, 0]
+
+
+def test_frames_between_key_frames_of_a_track_are_filled_in_where_there_are_images():
+    first, last = DescribedBox("cat", (0, 0, 10, 10)), DescribedBox("cat", (8, 4, 18, 14))
+    filled = list(cvat.fill_gaps([(4, last), (0, first), (9, None), (12, first)], frames=[0, 1, 2, 4, 8, 9, 10, 11]))
+    assert [number for number, _ in filled] == [0, 1, 2, 4, 8, 12]  # after 9 the object has left, until 12
+    assert [box.xyxy for _, box in filled[:3]] == [(0, 0, 10, 10), (2, 1, 12, 11), (4, 2, 14, 12)]
+    assert filled[4][1].xyxy == last.xyxy
 
 
 def test_tracks_without_images_of_frames_are_one_line(tmp_path):

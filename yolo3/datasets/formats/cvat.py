@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from lxml import etree
 
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.find_images import ImageIndex
+from yolo3.datasets.formats.cvat_shapes import WITH_AREA, WITHOUT_AREA, line_of, parse_shape
 from yolo3.datasets.formats.described_images import (
     DescribedBox,
     DescribedImage,
@@ -22,15 +25,13 @@ from yolo3.datasets.formats.format import Format
 from yolo3.datasets.json_values import finite_number, finite_numbers
 from yolo3.datasets.lists import name_list_files
 from yolo3.file_states import record_file
-from yolo3.files import has_suffix, walk_files
+from yolo3.files import has_suffix, stem_of, walk_files
 
 NAME = "cvat"
 _BYTES_LOOKED_AT = 4096
 _FILES_LOOKED_AT = 50  # XML files of a folder that are looked at, to tell whether it is in this format
-_WITH_AREA = ("box", "polygon", "ellipse", "mask", "cuboid", "skeleton")
-_WITHOUT_AREA = ("polyline", "points", "tag")
 _NO_LISTS = ("", "default")  # subsets
-_LAST_LINE = 65535
+_FRAME = re.compile("frame_([0-9]{1,12})")  # the stem of the image of a frame
 _XML_OPTIONS = {"resolve_entities": False, "no_network": True, "remove_comments": True, "remove_pis": True}
 
 
@@ -109,12 +110,12 @@ def _describe(path: str) -> Description:
 def _read_file(file: str, list_name: str, path: str, description: Description) -> None:
     """Add what one file says; elements are dropped as soon as they are read."""
     record_file(file)
-    frames: dict[int, DescribedImage] = {}
+    tracks: list[tuple[str, list[tuple[int, DescribedBox | None]]]] = []
     for _, element in etree.iterparse(file, tag=("label", "image", "track"), **_XML_OPTIONS):
         if element.tag == "label":
             name = (element.findtext("name") or "").strip()
             is_part = bool(element.findtext("parent"))  # of a skeleton
-            if name and not is_part and element.findtext("type") not in _WITHOUT_AREA:
+            if name and not is_part and element.findtext("type") not in WITHOUT_AREA:
                 description.class_names.append(name)
             continue
         if element.tag == "image":
@@ -128,28 +129,73 @@ def _read_file(file: str, list_name: str, path: str, description: Description) -
             image.boxes = list(_boxes_of(element, file, description))
             description.images.append(image)
         else:
-            for frame, box in _boxes_of_track(element, file, description):
-                where = _where(file, element)
-                frames.setdefault(frame, DescribedImage(f"frame_{frame:06d}", where, list_name)).boxes.append(box)
+            tracks.append((_where(file, element), _read_track(element, file, description)))
         element.clear()
         while element.getprevious() is not None:
             del element.getparent()[0]
+    if tracks:
+        _add_frames(tracks, file, list_name, path, description)
 
-    if frames:
-        first = frames[min(frames)].name
-        if ImageIndex(data_root(path)).find_stem(first):
-            description.images += (frames[number] for number in sorted(frames))
-        else:
-            message = (
-                f"expected images, got tracks of a video without images of its frames ({first}.png, ...); export it "
-                "with images, or as 'CVAT for images 1.1'"
-            )
-            description.report("missing-image", file, message)
+
+def _add_frames(
+    tracks: list[tuple[str, list[tuple[int, DescribedBox | None]]]],
+    file: str,
+    list_name: str,
+    path: str,
+    description: Description,
+) -> None:
+    """Add an image for each frame in which a track of a video has a box, by the images of its frames."""
+    stems = (stem_of(image).lower() for image in ImageIndex(data_root(path)).paths)
+    there = sorted({int(match.group(1)) for match in map(_FRAME.fullmatch, stems) if match})
+    if not there:
+        message = (
+            "expected images, got tracks of a video without images of its frames (frame_000000.png, ...); export it "
+            "with images, or as 'CVAT for images 1.1'"
+        )
+        description.report("missing-image", file, message)
+        return
+
+    frames: dict[int, DescribedImage] = {}
+    for where, shapes in tracks:
+        for number, box in fill_gaps(shapes, there):
+            image = frames.setdefault(number, DescribedImage(f"frame_{number:06d}", where, list_name))
+            image.boxes.append(box)
+    description.images += (frames[number] for number in sorted(frames))
+
+
+def fill_gaps(
+    shapes: Iterable[tuple[int, DescribedBox | None]], frames: Sequence[int]
+) -> Iterator[tuple[int, DescribedBox]]:
+    """Yield the boxes of a track, also between the frames that it states, where they move evenly.
+
+    CVAT states each frame; other tools may state key frames alone.
+
+    Args:
+        shapes: (frame, box), None where the object has left the picture, in any order.
+        frames: Numbers of the frames that have images, sorted.
+
+    Yields:
+        (frame, box).
+    """
+    before: tuple[int, DescribedBox] | None = None
+    for number, box in sorted(shapes, key=lambda item: item[0]):
+        if before is not None:
+            start, first = before
+            last = first if box is None else box
+            for between in frames[bisect_right(frames, start) : bisect_left(frames, number)]:
+                part = (between - start) / (number - start)
+                x_min, y_min, x_max, y_max = (
+                    one + part * (other - one) for one, other in zip(first.xyxy, last.xyxy, strict=True)
+                )
+                yield between, replace(first, xyxy=(x_min, y_min, x_max, y_max))
+        before = None if box is None else (number, box)
+        if box is not None:
+            yield number, box
 
 
 def _where(file: str, element: etree._Element) -> str:
-    """Return "file:line"; libxml2 counts lines up to 65535."""
-    return f"{file}:{element.sourceline}" if element.sourceline < _LAST_LINE else file
+    line = line_of(element)
+    return file if line is None else f"{file}:{line}"
 
 
 def _size_of(element: etree._Element) -> tuple[int, int] | None:
@@ -164,85 +210,27 @@ def _boxes_of(image: etree._Element, file: str, description: Description) -> Ite
         where = _where(file, shape)
         if shape.get("outside") == "1":
             continue
-        if shape.tag in _WITH_AREA:
+        if shape.tag in WITH_AREA:
             try:
-                yield _parse_shape(shape, shape.get("label"))
+                yield parse_shape(shape, shape.get("label"))
             except ValueError as error:
                 description.report("bad-box", where, str(error))
-        elif shape.tag in _WITHOUT_AREA:
+        elif shape.tag in WITHOUT_AREA:
             description.without_area.append(where)
 
 
-def _boxes_of_track(track: etree._Element, file: str, description: Description) -> Iterator[tuple[int, DescribedBox]]:
-    """Yield (frame, box) of the shapes of a track while the object is in the picture."""
+def _read_track(track: etree._Element, file: str, description: Description) -> list[tuple[int, DescribedBox | None]]:
+    """Return (frame, box) of the shapes of a track, None where the object has left the picture."""
+    shapes: list[tuple[int, DescribedBox | None]] = []
     for shape in track:
-        if shape.tag not in _WITH_AREA or shape.get("outside") == "1":
+        if shape.tag not in WITH_AREA:
             continue
         try:
             frame = finite_number(shape.get("frame"))
             if frame is None or frame < 0:
                 raise ValueError(f"expected the number of a frame, got '{shape.get('frame')}'")
-            yield int(frame), _parse_shape(shape, track.get("label"))
+            outside = shape.get("outside") == "1"
+            shapes.append((int(frame), None if outside else parse_shape(shape, track.get("label"))))
         except ValueError as error:
             description.report("bad-box", _where(file, shape), str(error))
-
-
-def _parse_shape(shape: etree._Element, label: str | None) -> DescribedBox:
-    """Return the box around a shape.
-
-    Raises:
-        ValueError: If it has no label, or a coordinate is no number.
-    """
-    if not label or not label.strip():
-        raise ValueError(f"expected a label for each {shape.tag}, got none")
-
-    if shape.tag == "box":
-        x_min, y_min, x_max, y_max = _numbers(shape, "xtl", "ytl", "xbr", "ybr")
-        xs, ys = [x_min, x_max, x_max, x_min], [y_min, y_min, y_max, y_max]
-    elif shape.tag == "mask":
-        left, top, width, height = _numbers(shape, "left", "top", "width", "height")
-        xs, ys = [left, left + width], [top, top + height]
-    elif shape.tag == "ellipse":
-        # Turned by an angle, its half width is the root of (rx cos)^2 + (ry sin)^2.
-        x, y, radius_x, radius_y = _numbers(shape, "cx", "cy", "rx", "ry")
-        (angle,) = _numbers(shape, "rotation", default="0")
-        cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        half_width = math.hypot(radius_x * cosine, radius_y * sine)
-        half_height = math.hypot(radius_x * sine, radius_y * cosine)
-        xs, ys = [x - half_width, x + half_width], [y - half_height, y + half_height]
-    elif shape.tag == "cuboid":
-        corners = [f"{side}{number}" for side in ("tl", "bl", "tr", "br") for number in (1, 2)]
-        xs = _numbers(shape, *(f"x{corner}" for corner in corners))
-        ys = _numbers(shape, *(f"y{corner}" for corner in corners))
-    else:  # a polygon, or a skeleton of points
-        texts = [shape.get("points", "")] + [part.get("points", "") for part in shape if part.get("outside") != "1"]
-        numbers = finite_numbers(
-            value for text in texts for pair in text.split(";") if pair for value in pair.split(",")
-        )
-        if numbers is None or len(numbers) < 4 or len(numbers) % 2:
-            raise ValueError(f"expected points 'x,y;x,y;...' of a {shape.tag}, got '{' '.join(texts)[:80]}'")
-        xs, ys = numbers[::2], numbers[1::2]
-
-    if shape.tag == "box" and shape.get("rotation"):
-        (angle,) = _numbers(shape, "rotation")
-        xs, ys = _turned(xs, ys, math.radians(angle))
-    marks = {part.get("name", "").lower(): (part.text or "").strip().lower() for part in shape.iterfind("attribute")}
-    difficult = marks.get("difficult") in ("true", "1", "yes")
-    line = shape.sourceline if shape.sourceline < _LAST_LINE else None
-    return DescribedBox(label.strip(), (min(xs), min(ys), max(xs), max(ys)), line=line, difficult=difficult)
-
-
-def _numbers(shape: etree._Element, *names: str, default: str = "") -> list[float]:
-    texts = [shape.get(name, default) for name in names]
-    numbers = finite_numbers(texts)
-    if numbers is None:
-        raise ValueError(f"expected numbers for {', '.join(names)} of a {shape.tag}, got '{', '.join(texts)}'")
-    return numbers
-
-
-def _turned(xs: list[float], ys: list[float], angle: float) -> tuple[list[float], list[float]]:
-    """Return points turned around their centre, clockwise in the image, by an angle in radians."""
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    cosine, sine = math.cos(angle), math.sin(angle)
-    points = [(px - x, py - y) for px, py in zip(xs, ys, strict=True)]
-    return [x + dx * cosine - dy * sine for dx, dy in points], [y + dx * sine + dy * cosine for dx, dy in points]
+    return shapes
