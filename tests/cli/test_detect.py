@@ -16,6 +16,7 @@ from tests.inference.test_videos import new_video, write_video
 from tests.inference.test_window import Screen
 from yolo3.cli import detect
 from yolo3.cli.main import main
+from yolo3.datasets import images
 from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source
@@ -133,6 +134,19 @@ def test_an_unreadable_image_is_reported_and_the_others_are_processed(weights, f
     assert main(["detect", "--weights", weights, "--json", "found.json", "bad.jpg", "red.png"]) == 1
     assert "bad.jpg: expected an image" in capsys.readouterr().err
     assert [record["image"] for record in json.loads(Path("found.json").read_text())] == ["red.png"]
+
+
+def test_an_image_of_too_many_pixels_is_reported_unless_the_limit_is_lifted(red, folder, capsys, monkeypatch):
+    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # and put back after the test
+    pixels = ["--max-pixels", str(64 * 128 - 1)]
+    assert red("red.png", "green.png", *pixels)[0] == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"yolo3 detect: {name}.png: expected an image, got 128x64 pixels, more than the 8,191 allowed; --max-pixels "
+        "allows up to 2^30"
+        for name in ("red", "green")
+    ]
+    assert red("red.png")[0] == 0  # the limit of one command is not that of the next
 
 
 def test_user_errors_of_detect_end_in_one_line(weights, folder, capsys):

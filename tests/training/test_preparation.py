@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from yolo3.datasets import images
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.formats.registry import read_dataset, write_dataset
 from yolo3.models.metadata import format_metadata, write_metadata
@@ -70,6 +71,18 @@ def test_the_lists_of_a_data_set_are_found_and_reported(prepared, shapes_set):
     assert result.class_names == ["circle", "square", "triangle"]
     assert result.architecture.name == "yolov3-tiny" and mask_of(result.architecture) == ((3, 4, 5), (0, 1, 2))
     np.testing.assert_array_equal(result.anchors, DEFAULT_TINY_ANCHORS)
+
+
+def test_an_image_of_too_many_pixels_is_invalid_or_left_out(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # and put back after the test
+    path = write_lines(tmp_path / "set", "10,10,50,50,0", "10,10,50,50,1")
+    cv2.imwrite(str(tmp_path / "set" / "1.png"), np.zeros((100, 101, 3), np.uint8))
+    with pytest.raises(DataError) as caught:
+        prepared(data=path, max_pixels=10_000)
+    found = [finding for finding in caught.value.findings if finding.severity == "error"]
+    assert [finding.kind for finding in found] == ["huge-image"] and "101x100 pixels" in str(found[0])
+    assert len(prepared(data=path, max_pixels=10_000, skip_bad=True, val_split=0).train) == 1
+    assert len(prepared(data=path, val_split=0).train) == 2
 
 
 def test_lists_that_are_named_are_taken(prepared, shapes_set):

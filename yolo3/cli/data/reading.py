@@ -19,7 +19,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list", dest="lists", nargs="+", metavar="NAME", help="lists of the data set to take (default: all)"
     )
-    add_settings(parser, TrainConfig, ["skip_bad"])
+    add_settings(parser, TrainConfig, ["skip_bad", "max_pixels"])
     add_findings_option(parser)
 
 
@@ -38,8 +38,10 @@ def read_for(arguments: argparse.Namespace, format: str | None, stop: bool = Tru
         ValueError: If it cannot be read, or annotations are invalid.
     """
     from yolo3.datasets.class_names import read_class_names
+    from yolo3.datasets.images import limit_pixels
     from yolo3.datasets.listed import read_listed
 
+    limit_pixels(arguments.max_pixels)
     names = read_class_names(arguments.classes) if arguments.classes else None
     with progress_bar("image", title="checking images", leave=False) as show:
         listed = read_listed(arguments.data, format, names, arguments.lists, show)
