@@ -40,7 +40,7 @@ WITHOUT_TENSORFLOW = (
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
     "cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
-    "cli.data.main cli.data.convert cli.data.split "
+    "cli.data.main cli.data.convert cli.data.split cli.data.stats "
 ).split()
 
 PATHS = {

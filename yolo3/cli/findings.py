@@ -37,26 +37,28 @@ def print_findings(
             print(f"{word}: {line}", file=file or sys.stdout)
 
 
-def check_findings(dataset: Dataset, path: str, keep: str | None = None) -> None:
+def check_findings(dataset: Dataset, path: str, keep: str | None = None, skip: bool = False) -> None:
     """Print the findings and notes of a data set to stderr, and stop at errors.
 
     Args:
         dataset: What was read, with its findings and notes.
         path: Where it was read from, for messages.
         keep: File to write every finding to, from `add_findings_option`.
+        skip: Whether errors are printed as skipped, and do not stop.
 
     Raises:
-        ValueError: Where annotations are invalid, or there are no images.
+        ValueError: Where annotations are invalid and not skipped, or there are no images.
     """
     findings: Sequence[Finding] = dataset.findings
     if keep:
         replace_file(keep, format_findings(findings))
-    print_findings(findings, kept=f"all in {keep}" if keep else f"{_OPTION} keeps all", file=sys.stderr)
+    kept = f"all in {keep}" if keep else f"{_OPTION} keeps all"
+    print_findings(findings, kept=kept, file=sys.stderr, error_word="skipped" if skip else "error")
     for note in dataset.notes:
         print(note, file=sys.stderr)
 
     errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
+    if errors and not skip:
         plural = "" if len(errors) == 1 else "s"
         raise ValueError(f"{path}: {len(errors):,} invalid annotation{plural}, the first: {errors[0]}")
     if not dataset.annotations:

@@ -139,6 +139,43 @@ def _to_uint8(image: np.ndarray) -> np.ndarray:
     return np.round(image * 255).astype(np.uint8)
 
 
+def draw_ground_truth(annotations: Sequence[Annotation], class_names: Sequence[str], most: int = 12) -> np.ndarray:
+    """Return a sheet of images with their ground truth, some of every class as far as there is room.
+
+    Args:
+        annotations: One per image.
+        class_names: Names by class id.
+        most: How many images are shown.
+
+    Returns:
+        uint8 RGB [H, W, 3].
+    """
+    cells, titles = [], []
+    for index in _examples_of_each_class(annotations, most):
+        annotation = annotations[index]
+        image = read_image(annotation.image_path)
+        fitted = fit(image, _CELL)
+        scale = np.tile(np.divide(fitted.shape[1::-1], image.shape[1::-1]), 2)  # of (x_min, y_min, x_max, y_max)
+        cells.append(draw_boxes(fitted, annotation.boxes * scale, annotation.class_ids, class_names))
+        titles.append(base_name(annotation.image_path))
+    return contact_sheet(cells, cell=_CELL, titles=titles)
+
+
+def _examples_of_each_class(annotations: Sequence[Annotation], most: int) -> list[int]:
+    """Return indices of images: one of each class, the rarest first, then evenly spaced from the first to the last."""
+    images_of: dict[int, list[int]] = {}
+    for index, annotation in enumerate(annotations):
+        for class_id in np.unique(annotation.class_ids).tolist():
+            images_of.setdefault(class_id, []).append(index)
+    chosen: dict[int, None] = {}
+    for images in sorted(images_of.values(), key=len):
+        if not chosen.keys() & set(images):
+            chosen[images[len(images) // 2]] = None
+    for index in np.linspace(0, len(annotations) - 1, min(most, len(annotations))).round().astype(int).tolist():
+        chosen[index] = None
+    return sorted(list(chosen)[:most])
+
+
 def draw_predictions(
     annotations: Sequence[Annotation], detections: Sequence[Detections], class_names: Sequence[str], most: int = 12
 ) -> np.ndarray:

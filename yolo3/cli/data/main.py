@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Sequence
 
 COMMANDS = {
+    "stats": ("yolo3.cli.data.stats", "show what is in a data set: classes, lists, sizes, faults, a sheet of images"),
     "split": ("yolo3.cli.data.split", "draw lists to train, validate and test on"),
     "convert": ("yolo3.cli.data.convert", "write a data set in another format"),
 }

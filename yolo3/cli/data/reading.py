@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from dataclasses import replace
 
 from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings
@@ -46,11 +44,5 @@ def read_for(arguments: argparse.Namespace, format: str | None, stop: bool = Tru
     with progress_bar("image", title="checking images", leave=False) as show:
         listed = read_listed(arguments.data, format, names, arguments.lists, show)
 
-    dataset = listed.dataset
-    if arguments.skip_bad or not stop:
-        if listed.left_out:
-            left_out = ", ".join(f"{count:,} {kind}" for kind, count in listed.left_out.items())
-            print(f"skipped: {left_out}", file=sys.stderr)
-        dataset = replace(dataset, findings=[item for item in dataset.findings if item.severity != "error"])
-    check_findings(dataset, arguments.data, arguments.findings)
+    check_findings(listed.dataset, arguments.data, arguments.findings, skip=arguments.skip_bad or not stop)
     return listed
