@@ -7,6 +7,7 @@ tests/cli/test_train.py run compiled steps.
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -45,7 +46,7 @@ from yolo3.training.stopping import Stopped, StopRequest
 pytestmark = pytest.mark.usefixtures("undrawn")
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
-    "state.npz", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
+    "state.npz", "data.json", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
 }  # fmt: skip
 
 
@@ -165,6 +166,16 @@ def test_the_state_is_saved_within_an_epoch_after_some_minutes(settings, slim_ti
     with pytest.raises(Interrupted):
         run(config, tmp_path / "run", callbacks=[InterruptAt(0)])
     assert RunFolder(tmp_path / "run").load_state()[1]["progress"]["batches"] == 1  # killed in the second
+
+
+def test_a_disk_without_room_for_all_that_is_written_stops_the_run_before_its_first_step(
+    settings, slim_tiny, eagerly, tmp_path, monkeypatch
+):
+    usage = shutil.disk_usage(tmp_path)._replace(free=25_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(ValueError, match=r"run: expected room for \d+ MB of state, weights and images, got 25 MB"):
+        run(one_batch(settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_run_is_resumed_without_a_step(whole, settings):

@@ -3,14 +3,18 @@
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from yolo3.datasets.annotation import Finding
+import yolo3
+from yolo3.datasets.annotation import Box, Finding, build_annotation
 from yolo3.datasets.class_names import read_class_names
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
 from yolo3.training import run_folder
+from yolo3.training.data_summary import DataSummary, summarize
 from yolo3.training.run_folder import RunFolder, new_run_folder, read_settings
 from yolo3.training.settings import TrainConfig
 
@@ -127,7 +131,9 @@ def test_a_folder_that_holds_a_run_is_not_used_again(tmp_path):
 
 def test_without_a_name_the_first_unused_number_is_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(new_run_folder(None).path) == os.path.join("runs", "train-001")
+    folder = new_run_folder(None)
+    assert str(folder.path) == os.path.join("runs", "train-001")
+    folder.lock.release()
     for number in (1, 2, 4):
         (tmp_path / "runs" / f"train-{number:03d}").mkdir(parents=True)
     assert new_run_folder(None).path.name == "train-003"
@@ -154,3 +160,77 @@ def test_leftovers_of_a_killed_run_are_removed_and_a_users_files_stay(tmp_path):
     assert not folder.decoded.exists() and left[0].exists()
     folder.remove_leftovers()
     assert all(path.exists() for path in mine) and sorted(os.listdir(tmp_path)) == ["decoded", "notes.h5"]
+
+
+# Two runs in one folder
+
+
+def test_two_starts_at_once_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = [new_run_folder(None) for _ in range(3)]
+    assert [folder.path.name for folder in folders] == ["train-001", "train-002", "train-003"]
+    for folder in folders:
+        folder.lock.release()
+    assert os.listdir("runs") == []  # nothing was written there
+
+
+def test_a_second_run_in_a_folder_says_who_trains_there(tmp_path):
+    folder = new_run_folder(str(tmp_path / "run"))
+    words = rf"run: expected a run that nobody trains, got one that process {os.getpid()} on "
+    with pytest.raises(ValueError, match=words):
+        new_run_folder(str(tmp_path / "run"))
+    with pytest.raises(ValueError, match=words), RunFolder(tmp_path / "run").locked():
+        pass
+    with folder.locked():
+        pass  # one's own lock is no other's, and stays
+    assert folder.lock.held
+    folder.lock.release()
+    new_run_folder(str(tmp_path / "run")).lock.release()
+
+
+def test_the_lock_of_a_process_that_died_is_free(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program = "import os; from yolo3.training.run_folder import new_run_folder; new_run_folder(None); os._exit(9)"
+    subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": os.path.dirname(yolo3.__path__[0])})
+    assert os.listdir("runs/train-001") == [".lock"]
+    folder = new_run_folder(None)
+    assert folder.path.name == "train-001"
+    folder.lock.release()
+
+
+def test_what_a_living_run_writes_is_not_removed_by_a_second_one(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.decoded.mkdir()
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    living = folder.decoded.with_name(folder.decoded.name.replace(str(os.getpid()), str(other.pid)))
+    living.mkdir()
+    folder.remove_leftovers()
+    assert living.exists() and folder.decoded.exists()
+    other.communicate(b"\n")
+    folder.remove_leftovers()
+    assert not living.exists()
+
+
+def test_data_that_has_moved_is_written_down(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.start(CONFIG, class_names=["cat"], anchors=DEFAULT_TINY_ANCHORS)
+    folder.move_data("new/place", None)
+    assert read_settings(tmp_path).data == "new/place" and read_settings(tmp_path).val == CONFIG.val
+
+
+def test_data_that_has_changed_is_told(tmp_path):
+    def summary(x_max, names=("a.jpg",)):
+        boxes = [Box((1, 2, x_max, 4), 0)]
+        return DataSummary(train=summarize([build_annotation(name, boxes, "a.txt") for name in names], names))
+
+    folder = RunFolder(tmp_path)
+    assert folder.data_summary() is None
+    folder.start(CONFIG, class_names=["cat"], anchors=DEFAULT_TINY_ANCHORS, data=summary(9))
+    before = folder.data_summary()
+    assert before is not None and before.changes(summary(9)) == []
+    changed = "The train list is not that of the run so far: "
+    assert before.changes(summary(8)) == [f"{changed}still 1 images with 1 boxes, but others."]
+    more = summary(9, names=("a.jpg", "b.jpg"))
+    assert before.changes(more) == [f"{changed}it was 1 images with 1 boxes and is 2 images with 2 boxes."]
+    folder.file("data.json").write_text('{"train": 5}')
+    assert folder.data_summary() is None

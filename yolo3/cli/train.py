@@ -7,6 +7,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from yolo3.cli.options import add_settings
@@ -28,7 +29,11 @@ def build_parser() -> argparse.ArgumentParser:
         "embedded data set of rendered shapes, with a short recipe.",
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder; takes no other option")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="continue the run in this folder; of the other options it takes --data and --val, for data that has moved",
+    )
     parser.add_argument("--check-only", action="store_true", help="check the data, draw a sheet of targets, and stop")
     parser.add_argument(
         "--recipe",
@@ -50,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     options = vars(parser.parse_args(argv))
-    if "resume" in options and len(options) > 1:
-        parser.error("--resume takes no other option: the run continues with its own settings")
+    if "resume" in options and set(options) - {"resume", "data", "val"}:
+        parser.error("--resume takes no other option but --data and --val, for data that has moved")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:
             parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which defines its own")
@@ -59,20 +64,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
-    with stop_signals() as stop:
-        return _train(options, stop)
-
-
-def _train(options: dict[str, Any], stop: StopRequest) -> int:
     resume, check_only = options.pop("resume", None), options.pop("check_only", False)
     from yolo3.training import run_folder
 
-    if resume:
-        config, folder = resumed(resume)
-    else:
-        kind = "check" if check_only else "train"
-        config, folder = config_from(options), run_folder.new_run_folder(options.get("output"), kind)
-    _check_paths(config, folder)
+    with stop_signals() as stop:
+        if resume:
+            config, folder = resumed(resume, **options)
+            _check_paths(config, folder.path)
+            folder.take_lock()
+        else:
+            config = config_from(options)
+            output = options.get("output")
+            _check_paths(config, Path(output or "runs"))
+            folder = run_folder.new_run_folder(output, "check" if check_only else "train")
+        try:
+            return _train(config, folder, stop=stop, resume=bool(resume), check_only=check_only, moved=options)
+        finally:
+            folder.lock.release()
+
+
+def _train(config: TrainConfig, folder, *, stop: StopRequest, resume: bool, check_only: bool, moved: dict) -> int:
+    """Prepare and train; `moved` are the options that say where the data of a resumed run is now."""
+    from yolo3.training import run_folder
+
     check_loggers(config.log)
 
     start_tensorflow()
@@ -90,12 +104,14 @@ def _train(options: dict[str, Any], stop: StopRequest) -> int:
         return 0
 
     print(f"Run folder: {folder.path}", flush=True)
+    if resume:
+        folder.move_data(moved.get("data"), moved.get("val"))
     try:
         result = train(
             config,
             prepared,
             folder,
-            resume=bool(resume),
+            resume=resume,
             callbacks=build_loggers(config, folder),
             say=_say,
             show_progress=sys.stderr.isatty(),
@@ -111,27 +127,32 @@ def _train(options: dict[str, Any], stop: StopRequest) -> int:
     return 0
 
 
-def resumed(path: str):
-    """Return (settings, folder) of a run to continue: it takes class names, anchors and cfg from its own folder."""
+def resumed(path: str, **moved: Any):
+    """Return (settings, folder) of a run to continue: it takes class names, anchors and cfg from its own folder.
+
+    Args:
+        path: The folder.
+        moved: The settings `data` and `val`, where the data has moved.
+    """
     from yolo3.training import run_folder
 
     config = run_folder.read_settings(path)
     folder = run_folder.RunFolder(path)
     own = {"classes": run_folder.CLASSES, "anchors": run_folder.ANCHORS, "cfg": run_folder.CFG}
     files: dict[str, Any] = {name: str(folder.file(file)) for name, file in own.items() if folder.file(file).exists()}
-    return dataclasses.replace(config, **files), folder
+    return dataclasses.replace(config, **files, **moved), folder
 
 
-def _check_paths(config: TrainConfig, folder) -> None:
+def _check_paths(config: TrainConfig, output: Path) -> None:
     """Raise `OSError` or `ValueError` now for files that would stop the run after its data was checked."""
     for name in PATHS:
         if name != "output" and (path := getattr(config, name)):
             os.stat(path)
-    parent = folder.path.absolute()
+    parent = output.absolute()
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ValueError(f"{folder.path}: expected a folder that can be written to, got {parent}")
+        raise ValueError(f"{output}: expected a folder that can be written to, got {parent}")
 
 
 def _prepare(config: TrainConfig, folder, lists, keep: bool):

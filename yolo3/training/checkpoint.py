@@ -10,16 +10,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shutil
 import time
 
-from yolo3.models.saving import save_model
+from yolo3.models.saving import file_bytes, save_model
 from yolo3.records import build_record
 from yolo3.training import run_folder
+from yolo3.training.data_summary import DataSummary, summarize
 from yolo3.training.pretrained import load_pretrained
 from yolo3.training.run import EpochProgress, Run
 from yolo3.training.settings import PATHS
 from yolo3.training.trained_images import trained_images
 
+_DRAWN_BYTES = 20_000_000  # of curves, sheets of predictions and the report, at most about
+_FILES = (run_folder.STATE, run_folder.BEST, run_folder.LAST)
 _SAVING_SHARE = 0.05  # of the time, at most, is spent on writing the state
 
 
@@ -42,6 +46,7 @@ def begin(run: Run) -> None:
             line += f"; random in {', '.join(fresh[:6])}{' ...' if len(fresh) > 6 else ''}"
         run.say(line)
 
+    check_room(run)
     cfg = getattr(prepared.architecture, "cfg", None)
     run.folder.start(
         config,
@@ -49,6 +54,7 @@ def begin(run: Run) -> None:
         anchors=prepared.anchors,
         findings=prepared.findings,
         lists=prepared.lists,
+        data=summarize_data(run),
         cfg=cfg,
     )
 
@@ -85,6 +91,35 @@ def resume(run: Run) -> None:
         batches = f"batch {run.progress.batches} of {run.plan.steps_per_epoch}"
         place = f"{batches} in epoch {run.epoch + 1} of {run.config.epochs}"
     run.say(f"Resuming {run.folder.path} after {place}.")
+
+
+def summarize_data(run: Run) -> DataSummary:
+    """Return the summary of the images and boxes that a run has."""
+    prepared = run.prepared
+    return DataSummary(
+        train=summarize(prepared.train, prepared.lists.train), val=summarize(prepared.val, prepared.lists.val)
+    )
+
+
+def check_room(run: Run) -> None:
+    """Check before the first step that the disk holds all that a run will write.
+
+    A new file is written beside the old one before it takes its place: there are two states and three files of weights.
+
+    Raises:
+        ValueError: When there is too little room.
+    """
+    state, weights = run.trainer.state_bytes(), file_bytes(run.trainer.inference_network)
+    needed = 2 * state + 3 * weights + _DRAWN_BYTES
+    folder = run.folder.path.absolute()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = sum(path.stat().st_size for name in _FILES if (path := run.folder.file(name)).is_file())
+    free = shutil.disk_usage(existing).free + there
+    if needed > free:
+        raise ValueError(
+            f"{run.folder.path}: expected room for {needed / 1e6:,.0f} MB of state, weights and images, got "
+            f"{free / 1e6:,.0f} MB; free some, or train in a folder on another disk (--output)"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,7 +94,15 @@ def train(
         Stopped: When `stop` asks for it; the state is saved then.
         ValueError: When memory does not suffice, TensorFlow cannot compute a step, or an image can no longer be read.
     """
-    run = build_run(config, prepared, folder, callbacks=callbacks, say=say, show_progress=show_progress, stop=stop)
+    with folder.locked():
+        return _train_locked(
+            build_run(config, prepared, folder, callbacks=callbacks, say=say, show_progress=show_progress, stop=stop),
+            resume=resume,
+        )
+
+
+def _train_locked(run: Run, *, resume: bool) -> Result:
+    folder, say = run.folder, run.say
     try:
         if resume:
             checkpoint.resume(run)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,16 @@ from yolo3.datasets.class_names import write_class_names
 from yolo3.datasets.finding_groups import format_findings
 from yolo3.files import atomic_path, replace_file
 from yolo3.models.yolov3.anchors import write_anchors
-from yolo3.records import shown
+from yolo3.records import build_record, shown
 from yolo3.temporary import remove_dead, temporary_path
+from yolo3.training.data_summary import DataSummary, as_json
 from yolo3.training.image_lists import ImageLists, read_names, write_names
+from yolo3.training.run_lock import LOCK, RunLock
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
 TRAIN_LIST, VAL_LIST = "train.txt", "val.txt"
+DATA = "data.json"
 CFG = "network.cfg"  # in runs with --cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
@@ -43,16 +48,45 @@ class RunFolder:
         path: The same as `pathlib.Path`.
         rows: The log so far, a dict for each epoch.
         decoded: Folder for decoded images, which serve this process alone.
+        lock: Keeps other processes from training there.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.rows: list[dict] = []
         self.decoded = temporary_path(self.file("decoded"))
+        self.lock = RunLock(self.path)
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
         return self.path / name
+
+    def take_lock(self) -> None:
+        """Keep other processes from training in the folder until `lock.release()`; makes the folder if need be.
+
+        Raises:
+            ValueError: When another process trains there; it is named.
+        """
+        if not self.lock.acquire():
+            raise ValueError(
+                f"{self.path}: expected a run that nobody trains, got one that {self.lock.holder()} trains; wait for "
+                "it, or train in another folder (--output)"
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Take the lock for the block; one that is held already stays held.
+
+        Raises:
+            ValueError: As `take_lock`.
+        """
+        held = self.lock.held
+        self.take_lock()
+        try:
+            yield
+        finally:
+            if not held:
+                self.lock.release()
 
     def start(
         self,
@@ -62,6 +96,7 @@ class RunFolder:
         anchors: np.ndarray | None = None,
         findings: Sequence[Finding] = (),
         lists: ImageLists | None = None,
+        data: DataSummary | None = None,
         cfg: Cfg | None = None,
     ) -> None:
         """Make the folder and write down what the run works with.
@@ -72,6 +107,7 @@ class RunFolder:
             anchors: float [A, 2] (w, h) in pixels of the network input; None for an architecture without.
             findings: Of the checks of the data.
             lists: The images that are trained and validated on.
+            data: A summary of them.
             cfg: Darknet cfg whose network is trained, if it is one.
         """
         self.remove_leftovers()
@@ -86,6 +122,27 @@ class RunFolder:
         self.keep_findings(findings)
         if lists is not None:
             self.keep_lists(lists)
+        if data is not None:
+            replace_file(self.file(DATA), json.dumps(as_json(data), indent=2) + "\n")
+
+    def data_summary(self) -> DataSummary | None:
+        """Return what the run was trained on so far; None if an earlier version began it, or the file is damaged."""
+        try:
+            return build_record(DataSummary, json.loads(self.file(DATA).read_text()))
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def move_data(self, data: str | None, val: str | None) -> None:
+        """Write down that the data of the run is elsewhere now.
+
+        Args:
+            data: Path of the training set; None if it has not moved.
+            val: Path of the validation set, likewise.
+        """
+        moved: dict[str, Any] = {name: path for name, path in (("data", data), ("val", val)) if path is not None}
+        if moved:
+            config = dataclasses.replace(read_settings(self.path), **moved)
+            replace_file(self.file(SETTINGS), format_config(config) + "\n")
 
     def keep_lists(self, lists: ImageLists) -> None:
         """Write which images the run trains and validates on. Inverse: `image_lists`."""
@@ -162,26 +219,40 @@ class RunFolder:
 
 
 def new_run_folder(output: str | None, kind: str = "train") -> RunFolder:
-    """Return the folder for a new run.
+    """Return the folder for a new run, made and locked: no other process can be given the same one.
 
     Args:
         output: The folder asked for, or None for the first free one of runs/KIND-001, runs/KIND-002, ...; a folder is
             free too if it holds nothing but the findings of data that could not be trained on.
         kind: Of the run.
 
+    Returns:
+        The folder. Give its lock back with `folder.lock.release()`; an empty folder is removed then.
+
     Raises:
-        ValueError: When the folder asked for holds a run already.
+        ValueError: When the folder asked for holds a run already, or another process trains there.
     """
     if output is None:
-        paths = (Path(f"runs/{kind}-{number:03d}") for number in range(1, 100_000))
-        return RunFolder(next(path for path in paths if not path.exists() or _never_began(path)))
-    if (Path(output) / SETTINGS).exists():
+        for number in range(1, 100_000):
+            folder = RunFolder(f"runs/{kind}-{number:03d}")
+            if _is_free(folder.path) and folder.lock.acquire():
+                if _is_free(folder.path):
+                    return folder
+                folder.lock.release()  # a run was finished there in the meantime
+        raise ValueError(f"runs/{kind}-001 to runs/{kind}-99999: expected a free folder, got none; choose an --output")
+
+    folder = RunFolder(output)
+    if folder.file(SETTINGS).exists():
         raise ValueError(f"{output}: expected a new folder, found a run in it; resume it with --resume {output}")
-    return RunFolder(output)
+    folder.take_lock()
+    return folder
 
 
-def _never_began(path: Path) -> bool:
-    return path.is_dir() and os.listdir(path) == [FINDINGS]
+def _is_free(path: Path) -> bool:
+    if not path.exists():
+        return True
+    names = set(os.listdir(path)) if path.is_dir() else set()
+    return bool(names) and names <= {FINDINGS, LOCK}
 
 
 def read_settings(path: str | os.PathLike) -> TrainConfig:

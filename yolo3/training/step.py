@@ -186,6 +186,10 @@ class Trainer:
         """Return what resuming needs: the weights, and the optimizer's moments, averages and counters."""
         return [variable.numpy() for variable in self._state_variables()]
 
+    def state_bytes(self) -> int:
+        """Return the size of the state in bytes."""
+        return sum(math.prod(variable.shape) * tf.as_dtype(variable.dtype).size for variable in self._state_variables())
+
     def set_state(self, arrays: list[np.ndarray]) -> None:
         """Restore a state.
 
