@@ -32,8 +32,8 @@ from tests.training.runs import (
 )
 from yolo3.cli.evaluate import main as evaluate
 from yolo3.datasets.class_names import read_class_names
+from yolo3.datasets.image_size import shape_of
 from yolo3.inference.loading import load_detector
-from yolo3.input.image_cache import image_shape
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
 from yolo3.training import loop
@@ -46,7 +46,7 @@ from yolo3.training.stopping import Stopped, StopRequest
 pytestmark = pytest.mark.usefixtures("undrawn")
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
-    "state.npz", "data.json", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
+    "state.npz", "data.json", "train.txt", "val.txt", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
 }  # fmt: skip
 
 
@@ -234,9 +234,9 @@ def test_an_image_that_is_damaged_after_the_check_is_one_line_that_says_how_to_g
     prepared = prepare(config)
     image = tmp_path / "a.png"
     image.write_bytes(Path(prepared.train[0].image_path).read_bytes())
-    image_shape(str(image))  # known from the check
-    image.write_bytes(b"damaged")
     damaged = [dataclasses.replace(item, image_path=str(image)) for item in prepared.train[:1]]
+    shape_of(damaged[0])  # known from the check
+    image.write_bytes(b"damaged")
     with pytest.raises(ValueError, match="a.png") as caught:
         run(config, tmp_path / "run", prepared=dataclasses.replace(prepared, train=damaged))
     assert str(caught.value) == (

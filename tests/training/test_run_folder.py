@@ -221,7 +221,7 @@ def test_data_that_has_moved_is_written_down(tmp_path):
 def test_data_that_has_changed_is_told(tmp_path):
     def summary(x_max, names=("a.jpg",)):
         boxes = [Box((1, 2, x_max, 4), 0)]
-        return DataSummary(train=summarize([build_annotation(name, boxes, "a.txt") for name in names], names))
+        return DataSummary(train=summarize([build_annotation(name, boxes, "a.txt") for name in names]))
 
     folder = RunFolder(tmp_path)
     assert folder.data_summary() is None

@@ -95,10 +95,7 @@ def resume(run: Run) -> None:
 
 def summarize_data(run: Run) -> DataSummary:
     """Return the summary of the images and boxes that a run has."""
-    prepared = run.prepared
-    return DataSummary(
-        train=summarize(prepared.train, prepared.lists.train), val=summarize(prepared.val, prepared.lists.val)
-    )
+    return DataSummary(train=summarize(run.prepared.train), val=summarize(run.prepared.val))
 
 
 def check_room(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class PartSummary:
     Args:
         images: Number of images.
         boxes: Number of their boxes.
-        digest: Of the names of the images, their boxes and class ids, in order.
+        digest: Of the file names of the images, their boxes and class ids, in order.
     """
 
     images: int = 0
@@ -48,16 +49,11 @@ class DataSummary:
         return lines
 
 
-def summarize(annotations: Sequence[Annotation], names: Sequence[str]) -> PartSummary:
-    """Summarize a list.
-
-    Args:
-        annotations: Images and their boxes.
-        names: Names of the images that stay when the data is moved, see `yolo3.training.image_lists.image_name`.
-    """
+def summarize(annotations: Sequence[Annotation]) -> PartSummary:
+    """Summarize a list of images and their boxes; it stays the same where the data is moved."""
     digest = hashlib.blake2b(digest_size=16)
-    for annotation, name in zip(annotations, names, strict=True):
-        digest.update(name.encode(errors="surrogateescape") + b"\0")
+    for annotation in annotations:
+        digest.update(os.fsencode(os.path.basename(annotation.image_path)) + b"\0")
         digest.update(np.asarray(annotation.boxes, "<f4").tobytes() + np.asarray(annotation.class_ids, "<i4").tobytes())
     boxes = sum(len(annotation.boxes) for annotation in annotations)
     return PartSummary(images=len(annotations), boxes=boxes, digest=digest.hexdigest())
