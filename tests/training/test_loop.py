@@ -46,7 +46,8 @@ from yolo3.training.stopping import Stopped, StopRequest
 pytestmark = pytest.mark.usefixtures("undrawn")
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
-    "state.npz", "data.json", "train.txt", "val.txt", "findings.txt", "precision_recall.png", "confusion.png", "report.html",
+    "state.npz", "data.json", "train.txt", "val.txt", "findings.txt", "precision_recall.png",
+    "confusion.png", "report.html",
 }  # fmt: skip
 
 
