@@ -9,7 +9,8 @@ import yolo3
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.finding_groups import PHRASES, group_findings
 
-ONCE = {"anchor-fit", "class-names", "one-based-ids", "shared-slot", "small-box", "unused-class"}  # for a data set
+# Reported once for a data set.
+ONCE = set("anchor-fit class-names one-based-ids shared-slot small-box supercategory unread-image unused-class".split())
 
 
 def findings(*places, kind="no-area", severity="error"):
