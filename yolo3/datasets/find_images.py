@@ -107,7 +107,10 @@ class KnownFolders:
         It does if the first folders, from the end, in which they differ are those of two lists (train and val), or if
         there are images in the folder of the name.
         """
-        spelling = file_key(spellings(name)[_rank_of(name, path)[1]])
+        names = spellings(name)
+        if path.endswith(name) or not any("/" in spelling for spelling in names):
+            return False
+        spelling = file_key(names[_rank_of(name, path)[1]])
         shared = num_fitting_parts(name, path)
         folders, others = _parts(spelling)[:-shared], _parts(file_key(path))[:-shared]
         if not folders or not others:

@@ -22,6 +22,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".we
 UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".gif", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw")
 # Names, in lower case, of folders that hold the images of a data set rather than masks or resized copies of them.
 IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
+# Names of folders that hold the annotation files of a data set beside the folder of its images.
+ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "label", "csv", "json", "xml", "xmls")
 MAX_PIXELS = 1 << 28  # of an image: 0.8 GB as RGB
 _OPENCV_PIXELS = 1 << 30  # its own limit
 PIXELS = Number("a whole number from 1 to 2^30", int, lambda value: 1 <= value <= _OPENCV_PIXELS)

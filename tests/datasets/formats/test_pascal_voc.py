@@ -329,3 +329,14 @@ def test_written_classes_keep_their_order_and_those_without_boxes(shapes_set, tm
     assert read_dataset(tmp_path / "out").class_names == names
     (tmp_path / "out" / "classes.txt").write_text("circle\n")  # not of this data: it has names that are not in it
     assert read_dataset(tmp_path / "out").class_names == ["circle", "square", "triangle"]
+
+
+def test_a_list_of_images_does_not_take_the_xml_of_another_data_set(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "1.xml").write_text("<annotation></annotation>")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "train.txt").write_text("1.jpg\n")
+    assert not pascal_voc.matches(str(tmp_path / "own" / "train.txt"))
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "1.xml").write_text("<annotation></annotation>")
+    assert pascal_voc.matches(str(tmp_path / "own" / "train.txt"))

@@ -63,11 +63,14 @@ def test_an_unknown_path_is_an_error_that_says_what_was_looked_for(tmp_path):
     (tmp_path / "cat.gif").write_bytes(b"GIF")
     with pytest.raises(ValueError, match="a folder with cat.gif"):
         formats.read_dataset(tmp_path)
-    with pytest.raises(ValueError, match="a file of 3 bytes"):
+    with pytest.raises(ValueError, match="got an image"):
         formats.list_names(tmp_path / "cat.gif")
     (tmp_path / "set.zip").write_bytes(b"PK")
-    with pytest.raises(ValueError, match="a file of 2 bytes; unpack the archive"):
+    with pytest.raises(ValueError, match="got an archive; unpack it"):
         formats.read_dataset(tmp_path / "set.zip")
+    (tmp_path / "cat.xyz").write_bytes(b"XYZ")
+    with pytest.raises(ValueError, match="a file of 3 bytes"):
+        formats.list_names(tmp_path / "cat.xyz")
 
 
 def test_an_unknown_format_is_an_error(tmp_path):

@@ -157,3 +157,16 @@ def test_an_image_that_is_missing_is_said_to_be_missing(root):
     path = write_yaml(root, "train: [images/train/train.png, images/b.png]\nnames: [a]\n")
     (finding,) = read_dataset(path).findings
     assert finding.kind == "missing-image" and finding.where == f"{path}:1" and "images/b.png" in finding.message
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [("nc: 3", ["class_0", "class_1", "class_2"]), ("", ["class_0"]), ("nc: " + "9" * 400, ["class_0"])],
+)
+def test_a_data_yaml_without_names_still_says_what_the_lists_are(root, text, names):
+    path = write_yaml(root, f"train: images/train\nval: images/val\n{text}\n")
+    for given in (path, root):
+        assert yolo_txt.list_names(str(given)) == ["train", "val"]
+        assert read_dataset(given, list_name="val").class_names == names
+    (root / "classes.txt").write_text("cat\n")
+    assert read_dataset(root, list_name="val").class_names == ["cat"]

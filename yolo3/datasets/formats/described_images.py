@@ -23,13 +23,10 @@ from yolo3.datasets.find_images import (
     without_contested,
 )
 from yolo3.datasets.image_size import size_findings, size_or_none
-from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.images import ANNOTATION_FOLDERS, IMAGE_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_role, require_list
 from yolo3.files import has_suffix
-
-# Names of folders, in lower case, that hold annotation files beside a folder of images.
-_ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "label", "csv", "json", "xml")
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ def data_root(path: str) -> str:
     if os.path.isdir(path):
         return path
     folder = os.path.dirname(os.path.abspath(path))
-    return os.path.dirname(folder) if os.path.basename(folder).lower() in _ANNOTATION_FOLDERS else folder
+    return os.path.dirname(folder) if os.path.basename(folder).lower() in ANNOTATION_FOLDERS else folder
 
 
 def build_dataset(

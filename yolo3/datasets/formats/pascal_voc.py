@@ -79,6 +79,10 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
             class_names = names
 
     index = ImageIndex(selection.root)
+    if not index.paths and not index.unread:
+        number = len(selection.entries)
+        message = f"expected the images of {number} XML files in {selection.root} or below it, got none"
+        raise ValueError(f"{path}: {message}; give the folder that holds both")
     findings += unread_findings(index.unread, path)
     reader = _Reader(index, class_names, findings)
     built = (reader.build(file, parsed[file], where) for where, file in selection.entries)

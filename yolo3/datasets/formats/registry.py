@@ -10,15 +10,13 @@ from dataclasses import replace
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.class_names import require_printable
 from yolo3.datasets.copy_images import ImageCopies
-from yolo3.datasets.find_images import ImageIndex, unread_findings
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.several_formats import disagreement
+from yolo3.datasets.formats.unrecognised import describe
 from yolo3.datasets.lists import default_pair
 from yolo3.file_states import one_look
-from yolo3.files import has_suffix
 
 FORMATS: dict[str, Format] = {}
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar", ".7z")
 
 # One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages. Of the
 # formats that a folder holds the first is taken: the richest, and the one that others are made of.
@@ -70,15 +68,9 @@ def matching_formats(path: str | os.PathLike) -> list[str]:
     if found:
         return found
 
-    if os.path.isfile(path):
-        content = f"a file of {os.path.getsize(path)} bytes"
-        content += "; unpack the archive" if has_suffix(path, _ARCHIVES) else ""
-    elif names := sorted(os.listdir(path)):
-        content = f"a folder with {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
-    else:
-        content = "an empty folder"
-    unread = [] if os.path.isfile(path) else ImageIndex(path).unread
-    content += f"; {unread_findings(unread, path)[0].message}" if unread else ""
+    content, advice = describe(path)
+    if advice:
+        raise ValueError(f"{path}: expected annotations ({', '.join(FORMATS)}), got {content}; {advice}")
     looked_for = "; ".join(f"{format.looked_for} ({format.name})" for format in FORMATS.values())
     raise ValueError(f"{path}: expected {looked_for}; got {content}")
 

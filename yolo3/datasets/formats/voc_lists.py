@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.find_images import file_key, folder_distance
 from yolo3.datasets.formats.voc_xml import is_voc_xml
-from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.datasets.images import ANNOTATION_FOLDERS, IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder, require_list
 from yolo3.files import base_name, has_suffix, parent_unless_root, read_lines, stem_of, text_head, walk_files
 
@@ -143,14 +143,16 @@ def root_of_list(path: str) -> str | None:
     """Return the data folder of a list file: of the folders up to three above it, the nearest with its XML files."""
     entries = [entry for _, entry in _list_entries(path)][:5]
     stems = [stem_of(base_name(entry)) if has_suffix(entry, IMAGE_SUFFIXES) else base_name(entry) for entry in entries]
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = here = os.path.dirname(os.path.abspath(path))
     for _ in range(4 if entries else 0):
         if os.path.dirname(folder) == folder:
             return None
-        # The folder itself and those directly below it; a deep search could walk the whole disk.
+        # The folder itself and those directly below it; a deep search could walk the whole disk. Above the list's own
+        # folder there are other data sets, so only folders named as those of annotations count.
         # `is_dir` of a link that leads to itself is an error.
         folders = (e for e in os.scandir(folder) if (os.path.isdir(e.path) if e.is_symlink() else e.is_dir()))
-        parents = [folder, *(entry.path for entry in folders)]
+        parents = [e.path for e in folders if folder == here or e.name.lower() in ANNOTATION_FOLDERS]
+        parents += [folder] if folder == here else []
         if any(os.path.isfile(os.path.join(parent, stem + ".xml")) for parent in parents for stem in stems):
             return folder
         folder = os.path.dirname(folder)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Literal
@@ -130,8 +131,9 @@ def kind_of_label(path: str) -> Literal["boxes", "empty", "text"]:
 
     Judged by its first line that is neither blank nor a comment.
     """
-    lines = (line.split() for line in text_head(path, _BYTES_LOOKED_AT).splitlines() if not line.startswith("#"))
-    words = next(filter(None, lines), None)
+    lines = (line.strip() for line in text_head(path, _BYTES_LOOKED_AT).splitlines() if not line.startswith("#"))
+    line = next(filter(None, lines), None)
+    words = None if line is None else re.split(r"[\s,;]+", line)
     if words is None:
         return "text" if os.path.getsize(path) > _BYTES_LOOKED_AT else "empty"
     return "boxes" if len(words) >= 5 and all(map(_is_number, words[1:])) else "text"

@@ -176,7 +176,10 @@ def _layout_of_settings(settings: Settings) -> Layout:
         stated = next(iter(settings.entries("path")), "")
         bases = [os.path.join(own, stated), os.path.abspath(stated)] if stated else []
         base = next(filter(os.path.isdir, bases), own)
-        layout.names = FolderNames({settings.file: class_names_of(settings)})
+        file, names_of_file = settings.file, class_names_of(settings)
+        if "names" not in settings.values and (beside := find_names_file(file, own)) is not None:
+            file, names_of_file = beside, read_class_names(beside)
+        layout.names = FolderNames({file: names_of_file}) if names_of_file else None
 
     for key in LIST_NAMES:
         for entry in settings.entries(key):

@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
+from yolo3.datasets.class_names import MAX_NUMBERED, numbered_class_names
 from yolo3.files import has_suffix, read_text, text_head
 
 LIST_NAMES = ("train", "val", "valid", "validation", "test")
 _YAML_SUFFIXES, _DARKNET_SUFFIX = (".yaml", ".yml"), ".data"
+_USUAL_NAMES = ("data.yaml", "dataset.yaml")
 _MAX_BYTES = 1 << 20  # the names of 20,000 classes take half of it
 _MAX_DEPTH = 50
 _CORRECT = "correct the file"
@@ -121,7 +123,8 @@ def parse_yaml(path: str) -> Settings | None:
     except (ValueError, OverflowError) as error:  # of an escaped character that there is not
         raise ValueError(f"{path}: expected YAML, got an escaped character that does not exist; {_CORRECT}") from error
 
-    if not isinstance(values, dict) or "names" not in values or not any(values.get(key) for key in LIST_NAMES):
+    usual = os.path.basename(path).lower() in _USUAL_NAMES
+    if not isinstance(values, dict) or not ("names" in values or usual) or not any(map(values.get, LIST_NAMES)):
         return None
     key_lines: dict[str, int] = {}
     for key, _ in node.value:
@@ -145,12 +148,16 @@ def parse_darknet_data(path: str) -> Settings | None:
 
 
 def class_names_of(settings: Settings) -> list[str]:
-    """Return the class names of a data.yaml.
+    """Return the class names of a data.yaml: `names`, else as many numbered ones as `nc` states, [] without either.
 
     Raises:
         ValueError: If they are not a list or `id: name` pairs with ids from 0, or if `nc` is another number.
     """
     where, names = settings.where("names"), settings.values.get("names")
+    number = str(settings.values.get("nc") or "")
+    if "names" not in settings.values:
+        has_number = re.fullmatch("[0-9]{1,5}", number) and 0 < int(number) <= MAX_NUMBERED
+        return numbered_class_names([int(number) - 1]) if has_number else []
     if isinstance(names, dict):
         ids = [str(number) for number in range(len(names))]
         if set(names) != set(ids):
@@ -191,7 +198,7 @@ def _is_foreign(path: str) -> bool:
     """Return whether a YAML file, which need not be well-formed, has nothing to do with data sets."""
     return (
         has_suffix(path, _YAML_SUFFIXES)
-        and os.path.basename(path).lower() not in ("data.yaml", "dataset.yaml")
+        and os.path.basename(path).lower() not in _USUAL_NAMES
         and re.search(r"""^["']?names["']?\s*:""", text_head(path, _MAX_BYTES), re.MULTILINE) is None
     )
 
