@@ -26,6 +26,8 @@ def test_bash_completes_commands_options_and_choices(capsys):
     assert bash_completes(script, ["yolo3", "tra"]) == ["train"]
     assert bash_completes(script, ["yolo3", "train", "--batch"]) == ["--batch-size"]
     assert bash_completes(script, ["yolo3", "train", "--optimizer", "a"]) == ["adam"]
+    assert set(bash_completes(script, ["yolo3", "data", "s"])) == {"stats", "split"}
+    assert bash_completes(script, ["yolo3", "data", "stats", "--she"])[0] == "--sheet"
     assert set(COMMANDS) <= set(bash_completes(script, ["yolo3", ""]))
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from yolo3.cli import anchors, benchmark, convert_darknet, detect, detect_results, evaluate, train
 from yolo3.cli import options as options_module
+from yolo3.cli.data import convert, split, stats
 from yolo3.cli.options import add_detector_options, add_settings, detector_options
+from yolo3.datasets.split_settings import SplitSettings
 from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.inference.settings import DetectorSettings
 from yolo3.input.settings import Augmentation
@@ -22,10 +24,17 @@ SETTINGS_OF = {  # the settings that a command has options for: all of a record,
     train: {TrainConfig: None, LossOptions: None, Augmentation: None},
     detect: {DetectorSettings: None},
     evaluate: {DetectorSettings: None, TrainConfig: "format skip_bad"},
+    convert: {SplitSettings: None, TrainConfig: "classes skip_bad"},
+    split: {SplitSettings: None, TrainConfig: "format classes skip_bad"},
+    stats: {TrainConfig: "format classes skip_bad input_size resize"},
     anchors: {TrainConfig: "format classes input_size resize seed"},
     benchmark: {Workload: "model batch_size input_size num_classes steps", TrainConfig: "cache workers"},
 }
-OWN_DEFAULTS = {(evaluate, "score_threshold"): AP_SCORE_THRESHOLD, (benchmark, "cache"): "none"}
+OWN_DEFAULTS = {
+    (evaluate, "score_threshold"): AP_SCORE_THRESHOLD,
+    (benchmark, "cache"): "none",
+    (convert, "val_split"): None,
+}
 
 
 def options():

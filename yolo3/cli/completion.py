@@ -26,8 +26,17 @@ def completion(shell: str) -> str:
 
     parser = argparse.ArgumentParser(prog="yolo3", description=build_parser().description)
     commands = parser.add_subparsers()
-    for name, (module, purpose) in COMMANDS.items():
-        own = importlib.import_module(module).build_parser()
+    for name, (module_name, purpose) in COMMANDS.items():
+        module = importlib.import_module(module_name)
+        if hasattr(module, "COMMANDS"):  # a command of commands: data stats, data split, ...
+            inner = commands.add_parser(name, help=purpose).add_subparsers()
+            for inner_name, (inner_module, inner_purpose) in module.COMMANDS.items():
+                own = importlib.import_module(inner_module).build_parser()
+                inner.add_parser(
+                    inner_name, parents=[own], add_help=False, help=inner_purpose, conflict_handler="resolve"
+                )
+            continue
+        own = module.build_parser()
         command = commands.add_parser(name, parents=[own], add_help=False, help=purpose, conflict_handler="resolve")
         for action in command._actions:  # shtab's own way: https://docs.iterative.ai/shtab/use/
             if action.metavar in FILES | FOLDERS:
