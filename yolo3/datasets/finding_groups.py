@@ -31,6 +31,7 @@ PHRASES = {
     "missing-xml": "name images without an XML file",
     "no-annotation": "have images without annotations",
     "no-area": "hold boxes without an area",
+    "no-class": "have no column for the class",
     "no-image": "belong to no image",
     "outside": "hold boxes that lie or reach outside the image",
     "overlap": "name images that are trained on too",

@@ -56,6 +56,7 @@ A, B = ("a.jpg", "cat", [10, 20, 60, 80]), ("a.jpg", "dog", [0, 0, 200, 100])
         "path,x1,y1,x2,y2,class\na.jpg,10.0,20.0,60.0,80.0,cat\na.jpg, 0, 0, 200, 100, dog\n",
         '"image","xmin","ymin","xmax","ymax","label"\n"a.jpg",10,20,60,80,"cat"\n"a.jpg",0,0,200,100,"dog"\n',
         "Image Name;Label;X Min;Y Min;X Max;Y Max\na.jpg;cat;10,0;20,0;60,0;80,0\na.jpg;dog;0;0;200;100\n",
+        ",filename,cell_type,xmin,xmax,ymin,ymax\n0,a.jpg,cat,10,60,20,80\n1,a.jpg,dog,0,200,0,100\n",
         "sep=;\nfile;label;left;top;right;bottom\na.jpg;cat;10;20;60;80\na.jpg;dog;0;0;200;100\n",
         "file\tlabel\tleft\ttop\tright\tbottom\na.jpg\tcat\t10\t20\t60\t80\na.jpg\tdog\t0\t0\t200\t100\n",
         "cat,10,20,50,60,a.jpg,200,100\ndog,0,0,200,100,a.jpg,200,100\n",
@@ -73,6 +74,7 @@ A, B = ("a.jpg", "cat", [10, 20, 60, 80]), ("a.jpg", "dog", [0, 0, 200, 100])
         "header-of-retinanet",
         "vott",
         "semicolons",
+        "bccd-with-a-column-of-numbers",
         "excel",
         "tabs",
         "make-sense",
@@ -181,9 +183,10 @@ def test_a_bad_class_file_is_one_line(tmp_path, row):
         read_text(tmp_path, "a.jpg,10,20,60,80,1\n")
 
 
-def test_rows_without_a_class_are_of_one_class(tmp_path):
+def test_rows_without_a_class_are_of_one_class_and_that_is_told(tmp_path):
     text = "filename,xmin,ymin,xmax,ymax\na.jpg,10,20,60,80\n"
-    assert read_text(tmp_path, text).class_names == ["object"]
+    dataset = read_text(tmp_path, text)
+    assert dataset.class_names == ["object"] and kinds(dataset) == ["no-class"]
     assert found(read_text(tmp_path, text, class_names=["cat"])) == [A]
 
 

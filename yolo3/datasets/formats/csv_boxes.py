@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from yolo3.datasets.annotation import Dataset
+from yolo3.datasets.annotation import Dataset, Finding
 from yolo3.datasets.class_names import numbered_class_names, unknown_name_message
 from yolo3.datasets.formats.csv_classes import CLASS_ID, read_names_by_id
 from yolo3.datasets.formats.csv_columns import BOX_ROLES, Columns, find_columns, parse_number, read_rows
@@ -104,6 +104,9 @@ def _read_file(
 ) -> None:
     """Add the images of one file, in the order of their first rows."""
     images: dict[tuple[str, str], DescribedImage] = {}
+    if "class" not in columns.of:
+        message = f"expected a column for the class, such as 'class', got none; all boxes are of one, '{_CLASS_OF_ALL}'"
+        description.findings.append(Finding("warning", "no-class", file, message))
     names = list(names_by_id.values())
     header: list[str] | None = None
     for line, cells in read_rows(file, columns.delimiter):

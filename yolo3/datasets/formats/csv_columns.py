@@ -18,8 +18,8 @@ _DELIMITERS = (",", ";", "\t", "|")
 
 # Names of columns, in lower case without blanks and signs, best first, for each thing that a row says.
 _NAMES = {
-    "image": "path filepath imagepath filename file imagefilename image imagename imgname img imagefile imageid "
-    "imageurl frame",
+    "image": "path filepath imagepath filename file imagefilename image imagename imgname img "
+    "imagefile imgfile imgpath fname photo imageid imageurl frame",
     "class": "classname labelname categoryname class label category name object tag classid categoryid labelid",
     "x_min": "xmin x1 left xtl bboxxmin minx boxxmin",
     "y_min": "ymin y1 top ytl bboxymin miny boxymin",
@@ -39,6 +39,7 @@ _NAMES = {
     "crowd": "iscrowd crowd isgroupof",
     "score": "score",
 }
+_LIKE_A_CLASS = re.compile("class|label|categor|species|(?<!shape)(?<!region)type$")  # "cell_type"
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 _SIDES = ("box_width", "box_height")
 # What a box can be given by, best first; in the order of its numbers.
@@ -145,6 +146,10 @@ def _named_columns(header: Sequence[str]) -> dict[str, int] | None:
         found = next((name for name in known.split() if name in names), None)
         if found is not None:
             of[role] = names.index(found)
+
+    if "class" not in of:
+        alike = [at for at, name in enumerate(names) if _LIKE_A_CLASS.search(name) and at not in of.values()]
+        of |= {"class": alike[0]} if alike else {}
 
     box = next((roles for roles in _BOXES if all(role in of for role in roles)), None)
     if box is None or "image" not in of or "score" in of:
