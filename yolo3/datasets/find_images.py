@@ -24,6 +24,7 @@ from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo3.datasets.lists import list_role
 from yolo3.files import base_name, has_suffix, is_file, stem_of, walk_files
 
+_ANNOTATION_SUFFIXES = (".txt", ".xml", ".json", ".csv")
 _SHOWN = 5  # images that a message lists
 _HOW_TO_CONVERT = "convert it to JPEG or PNG, with ImageMagick for example: mogrify -format jpg *.heic"
 
@@ -40,6 +41,8 @@ class ImageIndex:
     """
 
     def __init__(self, folder: str):
+        self._folder = folder
+        self._roles: dict[str, str] | None = None  # folder of images to the list that it is of
         files = list(walk_files(folder))
         self.paths = [path for path in files if has_suffix(path, IMAGE_SUFFIXES)]
         self.unread = [path for path in files if has_suffix(path, UNREAD_SUFFIXES)]
@@ -68,6 +71,28 @@ class ImageIndex:
     def find_stem(self, name: str, near: str | None = None) -> list[str]:
         """Find the images whose name before the suffix is the last part of `name`; else as `find`."""
         return self._best(name, self._named_alike(name, self._by_stem), near)
+
+    def of_list(self, paths: Sequence[str], list_name: str, file: str) -> list[str]:
+        """Return the images that may belong to a list.
+
+        Where the list has a folder, with images or with its annotation file, an image in the folder of another list is
+        not meant. Where it has none the images of all lists lie together, in a folder that may be called train_images.
+
+        Args:
+            paths: Images that fit a name.
+            list_name: Name of the list.
+            file: Its annotation file.
+        """
+        paths = [path for path in paths if not in_another_list(path, file)]
+        if self._roles is None:
+            self._roles = {}
+            for folder in {os.path.dirname(path) for path in self.paths}:
+                parts = _parts(os.path.relpath(folder, self._folder))[::-1]
+                self._roles[folder] = next(filter(None, map(list_role, parts)), "")
+        role = list_role(list_name)
+        if role not in self._roles.values():
+            return paths
+        return [path for path in paths if not _are_of_two_lists({role, self._roles.get(os.path.dirname(path), "")})]
 
     def why_missing(self, name: str) -> str:
         """Return what is known of a name that no image fits: "", or a clause to end a message with."""
@@ -200,6 +225,10 @@ def only_image(
         why = index.why_missing(name) if index is not None else ""
         advice = "" if why else "; correct the path or remove the entry"
         message = f"expected an image, got '{name}', which does not exist{why or advice}"
+        findings.append(Finding("error", "missing-image", where, message))
+        return None
+    if has_suffix(candidates[0], _ANNOTATION_SUFFIXES):
+        message = f"expected an image, got '{name}', an annotation file; name the image, or remove the entry"
         findings.append(Finding("error", "missing-image", where, message))
         return None
     if all(filecmp.cmp(candidates[0], other, shallow=False) for other in candidates[1:]):

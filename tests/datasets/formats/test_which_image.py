@@ -183,3 +183,42 @@ def test_xml_of_one_list_does_not_take_the_image_of_another(tmp_path):
     dataset = read_dataset(tmp_path)
     assert not dataset.annotations
     assert [finding.kind for finding in dataset.findings] == ["missing-image", "no-annotation"]
+
+
+def csv(root, names):
+    rows = "".join(f"{name},{number},20,{number + 40},60,cat\n" for number, name in enumerate(names))
+    write_text(root / "val.csv", "filename,xmin,ymin,xmax,ymax,class\n" + rows)
+
+
+def coco_val(root, names):
+    coco(root, names)
+    (root / "labels.json").rename(root / "val.json")
+
+
+@pytest.mark.parametrize("write", [coco_val, csv])
+def test_a_list_with_a_folder_of_its_own_takes_no_image_of_another_list(tmp_path, write):
+    for name in ("train/1.png", "train/2.png", "val/3.png"):
+        write_image(tmp_path / name)
+    write(tmp_path, ["3.png", "2.png"])
+    dataset = read_dataset(tmp_path)
+    assert boxes_by_frame(dataset) == {"val/3.png": [0]}
+    (error,) = [finding for finding in dataset.findings if finding.severity == "error"]
+    assert error.kind == "missing-image" and "train/2.png has this file name, but is another image" in error.message
+
+
+@pytest.mark.parametrize("write", [coco_val, csv])
+def test_lists_may_share_the_folder_of_the_training_images(tmp_path, write):
+    for name in ("train_images/1.png", "train_images/2.png"):
+        write_image(tmp_path / name)
+    write(tmp_path, ["2.png"])
+    assert boxes_by_frame(read_dataset(tmp_path, list_name="val")) == {"train_images/2.png": [0]}
+
+
+@pytest.mark.parametrize("name", ["labels/1.txt", "1.xml"])
+def test_the_name_of_a_text_file_is_no_image(tmp_path, name):
+    write_image(tmp_path / "images" / "a.png")
+    write_text(tmp_path / name, "0 .5 .5 .1 .1\n")
+    write_text(tmp_path / "train.txt", f"images/a.png 1,2,3,4,0\n{name} 1,2,3,4,0\n")
+    (finding,) = read_dataset(tmp_path, "keras-yolo3").findings
+    assert finding.kind == "missing-image" and finding.where.endswith("train.txt:2")
+    assert f"got '{name}', an annotation file" in finding.message

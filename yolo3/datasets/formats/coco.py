@@ -292,7 +292,8 @@ class _Reader:
         path = file_in(places, file_name)
         if path is not None:
             return [path]
-        return self.index.find(file_name, near=os.path.join(here, self.list_name, "_"))
+        found = self.index.find(file_name, near=os.path.join(here, self.list_name, "_"))
+        return self.index.of_list(found, self.list_name, self.file)
 
 
 def _not_classes(path: str, contents: dict[str, dict[str, Any]]) -> list[str]:

@@ -16,7 +16,6 @@ from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.find_images import (
     ImageIndex,
     file_in,
-    in_another_list,
     only_image,
     spellings,
     unread_findings,
@@ -206,7 +205,7 @@ def _find_image(image: DescribedImage, index: ImageIndex) -> list[str]:
         for part in (image.list_name, *re.findall(r"[a-z]+", image.list_name.lower())):
             near = os.path.join(here, part, "_")
             found = index.find(name, near=near) or index.find_stem(stem, near=near)
-            found = [path for path in found if not in_another_list(near, path)]
+            found = index.of_list(found, image.list_name, file_of(image.where))
             if len(found) == 1:
                 break
         if found:

@@ -136,6 +136,8 @@ def kind_of_label(path: str) -> Literal["boxes", "empty", "text"]:
     words = None if line is None else re.split(r"[\s,;]+", line)
     if words is None:
         return "text" if os.path.getsize(path) > _BYTES_LOOKED_AT else "empty"
+    if has_suffix(words[0], IMAGE_SUFFIXES):  # a list of keras-yolo3
+        return "text"
     return "boxes" if len(words) >= 5 and all(map(_is_number, words[1:])) else "text"
 
 
