@@ -28,6 +28,8 @@ def test_bash_completes_commands_options_and_choices(capsys):
     assert bash_completes(script, ["yolo3", "train", "--optimizer", "a"]) == ["adam"]
     assert set(bash_completes(script, ["yolo3", "data", "s"])) == {"stats", "split"}
     assert bash_completes(script, ["yolo3", "data", "stats", "--she"])[0] == "--sheet"
+    assert bash_completes(script, ["yolo3", "data", "st"]) == ["stats"]
+    assert bash_completes(script, ["yolo3", "data", "split", "--see"]) == ["--seed"]
     assert set(COMMANDS) <= set(bash_completes(script, ["yolo3", ""]))
 
 
@@ -50,4 +52,7 @@ def test_the_help_shows_the_way_to_a_detector_in_use_and_each_of_its_commands_pa
     for command, purpose in WAY:
         assert any(command in line and purpose in line and len(line) <= 120 for line in text.splitlines())
         _, name, *words = command.split()
-        importlib.import_module(COMMANDS[name][0]).build_parser().parse_args(words)
+        module = importlib.import_module(COMMANDS[name][0])
+        if own := getattr(module, "COMMANDS", None):
+            module = importlib.import_module(own[words.pop(0)][0])
+        module.build_parser().parse_args(words)

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+from collections.abc import Mapping
 
 from yolo3.cli.main import COMMANDS, build_parser
 
@@ -25,20 +26,22 @@ def completion(shell: str) -> str:
         ) from None
 
     parser = argparse.ArgumentParser(prog="yolo3", description=build_parser().description)
-    commands = parser.add_subparsers()
-    for name, (module_name, purpose) in COMMANDS.items():
-        module = importlib.import_module(module_name)
-        if hasattr(module, "COMMANDS"):  # a command of commands: data stats, data split, ...
-            inner = commands.add_parser(name, help=purpose).add_subparsers()
-            for inner_name, (inner_module, inner_purpose) in module.COMMANDS.items():
-                own = importlib.import_module(inner_module).build_parser()
-                inner.add_parser(
-                    inner_name, parents=[own], add_help=False, help=inner_purpose, conflict_handler="resolve"
-                )
+    _add_commands(parser, COMMANDS)
+    return shtab.complete(parser, shell=shell)
+
+
+def _add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, tuple[str, str]]) -> None:
+    """Add commands (module, purpose) to a parser, with their own commands where a module has `COMMANDS`."""
+    import shtab
+
+    added = parser.add_subparsers()
+    for name, (path, purpose) in commands.items():
+        module = importlib.import_module(path)
+        if own := getattr(module, "COMMANDS", None):
+            _add_commands(added.add_parser(name, help=purpose), own)
             continue
-        own = module.build_parser()
-        command = commands.add_parser(name, parents=[own], add_help=False, help=purpose, conflict_handler="resolve")
-        for action in command._actions:  # shtab's own way: https://docs.iterative.ai/shtab/use/
+
+        command = added.add_parser(name, parents=[module.build_parser()], add_help=False, help=purpose)
+        for action in command._actions:  # the attribute that shtab reads: its documentation, "path completion"
             if action.metavar in FILES | FOLDERS:
                 action.complete = shtab.FILE if action.metavar in FILES else shtab.DIRECTORY  # type: ignore[attr-defined]
-    return shtab.complete(parser, shell=shell)

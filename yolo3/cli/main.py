@@ -21,9 +21,10 @@ SHELLS = ("bash", "zsh", "tcsh")
 BEST = "runs/train-001/best.h5"
 WAY = (
     ("yolo3 train", "see it work: rendered shapes, a few minutes"),
-    ("yolo3 train --data DATA --check-only", "check your own images and boxes"),
+    ("yolo3 data stats DATA", "what is in your own images and boxes"),
+    ("yolo3 train --data DATA --check-only", "check them, and draw what is learned"),
     ("yolo3 train --data DATA", "train the tiny network"),
-    (f"yolo3 evaluate --weights {BEST} --data DATA --list test", "how good it is"),
+    ("yolo3 evaluate --run runs/train-001", "how good it is on images that it has not seen"),
     (f"yolo3 detect --weights {BEST} IMAGES", "draw what it finds"),
     (f"yolo3 detect --weights {BEST} IMAGES --json found.json", "or write it to a file"),
 )
