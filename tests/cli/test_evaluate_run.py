@@ -61,9 +61,10 @@ def test_a_run_is_evaluated_on_the_images_that_it_drew(set_of_ten, capsys):
 
 def test_data_that_was_trained_on_is_said_before_the_numbers(set_of_ten, capsys):
     make_run(range(8), [8, 9])
-    figures, said, _ = evaluated(capsys, "--weights", "run/best.h5", "--data", "data")
+    figures, said, _ = evaluated(capsys, "--weights", "run/best.h5", "--data", "data", "--report", "report.html")
     assert figures["images"] == 10 and figures["images_trained_on"] == 8
     assert said.index("8 of these 10 images were trained on") < said.index("AP50")
+    assert "8 of these 10 images were trained on" in Path("report.html").read_text()
 
 
 def test_images_that_were_trained_on_are_known_by_their_bytes_wherever_they_lie(set_of_ten, capsys):

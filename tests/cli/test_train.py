@@ -9,6 +9,7 @@ import cv2
 import pytest
 
 from yolo3.cli.train import main
+from yolo3.models.metadata import read_metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
@@ -143,6 +144,24 @@ def test_a_finished_run_is_not_overwritten_but_resumed(finished, capsys, shapes_
     assert main(["--resume", str(run)]) == 0
     assert f"Resuming {run} after epoch 1 of 1." in capsys.readouterr().out
     assert (run / "best.h5").read_bytes() == before
+
+
+def test_a_run_keeps_its_lists_and_its_weights_know_what_they_were_trained_on(finished):
+    run, _ = finished
+    assert (run / "val.txt").read_text().split() == [f"JPEGImages/{number:06d}.jpg" for number in range(12, 16)]
+    assert len((run / "train.txt").read_text().split()) == 12
+    assert read_metadata(run / "best.h5")["training"]["images"]["number"] == 12
+
+
+def test_a_run_of_a_version_that_kept_no_lists_is_resumed_and_gets_them(finished, capsys):
+    run, _ = finished
+    before = (run / "val.txt").read_text()
+    (run / "val.txt").unlink()
+    assert main(["--resume", str(run)]) == 0
+    assert (
+        f"{run}: kept no lists of images; validation images that were drawn are drawn anew." in capsys.readouterr().out
+    )
+    assert (run / "val.txt").read_text() == before
 
 
 def test_resuming_needs_neither_the_anchors_file_nor_the_names_it_began_with(finished):

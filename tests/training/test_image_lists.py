@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from yolo3.datasets.annotation import build_annotation
-from yolo3.training.image_lists import image_name, read_names, select_images, write_names
+from yolo3.training.image_lists import image_names, read_names, select_images, write_names
 
 
 def annotations(*paths):
@@ -27,7 +27,7 @@ def paths_of(selected):
     ],
 )
 def test_names_are_relative_to_the_data_and_absolute_outside_it(path, name):
-    assert image_name(path, "/data/set") == name
+    assert image_names(annotations(path), "/data/set") == [name]
 
 
 def test_a_list_reads_back_to_the_same_names_of_any_characters(tmp_path):

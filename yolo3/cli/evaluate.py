@@ -53,7 +53,11 @@ def build_parser() -> argparse.ArgumentParser:
         f"{SHOWN_SCORE}, as in `yolo3 detect`, or --score-threshold if that is higher)",
     )
     parser.add_argument("--report", metavar="FILE.html", help="write a page with figures, curves, errors and images")
-    parser.add_argument("--json", metavar="FILE.json", help="write the figures as JSON: AP50, AP, per_class, at_score")
+    parser.add_argument(
+        "--json",
+        metavar="FILE.json",
+        help="write the figures as JSON: AP50, AP, per_class, at_score, images, images_trained_on",
+    )
     parser.add_argument(
         "--save-detections",
         metavar="FILE.json",
@@ -121,6 +125,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         replace_file(arguments.json, json.dumps(without_nan(results), indent=2) + "\n")
     if arguments.report:
         subject = evaluate.describe(detector, arguments.weights, dataset.name, dataset.format, arguments.at_score)
+        if trained is not None:
+            facts = {**subject.facts, "Trained on": format_trained(trained, len(annotations))}
+            subject = dataclasses.replace(subject, facts=facts)
         write_report(arguments.report, subject, measures, annotations, detections)
         print(f"report: {arguments.report}")
     return 0
@@ -289,8 +296,9 @@ def format_trained(trained: int, number: int) -> str:
     """
     if not trained:
         return f"None of these {number} images was trained on."
+    were = "was" if trained == 1 else "were"
     return (
-        f"{trained} of these {number} images were trained on: on new images the network is worse than these figures "
+        f"{trained} of these {number} images {were} trained on: on new images the network is worse than these figures "
         "say; --run or --list selects others."
     )
 

@@ -85,7 +85,7 @@ def check_anchor_fit(
             f"{input_shape[1]}x{input_shape[0]} (most here: {counts[worst]}); a larger --input-size separates them"
         )
         found.append(Finding("warning", "shared-slot", dataset.annotations[worst].source, message))
-    return found + _anchor_findings(np.concatenate([np.zeros(0), *ious]), dataset.name)
+    return found + _anchor_findings(np.concatenate([np.zeros(0), *ious]), len(anchors), dataset.name)
 
 
 def best_shape_iou(sizes_wh: np.ndarray, anchors) -> np.ndarray:
@@ -106,7 +106,7 @@ def taken_before(rows: np.ndarray) -> np.ndarray:
     return taken
 
 
-def _anchor_findings(values: np.ndarray, where: str) -> list[Finding]:
+def _anchor_findings(values: np.ndarray, num_anchors: int, where: str) -> list[Finding]:
     if not len(values):
         return []
 
@@ -114,7 +114,7 @@ def _anchor_findings(values: np.ndarray, where: str) -> list[Finding]:
     if mean >= MEAN_FIT and poor <= MANY_POOR:
         return []
     message = (
-        f"the anchors fit badly: mean shape IoU {mean:.2f}, {poor:.0%} of boxes below {POOR_FIT:g}; `yolo3 anchors` "
-        "computes anchors for these boxes"
+        f"the anchors fit badly: mean shape IoU {mean:.2f}, {poor:.0%} of boxes below {POOR_FIT:g}; `yolo3 anchors "
+        f"--num-anchors {num_anchors}` computes anchors for these boxes"
     )
     return [Finding("warning", "anchor-fit", where, message)]

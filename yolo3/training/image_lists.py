@@ -17,7 +17,7 @@ from yolo3.files import base_name, replace_bytes
 
 @dataclass(frozen=True)
 class ImageLists:
-    """Names of the images of a run, as :func:`image_name` gives them.
+    """Names of the images of a run, as :func:`image_names` gives them.
 
     Attributes:
         train: Of the images that are trained on.
@@ -28,15 +28,16 @@ class ImageLists:
     val: list[str]
 
 
-def image_name(path: str, root: str) -> str:
-    """Return the name of an image in a list.
+def image_names(annotations: Sequence[Annotation], root: str) -> list[str]:
+    """Return the names of images in a list.
 
     Args:
-        path: Of the image.
+        annotations: The images.
         root: Folder of the data.
     """
-    path, start = os.path.abspath(path), os.path.join(os.path.abspath(root), "")
-    return path[len(start) :].replace(os.sep, "/") if path.startswith(start) else path
+    start = os.path.join(os.path.abspath(root), "")
+    paths = [os.path.abspath(annotation.image_path) for annotation in annotations]
+    return [path[len(start) :].replace(os.sep, "/") if path.startswith(start) else path for path in paths]
 
 
 def write_names(path: str | os.PathLike, names: Iterable[str]) -> None:
@@ -67,7 +68,7 @@ def select_images(
     Returns:
         (annotations in the order of the list, names without an image).
     """
-    by_name = {image_name(annotation.image_path, root): annotation for annotation in annotations}
+    by_name = dict(zip(image_names(annotations, root), annotations, strict=True))
     found = {name: by_name[name] for name in names if name in by_name}
 
     if len(found) < len(set(names)):

@@ -28,7 +28,7 @@ from yolo3.models.registry import MODELS, architecture_of_cfg, named_architectur
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
-from yolo3.training.image_lists import ImageLists, image_name, select_images
+from yolo3.training.image_lists import ImageLists, image_names, select_images
 from yolo3.training.settings import TrainConfig
 from yolo3.training.sources import data_sources
 
@@ -221,10 +221,7 @@ def prepare(
         architecture=architecture,
         findings=findings,
         notes=notes,
-        lists=ImageLists(
-            train=[image_name(item.image_path, kept[0].root) for item in train],
-            val=[image_name(item.image_path, kept[-1].root) for item in val],
-        ),
+        lists=ImageLists(train=image_names(train, kept[0].root), val=image_names(val, kept[-1].root)),
         train_digests=[checks[item.image_path].digest for item in train],
     )
 
