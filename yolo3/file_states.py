@@ -62,6 +62,16 @@ class Inputs:
         self.folders.setdefault((os.path.abspath(folder), deep), listing.digest)
         self.newest = max(self.newest, listing.newest)
 
+    def to_plain(self) -> dict:
+        """Return the record as JSON can hold it; inverse of `from_plain`."""
+        return {"folders": [[*key, digest] for key, digest in self.folders.items()], "files": self.files}
+
+    @classmethod
+    def from_plain(cls, plain: dict) -> Inputs:
+        """Return the record that `to_plain` was called of."""
+        files = {path: None if state is None else tuple(state) for path, state in plain["files"].items()}
+        return cls({(path, deep): digest for path, deep, digest in plain["folders"]}, files)
+
     def hold(self, again: bool = False) -> bool:
         """Return whether every file and folder is as it was; `again` looks at the disk even within `one_look`."""
         listed = _list_again if again else list_folder
@@ -111,7 +121,7 @@ def walk(folder: str) -> Iterator[str]:
     if _recordings or _looks:
         yield from recorded_listing(folder).paths
     else:
-        yield from (entry.path for entry in _entries(folder, True))
+        yield from (entry.path for entry, is_file in _entries(folder, True) if is_file)
 
 
 def recorded_listing(folder: str, deep: bool = True) -> Listing:
@@ -135,7 +145,10 @@ def _list_again(folder: str, deep: bool) -> Listing:
     digest = hashlib.blake2b(digest_size=16)
     paths, newest = [], 0
     start = len(os.path.join(folder, ""))
-    for entry in _entries(folder, deep):
+    for entry, is_file in _entries(folder, deep):
+        if not is_file:
+            digest.update(f"{entry.path[start:]}\0\0".encode("utf-8", "surrogateescape"))
+            continue
         try:
             found = entry.stat()
         except OSError:
@@ -160,8 +173,8 @@ def file_state(path: str) -> State | None:
     return (-1, 0, 0) if stat.S_ISDIR(found.st_mode) else (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _entries(folder: str, deep: bool) -> Iterator[os.DirEntry]:
-    """Yield the regular files of a folder in the order of their names, then those of each folder in it."""
+def _entries(folder: str, deep: bool) -> Iterator[tuple[os.DirEntry, bool]]:
+    """Yield (entry, whether it is a file) of a folder, in the order of their names, then those of each folder in it."""
     seen: set[str] = set()
     waiting = [folder]
     while waiting:
@@ -181,8 +194,9 @@ def _entries(folder: str, deep: bool) -> Iterator[os.DirEntry]:
                 if entry.name.startswith("."):
                     continue
                 if entry.is_file():
-                    yield entry
+                    yield entry, True
                 elif deep and entry.name != "__MACOSX" and entry.is_dir():
+                    yield entry, False
                     inner.append(entry.path)
             except OSError:
                 continue

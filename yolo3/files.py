@@ -155,6 +155,12 @@ def is_folder(path: str) -> bool:
     return os.path.isdir(path)
 
 
+def is_there(path: str) -> bool:
+    """Return whether there is a file or folder; asked here for the same reason as `is_file`."""
+    record_file(path)
+    return os.path.exists(path)
+
+
 def files_in(folder: str) -> list[str]:
     """Return the paths of the files in a folder, not of those in folders in it; skips what `walk_files` skips."""
     return recorded_listing(folder, deep=False).paths

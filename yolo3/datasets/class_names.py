@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from yolo3.datasets.annotation import Box, Finding, file_of
-from yolo3.files import has_suffix, read_lines, replace_file, text_head
+from yolo3.files import files_in, has_suffix, is_file, read_lines, replace_file, text_head
 
 # Files beside the data that name its classes.
 NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
@@ -97,9 +97,8 @@ def find_names_file(file: str, root: str) -> str | None:
         folders.append(os.path.abspath(root))
 
     for folder in dict.fromkeys(folders):
-        names = [os.path.join(folder, name) for name in NAME_FILES if os.path.isfile(os.path.join(folder, name))]
-        entries = (entry for entry in os.scandir(folder) if has_suffix(entry.name, ".names"))
-        names += sorted(entry.path for entry in entries if os.path.isfile(entry.path))
+        names = [os.path.join(folder, name) for name in NAME_FILES if is_file(os.path.join(folder, name))]
+        names += [path for path in files_in(folder) if has_suffix(path, ".names")]
         if names:
             return names[0]
     return None

@@ -13,6 +13,7 @@ import numpy as np
 
 from yolo3.datasets.image_header import ImageHeader, read_header
 from yolo3.datasets.pixel_range import to_8_bit
+from yolo3.file_states import record_file
 from yolo3.files import printable, replace_bytes
 from yolo3.ops.letterbox import reduce_image, reduction
 from yolo3.settings import Number
@@ -78,6 +79,11 @@ def limit_pixels(count: int) -> None:
     _max_pixels = count
 
 
+def pixel_limit() -> int:
+    """Return how many pixels an image may have in this process."""
+    return _max_pixels
+
+
 def exceeds_limit(image_shape: tuple[int, int]) -> bool:
     """Return whether an image of (height, width) has more pixels than :func:`limit_pixels` allows."""
     return image_shape[0] * image_shape[1] > _max_pixels
@@ -116,6 +122,7 @@ def open_image(path: str | os.PathLike) -> BinaryIO:
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder raises an error that says so
         raise ImageError("unreadable-image", path, "a pipe or a device")
+    record_file(path)
     return open(path, "rb")
 
 

@@ -29,6 +29,7 @@ from yolo3.datasets.formats.format import Format, NewLists
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
+from yolo3.file_states import record_file
 from yolo3.files import has_suffix, replace_file, walk_files
 
 NAME = "coco"
@@ -168,11 +169,13 @@ FORMAT = Format(
     write=write,
     format_lists=format_lists,
     keeps=frozenset({"crowd"}),
+    recorded=True,
 )
 
 
 def is_coco_json(path: str) -> bool:
     """Return whether a file holds a JSON object with the keys "images" and "categories", judged by its two ends."""
+    record_file(path)
     with open(path, "rb") as file:
         head = file.read(_BYTES_OF_OTHERS)
         is_of_others = _KEY_OF_OTHERS.search(head) is not None and b'"images"' not in head

@@ -70,6 +70,7 @@ FORMAT = Format(
     matches=matches,
     list_names=list_names,
     read=read,
+    recorded=True,
 )
 
 

@@ -67,6 +67,7 @@ FORMAT = Format(
     matches=matches,
     list_names=list_names,
     read=read,
+    recorded=True,
 )
 
 

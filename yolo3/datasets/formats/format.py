@@ -82,6 +82,9 @@ class Format:
         write: The writer, None for a format that is only read.
         format_lists: What adds lists to a data set; None for a format without lists of its own.
         keeps: Marks of boxes that written files hold: "difficult", "crowd".
+        recorded: Whether all its functions open and test files through :mod:`yolo3.files` alone (or call
+            :func:`yolo3.file_states.record_file` before), so that what they read can be kept for the next start. While
+            a format is registered that does not say so, nothing is kept.
         shares_images: Whether one image can be in several written lists without being there twice.
     """
 
@@ -95,3 +98,4 @@ class Format:
     format_lists: FormatLists | None = None
     keeps: frozenset[str] = frozenset()
     shares_images: bool = False
+    recorded: bool = False

@@ -164,6 +164,7 @@ FORMAT = Format(
     read=read,
     write=write,
     format_lists=format_lists,
+    recorded=True,
 )
 
 

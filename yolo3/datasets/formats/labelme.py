@@ -77,6 +77,7 @@ FORMAT = Format(
     matches=matches,
     list_names=list_names,
     read=read,
+    recorded=True,
 )
 
 

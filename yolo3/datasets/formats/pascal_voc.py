@@ -147,6 +147,7 @@ FORMAT = Format(
     format_lists=format_lists,
     keeps=frozenset({"difficult"}),
     shares_images=True,
+    recorded=True,
 )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from yolo3.datasets.annotation import Dataset
+from yolo3.datasets.cache import module_version
 from yolo3.datasets.class_names import require_printable
 from yolo3.datasets.copy_images import ImageCopies
+from yolo3.datasets.dataset_cache import pack_dataset, remembered, root_of, unpack_dataset
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.several_formats import disagreement
 from yolo3.datasets.formats.unrecognised import describe
@@ -63,8 +66,12 @@ def matching_formats(path: str | os.PathLike) -> list[str]:
         ValueError: If it is in none of them.
     """
     path = _existing(path)
-    with one_look():
-        found = [format.name for format in FORMATS.values() if format.matches(path)]
+
+    def match() -> list[str]:
+        with one_look():
+            return [format.name for format in FORMATS.values() if format.matches(path)]
+
+    found = _remembered_names("formats", path, None, match)
     if found:
         return found
 
@@ -117,13 +124,24 @@ def read_dataset(
         >>> dataset = read_dataset("VOCdevkit/VOC2007", list_name="trainval")
     """
     path = _existing(path)
+
+    def read() -> Dataset:
+        return _read(path, format, class_names, list_name)
+
+    if not _all_recorded():
+        return read()
+    arguments = [format, None if class_names is None else list(class_names), list_name, _formats_from_outside()]
+    return remembered("read", path, arguments, read, pack=pack_dataset, unpack=unpack_dataset)
+
+
+def _read(path: str, format: str | None, class_names: Sequence[str] | None, list_name: str | None) -> Dataset:
     if format is not None:
         dataset = _named_format(format).read(path, class_names=class_names, list_name=list_name)
     else:
         with one_look():
             dataset = _read_detected(path, class_names, list_name)
     require_printable(dataset.class_names, path)
-    return replace(dataset, root=path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
+    return replace(dataset, root=root_of(path))
 
 
 def write_dataset(dataset: Dataset, path: str | os.PathLike, format: str, images: ImageCopies | None = None) -> None:
@@ -164,10 +182,31 @@ def _lists_of_formats(path: str | os.PathLike, format: str | None) -> Iterator[t
     found = matching_formats(path) if format is None else [_named_format(format).name]
     for name in found:
         try:
-            yield name, FORMATS[name].list_names(path)
+            yield name, _remembered_names("lists", path, name, functools.partial(FORMATS[name].list_names, path))
         except ValueError:
             if name == found[0]:
                 raise
+
+
+def _remembered_names(kind: str, path: str, format: str | None, compute: Callable[[], list[str]]) -> list[str]:
+    """Return the names that a computation on a path gives, from the cache where nothing has changed."""
+    if not _all_recorded():
+        return compute()
+    arguments = [format, _formats_from_outside()]
+    return remembered(
+        kind, path, arguments, compute, pack=lambda names: (names, {}), unpack=lambda names, _: list(names)
+    )
+
+
+def _formats_from_outside() -> dict[str, str]:
+    """Return the version of the module of each format that is not this package's own."""
+    modules = {name: format.read.__module__ for name, format in FORMATS.items()}
+    return {name: module_version(module) for name, module in modules.items() if not module.startswith("yolo3.")}
+
+
+def _all_recorded() -> bool:
+    """Return whether every format reads through :mod:`yolo3.files`, so that what it looks at can be watched."""
+    return all(format.recorded for format in FORMATS.values())
 
 
 def _read_detected(path: str, class_names: Sequence[str] | None, list_name: str | None) -> Dataset:

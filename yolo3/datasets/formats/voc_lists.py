@@ -11,7 +11,17 @@ from yolo3.datasets.find_images import file_key, folder_distance
 from yolo3.datasets.formats.voc_xml import is_voc_xml
 from yolo3.datasets.images import ANNOTATION_FOLDERS, IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder, require_list
-from yolo3.files import base_name, has_suffix, parent_unless_root, read_lines, stem_of, text_head, walk_files
+from yolo3.files import (
+    base_name,
+    files_in,
+    has_suffix,
+    is_file,
+    parent_unless_root,
+    read_lines,
+    stem_of,
+    text_head,
+    walk_files,
+)
 
 _ENTRIES_LOOKED_AT = 20  # of a text file, to tell whether it is a list
 
@@ -86,7 +96,7 @@ def select_files(path: str, list_name: str | None) -> Selection:
             require_list(path, list_name, [])
         if is_voc_xml(path):
             folder = os.path.dirname(os.path.abspath(path))
-            if not any(has_suffix(name, IMAGE_SUFFIXES) for name in os.listdir(folder)):
+            if not any(has_suffix(name, IMAGE_SUFFIXES) for name in files_in(folder)):
                 folder = parent_unless_root(folder)  # of the images
             return Selection(folder, [(path, path)])
         root = root_of_list(path)
@@ -153,7 +163,7 @@ def root_of_list(path: str) -> str | None:
         folders = (e for e in os.scandir(folder) if (os.path.isdir(e.path) if e.is_symlink() else e.is_dir()))
         parents = [e.path for e in folders if folder == here or e.name.lower() in ANNOTATION_FOLDERS]
         parents += [folder] if folder == here else []
-        if any(os.path.isfile(os.path.join(parent, stem + ".xml")) for parent in parents for stem in stems):
+        if any(is_file(os.path.join(parent, stem + ".xml")) for parent in parents for stem in stems):
             return folder
         folder = os.path.dirname(folder)
     return None

@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from yolo3.datasets.annotation import Annotation
+from yolo3.file_states import record_file
 from yolo3.files import base_name, decode_text, text_head
 
 _BYTES_LOOKED_AT = 1 << 16  # to find the first element, behind what licences and generators write above it
@@ -79,6 +80,7 @@ def parse_xml(path: str) -> VocFile:
     Raises:
         ValueError: If it is malformed; the message has the line.
     """
+    record_file(path)
     with open(path, "rb") as file:
         text = _xml_text(file.read())
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)

@@ -81,6 +81,7 @@ FORMAT = Format(
     matches=matches,
     list_names=list_names,
     read=read,
+    recorded=True,
 )
 
 

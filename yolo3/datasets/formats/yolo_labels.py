@@ -16,7 +16,7 @@ from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
 from yolo3.datasets.find_images import file_key, folder_distance, in_another_list
 from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from yolo3.files import has_suffix, stem_of, text_head, walk_files
+from yolo3.files import has_suffix, is_file, stem_of, text_head, walk_files
 
 _LABEL_FOLDERS = ("labels", "label", "Labels")
 _BYTES_LOOKED_AT = 4096  # of a text file, to tell whether it holds boxes
@@ -123,7 +123,7 @@ def find_label(image: str) -> str | None:
 
     folders += [folder, *(os.path.join(folder, labels) for labels in _LABEL_FOLDERS)]
     candidates = (os.path.join(place, name) for place in folders for name in names)
-    return next(filter(os.path.isfile, candidates), None)
+    return next(filter(is_file, candidates), None)
 
 
 def kind_of_label(path: str) -> Literal["boxes", "empty", "text"]:

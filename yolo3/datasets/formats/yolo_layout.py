@@ -13,7 +13,7 @@ from yolo3.datasets.formats.yolo_labels import LabelIndex, kind_of_label
 from yolo3.datasets.formats.yolo_settings import LIST_NAMES, Settings, class_names_of, find_settings, parse_settings
 from yolo3.datasets.images import IMAGE_SUFFIXES
 from yolo3.datasets.lists import group_by_folder
-from yolo3.files import has_suffix, is_file, read_lines, stem_of, text_head, walk_files
+from yolo3.files import has_suffix, is_file, is_folder, is_there, read_lines, stem_of, text_head, walk_files
 
 _LABELS_LOOKED_AT = 50
 _NAMES_AMONG_LABELS = ("classes.txt", "obj.names", "_darknet.labels")
@@ -119,7 +119,7 @@ def expand(path: str, entries: Iterable[str], findings: list[Finding], where: Ma
     """
     images: list[str] = []
     for entry in entries:
-        if os.path.isdir(entry):
+        if is_folder(entry):
             files = list(walk_files(entry))
             inside = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
             if not inside and any(has_suffix(file, ".txt") for file in files):
@@ -129,10 +129,10 @@ def expand(path: str, entries: Iterable[str], findings: list[Finding], where: Ma
                 )
             images += inside
         elif has_suffix(entry, IMAGE_SUFFIXES):
-            found = [entry] if os.path.isfile(entry) else []
+            found = [entry] if is_file(entry) else []
             image = only_image(found, entry, where.get(entry, path), findings)
             images += [] if image is None else [image]
-        elif os.path.isfile(entry):
+        elif is_file(entry):
             paths = ListedPaths(entry, path)
             for number, line in enumerate(read_lines(entry), 1):
                 name = line.strip()
@@ -175,7 +175,7 @@ def _layout_of_settings(settings: Settings) -> Layout:
         # `path:` is seen from the file or the current folder; if it is not there, the file's own folder counts.
         stated = next(iter(settings.entries("path")), "")
         bases = [os.path.join(own, stated), os.path.abspath(stated)] if stated else []
-        base = next(filter(os.path.isdir, bases), own)
+        base = next(filter(is_folder, bases), own)
         file, names_of_file = settings.file, class_names_of(settings)
         if "names" not in settings.values and (beside := find_names_file(file, own)) is not None:
             file, names_of_file = beside, read_class_names(beside)
@@ -184,7 +184,7 @@ def _layout_of_settings(settings: Settings) -> Layout:
     for key in LIST_NAMES:
         for entry in settings.entries(key):
             found = (paths and paths.existing(entry)) or _resolve(base, entry)
-            if os.path.isdir(found) and os.path.commonpath([found, os.path.dirname(own)]) == os.path.normpath(found):
+            if is_folder(found) and os.path.commonpath([found, os.path.dirname(own)]) == os.path.normpath(found):
                 raise ValueError(
                     f"{settings.where(key)}: expected a folder of images for '{key}', got '{entry}', which is "
                     f"{found}, above the data set"
@@ -202,14 +202,14 @@ def _resolve(base: str, entry: str) -> str:
     would be the images of all lists.
     """
     path = os.path.normpath(os.path.join(base, entry))
-    if os.path.exists(path):
+    if is_there(path):
         return path
 
     parts = [part for part in entry.split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):
         inside = os.path.join(base, *parts[start:])
         whole = start == 0 or start + 1 < len(parts) or stem_of(inside).lower() in LIST_NAMES
-        if os.path.isfile(inside) or (whole and os.path.isdir(inside)):
+        if is_file(inside) or (whole and is_folder(inside)):
             return inside
     return path
 

@@ -28,7 +28,7 @@ from yolo3.datasets.formats.yolo_settings import LIST_NAMES, find_settings, pars
 from yolo3.datasets.image_size import image_size
 from yolo3.datasets.images import UNREAD_SUFFIXES, image_fault
 from yolo3.datasets.lists import dataset_name, list_of, require_list
-from yolo3.files import has_suffix, read_text, replace_file, stem_of, walk_files
+from yolo3.files import has_suffix, is_folder, is_there, read_text, replace_file, stem_of, walk_files
 
 NAME = "yolo"
 
@@ -70,7 +70,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         require_list(path, list_name, layout.lists)
         images = expand(path, layout.lists[list_name], findings, layout.where)
     elif layout.lists:  # all lists together, each image once; of data.yaml those that exist
-        lists = [entries for entries in layout.lists.values() if any(map(os.path.exists, entries))]
+        lists = [entries for entries in layout.lists.values() if any(map(is_there, entries))]
         entries = [entry for entries in lists or layout.lists.values() for entry in entries]
         images = list(dict.fromkeys(expand(path, entries, findings, layout.where)))
     else:
@@ -79,7 +79,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     own, labels = layout.names, LabelIndex(path)
     unread = labels.unread
     if os.path.isfile(path):  # a data.yaml: its folders
-        folders = [entry for entries in layout.lists.values() for entry in entries if os.path.isdir(entry)]
+        folders = [entry for entries in layout.lists.values() for entry in entries if is_folder(entry)]
         unread = [file for folder in folders for file in walk_files(folder) if has_suffix(file, UNREAD_SUFFIXES)]
     findings += unread_findings(unread, path)
     if own is not None:
@@ -165,6 +165,7 @@ FORMAT = Format(
     read=read,
     write=write,
     format_lists=format_lists,
+    recorded=True,
 )
 
 
@@ -190,7 +191,7 @@ def _read_image(
 def _numbered(layout: Layout, labels: LabelIndex) -> list[str]:
     """Return numbered class names up to the highest id of all lists, so that each list gives the same ones."""
     entries = [*layout.loose, *(entry for entries in layout.lists.values() for entry in entries)]
-    images = expand(labels.root, filter(os.path.exists, entries), [], {})
+    images = expand(labels.root, filter(is_there, entries), [], {})
     found = (labels.find(image) for image in dict.fromkeys(images))
     texts = (read_text(label) for label in found if label is not None)
     return numbered_class_names(box.class_id for text in texts for box in parse_label(text, (1, 1))[0])
