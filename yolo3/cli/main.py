@@ -24,7 +24,7 @@ WAY = (
     ("yolo3 data stats DATA", "what is in your own images and boxes"),
     ("yolo3 train --data DATA --check-only", "check them, and draw what is learned"),
     ("yolo3 train --data DATA", "train the tiny network"),
-    ("yolo3 evaluate --run runs/train-001", "how good it is on images that it has not seen"),
+    ("yolo3 evaluate --run runs/train-001", "how good it is on unseen images"),
     (f"yolo3 detect --weights {BEST} IMAGES", "draw what it finds"),
     (f"yolo3 detect --weights {BEST} IMAGES --json found.json", "or write it to a file"),
 )
