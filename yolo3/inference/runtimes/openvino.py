@@ -1,0 +1,28 @@
+"""OpenVINO files (.xml, with a .bin beside it); their metadata is in ``rt_info``."""
+
+import os
+from typing import Any
+
+import numpy as np
+import openvino
+
+from yolo3.inference.runtimes.runtime import KEY, parse_metadata
+
+
+class OpenVino:
+    """An OpenVINO file; see :class:`yolo3.inference.runtimes.runtime.Runtime`."""
+
+    packages = ("openvino",)
+
+    def __init__(self, path: str | os.PathLike):
+        try:
+            model = openvino.Core().read_model(os.fspath(path))
+        except RuntimeError as error:
+            raise ValueError(f"{path}: OpenVINO cannot open it: {error}") from error
+        text = model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
+        self.metadata: dict[str, Any] = parse_metadata(text, path)
+        self._compiled = openvino.compile_model(model, "AUTO")
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs by name for a batch of images."""
+        return {output.any_name: array for output, array in self._compiled(images).items()}
