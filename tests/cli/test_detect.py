@@ -28,7 +28,7 @@ class RedDetector:
     """Finds what is red in an image, score .9, and all of it, score .1; ``stop`` images later it is interrupted."""
 
     class_names = ["red", "all"]
-    iou_threshold, max_boxes = 0.45, 300
+    score_threshold, iou_threshold, max_boxes = 0.0, 0.45, 300
     input_shape, resize = (416, 608), "letterbox"
 
     def __init__(self, stop=None, **options):
@@ -167,7 +167,7 @@ def test_user_errors_of_detect_end_in_one_line(weights, folder, capsys):
 def test_every_format_is_written_in_one_run(red, folder, capsys):
     files = ["--json", "out/f.json", "--csv", "f.csv", "--coco", "f.coco", "--yolo-txt", "txt", "--crops", "crops"]
     status, detector = red("red.png", "green.png", *files)
-    assert status == 0 and detector.options["score_threshold"] == 0.0
+    assert status == 0 and detector.options["score_threshold"] is None
     assert [len(record["detections"]) for record in read_json("out/f.json")] == [1, 0]
     with open("f.csv", newline="") as file:
         assert [(row["image"], row["class_name"]) for row in csv.DictReader(file)] == [("red.png", "red")]

@@ -184,7 +184,7 @@ def test_a_file_s_normalisation_is_folded_and_a_model_s_own_weights_count(tmp_pa
     found, expected = from_file(image), of_model(image)
     assert len(expected.scores) == 160 and np.ptp(expected.scores) > 0.1
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
-    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in from_file._network.layers)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in from_file.network.folded.layers)
     assert from_file.model.count_params() == network.count_params()
     network.set_weights([0.5 * weight for weight in network.get_weights()])
     assert not np.allclose(of_model(image).scores, expected.scores)

@@ -10,7 +10,7 @@ import numpy as np
 
 from yolo3.cli.detect_results import add_result_options, check_results, open_writers, results_in_words
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
-from yolo3.cli.running import in_one_line, run_command, start_tensorflow
+from yolo3.cli.running import in_one_line, run_command, start_network
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots
@@ -106,12 +106,13 @@ def _detect(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise ValueError(f"--show: {error}") from error
 
-    start_tensorflow()
+    start_network(arguments.weights)
     detector = _load_detector(arguments)
     writers = open_writers(arguments, detector.class_names, sources, drawn, coco_ids)
     own = getattr(detector, "detector", detector)  # behind tiles
+    max_boxes = min(arguments.max_boxes, own.max_boxes)
     network_input = f"{own.input_shape[0]} x {own.input_shape[1]} pixels ({own.resize})"
-    summary = Summary(detector.class_names, arguments.score_threshold, arguments.max_boxes, network_input)
+    summary = Summary(detector.class_names, arguments.score_threshold, max_boxes, network_input)
     try:
         _look(detector, sources, arguments, writers, summary)
     except KeyboardInterrupt:
@@ -124,15 +125,20 @@ def _detect(arguments: argparse.Namespace) -> int:
 def _load_detector(arguments: argparse.Namespace):
     """Return the detector that the options ask for, with tiles over large images where they do.
 
-    Its threshold is 0, so that weak scores can be shown: suppression goes from strong to weak, so what
-    is above the threshold stays the same. Tiles are given the threshold.
+    Its threshold is the lowest that the network allows, so that weak scores can be shown: suppression goes from strong
+    to weak, so what is above the threshold stays the same. Tiles are given the threshold.
     """
     from yolo3.inference.loading import load_detector
 
-    options = detector_options(arguments) | {"score_threshold": 0.0}
+    options = detector_options(arguments) | {"score_threshold": None}
     if arguments.camera and arguments.tile is None:
         options["batch_size"] = 1  # no frame waits for a full batch
     detector = load_detector(**options)
+    if detector.score_threshold > arguments.score_threshold:
+        raise ValueError(
+            f"--score-threshold: expected {detector.score_threshold:g} or more, as suppression within "
+            f"{arguments.weights} keeps no lower scores, got {arguments.score_threshold:g}; export it without --nms"
+        )
     if arguments.tile is None:
         return detector
     return TiledDetector(

@@ -13,7 +13,7 @@ from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.progress import progress_bar
-from yolo3.cli.running import run_command, start_tensorflow
+from yolo3.cli.running import run_command, start_network
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
@@ -86,14 +86,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     listed = _take_from_run(arguments) if arguments.run else None
     limit_pixels(arguments.max_pixels)
     _check_files(arguments)
-    start_tensorflow()
+    start_network(arguments.weights)
 
     from yolo3.evaluation import evaluate
     from yolo3.evaluation.measures import measure
-    from yolo3.evaluation.report import write_report
+    from yolo3.evaluation.recall import RECALL_PROPOSALS, recall_of_best
     from yolo3.inference.loading import load_detector
     from yolo3.training.trained_images import count_trained
-    from yolo3.training.validation import RECALL_PROPOSALS, recall_of_best
 
     detector = load_detector(**detector_options(arguments))
     dataset, digests = _read_checked(arguments, detector, listed)
@@ -115,7 +114,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     print(format_line(measures.at_score()))
     results = measures.coco | {"at_score": measures.at_score()}
     results |= {"images": len(annotations), "images_trained_on": trained}
-    if detector.architecture.one_class:
+    if detector.network.one_class:
         results["recall"] = recall_of_best(annotations, detections)
         print(f"recall of the {RECALL_PROPOSALS} best boxes per image: {results['recall']:.3f}")
 
@@ -124,6 +123,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         replace_file(arguments.json, json.dumps(without_nan(results), indent=2) + "\n")
     if arguments.report:
+        from yolo3.evaluation.report import write_report  # needs Jinja2 and matplotlib
+
         subject = evaluate.describe(detector, arguments.weights, dataset.name, dataset.format, arguments.at_score)
         if trained is not None:
             facts = {**subject.facts, "Trained on": format_trained(trained, len(annotations))}
@@ -219,7 +220,7 @@ def _read_checked(arguments: argparse.Namespace, detector, listed: list[str] | N
     from yolo3.datasets.usable import usable_annotations
     from yolo3.training.image_lists import select_images
 
-    one_class = detector.architecture.one_class
+    one_class = detector.network.one_class
     names = None if one_class else detector.class_names
     dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
     if one_class:

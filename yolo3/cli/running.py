@@ -1,6 +1,7 @@
 """How a command starts and ends: TensorFlow without its start-up notes, and a user's mistake in one line."""
 
 import contextlib
+import importlib
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterator
 
 from yolo3.files import printable
+from yolo3.inference.runtimes.registry import find_runtime
 
 # What a terminal would take for a command, but for what progress bars use: tabs, ends of lines, and one line up.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[A)")
@@ -81,6 +83,16 @@ def in_one_line(error: Exception) -> str:
         return f"{printable(str(error.filename))}: {error.strerror}"
     text = _CONTROL.sub("", str(error))  # Keras colours its messages
     return " ".join(text.split()) or type(error).__name__
+
+
+def start_network(weights: str) -> None:
+    """Import what a file of weights runs with: TensorFlow for a SavedModel, nothing here for other exported files."""
+    runtime = find_runtime(weights)
+    if runtime is None:
+        start_tensorflow()
+    elif runtime.needs_tensorflow:
+        with _held_back_stderr():
+            importlib.import_module(runtime.package)
 
 
 def start_tensorflow() -> None:

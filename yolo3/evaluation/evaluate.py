@@ -1,5 +1,7 @@
 """Run a detector over annotated images, measure it, and describe what was evaluated."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import json
@@ -8,8 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-
-import keras
+from typing import TYPE_CHECKING
 
 from yolo3 import __version__
 from yolo3.datasets.annotation import Annotation
@@ -18,10 +19,12 @@ from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.detections import Detections
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.coco import coco_results
-from yolo3.evaluation.report import Subject
 from yolo3.files import replace_file
 from yolo3.inference.detector import Detector
 from yolo3.inference.writers.coco_results import coco_detections_json
+
+if TYPE_CHECKING:
+    from yolo3.evaluation.report import Subject
 
 Progress = Callable[[int, int], None]
 
@@ -112,17 +115,21 @@ def describe(detector: Detector, weights: str, data: str, data_format: str, scor
     Returns:
         The title, facts and settings of the report.
     """
+    from yolo3.evaluation.report import Subject  # needs Jinja2 and matplotlib
+
     name = "/".join(Path(os.path.abspath(weights)).parts[-2:])
     height, width = detector.input_shape
-    with open(weights, "rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    modules = [importlib.import_module(module) for module in ("keras", keras.backend.backend(), "numpy")]
+    files = [Path(weights)] if os.path.isfile(weights) else sorted(filter(Path.is_file, Path(weights).rglob("*")))
+    checksum = hashlib.sha256()
+    for path in files:  # several for a SavedModel
+        checksum.update(path.read_bytes())
+    modules = [importlib.import_module(module) for module in (*detector.network.packages, "numpy")]
     versions = [f"yolo3 {__version__}", f"Python {platform.python_version()}"]
-    versions += [f"{module.__name__} {module.__version__}" for module in modules]
+    versions += [f"{module.__name__} {getattr(module, '__version__', '')}".strip() for module in modules]
 
     facts = {
-        "Weights": f"{name}, {os.path.getsize(weights) / 1e6:.1f} MB, SHA-256 {checksum[:16]}",
-        "Network": f"{detector.model.name}, {detector.model.count_params():,} parameters",
+        "Weights": f"{name}, {sum(map(os.path.getsize, files)) / 1e6:.1f} MB, SHA-256 {checksum.hexdigest()[:16]}",
+        "Network": detector.network.title,
         "Classes": f"{len(detector.class_names)}: {some_of(detector.class_names)}",
         "Data": f"{data} ({data_format})",
         "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),

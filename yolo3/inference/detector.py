@@ -8,21 +8,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
+from yolo3.inference.runtimes.registry import find_runtime
 from yolo3.inference.settings import DetectorSettings
-from yolo3.models.architecture import check_input_shape, default_input_shape
-from yolo3.models.loading import legacy_anchor_mask, load_network
-from yolo3.models.registry import architecture_from_metadata
-from yolo3.models.rewriting import fold_batch_norm, is_functional
 from yolo3.ops.boxes import area, clip
 from yolo3.ops.letterbox import boxes_to_image, resize_image
-from yolo3.ops.nms import non_max_suppression
-from yolo3.precision import POLICIES, choose_precision
 from yolo3.settings import settings_in
 
 _READERS = 4  # threads that decode images while the network computes
@@ -36,14 +29,16 @@ class Detector:
     The compiled graph is made at the first call, so make one detector and keep it. Weights of a `keras.Model` may
     change: the next call uses the new ones. Networks from files are detected with in a faster form, with batch
     normalization folded into the convolutions (:mod:`yolo3.models.rewriting`); the attribute `model` is what the file
-    holds, `metadata` what it says about it.
+    holds, `metadata` what it says about it. Exported files need neither Keras nor TensorFlow, except SavedModel.
 
     Args:
-        weights_or_model: Path of a file that :func:`yolo3.models.loading.load_network` reads, or a `keras.Model` from
-            RGB images in 0..1 to raw outputs.
+        weights_or_model: Path of a file that :func:`yolo3.models.loading.load_network` reads, or of an exported one
+            (.onnx, .tflite, .xml, the folder of a SavedModel); or a `keras.Model` from RGB images in 0..1 to raw
+            outputs.
         metadata: What the outputs of a `keras.Model` mean, as :mod:`yolo3.models.saving` describes it; files carry
             their own. Arguments below take precedence over it.
-        score_threshold: Score above which a detection is kept, 0 to 1.
+        score_threshold: Score above which a detection is kept, 0 to 1; `None` for the lowest that the network allows,
+            which is 0 but for exported files with suppression within.
         iou_threshold: Overlap of two boxes of a class above which non-maximum suppression acts on the weaker one, 0 to
             1. Defaults to the architecture's (YOLO: 0.45).
         max_boxes: Maximum number of detections in an image, over all classes.
@@ -78,7 +73,7 @@ class Detector:
         weights_or_model,
         metadata: dict | None = None,
         *,
-        score_threshold: float = DetectorSettings.score_threshold,
+        score_threshold: float | None = DetectorSettings.score_threshold,
         iou_threshold: float | None = DetectorSettings.iou_threshold,
         max_boxes: int = DetectorSettings.max_boxes,
         resize: str | None = DetectorSettings.resize,
@@ -91,41 +86,35 @@ class Detector:
         nms_overlap: str = DetectorSettings.nms_overlap,
         precision: str = DetectorSettings.precision,
     ):
-        from_file = not isinstance(weights_or_model, keras.Model)
-        if from_file:
-            self.source = os.fspath(weights_or_model)
-            self.model, stored = load_network(
-                self.source, anchors=anchors, class_names=class_names, anchor_mask=anchor_mask
-            )
-            if stored is None and anchors is not None and anchor_mask is None:
-                anchor_mask = legacy_anchor_mask(self.source, len(anchors))
-            metadata = stored if metadata is None else metadata
-        else:
-            self.model, self.source = weights_or_model, weights_or_model.name
-
-        # What the outputs mean.
         given = {"class_names": class_names, "anchors": anchors, "anchor_mask": anchor_mask}
-        metadata = (metadata or {}) | {name: value for name, value in given.items() if value is not None}
-        self.metadata = metadata
-        with self._naming_source():
-            self.architecture = architecture_from_metadata(metadata)
-            self.architecture.check_outputs([tuple(output.shape) for output in self.model.outputs])
-        names = metadata.get("class_names")
-        self.class_names = [str(self.architecture.one_class)] if names is None else list(names)
+        self._network: Any
+        runtime = find_runtime(weights_or_model)
+        if runtime is not None:
+            from yolo3.inference.exported_network import ExportedNetwork
 
-        self.input_shape = self._choose_input_shape(_first_given(input_shape, metadata.get("input_shape")))
-        self.resize = _first_given(resize, metadata.get("resize"), "letterbox")
-        self.score_threshold = float(score_threshold)
-        self.iou_threshold = float(_first_given(iou_threshold, self.architecture.iou_threshold))
-        self.max_boxes, self.batch_size = int(max_boxes), int(batch_size)
+            self._network = ExportedNetwork(weights_or_model, runtime, given)
+        else:
+            from yolo3.inference.keras_network import KerasNetwork
+
+            self._network = KerasNetwork(weights_or_model, metadata, given, precision)
+
+        self.metadata: dict[str, Any] = self._network.metadata
+        stored = self.metadata
+        names = stored.get("class_names")
+        self.source: str = self._network.source
+        self.class_names = [str(self._network.one_class)] if names is None else list(names)
+        self.input_shape: tuple[int, int] = self._network.choose_input_shape(input_shape)
+
+        self.resize = _first_given(resize, stored.get("resize"), "letterbox")
+        self.score_threshold = float(_first_given(score_threshold, self._network.lowest_score))
+        self.iou_threshold = float(_first_given(iou_threshold, self._network.iou_threshold))
+        self.max_boxes, self.batch_size = min(int(max_boxes), self._network.max_boxes), int(batch_size)
         self.nms, self.nms_overlap, self.precision = nms, nms_overlap, precision
-        DetectorSettings(**{name: getattr(self, name) for name in settings_in(DetectorSettings)})  # checks each of them
+        settings = DetectorSettings(**{name: getattr(self, name) for name in settings_in(DetectorSettings)})  # checks
+        self._network.check(settings)
 
-        self.precision = choose_precision(precision)
-        self._network = self.model
-        if self.precision != "float32" or (from_file and is_functional(self.model)):
-            self.fold()
-        self._detect_batch = _compiled(self._network_and_selection, self.input_shape)
+        self.precision = self._network.precision
+        self._select = self._network.selection(settings, self.input_shape)
 
     def __call__(self, images: Image | Sequence[Image]) -> Detections | list[Detections]:
         """Return the detections in an image, or a list of them for several images.
@@ -164,23 +153,33 @@ class Detector:
         """
         with contextlib.closing(self._load_ahead(images, on_error)) as loaded:
             while batch := list(itertools.islice(loaded, self.batch_size)):
-                boxes, scores, class_ids, counts = self._detect_batch(np.stack([resized for _, _, resized in batch]))
-                for number, (index, image, _) in enumerate(batch):
-                    count = counts[number]
+                found = self._select(np.stack([resized for _, _, resized in batch]))
+                for (index, image, _), (boxes, scores, class_ids) in zip(batch, found, strict=True):
                     shape = image.shape[:2]
-                    in_image = boxes_to_image(boxes[number, :count], shape, self.input_shape, resize=self.resize)
-                    in_image = clip(in_image, shape)
+                    in_image = clip(boxes_to_image(boxes, shape, self.input_shape, resize=self.resize), shape)
                     inside = area(in_image) > 0  # not in the grey bars of the letterbox
-                    yield (
-                        index,
-                        image,
-                        Detections(in_image[inside], scores[number, :count][inside], class_ids[number, :count][inside]),
-                    )
+                    yield index, image, Detections(in_image[inside], scores[inside], class_ids[inside])
+
+    @property
+    def network(self) -> Any:
+        """What computes, of :mod:`yolo3.inference.keras_network` or :mod:`yolo3.inference.exported_network`."""
+        return self._network
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`; `None` for an exported file."""
+        return self._network.model
+
+    @property
+    def architecture(self) -> Any:
+        """What the network's outputs mean (:mod:`yolo3.models.architecture`); `None` for an exported file."""
+        return self._network.architecture
 
     @property
     def anchors(self) -> np.ndarray | None:
         """float32 [N, 2], (w, h) in pixels of the network input; `None` for an architecture without anchors."""
-        return getattr(self.architecture, "anchors", None)
+        anchors = self._network.metadata.get("anchors")
+        return getattr(self.architecture, "anchors", None if anchors is None else np.asarray(anchors, np.float32))
 
     def fold(self) -> None:
         """Detect with a faster copy of the network from now on; later changes of the weights have no effect.
@@ -188,44 +187,7 @@ class Detector:
         Raises:
             ValueError: If the network is not a functional one.
         """
-        if self._network is not self.model:
-            return
-        policy = None if self.precision == "float32" else POLICIES[self.precision]
-        with self._naming_source():
-            self._network = fold_batch_norm(self.model, policy)
-
-    @contextlib.contextmanager
-    def _naming_source(self) -> Iterator[None]:
-        """Put the name of the file or model before the message of a `ValueError`."""
-        try:
-            yield
-        except ValueError as error:
-            raise ValueError(f"{self.source}: {error}") from error
-
-    def _choose_input_shape(self, input_shape) -> tuple[int, int]:
-        own = self.model.inputs[0].shape[1:3]
-        stride = self.architecture.stride
-        own_size = own if None not in own else None
-        shape = check_input_shape(_first_given(input_shape, own_size, default_input_shape(stride)), stride)
-        if any(side is not None and side != wanted for side, wanted in zip(own, shape, strict=True)):
-            raise ValueError(f"{self.source}: takes images of {own[0]} x {own[1]} only, got {shape[0]} x {shape[1]}")
-        return shape
-
-    def _network_and_selection(self, images):
-        """Return the selected boxes of images uint8 [B, h, w, 3], in pixels of the network input."""
-        outputs = self._network(ops.cast(images, "float32") / 255, training=False)
-        outputs = [ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
-        boxes, scores = self.architecture.decode(outputs, self.input_shape)  # [B, N, 4], [B, N, C]
-
-        return non_max_suppression(
-            boxes,
-            scores,
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            max_boxes=self.max_boxes,
-            method=self.nms,
-            overlap=self.nms_overlap,
-        )
+        self._network.fold()
 
     def _load_ahead(
         self, images: Iterable[Image], on_error
@@ -268,12 +230,3 @@ class Detector:
 def _first_given(*values):
     """Return the first value that is not ``None``."""
     return next((value for value in values if value is not None), None)
-
-
-def _compiled(function, input_shape):
-    """Return ``function`` of images uint8 [B, h, w, 3] for NumPy arrays, as a graph under TensorFlow."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        function = tf.function(function, input_signature=[tf.TensorSpec((None, *input_shape, 3), tf.uint8)])
-    return lambda images: [ops.convert_to_numpy(array) for array in function(ops.convert_to_tensor(images))]

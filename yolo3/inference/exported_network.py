@@ -1,6 +1,7 @@
 """An exported file in use: its runtime, decoding and suppression in NumPy where the file leaves them out."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,11 @@ class ExportedNetwork:
         return self._export.get("score_threshold", 0.0)
 
     @property
+    def max_boxes(self) -> int:
+        """Most detections in an image that it can give."""
+        return self._export.get("max_boxes", sys.maxsize)
+
+    @property
     def precision(self) -> str:
         """Numeric precision of the file."""
         return self._export["precision"]
@@ -88,7 +94,7 @@ class ExportedNetwork:
         if input_shape is not None and tuple(input_shape) != (height, width):
             wanted = f"{input_shape[0]} x {input_shape[1]}"
             raise ValueError(
-                f"{self.source}: takes images of {height} x {width} only, got {wanted}; export it again for another size"
+                f"{self.source}: takes images of {height} x {width} only, got {wanted}; export it for that size"
             )
         return height, width
 
@@ -100,7 +106,7 @@ class ExportedNetwork:
         """
         if settings.precision not in ("auto", "float32", self.precision):
             raise ValueError(
-                f"{self.source}: computes in {self.precision}, got {settings.precision}; export it again for another one"
+                f"{self.source}: computes in {self.precision}, got {settings.precision}; export it in that precision"
             )
         if self._export["outputs"] != "detections":
             return

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ class KerasNetwork:
 
     lowest_score = 0.0
     """Threshold below which the network keeps no detections, whatever is asked for."""
+    max_boxes = sys.maxsize
+    """Most detections in an image that it can give."""
 
     def __init__(
         self, weights_or_model: Any, metadata: dict | None = None, given: dict | None = None, precision: str = "float32"

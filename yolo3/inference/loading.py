@@ -1,4 +1,4 @@
-"""Build a detector from a weights file of this package, Keras or Darknet, and check the files given with it."""
+"""Build a detector from a file of weights or an exported one, and check the files given with it."""
 
 import os
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from yolo3.darknet.cfg import read_cfg
-from yolo3.darknet.keras_weights import load_weights
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.inference.detector import Detector
+from yolo3.inference.runtimes.registry import find_runtime
 from yolo3.models.architecture import default_input_shape
-from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.registry import architecture_of_cfg
 from yolo3.models.yolov3.anchors import read_anchors
 
@@ -26,7 +25,8 @@ def load_detector(
     """Build the detector of a file of weights.
 
     Args:
-        weights: Path of a file that :func:`yolo3.models.loading.load_network` reads, or of Darknet weights.
+        weights: Path of a file that :func:`yolo3.models.loading.load_network` reads, of an exported file, or of Darknet
+            weights.
         classes_path: File of class names, for weights that carry none. COCO's 80 and VOC's 20 are bundled for Darknet
             weights.
         anchors_path: File of anchors, for weights that carry none.
@@ -40,6 +40,19 @@ def load_detector(
         OSError: For a file that cannot be read.
         ValueError: If a file disagrees with the weights.
     """
+    runtime = find_runtime(weights)
+    if runtime is not None:
+        for path in filter(None, (cfg_path, anchors_path)):
+            raise ValueError(f"{weights}: an exported file contains its own network and anchors; leave {path} out")
+        if classes_path is None:
+            return Detector(weights, **options)
+        names = read_class_names(classes_path)
+        detector = Detector(weights, **options)
+        _check_class_names(weights, detector.class_names, classes_path, given=names)
+        return detector
+
+    from yolo3.models.metadata import is_keras_file, read_metadata  # needs h5py
+
     if cfg_path is not None:
         if is_keras_file(weights):
             raise ValueError(f"{weights}: a Keras file contains its own network; leave {cfg_path} out")
@@ -59,6 +72,8 @@ def load_detector(
 
 def _load_darknet(weights: str, cfg_path: str, *, classes_path, anchors_path, options: dict) -> Detector:
     """Build the detector of Darknet weights and their cfg."""
+    from yolo3.darknet.keras_weights import load_weights  # needs Keras
+
     cfg = read_cfg(cfg_path)
     architecture = architecture_of_cfg(cfg, anchors=None if anchors_path is None else read_anchors(anchors_path))
     settings = settings_of(cfg)

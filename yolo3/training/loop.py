@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
+from yolo3.evaluation.recall import RECALL_PROPOSALS
 from yolo3.input.reading import unreadable_image
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
@@ -34,7 +35,7 @@ from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import Stopped, StopRequest
-from yolo3.training.validation import RECALL_PROPOSALS, loss_row
+from yolo3.training.validation import loss_row
 from yolo3.visualize.curves import draw_training_curves
 
 _IMAGES = {

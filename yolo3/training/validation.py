@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import tensorflow as tf
 
@@ -10,15 +10,13 @@ from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.image_size import shape_of
 from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
+from yolo3.evaluation.recall import recall_of_best
 from yolo3.input.batches import validation_batches
-from yolo3.models.rpn.recall import proposal_recall
 from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import MAX_BOXES
 from yolo3.training.step import Trainer
-
-RECALL_PROPOSALS = 100  # of an image, for the recall that is logged for class-agnostic networks
 
 
 class Validator:
@@ -89,17 +87,6 @@ class Validator:
             num, shape = counts[place], shape_of(self.annotations[index])
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
-
-
-def recall_of_best(annotations: Sequence[Annotation], detections: Sequence[Detections]) -> float:
-    """Return the fraction of objects that one of the 100 best boxes of their image overlaps with an IoU of 0.5 or more.
-
-    Args:
-        annotations: Images and their boxes.
-        detections: Of each image, best scores first.
-    """
-    best = [found.boxes[:RECALL_PROPOSALS] for found in detections]
-    return proposal_recall([annotation.boxes for annotation in annotations], best)
 
 
 def loss_row(terms: Mapping[str, float], names: Iterable[str], *, prefix: str = "") -> dict[str, float]:

@@ -23,9 +23,7 @@ class Onnx:
             )
         except Exception as error:  # its exceptions have no common class but this one
             raise ValueError(f"{path}: ONNX Runtime cannot open it: {error}") from error
-        self.metadata: dict[str, Any] = parse_metadata(
-            self._session.get_modelmeta().custom_metadata_map.get(KEY), path
-        )
+        self.metadata: dict[str, Any] = parse_metadata(self._session.get_modelmeta().custom_metadata_map.get(KEY), path)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 

@@ -30,9 +30,9 @@ OUTPUTS = {
 }
 """Names of the outputs, in their order, of files with suppression, with decoded boxes, and with raw outputs.
 
-``detections``: float32 [B, M, 4] xyxy in pixels of the network input, float32 [B, M] by falling score, int32 [B, M], int32
-[B]; rows from ``count`` on are padding, with class -1. ``boxes``: float32 [B, N, 4] xyxy in pixels of the network input and
-float32 [B, N, C]. ``raw``: ``raw_0``, ``raw_1``, ... as the network has outputs, float32.
+``detections``: float32 [B, M, 4] xyxy in pixels of the network input, float32 [B, M] by falling score, int32 [B, M],
+int32 [B]; rows from ``count`` on are padding, with class -1. ``boxes``: float32 [B, N, 4] xyxy in pixels of the network
+input and float32 [B, N, C]. ``raw``: ``raw_0``, ``raw_1``, ... as many as the network has outputs, float32.
 """
 
 

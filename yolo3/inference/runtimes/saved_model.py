@@ -1,4 +1,4 @@
-"""TensorFlow SavedModels, run by TensorFlow; their metadata is a file of ``assets.extra``, the folder for such files."""
+"""TensorFlow SavedModels, run by TensorFlow; their metadata is a file in ``assets.extra``."""
 
 import os
 from pathlib import Path
