@@ -19,7 +19,7 @@ LEVELS = [
     "visualize convert",
     "inference",
     "evaluation compat",
-    "training",
+    "training export",
     "cli",
     "model utils yolo __main__",
 ]
@@ -33,13 +33,15 @@ WITHOUT_TENSORFLOW = (
     "darknet.layers darknet.heads darknet.names darknet.recipe darknet.weights models.architecture "
     "models.registry models.saving models.metadata models.loading models.yolov3.anchors "
     "models.yolov3.anchor_clusters models.yolov3.scales models.yolov3.loss_options visualize.boxes "
-    "visualize.sheets visualize.curves inference.settings inference.videos inference.window inference.sources "
+    "visualize.sheets visualize.curves inference.settings inference.detector inference.loading "
+    "inference.exported_network inference.runtimes.registry inference.videos inference.window inference.sources "
     "inference.tile_merging inference.tiles inference.writers.coco_results inference.writers.drawn "
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
-    "evaluation.report evaluation.advice training.settings training.advice training.run_folder training.schedules "
+    "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
+    "training.settings training.advice training.run_folder training.schedules "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
-    "cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
+    "cli.export cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
     "cli.data.main cli.data.convert cli.data.split cli.data.stats "
 ).split()
 

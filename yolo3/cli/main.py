@@ -11,6 +11,7 @@ COMMANDS = {
     "train": ("yolo3.cli.train", "train a network on annotated images"),
     "detect": ("yolo3.cli.detect", "find objects in images, videos and camera streams"),
     "evaluate": ("yolo3.cli.evaluate", "compute the average precision of a network on annotated images"),
+    "export": ("yolo3.cli.export", "write a network as ONNX, LiteRT, OpenVINO or SavedModel, verified"),
     "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
     "data": ("yolo3.cli.data.main", "show, split and convert a data set"),
     "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file, or back"),

@@ -82,16 +82,26 @@ def add_detector_options(parser: argparse.ArgumentParser, required: bool = True,
         required: Whether the weights have to be given.
         defaults: Defaults of this command, by name, where they are not the detector's.
     """
+    add_network_files(parser, "; or an exported file (.onnx, .tflite, .xml, the folder of a SavedModel)")
+    add_settings(parser, DetectorSettings, **defaults)
+
+
+def add_network_files(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add the options that name the files of a network.
+
+    Args:
+        parser: Where they are added.
+        more: Further kinds of weights that the command takes, for its help.
+    """
     parser.add_argument(
         "--weights",
         required=required,
         metavar="FILE",
-        help="network: a .h5, .keras or .weights.h5 file, or Darknet's .weights with --cfg",
+        help=f"network: a .h5, .keras or .weights.h5 file, or Darknet's .weights with --cfg{more}",
     )
     parser.add_argument("--cfg", metavar="FILE", help="cfg of Darknet weights")
     parser.add_argument("--classes", metavar="FILE", help="class names, one per line, for weights that carry none")
     parser.add_argument("--anchors", metavar="FILE", help="anchors, w,h pairs in pixels, for weights that carry none")
-    add_settings(parser, DetectorSettings, **defaults)
 
 
 def detector_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -91,13 +91,13 @@ def start_network(weights: str) -> None:
     if runtime is None:
         start_tensorflow()
     elif runtime.needs_tensorflow:
-        with _held_back_stderr():
+        with held_back_stderr():
             importlib.import_module(runtime.package)
 
 
 def start_tensorflow() -> None:
     """Import Keras with its backend and look for devices, whose start-up notes are shown only if that fails."""
-    with _held_back_stderr():
+    with held_back_stderr():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -108,8 +108,11 @@ def start_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _held_back_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2: TensorFlow 2.21 does so whatever TF_CPP_MIN_LOG_LEVEL says."""
+def held_back_stderr() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, whatever libraries are told, until an error shows it.
+
+    TensorFlow 2.21 writes there whatever TF_CPP_MIN_LOG_LEVEL says, and so does LiteRT. A user's mistake shows nothing.
+    """
     sys.stderr.flush()
     own = os.dup(2)
 
@@ -117,6 +120,8 @@ def _held_back_stderr() -> Iterator[None]:
         os.dup2(notes.fileno(), 2)
         try:
             yield
+        except (ValueError, OSError):
+            raise
         except Exception:
             notes.seek(0)
             os.write(own, notes.read())

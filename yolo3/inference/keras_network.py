@@ -132,7 +132,7 @@ class KerasNetwork:
         """
 
         def select(images):
-            boxes, scores = self.decoded(images, input_shape)
+            boxes, scores = self.decoded(ops.cast(images, "float32") / 255, input_shape)
             return non_max_suppression(
                 boxes,
                 scores,
@@ -155,12 +155,12 @@ class KerasNetwork:
         return run
 
     def raw(self, images) -> list:
-        """Return the raw outputs, float32, for a tensor of images [B, h, w, 3], 0..255."""
-        outputs = self.folded(ops.cast(images, "float32") / 255, training=False)
+        """Return the raw outputs, float32, for a tensor of images float32 [B, h, w, 3], 0..1."""
+        outputs = self.folded(images, training=False)
         return [ops.cast(output, "float32") for output in keras.tree.flatten(outputs)]
 
     def decoded(self, images, input_shape: tuple[int, int]):
-        """Return boxes [B, N, 4], xyxy in pixels of the network input, and scores [B, N, C] for a tensor of images."""
+        """Return boxes [B, N, 4], xyxy in pixels of the network input, and scores [B, N, C] for images as `raw`."""
         return self.architecture.decode(self.raw(images), input_shape)
 
     @contextlib.contextmanager
