@@ -191,4 +191,5 @@ def detection_differences(expected: Detections, got: Detections, sure: float) ->
 
 
 def _largest(differences: np.ndarray) -> float:
-    return float(differences.max(initial=0.0))
+    """Return the largest difference, infinite where one is not a number."""
+    return float(np.nan_to_num(differences, nan=np.inf).max(initial=0.0))

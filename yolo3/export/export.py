@@ -88,7 +88,13 @@ def export(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        exporter.load()(graph, folder / path.name, metadata, calibration)
+        try:
+            exporter.load()(graph, folder / path.name, metadata, calibration)
+        except OSError:
+            raise
+        except Exception as error:  # converters raise almost anything
+            message = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(f"{settings.format}: this network cannot be converted: {message}") from error
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         comparison, average_precision = _check(graph, folder / path.name, annotations)
         for written in sorted(folder.iterdir()):

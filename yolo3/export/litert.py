@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from yolo3.export.graph import ExportGraph
-from yolo3.export.saved_model import write as write_saved_model
 from yolo3.inference.runtimes.litert import MEMBER
 from yolo3.models.metadata import format_metadata
 
@@ -26,10 +26,18 @@ def write(graph: ExportGraph, path: Path, metadata: dict[str, Any], calibration:
         calibration: uint8 [N, height, width, 3], images in the network's size, for a precision of int8.
     """
     precision = graph.settings.precision
+    # With variables in place of constants, what TensorFlow 2.21 converts gives NaN.
+    frozen = convert_variables_to_constants_v2(
+        tf.function(graph, input_signature=[graph.signature]).get_concrete_function(),
+        lower_control_flow=False,
+    )
+    module = tf.Module()
+    module.function = tf.function(
+        lambda images: dict(zip(sorted(graph.outputs), frozen(images), strict=True)), input_signature=[graph.signature]
+    )  # TensorFlow sorts the outputs by name
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        source = Path(folder, "saved_model")
-        write_saved_model(graph, source, metadata, calibration)
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=["serving_default"])
+        tf.saved_model.save(module, folder, {"serving_default": module.function})  # keeps the names of the outputs
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if precision == "float16":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -107,10 +107,13 @@ def _before_convolutions(model: onnx.ModelProto) -> tuple[set[str], set[str]]:
 def _in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its network in float16: boxes of 400 pixels would be rounded to quarters of a pixel."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     before, last = _before_convolutions(model)
     rest = [node.name for node in model.graph.node if node.name not in before | last]
-    return convert_float_to_float16(model, keep_io_types=True, node_block_list=rest)
+    half = OnnxModel(convert_float_to_float16(model, keep_io_types=True, node_block_list=rest))
+    half.topological_sort()
+    return half.model
 
 
 def _quantized(model: onnx.ModelProto, images: np.ndarray, path: Path) -> onnx.ModelProto:

@@ -37,4 +37,5 @@ class LiteRt:
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name for a batch of images."""
-        return self._run(**{self._input: images})
+        outputs = self._run(**{self._input: images})
+        return {name: array.copy() for name, array in outputs.items()}  # the next call overwrites them
