@@ -63,7 +63,7 @@ class Setting:
         parse: Function that reads a value of another kind from a text, and raises `ValueError`.
         many: Number of values of the option, as argparse's `nargs`.
         metavar: Placeholder of the values in the help of the option.
-        const: Value that the option means, which takes none then.
+        const: Value that the option means without one of its own; with `many` None it takes none.
         is_path: Whether it names a file or a folder.
     """
 

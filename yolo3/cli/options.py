@@ -46,7 +46,7 @@ def add_settings(parser, record: type, names: Sequence[str] | None = None, **def
         options: dict[str, Any] = {"dest": name, "help": help_of(described, default)}
         if parser.argument_default is not argparse.SUPPRESS:
             options["default"] = default
-        if described.const is not None:
+        if described.const is not None and described.many is None:
             options |= {"action": "store_const", "const": described.const}
         else:
             number = described.number
@@ -55,6 +55,7 @@ def add_settings(parser, record: type, names: Sequence[str] | None = None, **def
             short = "FILE" if described.is_path else ("N" if number.kind is int else "X") if number else None
             options |= {"nargs": described.many, "metavar": described.metavar or short}
             options |= {"choices": tuple(described.allowed) or None}
+            options |= {} if described.const is None else {"const": described.const}
             if described.many == "+" and "default" not in options:
                 options["action"] = "extend"  # given twice, both count
         groups[title].add_argument(described.flag or f"--{name.replace('_', '-')}", **options)
@@ -82,15 +83,16 @@ def add_detector_options(parser: argparse.ArgumentParser, required: bool = True,
         required: Whether the weights have to be given.
         defaults: Defaults of this command, by name, where they are not the detector's.
     """
-    add_network_files(parser, "; or an exported file (.onnx, .tflite, .xml, the folder of a SavedModel)")
+    add_network_files(parser, required, "; or an exported file (.onnx, .tflite, .xml, the folder of a SavedModel)")
     add_settings(parser, DetectorSettings, **defaults)
 
 
-def add_network_files(parser: argparse.ArgumentParser, more: str = "") -> None:
+def add_network_files(parser: argparse.ArgumentParser, required: bool = True, more: str = "") -> None:
     """Add the options that name the files of a network.
 
     Args:
         parser: Where they are added.
+        required: Whether the weights have to be given.
         more: Further kinds of weights that the command takes, for its help.
     """
     parser.add_argument(

@@ -54,7 +54,12 @@ EXPORTERS = {
         Exporter("saved_model", "yolo3.export.saved_model:write", (), ("float32",)),
         Exporter("onnx", "yolo3.export.onnx:write", ("onnx", "tf2onnx", "onnxruntime"), suppressions=("greedy",)),
         Exporter("litert", "yolo3.export.litert:write", ("ai_edge_litert",), batch=1),
-        Exporter("openvino", "yolo3.export.openvino:write", ("openvino", "onnx", "tf2onnx"), suppressions=("greedy",)),
+        Exporter(
+            "openvino",
+            "yolo3.export.openvino:write",
+            ("openvino", "onnx", "tf2onnx", "onnxruntime"),
+            suppressions=("greedy",),
+        ),
     )
 }
 """The formats by name."""
