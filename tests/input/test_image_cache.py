@@ -117,6 +117,10 @@ def test_images_are_read_as_the_one_reader_of_images_reads_them(tmp_path):
         (tmp_path / name).write_bytes(encoded(Image.fromarray(photo()).convert(mode), format))
     (tmp_path / "turned.jpg").write_bytes(with_orientation("JPEG", 6))
     cv2.imwrite(str(tmp_path / "deep.png"), photo().astype(np.uint16) * 16)
+    # Chroma in other factors than half: TensorFlow's decoder gave other colours than OpenCV's.
+    odd, at = bytearray(encoded(photo(), "JPEG")), encoded(photo(), "JPEG").index(b"\xff\xc0")
+    odd[at + 14] = 0x21
+    (tmp_path / "odd.jpg").write_bytes(odd)
     paths = sorted(map(str, tmp_path.iterdir()))
     store = opened([annotated(path) for path in paths])
     for path, image in zip(paths, tf.data.Dataset.range(len(paths)).map(store.read).as_numpy_iterator(), strict=True):

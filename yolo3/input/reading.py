@@ -19,8 +19,10 @@ class UnreadableImage(Exception):
 def reading(paths: Sequence[str], read: Callable[[str], np.ndarray], shape: Sequence[int | None]) -> Callable:
     """Return a graph function from an index to an image.
 
-    The function runs in Python, beside others, as decoding needs no interpreter: on the JPEGs of BCCD it takes as much
-    of the processor as TensorFlow's own decoder, and there is one reader of images for training and everything else.
+    The function runs in Python, several at a time, as decoding itself needs no interpreter. On the JPEGs of BCCD it
+    takes 2.2 ms of the processor, TensorFlow's own decoder 1.6: that one computes a faster, coarser inverse transform,
+    knows no orientation, and stops a run at an image without naming it. This way training sees the pixels that the
+    checks and detection see.
 
     Args:
         paths: Image files.
