@@ -75,6 +75,16 @@ def test_roboflows_folders_are_lists(tmp_path):
         createml.read(str(tmp_path), list_name="test")
 
 
+def test_a_list_of_which_nothing_can_be_read_says_why(tmp_path):
+    for part in ("train", "valid"):
+        write_image(tmp_path / part / f"{part}.jpg")
+        path = write_json(tmp_path / part / "_annotations.createml.json", [entry(item(), name=f"{part}.jpg")])
+    Path(path).write_text(Path(path).read_text()[:-5])
+    dataset = createml.read(str(tmp_path), list_name="valid")
+    assert kinds(dataset) == ["bad-json"] and not dataset.annotations
+    assert not createml.read(str(tmp_path), list_name="train").findings
+
+
 def test_many_files_of_an_image_each_are_divided_by_their_folders(tmp_path):
     for part in ("train", "val"):
         for number in range(6):

@@ -214,6 +214,22 @@ def test_roboflows_folders_are_lists(tmp_path):
         formats.read_dataset(tmp_path, list_name="val")
 
 
+@pytest.mark.parametrize("joined", [False, True])
+def test_faults_of_another_list_do_not_count(tmp_path, joined):
+    """A bad row of val.csv is no error of the training images."""
+    rows = {"train": "a.jpg,10,20,60,80,cat\n", "val": "b.jpg,1,2,3,4,cat\nb.jpg,1,2,x,4,cat\nlost.jpg,1,2,3,4,cat\n"}
+    for part, text in rows.items():
+        if not joined:
+            write_csv(tmp_path / f"{part}.csv", text)
+    if joined:
+        lines = [f"{part},{line}" for part, text in rows.items() for line in text.splitlines()]
+        write_csv(tmp_path / "set.csv", "\n".join(["split,path,x1,y1,x2,y2,class", *lines]) + "\n")
+    for name in "ab":
+        write_image(tmp_path / f"{name}.jpg")
+    assert not csv_boxes.read(str(tmp_path), list_name="train").findings
+    assert kinds(csv_boxes.read(str(tmp_path), list_name="val")) == ["bad-box", "missing-image"]
+
+
 def test_the_list_of_a_file_tells_images_of_one_name_apart(tmp_path):
     for value, part in enumerate(("train", "test")):
         write_image(tmp_path / "images" / part / "1.jpg", value=value)

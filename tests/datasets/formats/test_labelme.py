@@ -151,6 +151,17 @@ def test_folders_are_lists_of_the_same_classes(tmp_path):
         labelme.read(str(tmp_path), list_name="test")
 
 
+def test_faults_of_another_list_do_not_count(tmp_path):
+    for part, points in (("train", [[1, 2], [3, 4]]), ("val", [[1, 2]])):
+        write_image(tmp_path / part / f"{part}.jpg")
+        extra = shape(points=[[1, 2]], shape_type="point")
+        shapes = [shape(points=points)] + [extra] * (part == "val")
+        write_json(tmp_path / part / f"{part}.json", *shapes, image=f"{part}.jpg")
+    assert not labelme.read(str(tmp_path), list_name="train").findings
+    found = labelme.read(str(tmp_path), list_name="val").findings
+    assert [finding.kind for finding in found] == ["bad-box", "without-area"]
+
+
 def test_a_stated_size_is_compared_with_the_image(tmp_path):
     (finding,) = read_shapes(tmp_path, shape(), imageWidth=400).findings
     assert finding.kind == "size-mismatch"

@@ -58,6 +58,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
     description = Description(NAME)
     for file, list_of_file in lists.items():
+        description.reading = list_of_file
         for entry in description.read_json(file, list) or []:
             _describe(file, list_of_file, entry, description)
     return build_dataset(path, description, class_names, list_name)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from yolo3.datasets.annotation import Dataset, Finding
+from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.class_names import numbered_class_names, unknown_name_message
 from yolo3.datasets.formats.csv_classes import CLASS_ID, read_names_by_id
 from yolo3.datasets.formats.csv_columns import BOX_ROLES, Columns, find_columns, parse_number, read_rows
@@ -87,6 +87,7 @@ def _describe(path: str, class_names: Sequence[str] | None) -> Description:
     for list_name, file in lists.items():
         names_by_id = read_names_by_id(file, path)
         named = named or bool(names_by_id)
+        description.reading = list_name
         description.class_names += (names_by_id[number] for number in sorted(names_by_id))
         try:
             _read_file(file, list_name, columns_of[file], names_by_id, description)
@@ -107,7 +108,7 @@ def _read_file(
     images: dict[tuple[str, str], DescribedImage] = {}
     if "class" not in columns.of:
         message = f"expected a column for the class, such as 'class', got none; all boxes are of one, '{_CLASS_OF_ALL}'"
-        description.findings.append(Finding("warning", "no-class", file, message))
+        description.report("no-class", file, message, severity="warning")
     names = list(names_by_id.values())
     header: list[str] | None = None
     for line, cells in read_rows(file, columns.delimiter):
@@ -117,6 +118,8 @@ def _read_file(
             continue
         where = f"{file}:{line}"
         row = {role: cells[at] if at < len(cells) else "" for role, at in columns.of.items()}
+        own_list = row.get("list", "")
+        description.reading = own_list = list_name if own_list.lower() in _NO_LISTS else own_list
         if any(cells[columns.num_cells :]):
             message = f"expected {columns.num_cells} cells, got {len(cells)}; quote names with '{columns.delimiter}'"
             description.report("bad-line", where, message)
@@ -125,8 +128,6 @@ def _read_file(
             description.report("bad-line", where, "expected the name of an image, got none; add it or remove the row")
             continue
 
-        own_list = row.get("list", "")
-        own_list = list_name if own_list.lower() in _NO_LISTS else own_list
         image = images.get((own_list, row["image"]))
         if image is None:
             image = DescribedImage(row["image"], where, own_list, _stated_size(row, columns))

@@ -111,6 +111,7 @@ def _describe(path: str) -> Description:
 def _read_file(file: str, list_name: str, path: str, description: Description) -> None:
     """Add what one file says; elements are dropped as soon as they are read."""
     record_file(file)
+    description.reading = list_name
     tracks: list[tuple[str, list[tuple[int, DescribedBox | None]]]] = []
     for _, element in etree.iterparse(file, tag=("label", "image", "track"), **_XML_OPTIONS):
         if element.tag == "label":
@@ -121,15 +122,17 @@ def _read_file(file: str, list_name: str, path: str, description: Description) -
             continue
         if element.tag == "image":
             subset = element.get("subset", "")
+            description.reading = list_name if subset.lower() in _NO_LISTS else subset
             image = DescribedImage(
                 name=element.get("name", ""),
                 where=_where(file, element),
-                list_name=list_name if subset.lower() in _NO_LISTS else subset,
+                list_name=description.reading,
                 size=_size_of(element),
             )
             image.boxes = list(_boxes_of(element, file, description))
             description.images.append(image)
         else:
+            description.reading = list_name
             tracks.append((_where(file, element), _read_track(element, file, description)))
         element.clear()
         while element.getprevious() is not None:
@@ -217,7 +220,7 @@ def _boxes_of(image: etree._Element, file: str, description: Description) -> Ite
             except ValueError as error:
                 description.report("bad-box", where, str(error))
         elif shape.tag in WITHOUT_AREA:
-            description.without_area.append(where)
+            description.without_area.append((description.reading, where))
 
 
 def _read_track(track: etree._Element, file: str, description: Description) -> list[tuple[int, DescribedBox | None]]:

@@ -71,15 +71,17 @@ class Description:
         images: The images, in order.
         class_names: Class names that the files list, in the order of their ids; others that objects have come after
             them, sorted.
-        findings: What is wrong with the files.
-        without_area: The place of each point, line or tag, which give no box.
+        reading: The list that is being read, to which what is reported belongs.
+        findings: (list, what is wrong with the files).
+        without_area: (list, place) of each point, line or tag, which give no box.
     """
 
     format: str
     images: list[DescribedImage] = field(default_factory=list)
     class_names: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    without_area: list[str] = field(default_factory=list)
+    reading: str = ""
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    without_area: list[tuple[str, str]] = field(default_factory=list)
 
     def list_names(self) -> list[str]:
         """Return the names of the lists that images belong to, in order."""
@@ -97,9 +99,9 @@ class Description:
             for image, folder in zip(self.images, folders, strict=True):
                 image.list_name = folder
 
-    def report(self, kind: str, where: str, message: str) -> None:
-        """Add an error."""
-        self.findings.append(Finding("error", kind, where, message))
+    def report(self, kind: str, where: str, message: str, severity: str = "error") -> None:
+        """Add a finding."""
+        self.findings.append((self.reading, Finding(severity, kind, where, message)))
 
     def read_json(self, file: str, kind: type) -> Any:
         """Return the content of a JSON file, `kind` (dict or list) at its top; None if it is reported."""
@@ -142,7 +144,8 @@ def build_dataset(
         ValueError: If there is no such list, or nothing at all.
     """
     if list_name is not None:
-        require_list(path, list_name, description.list_names())
+        without_images = (name for name, _ in description.findings if name == list_name)
+        require_list(path, list_name, dict.fromkeys([*description.list_names(), *without_images]))
     if not description.images and not description.findings:
         raise ValueError(f"{path}: expected annotations ({description.format}), got no images in them")
     if class_names is None:
@@ -151,7 +154,8 @@ def build_dataset(
 
     index = ImageIndex(data_root(path))
     ids = {name: number for number, name in enumerate(class_names)}
-    findings = description.findings
+    others = set() if list_name is None else {*description.list_names()} - {list_name}
+    findings = [finding for name, finding in description.findings if name not in others]
     annotations: list[Annotation] = []
     names: list[str] = []
     for image in description.images:
@@ -167,7 +171,7 @@ def build_dataset(
         names.append(image.name)
     annotations = without_contested(annotations, names, findings)
 
-    places = description.without_area
+    places = [place for name, place in description.without_area if name not in others]
     if places:
         message = f"{len(places)} points, lines or tags give no box and are not used, first in {places[0]}"
         findings.append(Finding("warning", "without-area", path, message))

@@ -64,9 +64,10 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
     description = Description(NAME, class_names=_read_labels_file(files[0], path))
     for file in files:
+        description.reading = list_of_file.get(file, "")
         content = description.read_json(file, dict)
         if content is not None:
-            description.images.append(_describe(file, list_of_file.get(file, ""), content, description))
+            description.images.append(_describe(file, description.reading, content, description))
     return build_dataset(path, description, class_names, list_name)
 
 
@@ -119,7 +120,7 @@ def _describe(file: str, list_name: str, content: dict[str, Any], description: D
     of_group: dict[tuple[str, str], int] = {}  # position among the boxes
     for shape in shapes:
         if isinstance(shape, dict) and shape.get("shape_type") in _WITHOUT_AREA:
-            description.without_area.append(file)
+            description.without_area.append((list_name, file))
             continue
         try:
             box = _parse_shape(shape)

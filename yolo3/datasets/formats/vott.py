@@ -63,6 +63,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
     description = Description(NAME, class_names=_read_tags(path))
     for file in files:
+        description.reading = list_of_file.get(file, "")
         content = description.read_json(file, dict)
         if content is None:
             continue
@@ -70,7 +71,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
         assets = content.get("assets", {})
         entries = [content] if "asset" in content else list(assets.values()) if isinstance(assets, dict) else []
         for entry in entries:
-            _describe(file, list_of_file.get(file, ""), entry, description)
+            _describe(file, description.reading, entry, description)
     return build_dataset(path, description, class_names, list_name)
 
 
