@@ -121,3 +121,13 @@ def test_a_folder_that_tells_that_another_image_is_meant_is_believed(tmp_path, n
     findings = []
     assert (only_image(index.find(name), name, "a.json", findings, index) is None) == (found is None)
     assert all("is another image" in finding.message for finding in findings)
+
+
+def test_a_name_without_a_folder_is_not_taken_from_far_above(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    write_image(tmp_path / "1.png")
+    for folder, found in ((tmp_path / "lists", True), (tmp_path / "set" / "lists", False)):
+        folder.mkdir(parents=True)
+        paths = ListedPaths(str(folder / "train.txt"))
+        assert (paths.find("1.png") == [str(tmp_path / "1.png")]) == found
+        assert paths.find(f"{tmp_path.name}/1.png") == [str(tmp_path / "1.png")]

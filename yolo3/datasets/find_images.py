@@ -148,7 +148,8 @@ class ListedPaths:
     """Finds the images that a text file names, wherever the data has moved since it was written.
 
     As written, a name is an absolute path or lies below the text file's folder, the current folder, or the three
-    folders above the text file (Darknet's lists are written from its own folder). Else it is searched below `root`.
+    folders above the text file (Darknet's lists are written from its own folder); a name without a folder lies not
+    further up than one. Else it is searched below `root`.
 
     Args:
         text_file: Path of the text file.
@@ -164,7 +165,8 @@ class ListedPaths:
 
     def existing(self, entry: str) -> str | None:
         """Return the path of the file that an entry names as written, as `file_in` does."""
-        return file_in(self._bases, entry)
+        has_folder = any("/" in spelling for spelling in spellings(entry))
+        return file_in(self._bases if has_folder else self._bases[:3], entry)
 
     def find(self, entry: str) -> list[str]:
         """Find the images that an entry fits best, as `ImageIndex.find` returns them."""
