@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.inference.test_detector import METADATA, cell_network, sample_image
 from yolo3.cli.main import main
 from yolo3.datasets.check_images import check_image
+from yolo3.datasets.formats.registry import read_dataset, write_dataset
 from yolo3.datasets.images import write_image
 from yolo3.models.saving import save_model
 from yolo3.training.image_lists import ImageLists
@@ -33,7 +35,7 @@ def set_of_ten(tmp_path, monkeypatch):
     return tmp_path
 
 
-def make_run(train, val, **settings):
+def make_run(train, val, /, **settings):
     """Make a run folder `run` whose network was trained on images of these numbers."""
     config = TrainConfig(data=str(Path("data").absolute()), **settings)
     lists = ImageLists([f"{number}.png" for number in train], [f"{number}.png" for number in val])
@@ -102,6 +104,28 @@ def test_validation_images_that_are_gone_are_counted(set_of_ten, capsys):
     Path("data/train.txt").write_text("".join(map(LINE.format, range(8))))
     assert main(["evaluate", "--run", "run"]) == 1
     assert "2 of 2 validation images of run are not there, first 8.png; if they" in capsys.readouterr().err
+
+
+def test_a_run_on_the_embedded_shapes_is_evaluated_on_their_validation_list(set_of_ten, capsys, monkeypatch):
+    for part, numbers in {"train": range(8), "val": [8, 9]}.items():
+        Path("list.txt").write_text("".join(f"data/{LINE.format(number)}" for number in numbers))
+        listed = read_dataset("list.txt", class_names=METADATA["class_names"])
+        write_dataset(replace(listed, name=f"shapes [{part}]"), "shapes", "voc")
+    monkeypatch.setattr("yolo3.training.sources.shapes_folder", lambda: "shapes")
+    make_run(range(8), [])
+    lists = ImageLists([f"JPEGImages/{number}.png" for number in range(8)], ["JPEGImages/8.png", "JPEGImages/9.png"])
+    RunFolder("run").start(TrainConfig(), class_names=METADATA["class_names"], lists=lists)
+    figures, said, _ = evaluated(capsys, "--run", "run")
+    assert figures["images"] == 2 and figures["images_trained_on"] == 0
+    assert said.startswith("run/best.h5 on 2 images of shapes [val], validation images of run\n")
+
+
+def test_validation_data_of_its_own_is_what_has_moved(set_of_ten, capsys):
+    shutil.copytree("data", "other")
+    make_run(range(8), [8, 9], val=str(Path("other").absolute()))
+    assert evaluated(capsys, "--run", "run")[1].startswith("run/best.h5 on 2 images of other, ")
+    Path("other").rename("moved")
+    assert evaluated(capsys, "--run", "run", "--data", "moved")[1].startswith("run/best.h5 on 2 images of moved, ")
 
 
 def test_other_options_override_those_of_the_run(set_of_ten, weights, capsys):
