@@ -71,7 +71,7 @@ class Description:
         images: The images, in order.
         class_names: Class names that the files list, in the order of their ids; others that objects have come after
             them, sorted.
-        reading: The list that is being read, to which what is reported belongs.
+        reading: The list that is being read, to which what is reported belongs; "" for all lists.
         findings: (list, what is wrong with the files).
         without_area: (list, place) of each point, line or tag, which give no box.
     """
@@ -84,8 +84,9 @@ class Description:
     without_area: list[tuple[str, str]] = field(default_factory=list)
 
     def list_names(self) -> list[str]:
-        """Return the names of the lists that images belong to, in order."""
-        return list(dict.fromkeys(image.list_name for image in self.images if image.list_name))
+        """Return the names of the lists that images and findings belong to, in order."""
+        names = [image.list_name for image in self.images] + [name for name, _ in self.findings]
+        return list(dict.fromkeys(filter(None, names)))
 
     def list_by_folders(self) -> None:
         """Let the folders in the names of images, such as "train/1.jpg", be the lists if nothing else says them."""
@@ -98,6 +99,8 @@ class Description:
         if "" not in folders and len(set(folders)) > 1:
             for image, folder in zip(self.images, folders, strict=True):
                 image.list_name = folder
+            self.findings = [("", finding) for _, finding in self.findings]
+            self.without_area = [("", place) for _, place in self.without_area]
 
     def report(self, kind: str, where: str, message: str, severity: str = "error") -> None:
         """Add a finding."""
@@ -144,8 +147,7 @@ def build_dataset(
         ValueError: If there is no such list, or nothing at all.
     """
     if list_name is not None:
-        without_images = (name for name, _ in description.findings if name == list_name)
-        require_list(path, list_name, dict.fromkeys([*description.list_names(), *without_images]))
+        require_list(path, list_name, description.list_names())
     if not description.images and not description.findings:
         raise ValueError(f"{path}: expected annotations ({description.format}), got no images in them")
     if class_names is None:
@@ -154,8 +156,7 @@ def build_dataset(
 
     index = ImageIndex(data_root(path))
     ids = {name: number for number, name in enumerate(class_names)}
-    others = set() if list_name is None else {*description.list_names()} - {list_name}
-    findings = [finding for name, finding in description.findings if name not in others]
+    findings = [finding for name, finding in description.findings if list_name is None or name in ("", list_name)]
     annotations: list[Annotation] = []
     names: list[str] = []
     for image in description.images:
@@ -171,7 +172,7 @@ def build_dataset(
         names.append(image.name)
     annotations = without_contested(annotations, names, findings)
 
-    places = [place for name, place in description.without_area if name not in others]
+    places = [place for name, place in description.without_area if list_name is None or name in ("", list_name)]
     if places:
         message = f"{len(places)} points, lines or tags give no box and are not used, first in {places[0]}"
         findings.append(Finding("warning", "without-area", path, message))
