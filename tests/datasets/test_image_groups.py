@@ -87,6 +87,11 @@ def test_two_films_with_the_same_numbers_in_two_folders_stay_two(tmp_path):
     assert groups_of(tmp_path, films) == [{f"{name}/{n}.png" for n in range(4)} for name in ("night", "day")]
 
 
+def test_plain_images_are_not_taken_for_copies_of_each_other(tmp_path):
+    plain = {f"{'abc'[n]}.png": np.full((32, 32, 3), (0, 120, 255)[n], np.uint8) for n in range(3)}
+    assert groups_of(tmp_path, plain) == []
+
+
 def test_roboflows_copies_of_an_image_belong_together(tmp_path):
     copies = {"cat_jpg.rf.0a1b2c.png": scene(0), "cat_jpg.rf.9f8e7d.png": scene(0)[:, ::-1]}
     assert groups_of(tmp_path, {**copies, "cat_2_jpg.rf.11aa22.png": scene(5)}) == [set(copies)]

@@ -9,6 +9,7 @@ tell such boards apart.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ SAME_LOOK = 0.25  # largest difference of two thumbnails at which images count a
 # that pans by 5 % of the image leaves .83; of all 66,066 pairs of BCCD's images the one with more than .66 shows the
 # same cells twice.
 FILM_LOOK = 0.8
-_LEAST_DEVIATION = 5.0  # grey levels; keeps the noise of dark and plain images small
+_LEAST_DEVIATION = 5.0  # grey levels; what has less is plain
 _STEPS = 32  # per standard deviation, of whole numbers in place of fractions
 # Roboflow's copies of "a.jpg" are "a_jpg.rf.<hash>.jpg".
 _ROBOFLOW = re.compile(r"[_.](jpe?g|png|bmp|webp|tiff?|mpo|heic|avif)\.rf\.\w+$", re.IGNORECASE)
@@ -78,23 +79,24 @@ def group_images(paths: Sequence[str], images: Sequence[Looked]) -> np.ndarray:
     usable = [index for index, image in enumerate(images) if image.thumbnail]
     groups.join_equal((index, images[index].digest) for index in usable)
     groups.join_equal(
-        (index, (_folder_of(path), _source_of(path)))
+        (index, (_without_lists(os.path.dirname(path)), _source_of(path)))
         for index, path in enumerate(paths)
         if _ROBOFLOW.search(stem_of(path))
     )
 
-    if usable:
+    if len(usable) > 1:
         joined = b"".join(images[index].thumbnail for index in usable)
-        looks = _normalized(np.frombuffer(joined, np.uint8).reshape(len(usable), -1))  # [U, 256]
+        looks, has_contrast = _normalized(np.frombuffer(joined, np.uint8).reshape(len(usable), -1))  # [U, 256], [U]
         for first, second in _film_frames([paths[index] for index in usable], looks):
             groups.join(usable[first], usable[second])
-        for first, second in _nearly_equal(looks):
-            groups.join(usable[first], usable[second])
+        comparable = np.flatnonzero(has_contrast)
+        for first, second in _nearly_equal(looks[comparable]):
+            groups.join(usable[comparable[first]], usable[comparable[second]])
     return np.array([groups.find(index) for index in range(len(paths))], np.int64)
 
 
 def describe_groups(groups: np.ndarray) -> str:
-    """Return "3 groups of equal or nearly equal images (8 images)", "" if there is none."""
+    """Return how many groups there are and of how many images, in words, "" if there is none."""
     sizes = np.bincount(groups)
     sizes = sizes[sizes > 1]
     if not len(sizes):
@@ -126,9 +128,10 @@ class _Groups:
             self.join(seen.setdefault(key, index), index)
 
 
-def _folder_of(path: str) -> str:
-    """Return the folder of an image without folders that are lists: frames of one film lie in train/ and valid/."""
-    return os.sep.join(part for part in os.path.dirname(path).split(os.sep) if not list_role(part))
+@functools.lru_cache
+def _without_lists(folder: str) -> str:
+    """Return a folder without those of lists in it: frames of one film lie in train/ and valid/."""
+    return os.sep.join(part for part in folder.split(os.sep) if not list_role(part))
 
 
 def _source_of(path: str) -> str:
@@ -136,15 +139,21 @@ def _source_of(path: str) -> str:
     return _ROBOFLOW.sub("", stem_of(path))
 
 
-def _normalized(thumbnails: np.ndarray) -> np.ndarray:
-    """Return int16 [N, 256], grey values less their mean in 1 / `_STEPS` of their standard deviation."""
+def _normalized(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int16 [N, 256], grey values less their mean in 1 / `_STEPS` of their standard deviation, and bool [N].
+
+    The latter says which images have contrast enough to be compared; plain ones all look alike.
+    """
     looks = np.empty(thumbnails.shape, np.int16)
+    has_contrast = np.empty(len(thumbnails), bool)
     for start in range(0, len(thumbnails), _CHUNK):
         values = thumbnails[start : start + _CHUNK].astype(np.float32)
         values -= values.mean(axis=1, keepdims=True)
-        values *= _STEPS / np.maximum(values.std(axis=1, keepdims=True), _LEAST_DEVIATION)
+        deviation = values.std(axis=1, keepdims=True)
+        values *= _STEPS / np.maximum(deviation, _LEAST_DEVIATION)
         looks[start : start + _CHUNK] = np.round(values)
-    return looks
+        has_contrast[start : start + _CHUNK] = deviation[:, 0] >= _LEAST_DEVIATION
+    return looks, has_contrast
 
 
 def _film_frames(paths: Sequence[str], looks: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -157,7 +166,7 @@ def _film_frames(paths: Sequence[str], looks: np.ndarray) -> Iterator[tuple[int,
         name = _source_of(path)
         numbers = [int(number) for number in re.findall("[0-9]+", name)]
         if numbers:
-            key = _folder_of(path), re.sub("[0-9]+", "#", name)
+            key = _without_lists(os.path.dirname(path)), re.sub("[0-9]+", "#", name)
             series.setdefault(key, []).append((numbers, index))
 
     for members in series.values():
@@ -176,6 +185,8 @@ def _nearly_equal(looks: np.ndarray) -> Iterator[tuple[int, int]]:
     into cells, each shifted against the others, one at least has two images less than cell / (axes + 1) apart in one
     cell. In crowded cells of large data sets an image is compared with those that follow it, not with all.
     """
+    if len(looks) < 2:
+        return
     some = looks[:: max(1, len(looks) // 4096)].astype(np.float32) / _STEPS
     centre = some.mean(axis=0)
     axes = np.linalg.eigh((some - centre).T @ (some - centre))[1][:, -_AXES:]  # of the largest variances
