@@ -2,17 +2,19 @@
 
     python benchmarks/bench_dataset.py --images 1000 10000 118000 --folder /tmp/bench-dataset --json table.json
 
-The data is synthetic: `train2017/*.jpg`, 640x480 pixels, a few templates of about 40 KB (160 KB, COCO's mean, with
-`--large`), each file with a comment of its own so that no two are equal; and `annotations/instances_train2017.json`
-with COCO's mean of 7.3 boxes an image and a polygon of 22 points a box. Each start is a process of its own, in which
-every phase of the command is timed; files come from the system's cache, as they do after they were written. Memory is
-the process's peak above what it holds after its imports.
+The data is synthetic: `train2017/*.jpg`, 640x480 pixels, about 40 KB (160 KB, COCO's mean, with `--large`); and
+`annotations/instances_train2017.json` with COCO's mean of 7.3 boxes an image and a polygon of 22 points a box. No two
+images look alike: each is put together from rows of blocks of a few templates, which is quick because rows between
+JPEG's restart markers can be exchanged without decoding. Each start is a process of its own, in which every phase of
+the command is timed, in seconds that pass and (`cpu`) seconds of the processor; files come from the system's cache, as
+they do after they were written. Memory is the process's peak above what it holds after its imports.
 """
 
 import argparse
 import importlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -29,12 +31,7 @@ _POINTS = 22  # of a polygon
 _TEMPLATES = 16
 _SHAPE = (480, 640)
 _FRESH = 3.0  # seconds after which the cache trusts the time of a file that was just written
-
-# What is timed, by phase: functions of the module that calls them.
-_PHASES = {
-    "read": ("formats.registry", "read_dataset"),
-    "check": ("checks", "check_dataset"),
-}
+_BLOCK = 16  # pixels of a block of JPEG with halved colours, whose rows end with a restart marker
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,10 +59,7 @@ def write_coco(folder: Path, num_images: int, large: bool = False, seed: int = 0
         file.write('{"info": {"description": "synthetic"}, "licenses": [], "images": [')
         for number in range(num_images):
             name = f"{number:012d}.jpg"
-            content = templates[number % _TEMPLATES]
-            comment = f"image {number}".encode()
-            segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-            (images / name).write_bytes(content[:2] + segment + content[2:])
+            (images / name).write_bytes(_mixed(templates, rng))
             entry = {
                 "license": 3,
                 "file_name": name,
@@ -100,8 +94,8 @@ def write_coco(folder: Path, num_images: int, large: bool = False, seed: int = 0
         file.write('], "categories": ' + json.dumps(categories) + "}")
 
 
-def _template(rng: np.random.Generator, size: int) -> bytes:
-    """Return a JPEG of about `size` bytes: blurred noise, with as much fine noise as the size asks for."""
+def _template(rng: np.random.Generator, size: int) -> tuple[bytes, list[bytes]]:
+    """Return (header, coded rows of blocks) of a JPEG of about `size` bytes: blurred and fine noise."""
     height, width = _SHAPE
     coarse = cv2.resize(
         rng.uniform(0, 255, (12, 16, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
@@ -111,9 +105,22 @@ def _template(rng: np.random.Generator, size: int) -> bytes:
     for _ in range(8):
         strength = (low + high) / 2
         pixels = np.clip(coarse + fine * strength, 0, 255).astype(np.uint8)
-        content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+        options = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_RST_INTERVAL, width // _BLOCK]
+        content = cv2.imencode(".jpg", pixels, options)[1].tobytes()
         low, high = (strength, high) if len(content) < size else (low, strength)
-    return content
+
+    scan = content.index(b"\xff\xda")
+    start = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4], "big")
+    return content[:start], re.split(rb"\xff[\xd0-\xd7]", content[start:-2])
+
+
+def _mixed(templates: list[tuple[bytes, list[bytes]]], rng: np.random.Generator) -> bytes:
+    """Return a JPEG whose rows of blocks are those of templates drawn at random."""
+    header, rows = templates[0]
+    drawn = rng.integers(len(templates), size=len(rows))
+    parts = [templates[template][1][place] for template, place in zip(drawn.tolist(), rng.permutation(len(rows)))]
+    coded = [part + bytes([0xFF, 0xD0 + number % 8]) for number, part in enumerate(parts[:-1])]
+    return header + b"".join(coded) + parts[-1] + b"\xff\xd9"
 
 
 def measure(folder: str, evaluate: bool) -> dict[str, float]:
@@ -144,28 +151,29 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
     timed(preparation if not evaluate else checks, "check_dataset", "check")
     if not evaluate:
         timed(preparation, "check_anchor_fit", "fit")
+        timed(preparation, "group_images", "groups")
 
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     if evaluate:
         from types import SimpleNamespace
 
         arguments = evaluate_command.build_parser().parse_args(["--data", folder, "--weights", "x.h5", "--skip-bad"])
         names = [f"class{number}" for number in range(CLASSES)]
         detector = SimpleNamespace(class_names=names, architecture=SimpleNamespace(one_class=""))
-        annotations = evaluate_command._read_checked(arguments, detector).annotations
+        annotations = evaluate_command._read_checked(arguments, detector, None)[0].annotations
     else:
         config = TrainConfig(data=folder, anchors="model_data/yolo_anchors.txt")
         prepared = preparation.prepare(config)
         image_cache.open_images(prepared.train, largest_side=416)
         annotations = prepared.train + prepared.val
-    total = time.perf_counter() - start
+    total, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     boxes = sum(len(annotation.boxes) for annotation in annotations)
     parts = {name: round(value, 2) for name, value in seconds.items()}
     rest = round(total - sum(seconds.values()), 2)
     memory = {"peak_mb": round((peak - held) / 1024, 1), "bytes_a_box": round((peak - held) * 1024 / max(boxes, 1))}
-    return {**parts, "rest": rest, "total": round(total, 2), **memory}
+    return {**parts, "rest": rest, "total": round(total, 2), "cpu": round(cpu, 2), **memory}
 
 
 def main(argv=None) -> int:
