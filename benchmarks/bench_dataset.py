@@ -151,7 +151,7 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
     timed(preparation if not evaluate else checks, "check_dataset", "check")
     if not evaluate:
         timed(preparation, "check_anchor_fit", "fit")
-        timed(preparation, "group_images", "groups")
+        timed(preparation, "known_groups", "groups")
 
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, cpu = time.perf_counter(), time.process_time()
@@ -160,7 +160,7 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
 
         arguments = evaluate_command.build_parser().parse_args(["--data", folder, "--weights", "x.h5", "--skip-bad"])
         names = [f"class{number}" for number in range(CLASSES)]
-        detector = SimpleNamespace(class_names=names, architecture=SimpleNamespace(one_class=""))
+        detector = SimpleNamespace(class_names=names, network=SimpleNamespace(one_class=""))
         annotations = evaluate_command._read_checked(arguments, detector, None)[0].annotations
     else:
         config = TrainConfig(data=folder, anchors="model_data/yolo_anchors.txt")

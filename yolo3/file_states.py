@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 # Nanoseconds for which a changed file is not relied on. FAT's times have a resolution of two seconds, the coarsest.
@@ -81,6 +81,7 @@ class Inputs:
 
 
 _recordings: list[Inputs] = []
+_watchers: list[Callable[[], None]] = []
 _looks: list[dict[tuple[str, bool], Listing]] = []
 
 
@@ -110,8 +111,20 @@ def one_look() -> Iterator[None]:
         _looks.pop()
 
 
+@contextlib.contextmanager
+def watching(watcher: Callable[[], None]) -> Iterator[None]:
+    """Call a function for each file that is read or looked for within the block, to show progress."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
 def record_file(path: str | os.PathLike) -> None:
     """Tell the recordings in progress that a file is about to be read, or that it is tested for being there."""
+    for watcher in _watchers:
+        watcher()
     for inputs in _recordings:
         inputs.add_file(os.fspath(path))
 

@@ -194,3 +194,14 @@ def test_no_more_than_a_number_of_files_is_kept(tmp_path, monkeypatch):
         cache.write_cache(str(tmp_path / f"{number}.npz"), None, {})
         os.utime(tmp_path / f"{number}.npz", (time.time() + number - 10,) * 2)
     assert sorted(os.listdir(tmp_path)) == ["2.npz", "3.npz", "4.npz"]
+
+
+def test_groups_of_many_images_are_found_once(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_facts, "_GROUPS_WORTH", 0)
+    checks = checked(images)
+    first = image_facts.known_groups(images, checks, str(tmp_path / "set"))
+    assert first.tolist() == image_facts.group_images(images, checks).tolist()
+    monkeypatch.setattr(image_facts, "group_images", None)
+    assert image_facts.known_groups(images, checks, str(tmp_path / "set")).tolist() == first.tolist()
+    with pytest.raises(TypeError):
+        image_facts.known_groups(images[:2], checks[:2], str(tmp_path / "set"))

@@ -10,6 +10,7 @@ import numpy as np
 from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings, option_type
 from yolo3.cli.outputs import check_outputs
+from yolo3.cli.progress import data_bar
 from yolo3.cli.running import run_command
 from yolo3.models.registry import DEFAULT_MODEL, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchor_clusters import AnchorFit, anchor_fit, cluster_anchors
@@ -19,7 +20,7 @@ from yolo3.models.yolov3.anchors import (
     read_anchors,
     write_anchors,
 )
-from yolo3.ops.letterbox import boxes_to_network
+from yolo3.ops.letterbox import boxes_to_network_each
 from yolo3.settings import COUNT, settings_in
 from yolo3.training.settings import TrainConfig, anchor_counts
 
@@ -92,24 +93,22 @@ def _cluster(arguments: argparse.Namespace) -> int:
 def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     """Return sizes [N, 2], (w, h) in pixels of the network input, and how many boxes cannot be used."""
     from yolo3.datasets.class_names import read_class_names
+    from yolo3.datasets.flat_boxes import flatten, shape_rows
     from yolo3.datasets.formats.registry import read_dataset
-    from yolo3.datasets.image_size import image_size
+    from yolo3.datasets.image_size import shape_of
 
     names = read_class_names(arguments.classes) if arguments.classes else None
-    dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
+    with data_bar():
+        dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
     check_findings(dataset, arguments.data, arguments.findings)
 
-    parts = [np.zeros((0, 2))]
-    left_out = 0
-    for annotation in dataset.annotations:
-        boxes = annotation.boxes[~annotation.crowd]  # one crowd region is many objects
-        if len(boxes):
-            mapped = boxes_to_network(boxes, image_size(annotation.image_path), arguments.input_size, arguments.resize)
-            sizes = (mapped[:, 2:] - mapped[:, :2]).astype(np.float64)  # [N, 2]
-            usable = np.isfinite(sizes).all(axis=1) & (sizes > 0).all(axis=1)
-            left_out += int((~usable).sum())
-            parts.append(sizes[usable])
-    sizes = np.concatenate(parts)
+    flat = flatten(dataset.annotations)
+    shapes = shape_rows([shape_of(annotation) for annotation in dataset.annotations])[flat.image]
+    kept = ~flat.crowd  # one crowd region is many objects
+    mapped = boxes_to_network_each(flat.boxes[kept], shapes[kept], arguments.input_size, arguments.resize)
+    sizes = (mapped[:, 2:] - mapped[:, :2]).astype(np.float64)  # [N, 2]
+    usable = np.isfinite(sizes).all(axis=1) & (sizes > 0).all(axis=1)
+    left_out, sizes = int((~usable).sum()), sizes[usable]
     if not len(sizes):
         raise ValueError(f"{arguments.data}: expected boxes to cluster, got {len(dataset.annotations)} images without")
     return sizes, left_out

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.outputs import check_outputs
-from yolo3.cli.progress import progress_bar
+from yolo3.cli.progress import data_bar, progress_bar
 from yolo3.cli.running import run_command, start_network
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation.advice import some_of
-from yolo3.files import replace_file
+from yolo3.file_states import one_look
+from yolo3.files import real_paths, replace_file
 from yolo3.settings import SHARE
 from yolo3.training.settings import TrainConfig
 
@@ -222,26 +223,27 @@ def _read_checked(arguments: argparse.Namespace, detector, listed: list[str] | N
 
     one_class = detector.network.one_class
     names = None if one_class else detector.class_names
-    dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
-    if one_class:
-        dataset = in_one_class(dataset, one_class)
+    with one_look(), data_bar() as show:
+        dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
+        if one_class:
+            dataset = in_one_class(dataset, one_class)
 
-    sources = {os.path.realpath(annotation.source) for annotation in dataset.annotations}
-    for path in _outputs(arguments).values():
-        if os.path.realpath(path) in sources:
-            raise ValueError(f"{path}: expected a separate output file, got one that holds the annotations")
+        sources = set(real_paths({annotation.source for annotation in dataset.annotations}))
+        for path in _outputs(arguments).values():
+            if os.path.realpath(path) in sources:
+                raise ValueError(f"{path}: expected a separate output file, got one that holds the annotations")
 
-    # report each class that the network does not know once; the reader has a finding for each box
-    if not arguments.skip_bad and any(finding.kind == "unknown-class" for finding in dataset.findings):
-        own = read_dataset(arguments.data, arguments.format, None, arguments.list_name).class_names
-        unknown = [f"'{name}'" for name in own if name not in detector.class_names]
-        if unknown:
-            raise ValueError(
-                f"{arguments.data}: expected classes that {arguments.weights} knows "
-                f"({some_of(detector.class_names)}), got {some_of(unknown)}; rename them, or skip them with --skip-bad"
-            )
+        # report each class that the network does not know once; the reader has a finding for each box
+        if not arguments.skip_bad and any(finding.kind == "unknown-class" for finding in dataset.findings):
+            own = read_dataset(arguments.data, arguments.format, None, arguments.list_name).class_names
+            unknown = [f"'{name}'" for name in own if name not in detector.class_names]
+            if unknown:
+                raise ValueError(
+                    f"{arguments.data}: expected classes that {arguments.weights} knows "
+                    f"({some_of(detector.class_names)}), got {some_of(unknown)}; rename them, or skip them with "
+                    "--skip-bad"
+                )
 
-    with progress_bar("image") as show:
         findings, images = check_dataset(dataset, train=False, progress=show)
     digests = {item.image_path: image.digest for item, image in zip(dataset.annotations, images, strict=True)}
     usable, skipped = usable_annotations(dataset, findings)

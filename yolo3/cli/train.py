@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from yolo3.cli.options import add_settings
-from yolo3.cli.progress import progress_bar
+from yolo3.cli.progress import data_bar
 from yolo3.cli.recipes import RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
+from yolo3.file_states import one_look
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.loggers import build_loggers, check_loggers
@@ -168,7 +169,7 @@ def _prepare(config: TrainConfig, folder, lists, keep: bool):
 
     kept = f"all in {folder.file(run_folder.FINDINGS)}"
     try:
-        with progress_bar("image", title="checking images", leave=False) as show:
+        with one_look(), data_bar() as show:
             prepared = prepare(config, show, lists)
     except DataError as error:
         if keep or any(group.is_summed for group in group_findings(error.findings)):

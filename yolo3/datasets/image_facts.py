@@ -7,6 +7,7 @@ A fact is known by the image's path, size and times. Images with a fault are not
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ import numpy as np
 
 from yolo3.datasets.cache import cache_folder, join_texts, read_cache, split_texts, write_cache
 from yolo3.datasets.check_images import ImageCheck, Progress, check_images
+from yolo3.datasets.image_groups import group_images
 from yolo3.datasets.images import exceeds_limit
 from yolo3.file_states import FRESH_NS, file_state
 
 _FILE = "images.npz"
+_GROUPS_WORTH = 2000  # images below which groups are found at once
 _KEPT_MORE = 4  # facts of images that are not asked for now are kept up to this multiple of those that are
 
 
@@ -68,6 +71,30 @@ def known_checks(
         kept = others if len(others) <= _KEPT_MORE * len(names) else {}
         _write(file, {**kept, **{names[index]: known[names[index]] for index in good}, **learned})
     return [good[index] if index in good else decoded[index] for index in range(len(paths))]
+
+
+def known_groups(paths: Sequence[str], checks: Sequence[ImageCheck], root: str) -> np.ndarray:
+    """Return what `group_images` returns, from the cache for images that were grouped before.
+
+    Args:
+        paths: Path of each image.
+        checks: What decoding them showed.
+        root: Folder of the data set, "" to keep nothing.
+    """
+    folder = cache_folder(root)
+    if folder is None or len(paths) < _GROUPS_WORTH:
+        return group_images(paths, checks)
+
+    digest = hashlib.blake2b(digest_size=8)
+    for path, check in zip(paths, checks, strict=True):
+        digest.update(f"{path}\0{check.digest}\0".encode("utf-8", "surrogateescape"))
+    file = os.path.join(folder, f"groups-{digest.hexdigest()}.npz")
+    found = read_cache(file)
+    if found is not None and found[1].keys() == {"groups"} and found[1]["groups"].shape == (len(paths),):
+        return found[1]["groups"]
+    groups = group_images(paths, checks)
+    write_cache(file, None, {"groups": groups})
+    return groups
 
 
 def _exceeds_limit(check: ImageCheck) -> bool:

@@ -18,7 +18,8 @@ from yolo3.datasets.check_images import ImageCheck
 from yolo3.datasets.checks import check_dataset
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats import registry as formats
-from yolo3.datasets.image_groups import describe_groups, group_images
+from yolo3.datasets.image_facts import known_groups
+from yolo3.datasets.image_groups import describe_groups
 from yolo3.datasets.images import limit_pixels
 from yolo3.datasets.splits import split_annotations
 from yolo3.datasets.usable import usable_annotations
@@ -204,7 +205,7 @@ def prepare(
         notes.append("No validation: there are no images for it, so the last weights count as the best.")
     else:
         paths = [item.image_path for item in usable]
-        groups = group_images(paths, [checks[path] for path in paths])
+        groups = known_groups(paths, [checks[path] for path in paths], kept[0].root)
         train, val = split_annotations(usable, config.val_split, config.seed, groups)
         notes.append(f"Validating on {len(val)} of {len(usable)} images, drawn with seed {config.seed}.")
         if together := describe_groups(groups):

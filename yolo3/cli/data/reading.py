@@ -6,8 +6,9 @@ import argparse
 
 from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_settings
-from yolo3.cli.progress import progress_bar
+from yolo3.cli.progress import data_bar
 from yolo3.datasets.listed import ListedDataset
+from yolo3.file_states import one_look
 from yolo3.training.settings import TrainConfig
 
 
@@ -41,7 +42,7 @@ def read_for(arguments: argparse.Namespace, format: str | None, stop: bool = Tru
 
     limit_pixels(arguments.max_pixels)
     names = read_class_names(arguments.classes) if arguments.classes else None
-    with progress_bar("image", title="checking images", leave=False) as show:
+    with one_look(), data_bar() as show:
         listed = read_listed(arguments.data, format, names, arguments.lists, show)
 
     check_findings(listed.dataset, arguments.data, arguments.findings, skip=arguments.skip_bad or not stop)
