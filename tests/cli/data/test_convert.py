@@ -110,7 +110,8 @@ def test_nothing_is_written_over_or_left_half_written(small, tmp_path, capsys, m
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     (tmp_path / "empty").mkdir()
-    for target in (tmp_path / "full", tmp_path / "full" / "mine.txt", small / "inside"):
+    inside_a_file = tmp_path / "full" / "mine.txt" / "to"
+    for target in (tmp_path / "full", tmp_path / "full" / "mine.txt", small / "inside", inside_a_file):
         assert convert(small, target, "--format", "coco") == 1
         assert capsys.readouterr().err.count("\n") == 1
     assert os.listdir(tmp_path / "full") == ["mine.txt"] and not (small / "inside").exists()
@@ -131,7 +132,8 @@ def test_invalid_annotations_stop_the_command_or_are_skipped(small, tmp_path, ca
     assert convert(small, tmp_path / "to", "--format", "coco") == 1
     assert "invalid annotation" in capsys.readouterr().err and not (tmp_path / "to").exists()
     assert convert(small, tmp_path / "to", "--format", "coco", "--skip-bad") == 0
-    assert "skipped: 1 bad-xml" in capsys.readouterr().err
+    assert f"skipped: {small}/Annotations/1.xml:1: expected well-formed" in capsys.readouterr().err
+    assert len(read_dataset(tmp_path / "to").annotations) == 4
 
 
 def test_yolo_needs_lists_that_its_yaml_can_name(small, tmp_path, capsys):
@@ -147,3 +149,15 @@ def test_only_written_formats_can_be_chosen(capsys):
     assert set(written_formats()) == set(FORMATS)
     with pytest.raises(SystemExit):
         convert("a", "b", "--format", "labelme")
+
+
+def test_what_is_only_read_can_be_converted(small, tmp_path, capsys):
+    names = sorted(path.name for path in (small / "JPEGImages").iterdir())
+    rows = ["filename,width,height,class,xmin,ymin,xmax,ymax", *(f"{name},60,40,cat,2,3,20,30" for name in names)]
+    folder = tmp_path / "csv"
+    (small / "JPEGImages").rename(folder)
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    assert convert(folder, tmp_path / "to", "--format", "yolo", "--val-split", "0.4") == 0
+    dataset = read_dataset(tmp_path / "to")
+    assert len(dataset.annotations) == 5 and dataset.class_names == ["cat"]
+    assert_same(dataset, read_dataset(folder))

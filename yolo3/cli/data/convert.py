@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from yolo3.cli.data.reading import add_reading_options, read_for
 from yolo3.cli.options import add_settings
+from yolo3.cli.outputs import check_outputs
 from yolo3.cli.progress import progress_bar
 from yolo3.cli.running import run_command
 from yolo3.datasets.formats.registry import FORMATS, written_formats
@@ -53,6 +54,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from yolo3.datasets.write_lists import ONLY_LIST, lists_for, lost_marks, require_new_folder, write_lists
 
     require_new_folder(arguments.output)
+    check_outputs(os.path.join(arguments.output, "data.yaml"))  # or whatever file
     source, target = os.path.realpath(arguments.data), os.path.realpath(arguments.output)
     if os.path.isdir(source) and os.path.commonpath([source, target]) == source:
         raise ValueError(
