@@ -125,6 +125,7 @@ class KnownFolders:
         folders = {os.path.dirname(file_key(path.replace("\\", "/"))) for path in paths}
         parts = [_parts(folder) for folder in folders]
         self._tails = {tuple(folder[start:]) for folder in parts for start in range(len(folder))}
+        self._answers: dict[tuple[str, str], bool] = {}  # by the folders of a name and a path
 
     def tell_apart(self, name: str, path: str) -> bool:
         """Return whether a name means another image than `path`.
@@ -132,10 +133,17 @@ class KnownFolders:
         It does if the first folders, from the end, in which they differ are those of two lists (train and val), or if
         there are images in the folder of the name.
         """
-        names = spellings(name)
-        if path.endswith(name) or not any("/" in spelling for spelling in names):
+        if path.endswith(name):
             return False
-        spelling = file_key(names[_rank_of(name, path)[1]])
+        if "%" in name:  # its folders may be in any part
+            return self._tell_apart(name, path)
+        folders = name.replace("\\", "/").rpartition("/")[0], os.path.dirname(path)
+        if folders not in self._answers:
+            self._answers[folders] = self._tell_apart(name, path)
+        return self._answers[folders]
+
+    def _tell_apart(self, name: str, path: str) -> bool:
+        spelling = file_key(spellings(name)[_rank_of(name, path)[1]])
         shared = num_fitting_parts(name, path)
         folders, others = _parts(spelling)[:-shared], _parts(file_key(path))[:-shared]
         if not folders or not others:

@@ -190,7 +190,7 @@ def _layout_of_settings(settings: Settings) -> Layout:
                     f"{found}, above the data set"
                 )
             layout.lists.setdefault(key, []).append(found)
-            layout.where[found] = settings.where(key)
+            layout.where.setdefault(found, settings.where(key))
     return layout
 
 
