@@ -27,7 +27,7 @@ def read_json(path: str) -> Any:
             thousands of digits; one line with the file, and the line where it is known.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_object_of_pairs)
+        return json.loads(read_text(path), object_pairs_hook=ordinary_object)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: expected JSON, got '{error.msg}'; repair the file") from error
     except _RepeatedKeyError as error:
@@ -42,7 +42,8 @@ class _RepeatedKeyError(ValueError):
     """A key that an object has twice: of two lists of annotations, Python would keep the second and say nothing."""
 
 
-def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def ordinary_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON by its keys and values; raises ValueError for a key that it has twice."""
     content = dict(pairs)
     if len(content) < len(pairs):
         (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)

@@ -25,6 +25,7 @@ from yolo3.datasets.formats.coco_categories import (
     supercategories,
     usable_categories,
 )
+from yolo3.datasets.formats.coco_stream import Entries, stream_coco
 from yolo3.datasets.formats.format import Format, NewLists
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
 from yolo3.datasets.json_values import read_json, show_value
@@ -35,6 +36,7 @@ from yolo3.files import has_suffix, replace_file, walk_files
 NAME = "coco"
 # Bytes at each end of a file in which the top-level keys are looked for; COCO's own files are huge.
 _BYTES_LOOKED_AT = 1 << 20
+_BYTES_STREAMED = 1 << 22  # of a file that is not read at once
 # A key in the first bytes of JSON of other tools, which may hold megabytes of embedded image (LabelMe, VoTT).
 _BYTES_OF_OTHERS = 1 << 12
 _KEY_OF_OTHERS = re.compile(rb'"(shapes|imageData|imagePath|asset)"\s*:')
@@ -200,7 +202,8 @@ def load_json(path: str) -> dict[str, Any]:
     Raises:
         ValueError: If the file is not JSON or lacks one of its parts.
     """
-    content = read_json(path)
+    is_large = os.path.getsize(path) >= _BYTES_STREAMED
+    content = (stream_coco(path) if is_large else None) or read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object with images, annotations, categories, got a list or value")
 
@@ -208,7 +211,7 @@ def load_json(path: str) -> dict[str, Any]:
         if not isinstance(content.get(key), list):
             raise ValueError(f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}")
     content["annotations"] = content.get("annotations") or []
-    if not isinstance(content["annotations"], list):
+    if not isinstance(content["annotations"], (list, Entries)):
         raise ValueError(f"{path}: expected 'annotations' to be a list, got {show_value(content['annotations'])}")
     return content
 
@@ -262,7 +265,7 @@ class _Reader:
             if all(isinstance(side, int) and side > 0 for side in stated):
                 where = f"{self.file} (image {image_id})"
                 self.findings += size_findings(stated, shape, where)  # type: ignore[arg-type]
-            annotations.append(build_annotation(image_path, boxes[image_id], self.file, shape))
+            annotations.append(build_annotation(image_path, boxes.pop(image_id), self.file, shape))
             names.append(name)
         return without_contested(annotations, names, self.findings)
 
