@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_the_wheel_holds_the_package_alone_with_its_data(wheel):
     assert "License-Expression: MIT" in metadata and "Requires-Python: <3.14,>=3.11" in metadata
 
 
-def test_the_installed_package_trains_and_detects_outside_any_checkout(installed, shapes_set, tmp_path):
+def test_the_installed_package_trains_detects_and_exports_outside_any_checkout(installed, shapes_set, tmp_path):
     yolo3 = installed / "yolo3"
     where = run(installed / "python", "-c", "import yolo3; print(yolo3.__file__)", cwd=tmp_path)
     assert str(installed.parent) in where
@@ -102,6 +103,10 @@ def test_the_installed_package_trains_and_detects_outside_any_checkout(installed
     command = [yolo3, "detect", "--weights", "run/best.h5", image, "--json", "found.json", "--score-threshold", "0"]
     run(*command, "--max-boxes", "3", cwd=tmp_path)
     assert "circle" in (tmp_path / "found.json").read_text()
+
+    format, file = ("onnx", "best.onnx") if find_spec("tf2onnx") else ("saved_model", "best_saved_model")
+    run(yolo3, "export", "--weights", "run/best.h5", "--format", format, "--output", file, cwd=tmp_path)
+    run(yolo3, "detect", "--weights", file, image, cwd=tmp_path)
 
 
 def test_darknets_80_classes_have_cocos_names_outside_any_checkout(installed, shapes_set, tmp_path):

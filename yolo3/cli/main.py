@@ -27,7 +27,8 @@ WAY = (
     ("yolo3 train --data DATA", "train the tiny network"),
     ("yolo3 evaluate --run runs/train-001", "how good it is on unseen images"),
     (f"yolo3 detect --weights {BEST} IMAGES", "draw what it finds"),
-    (f"yolo3 detect --weights {BEST} IMAGES --json found.json", "or write it to a file"),
+    (f"yolo3 export --weights {BEST} --format onnx", "for other runtimes, compared with the network"),
+    ("yolo3 detect --weights runs/train-001/best.onnx IMAGES", "runs without TensorFlow"),
 )
 """The way from nothing to a detector in use: commands, and what each is for."""
 
