@@ -10,6 +10,7 @@ import numpy as np
 
 from yolo3.cli.detect_results import add_result_options, check_results, open_writers, results_in_words
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
+from yolo3.cli.progress import open_bar
 from yolo3.cli.running import in_one_line, run_command, start_network
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import Detections
@@ -22,7 +23,6 @@ from yolo3.inference.writers.drawn import drawn_paths
 from yolo3.inference.writers.writer import Writer, writing
 from yolo3.settings import COUNT, SHARE, WHOLE
 from yolo3.training.settings import TrainConfig
-from yolo3.visualize.boxes import draw_boxes
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -152,13 +152,10 @@ def _load_detector(arguments: argparse.Namespace):
 
 def _look(detector, sources: Sequence[Source], arguments, writers: Sequence[Writer], summary: Summary) -> None:
     """Detect in all sources; hand what is above the threshold to the writers and to the window."""
-    from tqdm import tqdm
-
     only_images = all(source.kind == "image" for source in sources)
-    bar = tqdm(
+    bar = open_bar(
         total=count_shots(sources, arguments.every),
         unit="image" if only_images else "frame",
-        file=sys.stderr,
         disable=True if only_images and len(sources) == 1 else None,
     )
 
@@ -182,6 +179,8 @@ def _window(wanted: bool, class_names: Sequence[str]) -> Iterator[Callable[[Shot
     if not wanted:
         yield lambda shot, image, found: True
         return
+    from yolo3.visualize.boxes import draw_boxes  # needs Pillow
+
     with contextlib.closing(Window("yolo3 detect")) as window:
         yield lambda shot, image, found: window.show(
             draw_boxes(image, found.boxes, found.class_ids, class_names, found.scores), wait=shot.frame is None

@@ -56,6 +56,8 @@ def _export(arguments: argparse.Namespace, settings: ExportSettings) -> int:
     os.stat(arguments.weights)
     if find_runtime(arguments.weights) is not None:
         raise ValueError(f"{arguments.weights}: expected weights of Keras or Darknet, got an exported file")
+    if settings.precision == "int8" and not arguments.data:
+        raise ValueError("--precision int8: expected --data DATA with it, images to calibrate and measure with")
     EXPORTERS[settings.format].check_packages()
     suffix = RUNTIMES[settings.format].suffix
     if arguments.output and not arguments.output.lower().endswith(suffix):

@@ -32,6 +32,8 @@ WAY = (
 )
 """The way from nothing to a detector in use: commands, and what each is for."""
 
+_DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}  # of modules with other names
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of ``yolo3`` itself."""
@@ -68,7 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv and argv[0].startswith("--print-completion"):
         return _print_completion(argv)
     command = build_parser().parse_args(argv[:1]).command
-    return importlib.import_module(COMMANDS[command][0]).main(argv[1:])
+    try:
+        return importlib.import_module(COMMANDS[command][0]).main(argv[1:])
+    except ModuleNotFoundError as error:  # an install without some dependencies, for exported files alone
+        if error.name is None or error.name.partition(".")[0] == "yolo3":
+            raise
+        package = error.name.partition(".")[0]
+        install = _DISTRIBUTIONS.get(package, package)
+        print(f"yolo3 {command}: needs {package}, which is not installed: pip install {install}", file=sys.stderr)
+        return 1
 
 
 def _print_completion(argv: Sequence[str]) -> int:

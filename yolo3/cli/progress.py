@@ -5,6 +5,35 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+
+def open_bar(**options: Any) -> Any:
+    """Return tqdm's progress bar on stderr; where tqdm is not installed, as with exported files alone, none is shown.
+
+    Args:
+        options: Of `tqdm.tqdm`.
+    """
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        return _NoBar()
+    return tqdm(file=sys.stderr, **options)
+
+
+class _NoBar(contextlib.AbstractContextManager):
+    """Stand-in for a progress bar that is not shown."""
+
+    n, total = 0, None
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def update(self, number: int = 1) -> None:
+        self.n += number
+
+    def write(self, line: str, file: TextIO = sys.stderr) -> None:
+        print(line, file=file)
 
 from yolo3.file_states import watching
 
@@ -24,9 +53,7 @@ def progress_bar(unit: str, title: str | None = None, leave: bool = True) -> Ite
     Yields:
         A function to call with the number done and the total.
     """
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit=unit, file=sys.stderr, disable=None, leave=leave) as bar:
+    with open_bar(desc=title, unit=unit, disable=None, leave=leave) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

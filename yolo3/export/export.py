@@ -74,7 +74,7 @@ def export(
     exporter = EXPORTERS[settings.format]
     exporter.check_packages()
     if settings.precision == "int8" and not annotations:
-        raise ValueError("--precision int8: expected --data DATA with it, images to calibrate and measure with")
+        raise ValueError("int8: expected annotated images, to calibrate and measure with, got none")
     path = Path(path)
     graph = ExportGraph(detector, settings, settings.batch or exporter.batch)
     metadata = graph.metadata()

@@ -9,7 +9,6 @@ from yolo3.datasets.images import write_image
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source, result_paths
 from yolo3.inference.videos import VideoFile
-from yolo3.visualize.boxes import draw_boxes
 
 _WRITTEN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # other images are written as .png
 
@@ -54,6 +53,8 @@ class DrawnFiles:
         if shot.source != self._source:
             self.close()
             self._source = shot.source
+
+        from yolo3.visualize.boxes import draw_boxes  # needs Pillow
 
         drawn = draw_boxes(image, found.boxes, found.class_ids, class_names=self.class_names, scores=found.scores)
         path = self.paths[shot.source]
