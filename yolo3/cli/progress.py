@@ -7,6 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from yolo3.file_states import watching
+
+_DELAY = 1.0  # seconds before a bar of data appears: work that is done sooner needs none
+_REDRAW = 0.5  # seconds after which it is drawn again, so that it shows the time while nothing is counted
+
 
 def open_bar(**options: Any) -> Any:
     """Return tqdm's progress bar on stderr; where tqdm is not installed, as with exported files alone, none is shown.
@@ -34,11 +39,6 @@ class _NoBar(contextlib.AbstractContextManager):
 
     def write(self, line: str, file: TextIO = sys.stderr) -> None:
         print(line, file=file)
-
-from yolo3.file_states import watching
-
-_DELAY = 1.0  # seconds before a bar of data appears: work that is done sooner needs none
-_REDRAW = 0.5  # seconds after which it is drawn again, so that it shows the time while nothing is counted
 
 
 @contextlib.contextmanager
