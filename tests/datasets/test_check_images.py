@@ -139,3 +139,13 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path):
     path = write_image(tmp_path / "a.png")
     os.chmod(path, 0)
     assert "a.png: expected an image, got 'Permission denied'" in str(check(dataset_of(annotate(path, GOOD)))[0])
+
+
+def test_opencv_has_one_thread_while_images_are_checked_and_its_own_afterwards(tmp_path):
+    path = write_image(tmp_path / "a.png", 8, 8)
+    before = cv2.getNumThreads()
+    checks = check_images([path] * 20)
+    next(checks)
+    assert cv2.getNumThreads() == 1
+    checks.close()
+    assert cv2.getNumThreads() == before

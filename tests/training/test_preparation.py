@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from yolo3.datasets import images
+from yolo3.datasets import check_images, images
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.formats.registry import read_dataset, write_dataset
 from yolo3.models.metadata import format_metadata, write_metadata
@@ -443,3 +443,12 @@ def test_upsampled_layers_of_a_cfg_count_for_its_stride(tmp_path):
     assert choose_architecture(TrainConfig(cfg=str(tmp_path / "up.cfg"), input_size=(224, 224)), 3).stride == 32
     with pytest.raises(ValueError, match="expected multiples of 32, got 208 208"):
         choose_architecture(TrainConfig(cfg=str(tmp_path / "up.cfg"), input_size=(208, 208)), 3)
+
+
+def test_images_are_checked_on_all_cores_or_with_the_threads_that_are_asked_for(prepared, shapes_set, monkeypatch):
+    threads = []
+    pool = check_images.ThreadPoolExecutor
+    monkeypatch.setattr(check_images, "ThreadPoolExecutor", lambda count: threads.append(count) or pool(count))
+    for workers in (0, 3):
+        prepared(data=shapes_set, workers=workers)
+    assert threads == [check_images.available_cores()] * 2 + [3] * 2  # for the lists train and val

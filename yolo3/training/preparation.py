@@ -168,7 +168,7 @@ def prepare(
     kept = []
     checks: dict[str, ImageCheck] = {}
     for index, dataset in enumerate(sets):
-        found, images = check_dataset(dataset, train=index == 0, progress=progress)
+        found, images = check_dataset(dataset, train=index == 0, workers=config.workers, progress=progress)
         checks |= zip((item.image_path for item in dataset.annotations), images, strict=True)
         if index == 0:
             shapes = [image.shape for image in images]
