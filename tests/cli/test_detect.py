@@ -358,7 +358,7 @@ def test_escape_q_and_closing_the_window_end_the_run_with_whole_files(red, folde
 
 
 def test_show_without_a_screen_is_an_error_before_any_work(folder, monkeypatch, capsys):
-    monkeypatch.setattr(detect, "start_network", lambda weights: pytest.fail("too late"))
+    monkeypatch.setattr(detect, "loading_network", lambda weights: pytest.fail("too late"))
     Screen(monkeypatch)
     monkeypatch.setattr("yolo3.inference.window.sys.platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -408,7 +408,7 @@ def test_options_that_do_not_go_together_end_with_status_2(argv, message, capsys
     ],
 )
 def test_impossible_requests_are_reported_in_one_line_before_any_work(folder, monkeypatch, capsys, argv, message):
-    monkeypatch.setattr(detect, "start_network", lambda weights: pytest.fail("too late"))
+    monkeypatch.setattr(detect, "loading_network", lambda weights: pytest.fail("too late"))
     Path("folder").mkdir()
     if "pipe" in argv:
         getattr(os, "mkfifo", lambda _: pytest.skip("no pipes here"))("pipe")

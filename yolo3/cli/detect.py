@@ -11,7 +11,7 @@ import numpy as np
 from yolo3.cli.detect_results import add_result_options, check_results, open_writers, results_in_words
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.progress import open_bar
-from yolo3.cli.running import in_one_line, run_command, start_network
+from yolo3.cli.running import in_one_line, loading_network, run_command
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots
@@ -106,8 +106,8 @@ def _detect(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise ValueError(f"--show: {error}") from error
 
-    start_network(arguments.weights)
-    detector = _load_detector(arguments)
+    with loading_network(arguments.weights):
+        detector = _load_detector(arguments)
     writers = open_writers(arguments, detector.class_names, sources, drawn, coco_ids)
     own = getattr(detector, "detector", detector)  # behind tiles
     max_boxes = min(arguments.max_boxes, own.max_boxes)

@@ -13,7 +13,7 @@ from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.progress import data_bar, progress_bar
-from yolo3.cli.running import run_command, start_network
+from yolo3.cli.running import loading_network, run_command
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
@@ -87,7 +87,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     listed = _take_from_run(arguments) if arguments.run else None
     limit_pixels(arguments.max_pixels)
     _check_files(arguments)
-    start_network(arguments.weights)
 
     from yolo3.evaluation import evaluate
     from yolo3.evaluation.measures import measure
@@ -95,7 +94,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from yolo3.inference.loading import load_detector
     from yolo3.training.trained_images import count_trained
 
-    detector = load_detector(**detector_options(arguments))
+    with loading_network(arguments.weights):
+        detector = load_detector(**detector_options(arguments))
     dataset, digests = _read_checked(arguments, detector, listed)
     annotations = dataset.annotations
     evaluate.check_classes(detector, annotations, dataset.class_names)

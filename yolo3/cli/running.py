@@ -1,7 +1,6 @@
 """How a command starts and ends: TensorFlow without its start-up notes, and a user's mistake in one line."""
 
 import contextlib
-import importlib
 import os
 import re
 import sys
@@ -85,14 +84,21 @@ def in_one_line(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def start_network(weights: str) -> None:
-    """Import what a file of weights runs with: TensorFlow for a SavedModel, nothing here for other exported files."""
-    runtime = find_runtime(weights)
-    if runtime is None:
+@contextlib.contextmanager
+def loading_network(weights: str) -> Iterator[None]:
+    """Prepare for a block that loads a network: import Keras, unless it is of an exported file.
+
+    Runtimes of exported files write notes on stderr while they load one, which are held back.
+
+    Args:
+        weights: The file.
+    """
+    if find_runtime(weights) is None:
         start_tensorflow()
-    elif runtime.needs_tensorflow:
-        with held_back_stderr():
-            importlib.import_module(runtime.package)
+        yield
+        return
+    with held_back_stderr():
+        yield
 
 
 def start_tensorflow() -> None:

@@ -30,6 +30,7 @@ class LiteRt:
         self.metadata: dict[str, Any] = parse_metadata(text, path)
         try:
             self._interpreter = Interpreter(model_path=os.fspath(path), num_threads=os.cpu_count())
+            self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
             raise ValueError(f"{path}: LiteRT cannot open it: {error}") from error

@@ -30,11 +30,6 @@ class RuntimeFormat:
     package: str
     extra: str | None = None
 
-    @property
-    def needs_tensorflow(self) -> bool:
-        """Whether it runs with TensorFlow."""
-        return self.package == "tensorflow"
-
     def open(self, path: str | os.PathLike) -> Runtime:
         """Open a file of this format.
 
