@@ -1,0 +1,229 @@
+"""Kill a training run many times and look whether anything is lost, unreadable or different.
+
+    python benchmarks/kill_campaign.py --kills 100 --seed 0
+
+A tiny YOLOv3 is trained on rendered shapes, once without interruption, then again and again with SIGKILL, SIGTERM and
+SIGINT at random instants of start, steps, saving and evaluation; now and then the disk is full or cannot be written to.
+After each kill every file must be readable, no epoch may be missing from the log or logged twice, and no epoch that the
+state held may be lost; then the run is resumed. When a run ends, its weights must be those of the uninterrupted one bit
+for bit. Prints a line for each kill and, last, the numbers; status 1 unless lost, unreadable and different are all 0.
+
+Processes are forked from one that has imported TensorFlow, so that a kill costs seconds. As root the run lies on a
+small disk in memory (tmpfs), which is filled and remounted; else a full disk is a limit on the size of files, and one
+that cannot be written to is a folder without permissions.
+"""
+
+import argparse
+import contextlib
+import csv
+import io
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+DISK_BYTES = 600 << 20
+
+
+class Disk:
+    """The place of the runs: a tmpfs if it can be mounted, else a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", folder]
+        self.mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
+
+    @contextlib.contextmanager
+    def full(self):
+        """Leave no room within the block; yields the limit on the size of files for a child, if that is the way."""
+        if not self.mounted:
+            yield 100_000
+            return
+        filler = self.folder / "filler"
+        with open(filler, "wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(1 << 20))
+                file.flush()
+        yield None
+        filler.unlink()
+
+    @contextlib.contextmanager
+    def read_only(self):
+        """Refuse writing within the block."""
+        if self.mounted:
+            subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
+        else:
+            os.chmod(self.folder / "run", 0o500)
+        yield None
+        if self.mounted:
+            subprocess.run(["mount", "-o", f"remount,rw,size={DISK_BYTES}", self.folder], check=True)
+        else:
+            os.chmod(self.folder / "run", 0o700)
+
+    def unmount(self):
+        if self.mounted:
+            subprocess.run(["umount", self.folder], check=False)
+
+
+def train(arguments: list[str], log: Path, limit: int | None = None) -> int:
+    """Fork a process that runs `yolo3 train`; return its number."""
+    child = os.fork()
+    if child:
+        return child
+    os.setsid()
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    from yolo3.cli.train import main
+
+    try:
+        status = main(arguments)
+    except SystemExit as error:
+        status = error.code or 0
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def wait(child: int, seconds: float = 600.0) -> int:
+    """Wait for a process; return its status, or minus the signal that ended it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    raise SystemExit(f"process {child} did not end within {seconds:.0f} s")
+
+
+def look(run: Path) -> tuple[list[str], int]:
+    """Read every file of a run; return (faults, epochs that its state holds)."""
+    from yolo3.models.loading import read_layer_arrays
+    from yolo3.models.metadata import read_metadata
+    from yolo3.training.run_folder import RunFolder, read_settings
+
+    faults, epochs = [], 0
+    folder = RunFolder(run)
+    readers = {
+        "settings.json": lambda path: read_settings(run),
+        "state.npz": lambda path: folder.load_state(),
+        "best.h5": lambda path: (read_metadata(path), read_layer_arrays(path)),
+        "last.h5": lambda path: (read_metadata(path), read_layer_arrays(path)),
+        "data.json": lambda path: json.loads(path.read_text()),
+    }
+    for name, read in readers.items():
+        if (run / name).exists():
+            try:
+                content = read(run / name)
+                epochs = content[1]["epoch"] if name == "state.npz" else epochs
+            except Exception as error:
+                faults.append(f"unreadable {name}: {error}")
+    if (run / "log.csv").exists():
+        rows = [int(row["epoch"]) for row in csv.DictReader(io.StringIO((run / "log.csv").read_text()))]
+        if rows != list(range(1, len(rows) + 1)):
+            faults.append(f"lost: the log has epochs {rows}")
+        if epochs > len(rows):
+            faults.append(f"lost: the state holds {epochs} epochs, the log {len(rows)}")
+    return faults, epochs
+
+
+def weights_of(run: Path) -> list:
+    from yolo3.training.run_folder import RunFolder
+
+    return RunFolder(run).load_state()[0]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=8, help="of each run")
+    options = parser.parse_args()
+
+    import keras  # noqa: F401  imported once, before processes are forked
+
+    import yolo3.cli.farewell  # noqa: F401
+    import yolo3.cli.train  # noqa: F401
+    import yolo3.training.loop  # noqa: F401
+    from yolo3.datasets.shapes import write_shapes
+    from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
+
+    place = Path(tempfile.mkdtemp(prefix="kill-campaign-"))
+    data, anchors, log = place / "shapes", place / "anchors.txt", place / "output.log"
+    write_shapes(data, num_train=24, num_val=8, image_size=96)
+    write_anchors(anchors, DEFAULT_TINY_ANCHORS)
+    common = f"--data {data} --anchors {anchors} --model yolov3-tiny --input-size 64 64 --batch-size 4 --seed 3"
+    common += f" --epochs {options.epochs} --evaluate-every 2 --precision float32 --save-minutes 0.005"
+
+    disk, draw = Disk(place / "disk"), random.Random(options.seed)
+    run, numbers, kills = disk.folder / "run", {"lost": 0, "unreadable": 0, "different": 0}, 0
+    print(f"runs on {'a tmpfs' if disk.mounted else 'a folder'}; full and read-only disks now and then", flush=True)
+    try:
+        started = time.monotonic()
+        if wait(train([*common.split(), "--output", str(place / "whole")], log)):
+            raise SystemExit(f"the uninterrupted run failed: see {log}")
+        whole, expected = time.monotonic() - started, weights_of(place / "whole")
+
+        completed = 0
+        while kills < options.kills:
+            before = look(run)[1] if run.exists() else 0
+            resumed = (run / "settings.json").exists()
+            arguments = ["--resume", str(run)] if resumed else [*common.split(), "--output", str(run)]
+            trouble = draw.random() if resumed else 1.0
+            kind = "full disk" if trouble < 0.08 else "read-only disk" if trouble < 0.14 else ""
+            how = {"full disk": disk.full, "read-only disk": disk.read_only}.get(kind, contextlib.nullcontext)
+            number = draw.choice(SIGNALS)
+            with how() as limit:
+                child = train(arguments, log, limit)
+                end = time.monotonic() + draw.uniform(0.0, 0.7 * whole)
+                status = None
+                while time.monotonic() < end and status is None:
+                    done, code = os.waitpid(child, os.WNOHANG)
+                    status = os.waitstatus_to_exitcode(code) if done else None
+                    time.sleep(0.01)
+                if status is None:
+                    os.kill(child, number)
+                    kills += 1
+                    status = wait(child, 60)
+                    words = f"{kills:>4}  {signal.Signals(number).name:<8} status {status}"
+                else:
+                    words = f"      ended    status {status}"
+                    if status and not kind:
+                        raise SystemExit(f"a run without trouble ended with status {status}: see {log}")
+            faults, epochs = look(run) if run.exists() else ([], 0)
+            if epochs < before:
+                faults.append(f"lost: the state held {before} epochs, it holds {epochs}")
+            if status == 0:
+                completed += 1
+                same = all((a == b).all() for a, b in zip(weights_of(run), expected, strict=True))
+                if not same:
+                    faults.append("different: the weights are not those of the uninterrupted run")
+                shutil.rmtree(run)
+            for fault in faults:
+                numbers[fault.split(":")[0].split()[0]] += 1
+            print(f"{words:<32}{kind:<16}{epochs} epochs  {'; '.join(faults)}", flush=True)
+    finally:
+        disk.unmount()
+    print(f"{kills} kills, {completed} runs completed: " + ", ".join(f"{n} {word}" for word, n in numbers.items()))
+    if any(numbers.values()):
+        return 1
+    shutil.rmtree(place)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
