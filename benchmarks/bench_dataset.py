@@ -29,7 +29,6 @@ BOXES = 7.3  # an image, on average, as in COCO's train2017
 CLASSES = 80
 _POINTS = 22  # of a polygon
 _TEMPLATES = 16
-_SHAPE = (480, 640)
 _FRESH = 3.0  # seconds after which the cache trusts the time of a file that was just written
 _BLOCK = 16  # pixels of a block of JPEG with halved colours, whose rows end with a restart marker
 
@@ -39,6 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 118_000], metavar="N")
     parser.add_argument("--folder", metavar="DIR", help="where the data is made (default: a temporary folder)")
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="images of 160x128 pixels and 4 KB: enough for the second start and for memory, which they do not change",
+    )
     parser.add_argument("--large", action="store_true", help="files of 160 KB, COCO's mean, in place of 40 KB")
     parser.add_argument("--starts", nargs="+", default=["first", "second", "evaluate"], metavar="START")
     parser.add_argument("--json", metavar="FILE")
@@ -46,11 +50,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write_coco(folder: Path, num_images: int, large: bool = False, seed: int = 0) -> None:
-    """Write the synthetic data set; the same seed gives the same files."""
+def write_coco(folder: Path, num_images: int, size: str = "", seed: int = 0) -> None:
+    """Write the synthetic data set; the same seed gives the same files.
+
+    Args:
+        folder: The folder to create.
+        num_images: Number of images.
+        size: "small", "large" or "" of the images.
+        seed: Of all random numbers.
+    """
     rng = np.random.default_rng(seed)
-    height, width = _SHAPE
-    templates = [_template(rng, 160_000 if large else 40_000) for _ in range(_TEMPLATES)]
+    height, width = shape = (128, 160) if size == "small" else (480, 640)
+    num_bytes = {"small": 4_000, "": 40_000, "large": 160_000}[size]
+    templates = [_template(rng, shape, num_bytes) for _ in range(_TEMPLATES)]
     images, annotations = folder / "train2017", folder / "annotations"
     images.mkdir(parents=True)
     annotations.mkdir()
@@ -74,7 +86,7 @@ def write_coco(folder: Path, num_images: int, large: bool = False, seed: int = 0
 
         file.write('], "annotations": [')
         for number in range(round(BOXES * num_images)):
-            sides = np.exp(rng.uniform(np.log(8), np.log(300), 2))
+            sides = np.exp(rng.uniform(np.log(8), np.log(height / 2), 2))
             x, y = (rng.uniform(0, 1, 2) * ((width, height) - sides)).round(2).tolist()
             w, h = sides.round(2).tolist()
             points = (rng.uniform(0, 1, (_POINTS, 2)) * (w, h) + (x, y)).round(2).ravel().tolist()
@@ -94,9 +106,9 @@ def write_coco(folder: Path, num_images: int, large: bool = False, seed: int = 0
         file.write('], "categories": ' + json.dumps(categories) + "}")
 
 
-def _template(rng: np.random.Generator, size: int) -> tuple[bytes, list[bytes]]:
+def _template(rng: np.random.Generator, shape: tuple[int, int], size: int) -> tuple[bytes, list[bytes]]:
     """Return (header, coded rows of blocks) of a JPEG of about `size` bytes: blurred and fine noise."""
-    height, width = _SHAPE
+    height, width = shape
     coarse = cv2.resize(
         rng.uniform(0, 255, (12, 16, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
     )
@@ -186,9 +198,10 @@ def main(argv=None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         results = {}
         for count in arguments.images:
-            folder = Path(arguments.folder or temporary) / f"coco-{count}{'-large' if arguments.large else ''}"
+            size = "small" if arguments.small else "large" if arguments.large else ""
+            folder = Path(arguments.folder or temporary) / f"coco-{count}{size}"
             if not folder.exists():
-                write_coco(folder, count, arguments.large)
+                write_coco(folder, count, size)
                 time.sleep(_FRESH)
             for start in arguments.starts:
                 command = [sys.executable, __file__, "--folder", str(folder), "--measure"]
