@@ -139,6 +139,7 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
     """Run the part of a command that comes before its first step, and return seconds by phase, and memory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from yolo3.cli import evaluate as evaluate_command
+    from yolo3.file_states import one_look
     from yolo3.input import image_cache
     from yolo3.training import preparation
     from yolo3.training.settings import TrainConfig
@@ -176,7 +177,8 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
         annotations = evaluate_command._read_checked(arguments, detector, None)[0].annotations
     else:
         config = TrainConfig(data=folder, anchors="model_data/yolo_anchors.txt")
-        prepared = preparation.prepare(config)
+        with one_look():  # as the command does
+            prepared = preparation.prepare(config)
         image_cache.open_images(prepared.train, largest_side=416)
         annotations = prepared.train + prepared.val
     total, cpu = time.perf_counter() - start, time.process_time() - cpu

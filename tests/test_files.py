@@ -8,7 +8,16 @@ import sys
 import keras
 import pytest
 
-from yolo3.files import atomic_path, naming, parent_unless_root, read_text, replace_file, text_head, walk_files
+from yolo3.files import (
+    atomic_path,
+    naming,
+    parent_unless_root,
+    read_text,
+    real_paths,
+    replace_file,
+    text_head,
+    walk_files,
+)
 from yolo3.models.saving import save_model
 
 
@@ -108,3 +117,25 @@ def test_a_folder_in_place_of_a_file_is_reported(tmp_path):
 def test_the_folder_above_is_never_the_root_of_the_disk():
     assert parent_unless_root("/data/set") == "/data"
     assert parent_unless_root("/data") == "/data" and parent_unless_root("/") == "/"
+
+
+def test_real_paths_of_many_files_are_those_of_each(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    for name in ("1.txt", "2.txt"):
+        (tmp_path / "a" / name).write_text("")
+    os.symlink(tmp_path / "a", tmp_path / "b")
+    os.symlink(tmp_path / "a" / "1.txt", tmp_path / "a" / "link.txt")
+    monkeypatch.chdir(tmp_path)
+    paths = [
+        "a/1.txt",
+        "b/1.txt",
+        "b/../a/2.txt",
+        "a/link.txt",
+        "b/link.txt",
+        "absent/x.txt",
+        "a/absent.txt",
+        "a/",
+        ".",
+    ]
+    paths += ["1.txt", "..", str(tmp_path / "b" / "2.txt"), "/"]
+    assert real_paths(paths) == [os.path.realpath(path) for path in paths]

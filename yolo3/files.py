@@ -167,16 +167,24 @@ def files_in(folder: str) -> list[str]:
 
 
 def real_paths(paths: Iterable[str]) -> list[str]:
-    """Return each path without links; a folder that many files share is looked up once."""
-    folders: dict[str, str] = {}
+    """Return each path without links; a folder that many files share is looked at once."""
+    folders: dict[str, tuple[str, frozenset[str]]] = {}  # the real folder, and the names of the links in it
     found = []
     for path in paths:
         folder, name = os.path.split(path)
         if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        whole = os.path.join(folders[folder], name)
-        found.append(os.path.realpath(whole) if name in ("", os.curdir, os.pardir) or os.path.islink(whole) else whole)
+            folders[folder] = os.path.join(os.path.realpath(folder), ""), _links_in(folder)
+        real, links = folders[folder]
+        found.append(os.path.realpath(path) if name in links or name in ("", os.curdir, os.pardir) else real + name)
     return found
+
+
+def _links_in(folder: str) -> frozenset[str]:
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_symlink())
+    except OSError:  # no such folder, so no links
+        return frozenset()
 
 
 def parent_unless_root(folder: str) -> str:
