@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.export.networks import FORMATS, SUFFIXES, cells, need, photographs
+from yolo3.detections import Detections
 from yolo3.export import registry
-from yolo3.export.compare import detection_differences
+from yolo3.export.compare import TOLERANCES, Comparison, detection_differences, output_differences
 from yolo3.export.export import DifferentError, default_path, export
 from yolo3.export.settings import ExportSettings
 from yolo3.inference.detector import Detector
@@ -16,7 +17,7 @@ from yolo3.inference.runtimes.registry import RUNTIMES
 
 def same_detections(exported, expected):
     for found, ours in zip(exported(photographs()), expected(photographs()), strict=True):
-        boxes, scores, unmatched = detection_differences(ours, found, sure=0.31)
+        boxes, scores, unmatched = detection_differences(ours, found, 0.31, TOLERANCES["float32"])
         assert unmatched == 0 and boxes < 1e-2 and scores < 1e-4
 
 
@@ -89,9 +90,21 @@ def test_a_file_that_differs_is_not_written_and_the_output_is_named(tmp_path, mo
     assert path.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["cells.tflite"]
 
 
-def test_outputs_that_are_not_numbers_differ(tmp_path):
-    from yolo3.export.compare import TOLERANCES, output_differences
+def test_detections_that_are_too_far_apart_have_no_match():
+    ours = Detections([[0, 0, 10, 10], [50, 50, 90, 90]], [0.9, 0.8], [0, 1])
+    for moved, expected in ((0.05, (0.05, 0.0, 0)), (2.0, (0.0, 0.0, 1))):
+        theirs = Detections([[0, 0, 10, 10], [50, 50, 90, 90 + moved]], [0.9, 0.8], [0, 1])
+        assert detection_differences(ours, theirs, 0.3, TOLERANCES["float32"]) == pytest.approx(expected, abs=1e-5)
+    other_class = Detections(ours.boxes, ours.scores, [0, 2])  # one of both is missing, one of both is new
+    assert detection_differences(ours, other_class, 0.3, TOLERANCES["float32"]) == (0.0, 0.0, 2)
+    found = Comparison(outputs={"boxes": 0.01}, detections=20, unmatched=1)
+    assert found.failures(TOLERANCES["float16"]) == []
+    assert found.failures(TOLERANCES["float32"]) == [
+        "1 of 20 detections have no match within 0.1 pixels and a score of 0.001"
+    ]
 
+
+def test_outputs_that_are_not_numbers_differ():
     boxes, scores = np.ones((1, 2, 4), np.float32), np.full((1, 2, 1), 0.9, np.float32)
     got = {"boxes": boxes * np.nan, "scores": scores}
     found = output_differences({"boxes": boxes, "scores": scores}, got, TOLERANCES["float32"], 0.3)
