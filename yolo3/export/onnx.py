@@ -140,6 +140,7 @@ def _quantized(model: onnx.ModelProto, images: np.ndarray, path: Path) -> onnx.M
             op_types_to_quantize=list(_QUANTIZED),
             nodes_to_exclude=[node.name for node in model.graph.node if node.name not in before],
             per_channel=True,
+            reduce_range=True,  # weights of 7 bits: sums of 8 bits saturate on processors without VNNI, AP .29 to .23
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
