@@ -47,22 +47,13 @@ def remembered(
         pack: Returns a result as (what JSON can hold, arrays), None for one that is not kept.
         unpack: Its inverse.
     """
-    folder = cache_folder(root_of(path))
-    if folder is None:
+    entry = _entry(kind, path, arguments)
+    if entry is None:
         return compute()
-    # Messages show the path as it was given, and relative ones depend on the current folder.
-    key = json.dumps([kind, os.fspath(path), os.getcwd(), pixel_limit(), arguments])
-    file = os.path.join(folder, f"{kind}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.npz")
-    found = read_cache(file)
-    if found is not None:
-        header, arrays = found
-        try:
-            if header["key"] == key and Inputs.from_plain(header["inputs"]).hold():
-                value = unpack(header["value"], arrays)
-                os.utime(file)
-                return value
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError):
-            pass  # another kind of file under this name
+    file, key = entry
+    value = _recall(file, key, unpack)
+    if value is not None:
+        return value
 
     began, clock = time.time_ns(), time.perf_counter()
     with recording() as inputs:
@@ -75,6 +66,40 @@ def remembered(
         if packed is not None:
             write_cache(file, {"key": key, "inputs": inputs.to_plain(), "value": packed[0]}, packed[1])
     return value
+
+
+def recalled(
+    kind: str, path: str, arguments: Any, *, unpack: Callable[[Any, Mapping[str, np.ndarray]], Value]
+) -> Value | None:
+    """Return what `remembered` would return from the cache for these arguments, None if it would compute it."""
+    entry = _entry(kind, path, arguments)
+    return None if entry is None else _recall(*entry, unpack)
+
+
+def _entry(kind: str, path: str, arguments: Any) -> tuple[str, str] | None:
+    """Return (cache file, key) of a computation, None if nothing is to be kept."""
+    folder = cache_folder(root_of(path))
+    if folder is None:
+        return None
+    # Messages show the path as it was given, and relative ones depend on the current folder.
+    key = json.dumps([kind, os.fspath(path), os.getcwd(), pixel_limit(), arguments])
+    return os.path.join(folder, f"{kind}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.npz"), key
+
+
+def _recall(file: str, key: str, unpack: Callable[[Any, Mapping[str, np.ndarray]], Value]) -> Value | None:
+    """Return what a cache file holds for a key, None if it holds something else or an input has changed."""
+    found = read_cache(file)
+    if found is None:
+        return None
+    header, arrays = found
+    try:
+        if header["key"] != key or not Inputs.from_plain(header["inputs"]).hold():
+            return None
+        value = unpack(header["value"], arrays)
+        os.utime(file)
+        return value
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError):
+        return None  # another kind of file under this name
 
 
 def root_of(path: str) -> str:

@@ -12,7 +12,7 @@ from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.cache import module_version
 from yolo3.datasets.class_names import require_printable
 from yolo3.datasets.copy_images import ImageCopies
-from yolo3.datasets.dataset_cache import pack_dataset, remembered, root_of, unpack_dataset
+from yolo3.datasets.dataset_cache import pack_dataset, recalled, remembered, root_of, unpack_dataset
 from yolo3.datasets.formats.format import Format
 from yolo3.datasets.formats.several_formats import disagreement
 from yolo3.datasets.formats.unrecognised import describe
@@ -130,7 +130,12 @@ def read_dataset(
 
     if not _all_recorded():
         return read()
-    arguments = [format, None if class_names is None else list(class_names), list_name, _formats_from_outside()]
+    outside = _formats_from_outside()
+    if class_names is not None:  # a run that goes on, and evaluation, give the names that the data has
+        own = recalled("read", path, [format, None, list_name, outside], unpack=unpack_dataset)
+        if own is not None and own.class_names == list(class_names):
+            return own
+    arguments = [format, None if class_names is None else list(class_names), list_name, outside]
     return remembered("read", path, arguments, read, pack=pack_dataset, unpack=unpack_dataset)
 
 
