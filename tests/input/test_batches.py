@@ -154,10 +154,9 @@ def test_the_first_image_of_each_example_is_that_of_the_order_and_a_mosaic_names
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cache", ["none", "disk"])
-def test_images_kept_in_memory_give_the_batches_of_those_read_from_disk(annotations, mixed_batches, tmp_path, cache):
-    store = opened(annotations, cache, tmp_path / "raw")
-    assert store.kept == cache
+def test_images_kept_in_memory_give_the_batches_of_those_read_from_files(annotations, mixed_batches):
+    store = opened(annotations, "none")
+    assert store.kept == "none" and not store.resized
     assert_same(batches_of(store, Augmentation(), batch_size=5), mixed_batches)
 
 

@@ -42,7 +42,29 @@ def test_disk_space_is_computed_for_the_images_as_they_will_be_stored(tmp_path):
     items = [annotated(tmp_path / "large.jpg", RECTANGLE)]
     assert pixel_bytes(items, 64) == 3 * 113 * 126  # an eighth: 900 // 8 is above 1.5 x 64
     store = opened(items, "disk", tmp_path / "raw")
-    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.image_bytes == 3 * 113 * 126
+    assert (tmp_path / "raw" / "0.raw").stat().st_size == store.image_bytes == 3 * 57 * 64 and store.resized
+    assert pixel_bytes(items, 64, resized=True) == 3 * 57 * 64
+
+
+def test_images_that_memory_cannot_hold_are_kept_at_network_size(tmp_path, monkeypatch):
+    write_rgb(tmp_path / "a.png")  # 80 x 60 pixels
+    items = [annotated(tmp_path / "a.png", RECTANGLE)]
+    for spare, expected in (
+        (3 * 80 * 60, ("memory", False)),
+        (14_000, ("memory", True)),
+        (3 * 40 * 30, ("none", False)),
+    ):
+        monkeypatch.setattr(image_cache, "spare_memory", lambda spare=spare: spare)
+        store = opened(items, "auto")
+        assert (store.kept, store.resized) == expected
+    assert opened(items, "memory").resized  # as asked for, and as small as it goes
+
+    image, _ = opened(items, "disk", tmp_path / "raw", side=40).loader()(0)
+    assert image.shape == (30, 40, 3)
+    whole = cv2.resize(read_image(str(tmp_path / "a.png")), (40, 30), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(image, whole)
+    image, _ = opened(items, "disk", tmp_path / "raw", side=96).loader()(0)
+    assert image.shape == (60, 80, 3)  # never larger
 
 
 @pytest.mark.parametrize("cache, folder", [("Disk", "raw"), ("disk", None), ("disk", "")])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -23,6 +24,8 @@ from yolo3.input.reading import reading
 from yolo3.input.settings import CACHES
 from yolo3.ops.letterbox import least_side, reduced_shape
 
+_IMAGE = (None, None, 3)
+
 
 @dataclass(frozen=True)
 class ImageStore:
@@ -35,6 +38,7 @@ class ImageStore:
         read: Graph function from an index to the image, uint8 [h, w, 3].
         image_bytes: Size of a decoded image, on average.
         kept: Where decoded images are kept: "memory", "disk", or "none" where each call of `read` decodes.
+        resized: Whether those that are kept were reduced to the size of the network input.
     """
 
     count: int
@@ -43,6 +47,7 @@ class ImageStore:
     read: Callable
     image_bytes: int
     kept: str = "none"
+    resized: bool = False
 
     def boxes_reader(self) -> Callable:
         """Return a graph function from an index to the boxes of an image, float32 [n, 5]."""
@@ -70,7 +75,8 @@ def open_images(
         largest_side: Larger side of the network input in pixels; images that are much larger are decoded at 1/2, 1/4 or
             1/8 of their size.
         cache: Where decoded images are kept: "memory"; "disk", as files in `folder`; "none"; or "auto", in memory if
-            there is enough.
+            there is enough. On disk, and in memory where they would not fit otherwise, larger images are kept at the
+            size of the network input; those that are zoomed in on are then a little less sharp.
         folder: For "disk"; it is made here, and removed by the caller.
         show_progress: Whether to show a progress bar while images are decoded.
 
@@ -80,13 +86,20 @@ def open_images(
     if cache not in CACHES or (cache == "disk" and not folder):
         raise ValueError(f"cache: expected one of {', '.join(CACHES)}, disk with a folder, got {cache!r}, {folder}")
     paths = [annotation.image_path for annotation in annotations]
-    needed = pixel_bytes(annotations, largest_side)
-    decode = file_reader(paths, least_side((largest_side,)))
+    smallest = least_side((largest_side,))
+    decode = file_reader(paths, smallest)
+    spare = spare_memory()
+    resized = cache == "disk" or (cache != "none" and pixel_bytes(annotations, largest_side) > spare)
+    needed = pixel_bytes(annotations, largest_side, resized=resized)
+    if cache == "auto" and needed > spare:
+        cache, resized = "none", False
 
     def decode_all():
         """Iterate over the decoded images, which are decoded on all cores."""
+        decode_kept = reading(paths, lambda path: to_network_size(read_image(path, smallest), largest_side), _IMAGE)
+        indices = tf.data.Dataset.range(len(paths))
         return tqdm(
-            tf.data.Dataset.range(len(paths)).map(decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator(),
+            indices.map(decode_kept if resized else decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator(),
             desc="decoding",
             total=len(paths),
             unit="image",
@@ -95,7 +108,7 @@ def open_images(
             dynamic_ncols=True,
         )
 
-    if cache == "memory" or (cache == "auto" and needed <= spare_memory()):
+    if cache in ("memory", "auto"):
         read, kept = memory_reader(decode_all()), "memory"
     elif folder and cache == "disk":
         check_room(annotations, largest_side, folder)
@@ -109,8 +122,9 @@ def open_images(
         boxes=boxes,
         first_box=first_box,
         read=read,
-        image_bytes=needed // max(len(paths), 1),
+        image_bytes=pixel_bytes(annotations, largest_side, resized=resized) // max(len(paths), 1),
         kept=kept,
+        resized=resized,
     )
 
 
@@ -138,15 +152,32 @@ def relative_boxes(annotations: Sequence[Annotation]) -> tuple[np.ndarray, np.nd
 # Room for decoded images
 
 
-def pixel_bytes(annotations: Iterable[Annotation], largest_side: int) -> int:
+def pixel_bytes(annotations: Iterable[Annotation], largest_side: int, *, resized: bool = False) -> int:
     """Return the bytes that decoded images take.
 
     Args:
         annotations: The images.
         largest_side: Larger side of the network input in pixels.
+        resized: Whether larger images are reduced to the size of the network input.
     """
     smallest = least_side((largest_side,))
-    return sum(3 * math.prod(reduced_shape(shape_of(annotation), smallest)) for annotation in annotations)
+    shapes = (reduced_shape(shape_of(annotation), smallest) for annotation in annotations)
+    return sum(3 * math.prod(network_shape(shape, largest_side) if resized else shape) for shape in shapes)
+
+
+def network_shape(image_shape: Sequence[int], largest_side: int) -> tuple[int, int]:
+    """Return (height, width) of an image whose longer side is reduced to `largest_side` pixels if it is longer."""
+    scale = min(1.0, largest_side / max(image_shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in image_shape[:2])
+    return height, width
+
+
+def to_network_size(image: np.ndarray, largest_side: int) -> np.ndarray:
+    """Return an image uint8 [H, W, 3] at its `network_shape`, by averaging."""
+    height, width = network_shape(image.shape, largest_side)
+    if (height, width) == image.shape[:2]:
+        return image
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def check_room(annotations: Iterable[Annotation], largest_side: int, folder: str | os.PathLike) -> None:
@@ -161,7 +192,7 @@ def check_room(annotations: Iterable[Annotation], largest_side: int, folder: str
         ValueError: When there is too little room.
     """
     existing = next(parent for parent in (Path(folder).absolute(), *Path(folder).absolute().parents) if parent.exists())
-    needed, free = pixel_bytes(annotations, largest_side), shutil.disk_usage(existing).free
+    needed, free = pixel_bytes(annotations, largest_side, resized=True), shutil.disk_usage(existing).free
     if needed > free:
         raise ValueError(
             f"{folder}: expected room for {needed / 1e6:,.0f} MB of decoded images, got {free / 1e6:,.0f} MB; "
@@ -194,7 +225,7 @@ def file_reader(paths: list[str], smallest: int) -> Callable:
         paths: Image files.
         smallest: Images are reduced to 1/2, 1/4 or 1/8 while their smaller side keeps so many pixels.
     """
-    return reading(paths, lambda path: read_image(path, smallest), [None, None, 3])
+    return reading(paths, lambda path: read_image(path, smallest), _IMAGE)
 
 
 def memory_reader(images: Iterable[np.ndarray]) -> Callable:

@@ -110,7 +110,7 @@ def _train_locked(run: Run, *, resume: bool) -> Result:
         else:
             checkpoint.begin(run)
         store = open_store(run)
-        say(_describe(run, _IMAGES[store.kept]))
+        say(_describe(run, _IMAGES[store.kept] + " at network size" * store.resized))
         batches = open_batches(run, store)
 
         run.callbacks.on_train_begin()

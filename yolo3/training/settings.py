@@ -112,7 +112,8 @@ class TrainConfig:
     cache: str = _of_data(
         "auto",
         "where decoded images are kept: in memory, on disk (in the run folder while it runs) or nowhere; "
-        "auto keeps them in memory if they fit",
+        "auto keeps them in memory if they fit; on disk, and where memory is short, larger images are kept at network "
+        "size",
         choices=CACHES,
     )
     workers: int = _of_data(0, "data-loading threads; 0 = auto", number=WHOLE)
