@@ -137,6 +137,7 @@ def test_a_run_prints_its_folder_before_it_starts(finished):
     assert "'train' to train, 'val' to validate" in said
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_overwritten_but_resumed(finished, capsys, shapes_set):
     run, _ = finished
     assert "resume it with --resume" in failure(capsys, "--anchors", TINY, "--data", shapes_set, "--output", str(run))

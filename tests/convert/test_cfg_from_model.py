@@ -43,6 +43,7 @@ def shake(model):
     return model
 
 
+@pytest.mark.slow
 def test_a_tiny_network_trained_here_goes_to_darknet(tmp_path):
     model = shake(tiny_yolo_body(keras.Input((None, None, 3)), 3, 2))
     metadata = metadata_for(scale_x_y=[1.1, 1.0], ignore_thresh=[0.5, 0.6], anchor_mask=[[3, 4, 5], [1, 2, 3]])

@@ -111,7 +111,13 @@ def test_any_change_of_the_data_is_noticed(coco, reads, change):
     assert_same(again, registry._read(str(coco), None, None, None))
 
 
-@pytest.mark.parametrize("other", [{"list_name": "train"}, {"class_names": ["cat"]}, {"format": "coco"}])
+def test_names_that_are_the_data_s_own_need_no_other_reading(coco, reads):
+    first = read_dataset(coco)
+    assert_same(read_dataset(coco, class_names=first.class_names), first)
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("other", [{"list_name": "train"}, {"class_names": ["cat", "dog"]}, {"format": "coco"}])
 def test_another_list_format_or_other_names_are_read_anew(coco, reads, other):
     read_dataset(coco)
     read_dataset(coco, **other)

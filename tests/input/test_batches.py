@@ -168,6 +168,7 @@ def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(anno
     assert_same(decoded, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["memory", "none"])
 def test_batches_from_within_an_epoch_are_those_that_follow(annotations, monkeypatch, cache):
     monkeypatch.setattr(batches_module, "_BLOCK", 5)  # blocks of 4, batches of 3: they begin within a block
@@ -216,6 +217,7 @@ def test_an_image_is_decoded_once_an_epoch_for_all_of_its_mosaics(annotations):
     assert sorted(asked) == list(range(12))
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_epoch_give_the_same_batches_and_others_other_ones(annotations):
     store = opened(annotations, "memory")
     assert store.kept == "memory"

@@ -23,6 +23,7 @@ def damaged(content, random):
     return copy[: random.integers(1, len(copy))].tobytes() if random.random() < 0.1 else copy.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.h5", "m.keras", "m.weights.h5"])
 def test_reading_a_damaged_file_raises_one_line_with_its_name(name, tiny_files, tmp_path):
     content = (tiny_files / name).read_bytes()

@@ -142,6 +142,7 @@ def test_a_network_of_a_cfg_loads_the_weights_that_fit_learns_and_converts_back(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_first_layers_fills_them(settings, eagerly, darknet, tmp_path):
     _, said = run(of_cfg(one_batch(settings), darknet, weights=str(darknet / "net.conv.2"), epochs=1), tmp_path / "run")
     assert any("weights for 4 of 5 layers; random in conv_2" in line for line in said)

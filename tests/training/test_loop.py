@@ -246,6 +246,7 @@ def test_an_image_that_is_damaged_after_the_check_is_one_line_that_says_how_to_g
     )
 
 
+@pytest.mark.slow
 def test_a_report_that_fails_costs_neither_weights_nor_state(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("disk full")

@@ -97,6 +97,7 @@ def test_a_network_that_outputs_the_opposite_scores_zero(trainer, annotations, n
     assert row["AP50"] < 0.1 and row["val_objectness"] > 10
 
 
+@pytest.mark.slow
 def test_the_size_of_the_batches_does_not_matter(trainer, annotations):
     whole, found = validate(trainer, annotations, batch_size=4)
     parts, again = validate(trainer, annotations, batch_size=3)  # three images, then one
