@@ -38,6 +38,18 @@ def test_reading_a_damaged_file_raises_one_line_with_its_name(name, tiny_files, 
                 assert str(error).startswith(f"{path}: ") and len(str(error).splitlines()) == 1
 
 
+def test_a_heap_that_hdf5_reads_for_ever_is_refused_at_once(tiny_files, tmp_path):
+    content = bytearray((tiny_files / "m.h5").read_bytes())
+    place = content.index(b"GCOL\x01\0\0\0")
+    assert read_metadata(tiny_files / "m.h5")
+    content[place + 16 : place + 32] = bytes(16)  # the first object: free space of no size
+    (tmp_path / "m.h5").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"m\.h5: expected a whole HDF5 file.*\(a heap at \d+ with an object of 0 bytes"
+    ):
+        read_metadata(tmp_path / "m.h5")
+
+
 def file_with_metadata(path, text):
     with h5py.File(path, "w") as file:
         file.attrs["yolo3"] = text

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from yolo3.models.hdf5_heaps import check_heaps
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.records import checked_fields, first_line, shown
 
@@ -166,10 +167,13 @@ def file_kind(path: str | os.PathLike) -> str:
 def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     """Provide an HDF5 file for reading; whatever h5py raises in the block is one ``ValueError`` with the file's name.
 
-    An array that claims more bytes than the file stores for it is such damage too.
+    Its heaps are checked first: see :mod:`yolo3.models.hdf5_heaps`.
     """
-    with _naming_damage(path, "HDF5"), h5py.File(path, "r") as file:
-        yield file
+    with _naming_damage(path, "HDF5"):
+        with open(path, "rb") as stream:
+            check_heaps(stream)
+        with h5py.File(path, "r") as file:
+            yield file
 
 
 @contextlib.contextmanager
@@ -197,8 +201,10 @@ def check_array_sizes(path: str | os.PathLike) -> None:
         return
     with open_zip(path) as archive:
         if _WEIGHTS_MEMBER in archive.namelist():
-            with archive.open(_WEIGHTS_MEMBER) as member, h5py.File(member, "r") as file:
-                file.visititems(check)
+            with archive.open(_WEIGHTS_MEMBER) as member:
+                check_heaps(member)  # type: ignore[arg-type]
+                with h5py.File(member, "r") as file:
+                    file.visititems(check)
 
 
 @contextlib.contextmanager
