@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -113,3 +114,12 @@ def test_the_same_cells_twice_are_found_in_bccd():
     names = [f"BloodImage_{number:05d}.jpg" for number in (35, 36, 37, 38, 39)]
     paths = [str(BCCD / name) for name in names]
     assert group_images(paths, list(check_images(paths))).tolist() == [0, 1, 2, 2, 4]
+
+
+def test_progress_is_told_while_images_are_compared():
+    random = np.random.default_rng(0)
+    looks = random.integers(0, 256, (9, 256), np.uint8)
+    images = [SimpleNamespace(digest=str(n), thumbnail=look.tobytes()) for n, look in enumerate(looks)]
+    told = []
+    group_images([f"{n}.jpg" for n in range(9)], images, lambda done, total: told.append((done, total)))
+    assert told and told == sorted(told) and {total for _, total in told} == {9} and max(told)[0] <= 9

@@ -73,17 +73,20 @@ def known_checks(
     return [good[index] if index in good else decoded[index] for index in range(len(paths))]
 
 
-def known_groups(paths: Sequence[str], checks: Sequence[ImageCheck], root: str) -> np.ndarray:
+def known_groups(
+    paths: Sequence[str], checks: Sequence[ImageCheck], root: str, progress: Progress | None = None
+) -> np.ndarray:
     """Return what `group_images` returns, from the cache for images that were grouped before.
 
     Args:
         paths: Path of each image.
         checks: What decoding them showed.
         root: Folder of the data set, "" to keep nothing.
+        progress: As for `group_images`.
     """
     folder = cache_folder(root)
     if folder is None or len(paths) < _GROUPS_WORTH:
-        return group_images(paths, checks)
+        return group_images(paths, checks, progress)
 
     digest = hashlib.blake2b(digest_size=8)
     for path, check in zip(paths, checks, strict=True):
@@ -92,7 +95,7 @@ def known_groups(paths: Sequence[str], checks: Sequence[ImageCheck], root: str) 
     found = read_cache(file)
     if found is not None and found[1].keys() == {"groups"} and found[1]["groups"].shape == (len(paths),):
         return found[1]["groups"]
-    groups = group_images(paths, checks)
+    groups = group_images(paths, checks, progress)
     write_cache(file, None, {"groups": groups})
     return groups
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import cv2
@@ -62,7 +62,9 @@ def thumbnail(image: np.ndarray) -> bytes:
     return cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).tobytes()
 
 
-def group_images(paths: Sequence[str], images: Sequence[Looked]) -> np.ndarray:
+def group_images(
+    paths: Sequence[str], images: Sequence[Looked], progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
     """Group images that have to stay on one side of a split.
 
     In one group are files with the same bytes; images that look nearly the same; neighbours in a numbered series
@@ -71,6 +73,7 @@ def group_images(paths: Sequence[str], images: Sequence[Looked]) -> np.ndarray:
     Args:
         paths: Path of each image.
         images: What decoding them showed.
+        progress: Is called with (about how many images are compared, their number).
 
     Returns:
         int64 [N], for each image the index of the first image of its group.
@@ -90,7 +93,7 @@ def group_images(paths: Sequence[str], images: Sequence[Looked]) -> np.ndarray:
         for first, second in _film_frames([paths[index] for index in usable], looks):
             groups.join(usable[first], usable[second])
         comparable = np.flatnonzero(has_contrast)
-        for first, second in _nearly_equal(looks[comparable]):
+        for first, second in _nearly_equal(looks[comparable], progress or (lambda done, total: None)):
             groups.join(usable[comparable[first]], usable[comparable[second]])
     return np.array([groups.find(index) for index in range(len(paths))], np.int64)
 
@@ -178,7 +181,7 @@ def _film_frames(paths: Sequence[str], looks: np.ndarray) -> Iterator[tuple[int,
                 yield int(order[at]), int(order[at + 1])
 
 
-def _nearly_equal(looks: np.ndarray) -> Iterator[tuple[int, int]]:
+def _nearly_equal(looks: np.ndarray, progress: Callable[[int, int], None]) -> Iterator[tuple[int, int]]:
     """Yield pairs of images whose thumbnails differ by less than `SAME_LOOK` everywhere.
 
     Images are put into cells by where they lie along the axes in which the data differs most. Of axes + 1 divisions
@@ -203,6 +206,7 @@ def _nearly_equal(looks: np.ndarray) -> Iterator[tuple[int, int]]:
         order = np.lexsort(cells.T)
         cell_of = np.cumsum((np.diff(cells[order], axis=0, prepend=cells[order[:1]]) != 0).any(axis=1))
         for step in range(1, min(most, len(order) - 1) + 1):
+            progress(int(len(looks) * (shift + step / most) / (_AXES + 1)), len(looks))
             at = np.flatnonzero(cell_of[step:] == cell_of[:-step])
             if not len(at):
                 break

@@ -205,7 +205,7 @@ def prepare(
         notes.append("No validation: there are no images for it, so the last weights count as the best.")
     else:
         paths = [item.image_path for item in usable]
-        groups = known_groups(paths, [checks[path] for path in paths], kept[0].root)
+        groups = known_groups(paths, [checks[path] for path in paths], kept[0].root, progress)
         train, val = split_annotations(usable, config.val_split, config.seed, groups)
         notes.append(f"Validating on {len(val)} of {len(usable)} images, drawn with seed {config.seed}.")
         if together := describe_groups(groups):
