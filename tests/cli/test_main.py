@@ -67,7 +67,9 @@ def test_evaluate_prints_a_table_and_writes_json(weights, folder, capsys):
     Path("train.txt").write_text("red.png 64,0,128,32,0 64,32,128,64,0\ngreen.png 64,0,128,32,1\n")
     files = ["--json", "ap.json", "--save-detections", "found.json"]
     assert main(["evaluate", "--weights", weights, "--data", "train.txt", *files]) == 0
-    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    what, *lines = capsys.readouterr().out.splitlines()
+    assert what.endswith("on 2 images of train.txt")
+    table = [line.split() for line in lines]
     assert table[0] == ["class", "AP50", "AP", "objects"]
     assert table[1] == ["red", "1.000", "1.000", "2"]
     assert table[3] == ["any", "-", "-", "0"] and table[4][0] == "all" and table[4][3] == "3"
