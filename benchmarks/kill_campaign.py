@@ -147,6 +147,65 @@ def weights_of(run: Path) -> list:
     return RunFolder(run).load_state()[0]
 
 
+def try_once(arguments: list[str], log: Path, *, limit: int | None, number: int, seconds: float) -> tuple[bool, int]:
+    """Run a training and kill it by a signal after some seconds; return (whether it was killed, its status)."""
+    child = train(arguments, log, limit)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, code = os.waitpid(child, os.WNOHANG)
+        if done:
+            return False, os.waitstatus_to_exitcode(code)
+        time.sleep(0.01)
+    os.kill(child, number)
+    return True, wait(child, 60)
+
+
+def draw_trouble(disk: Disk, draw: random.Random, begun: bool):
+    """Return (name, context) of what ails the disk; mostly nothing, and nothing before a run has begun."""
+    drawn = draw.random() if begun else 1.0
+    if drawn < 0.08:
+        return "full disk", disk.full()
+    if drawn < 0.14:
+        return "read-only disk", disk.read_only()
+    return "", contextlib.nullcontext()
+
+
+def campaign(disk: Disk, place: Path, common: list[str], options: argparse.Namespace) -> dict[str, int]:
+    """Kill and resume runs until there were enough kills; return how often something was lost and so on."""
+    log, run, draw = place / "output.log", disk.folder / "run", random.Random(options.seed)
+    started = time.monotonic()
+    if wait(train([*common, "--output", str(place / "whole")], log)):
+        raise SystemExit(f"the uninterrupted run failed: see {log}")
+    whole, expected = time.monotonic() - started, weights_of(place / "whole")
+
+    counts = {"kills": 0, "completed": 0, "lost": 0, "unreadable": 0, "different": 0}
+    while counts["kills"] < options.kills:
+        before = look(run)[1] if run.exists() else 0
+        begun = (run / "settings.json").exists()
+        arguments = ["--resume", str(run)] if begun else [*common, "--output", str(run)]
+        number = draw.choice(SIGNALS)
+        trouble, context = draw_trouble(disk, draw, begun)
+        with context as limit:
+            killed, status = try_once(arguments, log, limit=limit, number=number, seconds=draw.uniform(0, 0.7 * whole))
+        if status and not killed and not trouble:
+            raise SystemExit(f"a run without trouble ended with status {status}: see {log}")
+
+        faults, epochs = look(run) if run.exists() else ([], 0)
+        if epochs < before:
+            faults.append(f"lost: the state held {before} epochs, it holds {epochs}")
+        counts["kills"] += killed
+        if status == 0:
+            counts["completed"] += 1
+            if not all((a == b).all() for a, b in zip(weights_of(run), expected, strict=True)):
+                faults.append("different: the weights are not those of the uninterrupted run")
+            shutil.rmtree(run)
+        for fault in faults:
+            counts[fault.split(":")[0].split()[0]] += 1
+        words = f"{counts['kills']:>4}  {signal.Signals(number).name if killed else 'ended':<8} status {status}"
+        print(f"{words:<32}{trouble:<16}{epochs} epochs  {'; '.join(faults)}", flush=True)
+    return counts
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
@@ -163,63 +222,20 @@ def main() -> int:
     from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
 
     place = Path(tempfile.mkdtemp(prefix="kill-campaign-"))
-    data, anchors, log = place / "shapes", place / "anchors.txt", place / "output.log"
+    data, anchors = place / "shapes", place / "anchors.txt"
     write_shapes(data, num_train=24, num_val=8, image_size=96)
     write_anchors(anchors, DEFAULT_TINY_ANCHORS)
     common = f"--data {data} --anchors {anchors} --model yolov3-tiny --input-size 64 64 --batch-size 4 --seed 3"
     common += f" --epochs {options.epochs} --evaluate-every 2 --precision float32 --save-minutes 0.005"
 
-    disk, draw = Disk(place / "disk"), random.Random(options.seed)
-    run, numbers, kills = disk.folder / "run", {"lost": 0, "unreadable": 0, "different": 0}, 0
+    disk = Disk(place / "disk")
     print(f"runs on {'a tmpfs' if disk.mounted else 'a folder'}; full and read-only disks now and then", flush=True)
     try:
-        started = time.monotonic()
-        if wait(train([*common.split(), "--output", str(place / "whole")], log)):
-            raise SystemExit(f"the uninterrupted run failed: see {log}")
-        whole, expected = time.monotonic() - started, weights_of(place / "whole")
-
-        completed = 0
-        while kills < options.kills:
-            before = look(run)[1] if run.exists() else 0
-            resumed = (run / "settings.json").exists()
-            arguments = ["--resume", str(run)] if resumed else [*common.split(), "--output", str(run)]
-            trouble = draw.random() if resumed else 1.0
-            kind = "full disk" if trouble < 0.08 else "read-only disk" if trouble < 0.14 else ""
-            how = {"full disk": disk.full, "read-only disk": disk.read_only}.get(kind, contextlib.nullcontext)
-            number = draw.choice(SIGNALS)
-            with how() as limit:
-                child = train(arguments, log, limit)
-                end = time.monotonic() + draw.uniform(0.0, 0.7 * whole)
-                status = None
-                while time.monotonic() < end and status is None:
-                    done, code = os.waitpid(child, os.WNOHANG)
-                    status = os.waitstatus_to_exitcode(code) if done else None
-                    time.sleep(0.01)
-                if status is None:
-                    os.kill(child, number)
-                    kills += 1
-                    status = wait(child, 60)
-                    words = f"{kills:>4}  {signal.Signals(number).name:<8} status {status}"
-                else:
-                    words = f"      ended    status {status}"
-                    if status and not kind:
-                        raise SystemExit(f"a run without trouble ended with status {status}: see {log}")
-            faults, epochs = look(run) if run.exists() else ([], 0)
-            if epochs < before:
-                faults.append(f"lost: the state held {before} epochs, it holds {epochs}")
-            if status == 0:
-                completed += 1
-                same = all((a == b).all() for a, b in zip(weights_of(run), expected, strict=True))
-                if not same:
-                    faults.append("different: the weights are not those of the uninterrupted run")
-                shutil.rmtree(run)
-            for fault in faults:
-                numbers[fault.split(":")[0].split()[0]] += 1
-            print(f"{words:<32}{kind:<16}{epochs} epochs  {'; '.join(faults)}", flush=True)
+        counts = campaign(disk, place, common.split(), options)
     finally:
         disk.unmount()
-    print(f"{kills} kills, {completed} runs completed: " + ", ".join(f"{n} {word}" for word, n in numbers.items()))
-    if any(numbers.values()):
+    print(", ".join(f"{count} {word}" for word, count in counts.items()))
+    if counts["lost"] or counts["unreadable"] or counts["different"]:
         return 1
     shutil.rmtree(place)
     return 0

@@ -37,6 +37,66 @@ def grows(points: list[dict]) -> bool:
     )
 
 
+class Points:
+    """Usage at ten points of a part."""
+
+    def __init__(self, part: str, total: int, quiet: bool):
+        self.part, self.every, self.quiet = part, max(total // 10, 1), quiet
+        self.rows: list[dict] = []
+
+    def note(self, count: int) -> None:
+        """Note the usage after `count` steps or images, if it is one of the points."""
+        if count % self.every:
+            return
+        row = {"count": count, **usage()}
+        self.rows.append(row)
+        if not self.quiet:
+            figures = f"{row['memory_mb']:8.0f} MB {row['files']:>4} files {row['threads']:>4} threads"
+            print(f"{self.part:<7}{count:>7}  {figures}", flush=True)
+
+
+def train_long(data: Path, folder: Path, steps: int, points: Points) -> Path:
+    """Train for some steps; return the weights."""
+    import keras
+
+    from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
+    from yolo3.training.loop import train
+    from yolo3.training.preparation import prepare
+    from yolo3.training.run_folder import RunFolder
+    from yolo3.training.settings import TrainConfig
+
+    class Count(keras.callbacks.Callback):
+        done = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.done += 1
+            points.note(self.done)
+
+    write_anchors(folder / "anchors.txt", DEFAULT_TINY_ANCHORS)
+    config = TrainConfig(
+        anchors=str(folder / "anchors.txt"),
+        data=str(data),
+        model="yolov3-tiny",
+        input_size=(64, 64),
+        batch_size=4,
+        epochs=-(-steps // 20),
+        precision="float32",
+    )
+    run = RunFolder(folder / "run")
+    train(config, prepare(config), run, callbacks=[Count()], say=lambda line: None, show_progress=False)
+    return run.file("last.h5")
+
+
+def detect_long(weights: Path, data: Path, num_images: int, points: Points) -> None:
+    """Detect in some images, the same ones again and again."""
+    from yolo3.inference.detector import Detector
+
+    images = sorted(str(path) for path in (data / "JPEGImages").iterdir())
+    detections = Detector(weights).detect_each(images[number % len(images)] for number in range(num_images))
+    for count, _ in enumerate(detections, 1):
+        points.note(count)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
@@ -44,55 +104,16 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
     options = parser.parse_args()
 
-    import keras
-
     from yolo3.datasets.shapes import write_shapes
-    from yolo3.inference.detector import Detector
-    from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
-    from yolo3.training.loop import train
-    from yolo3.training.preparation import prepare
-    from yolo3.training.run_folder import RunFolder
-    from yolo3.training.settings import TrainConfig
 
-    points: dict[str, list[dict]] = {"steps": [], "images": []}
-
-    def note(part: str, count: int, total: int) -> None:
-        if count % max(total // 10, 1) == 0:
-            points[part].append({"count": count, **usage()})
-            if not options.json:
-                row = points[part][-1]
-                figures = f"{row['memory_mb']:8.0f} MB {row['files']:>4} files {row['threads']:>4} threads"
-                print(f"{part:<7}{count:>7}  {figures}", flush=True)
-
-    class Count(keras.callbacks.Callback):
-        done = 0
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.done += 1
-            note("steps", self.done, options.steps)
-
+    steps, images = Points("steps", options.steps, options.json), Points("images", options.images, options.json)
     with tempfile.TemporaryDirectory() as folder:
-        data, anchors = Path(folder) / "shapes", Path(folder) / "anchors.txt"
+        data = Path(folder) / "shapes"
         write_shapes(data, num_train=80, num_val=16, image_size=96)
-        write_anchors(anchors, DEFAULT_TINY_ANCHORS)
-        config = TrainConfig(
-            anchors=str(anchors),
-            data=str(data),
-            model="yolov3-tiny",
-            input_size=(64, 64),
-            batch_size=4,
-            epochs=-(-options.steps // 20),
-            precision="float32",
-        )
-        run = RunFolder(Path(folder) / "run")
-        train(config, prepare(config), run, callbacks=[Count()], say=lambda line: None, show_progress=False)
+        weights = train_long(data, Path(folder), options.steps, steps)
+        detect_long(weights, data, options.images, images)
 
-        detector = Detector(run.file("last.h5"))
-        images = sorted(str(path) for path in (data / "JPEGImages").iterdir())
-        for count, _ in enumerate(detector.detect_each(images[n % len(images)] for n in range(options.images)), 1):
-            note("images", count, options.images)
-
-    result = {part: {"points": rows, "grows": grows(rows)} for part, rows in points.items()}
+    result = {points.part: {"points": points.rows, "grows": grows(points.rows)} for points in (steps, images)}
     if options.json:
         print(json.dumps(result, indent=2))
     growing = [part for part, values in result.items() if values["grows"]]

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -133,6 +134,17 @@ def printable(text: str) -> str:
         return text
     kinds = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of such characters
     return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in kinds else c for c in text)
+
+
+def existing_parent(path: str | os.PathLike) -> Path:
+    """Return the path itself if there is something, else the nearest folder above it that there is."""
+    path = Path(path).absolute()
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+def free_bytes(path: str | os.PathLike) -> int:
+    """Return how much room there is on the disk where a file or folder will be, which need not exist yet."""
+    return shutil.disk_usage(existing_parent(path)).free
 
 
 def walk_files(folder: str) -> Iterator[str]:

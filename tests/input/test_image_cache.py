@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from types import SimpleNamespace
 
 import cv2
@@ -83,7 +84,7 @@ def test_a_disk_that_fills_up_is_reported(annotations, tmp_path, monkeypatch):
 
 
 def test_too_little_disk_space_is_reported_before_any_image_is_written(annotations, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(ValueError, match=r"raw: expected room for .* MB of decoded images, got 0 MB; keep"):
         opened(annotations, "disk", tmp_path / "raw")
     assert not (tmp_path / "raw").exists()

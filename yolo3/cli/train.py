@@ -15,6 +15,7 @@ from yolo3.cli.progress import data_bar
 from yolo3.cli.recipes import RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.file_states import one_look
+from yolo3.files import existing_parent
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.loggers import build_loggers, check_loggers
@@ -149,9 +150,7 @@ def _check_paths(config: TrainConfig, output: Path) -> None:
     for name in PATHS:
         if name != "output" and (path := getattr(config, name)):
             os.stat(path)
-    parent = output.absolute()
-    while not parent.exists():
-        parent = parent.parent
+    parent = existing_parent(output)
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ValueError(f"{output}: expected a folder that can be written to, got {parent}")
 

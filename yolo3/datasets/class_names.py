@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from yolo3.datasets.annotation import Box, Finding, file_of
-from yolo3.files import files_in, has_suffix, is_file, read_lines, replace_file, text_head
+from yolo3.files import files_in, has_suffix, is_file, printable, read_lines, replace_file, text_head
 
 # Files beside the data that name its classes.
 NAME_FILES = ("classes.txt", "_classes.txt", "obj.names", "_darknet.labels")
@@ -63,7 +62,7 @@ def require_printable(names: Iterable[str], where: str) -> None:
     Such names cannot be written to a file of names, and would reach the terminal as commands.
     """
     for name in names:
-        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        if printable(name) != name:
             raise ValueError(f"{where}: expected class names of printable characters, got {ascii(name)}; rename it")
 
 

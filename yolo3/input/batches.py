@@ -66,15 +66,17 @@ def training_batches(
     block = block_size(-(-count // batch_size) * batch_size, store.image_bytes)
 
     def plan(epoch):
-        """Draw what does not depend on the images: (indices, places, size, seed, mosaic) of each example."""
-        order = epoch_order(count, batch_size, seed, epoch)
-        places, indices = mosaic_partners(order, block, seed, epoch)
-        sizes = multi_scale_sizes(
-            len(order) // batch_size, input_shape, stride=stride, scales=scales, seed=seed, epoch=epoch
+        return plan_epoch(
+            epoch,
+            num_images=count,
+            batch_size=batch_size,
+            block=block,
+            input_shape=input_shape,
+            stride=stride,
+            scales=scales,
+            seed=seed,
+            mosaic=augmentation.mosaic if epoch < mosaic_end else 0.0,
         )
-        seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
-        mosaic = np.full(len(order), augmentation.mosaic if epoch < mosaic_end else 0.0, np.float32)
-        return indices, places, np.repeat(sizes, batch_size, 0), seeds, mosaic
 
     def planned(epoch):
         columns = tf.numpy_function(plan, [epoch], [tf.int64, tf.int64, tf.float32, tf.int64, tf.float32])
@@ -162,6 +164,44 @@ def _examples_of_blocks(store: ImageStore, planned, num_skipped, example, *, blo
         )
 
     return lambda epochs: epochs.flat_map(_no_autograph(places_in_blocks)).map(_no_autograph(of_block), **parallel)
+
+
+def plan_epoch(
+    epoch: int,
+    *,
+    num_images: int,
+    batch_size: int,
+    block: int,
+    input_shape,
+    stride: int,
+    scales,
+    seed: int,
+    mosaic: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw what does not depend on the images of an epoch.
+
+    Args:
+        epoch: 0 is the first.
+        num_images: Images in the data set.
+        batch_size: Images in a batch.
+        block: Size of a block, from `block_size`.
+        input_shape: (height, width) of the network input in pixels.
+        stride: Multi-scale sizes are multiples of it.
+        scales: Factors of the input size; empty for one size.
+        seed: Of the run.
+        mosaic: Probability of a mosaic.
+
+    Returns:
+        Of each example: indices and places, int64 [N, 4], as from `mosaic_partners`; size, float32 [N, 2]; seed, int64
+        [N, 2]; probability of a mosaic, float32 [N].
+    """
+    order = epoch_order(num_images, batch_size, seed, epoch)
+    places, indices = mosaic_partners(order, block, seed, epoch)
+    sizes = multi_scale_sizes(
+        len(order) // batch_size, input_shape, stride=stride, scales=scales, seed=seed, epoch=epoch
+    )
+    seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
+    return indices, places, np.repeat(sizes, batch_size, 0), seeds, np.full(len(order), mosaic, np.float32)
 
 
 def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from yolo3.datasets.clipping import clip_boxes
 from yolo3.datasets.flat_boxes import flatten, shape_rows
 from yolo3.datasets.image_size import shape_of
 from yolo3.datasets.images import read_image
-from yolo3.files import naming
+from yolo3.files import free_bytes, naming
 from yolo3.input.reading import reading
 from yolo3.input.settings import CACHES
 from yolo3.ops.letterbox import least_side, reduced_shape
@@ -191,8 +190,7 @@ def check_room(annotations: Iterable[Annotation], largest_side: int, folder: str
     Raises:
         ValueError: When there is too little room.
     """
-    existing = next(parent for parent in (Path(folder).absolute(), *Path(folder).absolute().parents) if parent.exists())
-    needed, free = pixel_bytes(annotations, largest_side, resized=True), shutil.disk_usage(existing).free
+    needed, free = pixel_bytes(annotations, largest_side, resized=True), free_bytes(folder)
     if needed > free:
         raise ValueError(
             f"{folder}: expected room for {needed / 1e6:,.0f} MB of decoded images, got {free / 1e6:,.0f} MB; "

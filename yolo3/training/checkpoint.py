@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import shutil
 import time
 
+from yolo3.files import free_bytes
 from yolo3.models.saving import file_bytes, save_model
 from yolo3.records import build_record
 from yolo3.training import run_folder
@@ -108,10 +108,8 @@ def check_room(run: Run) -> None:
     """
     state, weights = run.trainer.state_bytes(), file_bytes(run.trainer.inference_network)
     needed = 2 * state + 3 * weights + _DRAWN_BYTES
-    folder = run.folder.path.absolute()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     there = sum(path.stat().st_size for name in _FILES if (path := run.folder.file(name)).is_file())
-    free = shutil.disk_usage(existing).free + there
+    free = free_bytes(run.folder.path) + there
     if needed > free:
         raise ValueError(
             f"{run.folder.path}: expected room for {needed / 1e6:,.0f} MB of state, weights and images, got "

@@ -163,54 +163,9 @@ def prepare(
             f"{architecture.name} does not distinguish classes: all objects become '{architecture.one_class}'."
         )
 
-    scales = architecture.scales if isinstance(architecture, YoloV3) else ()
-    findings: list[Finding] = []
-    kept = []
-    checks: dict[str, ImageCheck] = {}
-    for index, dataset in enumerate(sets):
-        found, images = check_dataset(dataset, train=index == 0, workers=config.workers, progress=progress)
-        checks |= zip((item.image_path for item in dataset.annotations), images, strict=True)
-        if index == 0:
-            shapes = [image.shape for image in images]
-            found += check_anchor_fit(
-                dataset, shapes, found, scales=scales, input_shape=config.input_size, resize=config.resize
-            )
-        findings += found
-        usable, left_out = usable_annotations(dataset, found)
-        kept.append(dataclasses.replace(dataset, annotations=usable))
-        if config.skip_bad and left_out:
-            notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
-
-    findings = list(dict.fromkeys(findings))  # both sets may have the same to say of the whole data
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors and not config.skip_bad:
-        plural = "" if len(errors) == 1 else "s"
-        message = f"{len(errors):,} invalid annotation{plural}; fix them, or skip them with --skip-bad"
-        raise DataError(message, findings, notes)
-    # What stays of a set with shifted ids would be learned under the name of the class before it.
-    shifted = [finding for finding in errors if finding.kind == SHIFTED_IDS]
-    if shifted:
-        raise DataError(
-            "class ids that start at 1 cannot be skipped with --skip-bad; subtract 1 from each", shifted, notes
-        )
-
-    usable = kept[0].annotations
-    if lists is not None:
-        train, val, said = _as_listed(kept, lists)
-        notes += said
-    elif len(kept) == 2:
-        train, val = usable, kept[1].annotations
-    elif not config.val_split or len(usable) < 2:
-        train, val = usable, []
-        notes.append("No validation: there are no images for it, so the last weights count as the best.")
-    else:
-        paths = [item.image_path for item in usable]
-        groups = known_groups(paths, [checks[path] for path in paths], kept[0].root, progress)
-        train, val = split_annotations(usable, config.val_split, config.seed, groups)
-        notes.append(f"Validating on {len(val)} of {len(usable)} images, drawn with seed {config.seed}.")
-        if together := describe_groups(groups):
-            notes.append(f"Kept on one side of the split: {together}.")
-
+    kept, findings, checks = _check_sets(config, sets, architecture, notes, progress)
+    _refuse_errors(config, findings, notes)
+    train, val = _choose_images(config, kept, lists=lists, checks=checks, notes=notes, progress=progress)
     findings += check_overlap(train, val, {path: check.digest for path, check in checks.items()})
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
         message = f"{sets[0].name}: expected at least one box to train on, got none in {len(train)} images"
@@ -240,6 +195,83 @@ def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
     for part in sets:
         notes += [f"{part.name}: {len(part.annotations)} images ({part.format}).", *part.notes]
     return sets, notes
+
+
+def _check_sets(
+    config: TrainConfig,
+    sets: Sequence[Dataset],
+    architecture: Architecture,
+    notes: list[str],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[Dataset], list[Finding], dict[str, ImageCheck]]:
+    """Check images and boxes, and how the boxes of the training set fit the anchors.
+
+    Returns:
+        The sets without what cannot be used, which is noted; the findings; what each image showed, by its path.
+    """
+    scales = architecture.scales if isinstance(architecture, YoloV3) else ()
+    findings: list[Finding] = []
+    kept = []
+    checks: dict[str, ImageCheck] = {}
+    for index, dataset in enumerate(sets):
+        found, images = check_dataset(dataset, train=index == 0, workers=config.workers, progress=progress)
+        checks |= zip((item.image_path for item in dataset.annotations), images, strict=True)
+        if index == 0:
+            shapes = [image.shape for image in images]
+            found += check_anchor_fit(
+                dataset, shapes, found, scales=scales, input_shape=config.input_size, resize=config.resize
+            )
+        findings += found
+        usable, left_out = usable_annotations(dataset, found)
+        kept.append(dataclasses.replace(dataset, annotations=usable))
+        if config.skip_bad and left_out:
+            notes.append(f"{dataset.name}: left out " + ", ".join(f"{n} {kind}" for kind, n in left_out.items()))
+    return kept, list(dict.fromkeys(findings)), checks  # both sets may have the same to say of the whole data
+
+
+def _refuse_errors(config: TrainConfig, findings: list[Finding], notes: list[str]) -> None:
+    """Raise `DataError` for errors that are not, or cannot be, skipped."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors and not config.skip_bad:
+        plural = "" if len(errors) == 1 else "s"
+        message = f"{len(errors):,} invalid annotation{plural}; fix them, or skip them with --skip-bad"
+        raise DataError(message, findings, notes)
+    # What stays of a set with shifted ids would be learned under the name of the class before it.
+    shifted = [finding for finding in errors if finding.kind == SHIFTED_IDS]
+    if shifted:
+        raise DataError(
+            "class ids that start at 1 cannot be skipped with --skip-bad; subtract 1 from each", shifted, notes
+        )
+
+
+def _choose_images(
+    config: TrainConfig,
+    kept: Sequence[Dataset],
+    *,
+    lists: ImageLists | None,
+    checks: dict[str, ImageCheck],
+    notes: list[str],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[Annotation], list[Annotation]]:
+    """Return (train, val): as the lists of the run say, as the data divides, or drawn; how is noted."""
+    usable = kept[0].annotations
+    if lists is not None:
+        train, val, said = _as_listed(kept, lists)
+        notes += said
+        return train, val
+    if len(kept) == 2:
+        return usable, kept[1].annotations
+    if not config.val_split or len(usable) < 2:
+        notes.append("No validation: there are no images for it, so the last weights count as the best.")
+        return usable, []
+
+    paths = [item.image_path for item in usable]
+    groups = known_groups(paths, [checks[path] for path in paths], kept[0].root, progress)
+    train, val = split_annotations(usable, config.val_split, config.seed, groups)
+    notes.append(f"Validating on {len(val)} of {len(usable)} images, drawn with seed {config.seed}.")
+    if together := describe_groups(groups):
+        notes.append(f"Kept on one side of the split: {together}.")
+    return train, val
 
 
 def _as_listed(sets: Sequence[Dataset], lists: ImageLists) -> tuple[list[Annotation], list[Annotation], list[str]]:

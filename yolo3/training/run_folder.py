@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo3.arrays import read_arrays
+from yolo3.arrays import read_arrays, write_arrays
 from yolo3.darknet.cfg import Cfg, cfg_bytes
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.class_names import write_class_names
@@ -187,9 +187,8 @@ class RunFolder:
             progress: Plain values, which are kept beside the log.
         """
         progress = {**progress, "rows": self.rows}
-        with atomic_path(self.file(STATE)) as temporary, open(temporary, "wb") as file:
-            named: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(arrays)}
-            np.savez(file, progress=np.array(json.dumps(progress)), **named)
+        named = {f"array_{index}": array for index, array in enumerate(arrays)}
+        write_arrays(self.file(STATE), {"progress": np.array(json.dumps(progress)), **named})
 
     def has_state(self) -> bool:
         """Return whether an epoch was finished and its state saved."""
