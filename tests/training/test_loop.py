@@ -89,6 +89,11 @@ def test_the_log_has_a_row_for_each_epoch_with_all_that_is_measured(whole):
     assert float(rows[2]["learning_rate"]) == pytest.approx(0.04955e-3, rel=1e-3)
 
 
+def test_each_epoch_trains_anew(whole):
+    losses = [row["loss"] for row in rows_of(whole[0])]
+    assert len(set(losses)) == len(losses) == 3
+
+
 def test_the_weights_describe_themselves(whole, settings):
     for name in ("best.h5", "last.h5"):
         metadata = read_metadata(os.path.join(whole[0], name))
