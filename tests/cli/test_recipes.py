@@ -8,7 +8,9 @@ import pytest
 
 from yolo3.cli.recipes import config_from
 from yolo3.cli.train import build_parser
+from yolo3.darknet.cfg import read_cfg
 from yolo3.input.settings import Augmentation
+from yolo3.models.published import PUBLISHED
 from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.preparation import choose_architecture
@@ -19,7 +21,7 @@ TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
 FULL = str(ROOT / "model_data" / "yolo_anchors.txt")
 
 # These say what to do, not how to train: tests of their own are below.
-ACTIONS = {"help", "resume", "check_only", "cfg", "recipe"}
+ACTIONS = {"help", "resume", "check_only", "cfg", "recipe", "pretrained"}
 OF_A_RECIPE = {"cfg", "rate_steps", "max_batches", "burn_in_power"}  # a cfg says them
 VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
 VALUES |= {"saturation": "2", "exposure": "2", "model_options": "grid_size=9"}
@@ -151,3 +153,53 @@ def test_paths_become_absolute_so_that_a_run_is_resumed_from_anywhere(tmp_path, 
     monkeypatch.chdir(tmp_path)
     config = config_from({"anchors": "a.txt", "data": "d", "output": "o"})
     assert (config.anchors, config.data, config.output) == tuple(str(tmp_path / name) for name in ("a.txt", "d", "o"))
+
+
+@pytest.fixture
+def at_hand(tmp_path, monkeypatch):
+    """The folder of published files, with the published tiny network, its weights cut to nothing."""
+    published = tmp_path / "published"
+    published.mkdir()
+    monkeypatch.setenv("YOLO3_WEIGHTS", str(published))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    entry = PUBLISHED["yolov3-tiny"]
+    heads = "".join(f"[yolo]\nmask={mask}\n" for mask in ("3,4,5", "0,1,2"))
+    content = f"[net]\nwidth=416\nheight=416\n{heads}#"
+    (published / entry.cfg.name).write_text(content.ljust(entry.cfg.size, "#"))
+    with open(published / entry.weights.name, "wb") as file:
+        file.truncate(entry.weights.size)
+    return published
+
+
+def test_training_on_data_starts_from_the_published_network_that_is_at_hand(at_hand):
+    config = config_from({"data": "d"})
+    assert config.weights == str(at_hand / "yolov3-tiny.weights") and config.model is None
+    masks = [section.text("mask") for section in read_cfg(config.cfg).layers if section.name == "yolo"]
+    assert masks == ["3,4,5", "1,2,3"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"data": "d", "pretrained": "none"},
+        {"data": "d", "model": "yolov3"},
+        {"data": "d", "anchors": FULL},
+        {"data": "d", "anchor_mask": [(3, 4, 5), (0, 1, 2)]},
+    ],
+)
+def test_a_run_starts_from_random_weights_otherwise(at_hand, options):
+    config = config_from(options)
+    assert config.weights is None and config.cfg is None
+
+
+def test_a_published_network_is_asked_for_by_name(at_hand):
+    assert config_from({"pretrained": "yolov3-tiny"}).weights == str(at_hand / "yolov3-tiny.weights")
+    own = config_from({"data": "d", "pretrained": "yolov3-tiny", "cfg": str(at_hand / "yolov3-tiny.cfg")})
+    assert own.cfg == str(at_hand / "yolov3-tiny.cfg")
+
+
+@pytest.mark.parametrize("other", [{"weights": "w.h5"}, {"model": "yolov3"}])
+def test_a_published_network_does_not_go_with_another(at_hand, other):
+    with pytest.raises(ValueError, match="--pretrained yolov3-tiny: expected no --"):
+        config_from({"data": "d", "pretrained": "yolov3-tiny", **other})

@@ -14,6 +14,7 @@ from yolo3.cli.options import add_settings
 from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.datasets.images import limit_pixels
+from yolo3.models.published import is_published_name
 from yolo3.precision import PRECISIONS
 from yolo3.training.settings import TrainConfig
 from yolo3.training.workload import Workload
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _benchmark(arguments: argparse.Namespace) -> int:
     limit_pixels(arguments.max_pixels)
-    for path in filter(None, (arguments.data, arguments.weights)):
+    weights = None if is_published_name(arguments.weights or "") else arguments.weights
+    for path in filter(None, (arguments.data, weights)):
         os.stat(path)
     check_outputs(arguments.findings)
     parts = [arguments.part] if arguments.part else PARTS

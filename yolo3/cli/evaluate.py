@@ -20,6 +20,7 @@ from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation.advice import some_of
 from yolo3.file_states import one_look
 from yolo3.files import real_paths, replace_file
+from yolo3.models.published import is_published_name
 from yolo3.settings import SHARE
 from yolo3.training.settings import TrainConfig
 
@@ -183,7 +184,7 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, str]:
 def _check_files(arguments: argparse.Namespace) -> None:
     """Raise `ValueError` or `OSError` now for files that would stop the command after its work, or be overwritten."""
     named = (arguments.weights, arguments.cfg, arguments.data, arguments.classes, arguments.anchors)
-    taken = [path for path in named if path]
+    taken = [path for path in named if path and not is_published_name(path)]
     for path in taken:
         os.stat(path)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from yolo3.inference.settings import DetectorSettings
+from yolo3.models.published import PUBLISHED
 from yolo3.settings import Setting, settings_in
 
 
@@ -99,7 +100,8 @@ def add_network_files(parser: argparse.ArgumentParser, required: bool = True, mo
         "--weights",
         required=required,
         metavar="FILE",
-        help=f"network: a .h5, .keras or .weights.h5 file, or Darknet's .weights with --cfg{more}",
+        help=f"network: a .h5, .keras or .weights.h5 file, or Darknet's .weights with --cfg{more}; or the name of a "
+        f"published network, fetched if it is not at hand: {', '.join(PUBLISHED)}",
     )
     parser.add_argument("--cfg", metavar="FILE", help="cfg of Darknet weights")
     parser.add_argument("--classes", metavar="FILE", help="class names, one per line, for weights that carry none")

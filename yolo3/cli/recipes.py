@@ -6,31 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from yolo3.input.settings import Augmentation
+from yolo3.models.published import PUBLISHED, NetworkFiles, find_network
 from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import PATHS, TrainConfig
 
 RECIPES = ("default", "darknet")
+RANDOM_WEIGHTS = "none"
+"""Word of `--pretrained` for random weights."""
 
 
 def config_from(options: Mapping[str, Any]) -> TrainConfig:
     """Return the settings of a run for the options that were given; what is given overrides every recipe.
 
     Args:
-        options: Values by setting, without those that were not given, and "recipe". Paths may be relative.
+        options: Values by setting, without those that were not given, and "recipe" and "pretrained". Paths may be
+            relative.
 
     Returns:
         The settings, with absolute paths, so that the run can be resumed from any folder.
 
     Raises:
-        ValueError: For a recipe without a cfg, and as `TrainConfig` does.
+        ValueError: For a recipe without a cfg, for pretrained weights that do not go with another option, or that are
+            not at hand and cannot be fetched; and as `TrainConfig` does.
     """
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }
     given |= {name: os.path.abspath(given[name]) for name in PATHS if name in given}
     recipe = given.pop("recipe", RECIPES[0])
+    given = _with_pretrained(given)
 
     if "cfg" in given:
         settings = _cfg_recipe(given["cfg"], recipe)
@@ -47,6 +53,43 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
         fields = [field.name for field in dataclasses.fields(record) if field.name in settings]
         settings[name] = record(**{field: settings.pop(field) for field in fields})
     return TrainConfig(**settings)
+
+
+def _with_pretrained(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the files of the published network that a run starts from, if there is one."""
+    settings = dict(given)
+    name = settings.pop("pretrained", None)
+    if name is None:
+        files = _at_hand(settings)
+    elif name == RANDOM_WEIGHTS:
+        files = None
+    else:
+        if "weights" in settings:
+            raise ValueError(f"--pretrained {name}: expected no --weights with it, got {settings['weights']}")
+        model = PUBLISHED[name].model
+        if settings.get("model", model) != model:
+            raise ValueError(f"--pretrained {name}: expected no --model with it, got {settings['model']}")
+        files = find_network(name, fetch=True)
+    if files is None:
+        return settings
+
+    settings.pop("model", None)  # the cfg is of the same network
+    return {"cfg": files.cfg, **settings, "weights": files.weights}
+
+
+def _at_hand(settings: Mapping[str, Any]) -> NetworkFiles | None:
+    """Return the published files, at hand, of the network that would be trained on data from random weights."""
+    others = ("weights", "cfg", "model_options", "anchor_mask")
+    if "data" not in settings or any(name in settings for name in others):
+        return None
+    found = {network.model: files for name, network in reversed([*PUBLISHED.items()]) if (files := find_network(name))}
+    if not found:
+        return None
+    model = settings.get("model", DEFAULT_MODEL)
+    if "model" not in settings and "anchors" in settings:
+        entry = default_model_for_anchors(len(read_anchors(settings["anchors"])))
+        model = entry.name if entry else None
+    return found.get(model) if model else None
 
 
 def _cfg_recipe(path: str, recipe: str) -> dict[str, Any]:

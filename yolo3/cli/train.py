@@ -12,11 +12,12 @@ from typing import Any
 
 from yolo3.cli.options import add_settings
 from yolo3.cli.progress import data_bar
-from yolo3.cli.recipes import RECIPES, config_from
+from yolo3.cli.recipes import RANDOM_WEIGHTS, RECIPES, config_from
 from yolo3.cli.running import run_command, start_tensorflow
 from yolo3.file_states import one_look
 from yolo3.files import existing_parent
 from yolo3.input.settings import Augmentation
+from yolo3.models.published import PUBLISHED, describe_published
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.settings import PATHS, TrainConfig
@@ -42,6 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
         choices=RECIPES,
         help="darknet: train as the [net] section of --cfg says, except for options that are given "
         f"(default: {RECIPES[0]})",
+    )
+
+    parser.add_argument(
+        "--pretrained",
+        choices=(*PUBLISHED, RANDOM_WEIGHTS),
+        help="published network to start from, fetched if it is not at hand: "
+        + "; ".join(f"{name}: {text}" for name, text in describe_published().items())
+        + f"; {RANDOM_WEIGHTS}: random weights (default with --data: that of the network, if it is at hand)",
     )
 
     for record in (TrainConfig, LossOptions, Augmentation):

@@ -11,6 +11,7 @@ from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.inference.detector import Detector
 from yolo3.inference.runtimes.registry import find_runtime
 from yolo3.models.architecture import default_input_shape
+from yolo3.models.published import find_network, is_published_name
 from yolo3.models.registry import architecture_of_cfg
 from yolo3.models.yolov3.anchors import read_anchors
 
@@ -26,7 +27,8 @@ def load_detector(
 
     Args:
         weights: Path of a file that :func:`yolo3.models.loading.load_network` reads, of an exported file, or of Darknet
-            weights.
+            weights; or the name of a published network, :mod:`yolo3.models.published`, whose files are fetched if they
+            are not at hand.
         classes_path: File of class names, for weights that carry none. COCO's 80 and VOC's 20 are bundled for Darknet
             weights.
         anchors_path: File of anchors, for weights that carry none.
@@ -40,6 +42,11 @@ def load_detector(
         OSError: For a file that cannot be read.
         ValueError: If a file disagrees with the weights.
     """
+    if cfg_path is None and is_published_name(weights):
+        files = find_network(os.fspath(weights), fetch=True)
+        assert files is not None
+        weights, cfg_path = files.weights, files.cfg
+
     runtime = find_runtime(weights)
     if runtime is not None:
         for path in filter(None, (cfg_path, anchors_path)):
