@@ -82,6 +82,7 @@ def train(arguments: list[str], log: Path, limit: int | None = None) -> int:
     if child:
         return child
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell started with &
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
