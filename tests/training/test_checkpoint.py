@@ -118,8 +118,8 @@ def test_a_network_of_a_cfg_loads_the_weights_that_fit_learns_and_converts_back(
     config = of_cfg(settings, darknet, weights=str(darknet / "net.weights"))
     backbone = Kernels("conv_0")
     _, said = run(config, tmp_path / "run", callbacks=[backbone])
-    # Three classes in the data, one in the file: all but the head is taken, and frozen in the first epoch.
-    assert any("weights for 4 of 5 layers; random in conv_2" in line for line in said)
+    # Three classes in the data, one in the file: all but the classes are taken, the backbone is frozen at first.
+    assert any("weights for 4 of 5 layers; boxes and objectness in conv_2" in line for line in said)
     assert same(backbone.kernels[:1], backbone.kernels[1:2]) and not same(backbone.kernels[1:2], backbone.kernels[2:])
     assert said.count("Backbone frozen.") == 1
     stored = build_network(read_cfg(config.cfg))

@@ -66,6 +66,7 @@ def load_weights(
     path: str | os.PathLike[str],
     skip_mismatch: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    on_mismatch: Callable[[keras.Layer, list[np.ndarray]], None] | None = None,
 ) -> LoadedWeights:
     """Load a Darknet weight file into a model; the inverse of `save_weights`.
 
@@ -77,6 +78,7 @@ def load_weights(
         path: The weight file.
         skip_mismatch: Leave layers of other shapes unchanged, such as heads for another number of classes.
         progress: Called with the number of layers done and their total.
+        on_mismatch: Called with each Keras layer of another shape and the weights that the file has for it.
 
     Returns:
         Which layers were loaded.
@@ -96,9 +98,11 @@ def load_weights(
         )
 
     for done, (name, (layer, arrays)) in enumerate(zip(names, file.arrays(), strict=True), start=1):
-        if name not in mismatched:
-            for target, values in _to_keras(model, layer, arrays):
+        for target, values in _to_keras(model, layer, arrays):
+            if name not in mismatched:
                 target.set_weights(values)
+            elif on_mismatch:
+                on_mismatch(target, values)
         if progress:
             progress(done, len(names))
 

@@ -11,7 +11,8 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,9 @@ def load_weights(model, path: str | os.PathLike) -> None:
         layer.set_weights(stored[name])
 
 
-def load_weights_by_name(model, path: str | os.PathLike) -> list[str]:
+def load_weights_by_name(
+    model, path: str | os.PathLike, on_mismatch: Callable[[Any, list[np.ndarray]], None] | None = None
+) -> list[str]:
     """Load what a file holds for layers of the same name and shapes, and leave the other layers as they are.
 
     What is left out is logged.
@@ -102,6 +105,8 @@ def load_weights_by_name(model, path: str | os.PathLike) -> list[str]:
     Args:
         model: A ``keras.Model``.
         path: A file of any format that :func:`load_network` reads, of the same network or of one that shares layers.
+        on_mismatch: Called with each layer for which the file holds weights of other shapes, and these weights; not
+            for files that do not store the names of layers.
 
     Returns:
         The names of the layers that got weights.
@@ -123,6 +128,9 @@ def load_weights_by_name(model, path: str | os.PathLike) -> list[str]:
         loaded = [name for name, layer in layers.items() if _shapes(stored.get(name, [])) == _shapes(layer.weights)]
         for name in loaded:
             layers[name].set_weights(stored[name])
+        for name, layer in layers.items():
+            if on_mismatch and name in stored and name not in loaded:
+                on_mismatch(layer, stored[name])
 
     if not loaded:
         raise ValueError(f"{path}: expected weights of {model.name}, got none that fits one of its layers")

@@ -2,57 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import keras
+import numpy as np
 
 from yolo3.darknet.cfg import read_cfg
+from yolo3.darknet.heads import class_count
 from yolo3.darknet.keras_weights import load_weights
+from yolo3.darknet.layers import resolve_layers
+from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.models.loading import load_weights_by_name
-from yolo3.models.metadata import is_keras_file
+from yolo3.models.metadata import is_keras_file, read_metadata
+from yolo3.models.yolov3.architecture import YoloV3
+from yolo3.models.yolov3.head_rows import keep_head_rows
 from yolo3.training.step import Trainer
 
 
-def load_pretrained(trainer: Trainer, path: str, cfg_path: str | None = None) -> list[str]:
+@dataclass
+class Pretrained:
+    """What a run took from a file of weights.
+
+    Attributes:
+        loaded: Names of the layers that were loaded whole.
+        heads: Names of the heads for other classes, of which boxes, objectness and classes of the same name were taken.
+        classes: Names of these classes.
+    """
+
+    loaded: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+
+
+def load_pretrained(trainer: Trainer, path: str, class_names: Sequence[str], cfg_path: str | None = None) -> Pretrained:
     """Load pretrained weights into both networks of a trainer.
 
     Args:
         trainer: Its layers without a match in the file keep their random weights.
         path: Keras file, or a Darknet file of the network that `cfg_path` describes.
+        class_names: Of the network that is trained.
         cfg_path: Darknet cfg.
 
     Returns:
-        Names of the layers that were loaded.
+        What was loaded.
 
     Raises:
         ValueError: When no layer fits, or a Darknet file comes without its cfg.
     """
     network, inference_network = trainer.network, trainer.inference_network
     inference_network.set_weights(network.get_weights())
+    stored_names = _class_names_of(path, cfg_path) if isinstance(trainer.architecture, YoloV3) else []
+    taken = Pretrained(classes=[name for name in class_names if name in stored_names])
+
+    def take_head(layer: keras.Layer, stored: list[np.ndarray]) -> None:
+        kept = keep_head_rows(layer.get_weights(), stored, class_names, stored_names) if stored_names else None
+        if kept is not None:
+            layer.set_weights(kept)
+            taken.heads.append(layer.name)
+
     if is_keras_file(path):
-        loaded = load_weights_by_name(inference_network, path)
+        taken.loaded = load_weights_by_name(inference_network, path, take_head)
     else:
-        loaded = load_darknet_weights(inference_network, cfg_path, path)
+        taken.loaded = _load_darknet_weights(inference_network, cfg_path, path, take_head)
     network.set_weights(inference_network.get_weights())
-    return loaded
+    return taken
 
 
-def load_darknet_weights(model: keras.Model, cfg_path: str | None, path: str) -> list[str]:
-    """Load those weights of a Darknet file that fit a network.
-
-    Args:
-        model: Network of the cfg; heads for another number of classes keep their random weights.
-        cfg_path: Darknet cfg of the file, or None.
-        path: Darknet file, whole or of the first layers.
-
-    Returns:
-        Names of the layers that were loaded.
-
-    Raises:
-        ValueError: Without a cfg, or for a file of another network.
-    """
+def _load_darknet_weights(model: keras.Model, cfg_path: str | None, path: str, on_mismatch) -> list[str]:
+    """Load those weights of a Darknet file, whole or of the first layers, that fit; return the names of the layers."""
     if cfg_path is None:
         raise ValueError(f"{path}: expected a Keras file, got what looks like Darknet's; give its cfg with --cfg FILE")
-    loaded = load_weights(model, read_cfg(cfg_path), path, skip_mismatch=True)
+    loaded = load_weights(model, read_cfg(cfg_path), path, skip_mismatch=True, on_mismatch=on_mismatch)
     if not loaded.loaded:
         raise ValueError(f"{path}: expected weights of {cfg_path}, found none that fit")
     normalized = [name.replace("conv_", "bn_", 1) for name in loaded.loaded if name.startswith("conv_")]
     return [*loaded.loaded, *normalized]
+
+
+def _class_names_of(path: str, cfg_path: str | None) -> list[str]:
+    """Return the class names of a file of weights, stand-ins where only their number is known, [] where it is not."""
+    if is_keras_file(path):
+        return list((read_metadata(path) or {}).get("class_names", []))
+    if cfg_path is None:
+        return []
+    count = class_count(resolve_layers(read_cfg(cfg_path))) or 0
+    names = bundled_class_names(count)
+    return read_class_names(names) if names else [f"\0{number}" for number in range(count)]  # no name of a class
