@@ -189,7 +189,8 @@ def yolo_eval(
     input_shape = (shape[1] * scales[0].stride, shape[2] * scales[0].stride)
     parts = [
         yolo_boxes_and_scores(
-            feats,
+            # In a graph the number of images is known when it runs: more than one fails here.
+            ops.reshape(feats, (1, *ops.shape(feats)[1:])),
             scale.anchors,
             num_classes=num_classes,
             input_shape=input_shape,
