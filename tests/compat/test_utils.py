@@ -3,6 +3,7 @@
 import inspect
 import logging
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,6 +89,20 @@ def test_letterbox_shows_images_of_sixteen_bits_as_detect_does(white, tmp_path):
     boxed = np.array(utils.letterbox_image(Image.open(tmp_path / "deep.png"), (30, 20)))
     np.testing.assert_array_equal(boxed, read_image(tmp_path / "deep.png"))
     assert abs(int(boxed.mean()) - 127) < 3  # white before: everything above 255 of 65535 was cut off
+
+
+@pytest.mark.parametrize("white", [65535, 4095])
+def test_colours_of_sixteen_bits_are_the_same_to_letterbox_and_samples(white, tmp_path):
+    values = np.linspace(0, white, 20 * 30).reshape(20, 30).astype(np.uint16)
+    path = tmp_path / "deep.png"
+    cv2.imwrite(str(path), np.dstack([values, values[::-1], values[:, ::-1]]))
+    with Image.open(path) as image:
+        boxed = np.array(utils.letterbox_image(image, (30, 20)))
+    np.testing.assert_array_equal(boxed, read_image(path))
+    sample, _ = get_random_data(f"{path} 1,1,9,9,0", (20, 30), random=False)
+    np.testing.assert_allclose(sample * 255, boxed, atol=0.01)
+    augmented, _ = get_random_data(f"{path} 1,1,9,9,0", (20, 30), jitter=0, hue=0, sat=1, val=1)
+    assert abs(augmented.mean() * 255 - boxed.mean()) < 1
 
 
 def test_a_plain_sample_is_letterboxed(sample_image):

@@ -89,6 +89,20 @@ def test_images_of_sixteen_bits_are_detected_as_they_look(yolo, tmp_path, white)
     assert np.abs(drawn[0].astype(int) - drawn[1]).max() < 2 and drawn[1].min() == 0
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("white", [65535, 4095])
+def test_colours_of_sixteen_bits_are_detected_as_they_look(yolo, tmp_path, white, name):
+    bgr = sample_image()[..., ::-1] * (white / 255)
+    cv2.imwrite(str(tmp_path / name), bgr.astype(np.uint16))
+    yolo.detect_image(Image.fromarray(sample_image()))
+    expected = yolo.boxes, yolo.scores
+    with Image.open(tmp_path / name) as image:
+        drawn = yolo.detect_image(image)
+    assert len(yolo.boxes) == len(expected[0]) > 0 and np.asarray(drawn).max() == 255
+    np.testing.assert_allclose(yolo.boxes, expected[0], atol=0.1)
+    np.testing.assert_allclose(yolo.scores, expected[1], atol=0.01)
+
+
 def test_an_image_without_detections_is_returned_unchanged(yolo):
     image = Image.fromarray(sample_image(colour=(0, 0, 0)))
     np.testing.assert_array_equal(yolo.detect_image(image), image)

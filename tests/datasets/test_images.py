@@ -97,6 +97,37 @@ def test_a_pil_image_of_any_mode_has_the_pixels_of_its_file(tmp_path):
     assert pil_pixels(Image.fromarray(photo()).convert("P")).shape == (24, 36, 3)
 
 
+@pytest.mark.parametrize("name", ["12.png", "12.tif", "alpha.png"])
+def test_a_pil_image_of_sixteen_bit_colours_has_the_pixels_of_its_file(name, tmp_path):
+    pixels = (np.dstack([DEEP, DEEP[::-1], DEEP[:, ::-1]]) * 4095).astype(np.uint16)
+    if name == "alpha.png":
+        pixels = np.dstack([pixels, np.full(DEEP.shape, 4095, np.uint16)])
+    cv2.imwrite(str(tmp_path / name), pixels)
+    expected = read_image(tmp_path / name)
+
+    with Image.open(tmp_path / name) as image:
+        np.testing.assert_array_equal(pil_pixels(image), expected)
+        np.testing.assert_array_equal(pil_pixels(image), expected)  # the first time left the file as it was
+        assert image.convert("RGB").getextrema()[0][1] == 15  # 4095 / 256: what Pillow makes of it
+    np.testing.assert_array_equal(pil_pixels(Image.open(io.BytesIO((tmp_path / name).read_bytes()))), expected)
+
+
+def test_sixteen_bit_colours_that_pillow_is_to_turn_are_not_turned_yet(tmp_path):
+    from PIL import PngImagePlugin
+
+    pixels = (np.dstack([DEEP] * 3) * 4095).astype(np.uint16)
+    content = cv2.imencode(".png", pixels)[1].tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with open(tmp_path / "turned.png", "wb") as file:
+        file.write(content[:33])  # the signature and the header chunk
+        PngImagePlugin.putchunk(file, b"eXIf", exif.tobytes()[6:])
+        file.write(content[33:])
+    assert read_image(tmp_path / "turned.png").shape == (*DEEP.shape[::-1], 3)
+    with Image.open(tmp_path / "turned.png") as image:
+        assert pil_pixels(image).shape == (*DEEP.shape, 3)
+
+
 def test_a_large_jpeg_is_decoded_smaller_as_far_as_it_may(tmp_path):
     write_image(tmp_path / "a.jpg", cv2.resize(photo(), (163, 121)))
     assert read_image(tmp_path / "a.jpg", 60).shape == (61, 82, 3)  # 121 // 2 = 60

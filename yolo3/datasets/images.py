@@ -126,13 +126,16 @@ def open_image(path: str | os.PathLike) -> BinaryIO:
     return open(path, "rb")
 
 
-def decode_image(content: bytes, path: str | os.PathLike, smallest: int | None = None) -> np.ndarray:
+def decode_image(
+    content: bytes, path: str | os.PathLike, smallest: int | None = None, upright: bool = True
+) -> np.ndarray:
     """Decode the bytes of an image file as :func:`read_image` does.
 
     Args:
         content: The bytes.
         path: Their file, for messages.
         smallest: See `read_image`.
+        upright: Whether to turn it as its EXIF orientation says; a TIFF always is, by OpenCV as by Pillow.
 
     Returns:
         uint8 RGB [H, W, 3].
@@ -167,7 +170,9 @@ def decode_image(content: bytes, path: str | os.PathLike, smallest: int | None =
         image = cv2.cvtColor(pixels, _TO_RGB[channels])
     if smallest is not None:
         image = reduce_image(image, smallest)
-    return image if header is None or header.format == "tiff" else turn_upright(image, header.orientation)
+    if header is None or header.format == "tiff" or not upright:
+        return image
+    return turn_upright(image, header.orientation)
 
 
 def _decode(content: bytes, path: str | os.PathLike, header: ImageHeader | None, factor: int) -> np.ndarray:
@@ -225,20 +230,40 @@ def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
 def pil_pixels(image) -> np.ndarray:
     """Return the pixels of a PIL image as :func:`read_image` returns those of a file, but not turned.
 
-    `Image.convert` alone would cut everything above 255 off the modes of more than 8 bits.
+    `Image.convert` alone would cut everything above 255 off the modes of more than 8 bits. Colours of 16 bits have no
+    mode: Pillow keeps the upper 8 bits of each value as it decodes them, by which 12-bit data turn black. So a file of
+    such colours that Pillow has opened but not yet decoded is decoded here.
 
     Args:
         image: A PIL image of any mode.
 
     Returns:
         uint8 RGB [H, W, 3].
+
+    Raises:
+        ImageError: For a file of 16-bit colours that cannot be decoded.
     """
+    if _holds_deep_colours(image):
+        position = image.fp.tell()
+        image.fp.seek(0)
+        content = image.fp.read()
+        image.fp.seek(position)  # so that Pillow can decode it too
+        return decode_image(content, getattr(image, "filename", "") or "image", upright=False)
     if image.mode[0] in "IF":  # I;16 in each byte order, I, F
         pixels = to_8_bit(np.asarray(image), getattr(image, "filename", "") or "image")
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # without Pillow's warning
     return np.array(image.convert("RGB"))
+
+
+def _holds_deep_colours(image) -> bool:
+    """Return whether a PIL image is the first frame of an open file of 16-bit colours that is not decoded yet."""
+    if image.mode[0] in "IF" or not getattr(image, "tile", None) or image.tell() or image.fp is None:
+        return False
+    arguments = image.tile[0][3]  # of the decoder: the layout of the pixels in the file, as "RGB;16B", comes first
+    layout = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return isinstance(layout, str) and ";16" in layout
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
