@@ -20,6 +20,7 @@ LEVELS = [
     "inference",
     "evaluation compat",
     "training export",
+    "detectors",
     "cli",
     "model utils yolo __main__",
 ]

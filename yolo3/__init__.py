@@ -15,6 +15,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Detections": "yolo3.detections",
     "Detector": "yolo3.inference.detector",
+    "KerasDetector": "yolo3.detectors.detector",
+    "RetinaNetDetector": "yolo3.detectors.architectures",
+    "RpnDetector": "yolo3.detectors.architectures",
+    "YoloV1Detector": "yolo3.detectors.architectures",
+    "YoloV3Detector": "yolo3.detectors.architectures",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from yolo3.training.optimizers import DarknetSGD, build_optimizer, default_ema
+from yolo3.training.optimizers import DarknetSGD, build_optimizer
 from yolo3.training.settings import TrainConfig
 
 
@@ -54,8 +54,3 @@ def test_the_optimizer_is_the_one_asked_for(optimizer):
     assert type(built).__name__.lower() == optimizer
     if optimizer == "sgd":
         assert built.momentum == 0.9 and built.nesterov
-
-
-def test_the_default_average_is_over_a_fortieth_of_the_run():
-    # 4000 / 40 = 100 steps; at least 2 and at most 1000.
-    assert [default_ema(steps) for steps in (4000, 10, 10**6)] == pytest.approx([0.99, 0.5, 0.999])

@@ -15,7 +15,7 @@ from yolo3.models.yolov3.scales import make_scales
 from yolo3.models.yolov3.targets import build_targets
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
-from yolo3.training.validation import Validator, loss_row
+from yolo3.training.validation import Validator
 
 pytestmark = pytest.mark.usefixtures("slim_tiny", "eagerly")
 NAMES = ["circle", "square", "triangle"]
@@ -111,12 +111,3 @@ def test_detections_lie_within_the_image(trainer, annotations):
     for found in detections:
         assert len(found.boxes) and found.boxes.min() >= 0 and found.boxes.max() <= 96
         assert len(found.boxes) <= 300 and (found.scores > 0.001).all()
-
-
-def test_the_displayed_loss_excludes_the_floor_of_the_centres():
-    terms = {"xy": 2.5, "wh": 1.0, "objectness": 0.5, "no_object": 0.25, "class": 0.125, "xy_floor": 2.0}
-    # xy 2.5 - 2 = .5; the sum .5 + 1 + .5 + .25 + .125 = 2.375.
-    row = loss_row(terms, TERMS, prefix="val_")
-    parts = {"val_xy": 0.5, "val_wh": 1.0, "val_objectness": 0.5, "val_no_object": 0.25, "val_class": 0.125}
-    assert row == {"val_loss": 2.375} | parts
-    assert list(row)[0] == "val_loss" and terms["xy"] == 2.5

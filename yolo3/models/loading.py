@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from yolo3.models.metadata import check_array_sizes, file_kind, open_hdf5, read_metadata
+from yolo3.models.metadata import check_array_sizes, file_kind, holds_detector, open_hdf5, read_metadata
 from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, AnchorMask
 from yolo3.records import first_line
 
@@ -33,7 +33,8 @@ def load_network(
 ):
     """Read a network from a file of any format. Inverse: :func:`yolo3.models.saving.save_model`.
 
-    Weights alone are put into the network that the metadata describes. The other arguments serve where there is no
+    Weights alone, and those of a class of :mod:`yolo3.detectors`, are put into the network that the metadata describes.
+    The other arguments serve where there is no
     metadata: nine anchors (three scales) mean YOLOv3, six the tiny one.
 
     Args:
@@ -49,7 +50,8 @@ def load_network(
         ValueError: In one line, for a file that cannot be read or does not say enough.
     """
     metadata = read_metadata(path)
-    if holds_model(path):
+    described = holds_detector(path)
+    if holds_model(path) and not described:
         return _load_model(path), metadata
 
     from yolo3.models.registry import architecture_from_metadata
@@ -61,7 +63,7 @@ def load_network(
         shape = (*known["input_shape"], 3) if architecture.fixed_size else (None, None, 3)
         model = architecture.build_network(shape)
     except ValueError as error:
-        raise ValueError(f"{path}: holds weights alone; {error}") from error
+        raise ValueError(f"{path}: holds {'a detector' if described else 'weights alone'}; {error}") from error
     load_weights(model, path)
     return model, metadata
 
@@ -71,7 +73,8 @@ def load_weights(model, path: str | os.PathLike) -> None:
 
     Args:
         model: A ``keras.Model``.
-        path: ``.weights.h5``, or ``.h5`` of Keras 2, whose layers have the names of the model's or keras-yolo3's.
+        path: ``.weights.h5``, a ``.keras`` file, or ``.h5`` of Keras 2, whose layers have the names of the model's or
+            keras-yolo3's.
 
     Raises:
         ValueError: In one line, where the file's layers and weights are not exactly the model's.
@@ -211,8 +214,10 @@ def _load_model(path):
 
 
 def _load_keras_weights(model, path, skip_mismatch: bool = False) -> None:
-    """Fill a network from a ``.weights.h5`` file, which Keras 3 reads by the order of the layers."""
-    if not str(path).endswith(".weights.h5"):
+    """Fill a network from the weights of a ``.weights.h5`` or ``.keras`` file, which Keras 3 reads by their order."""
+    if file_kind(path) == "zip" and not str(path).endswith(".keras"):
+        raise ValueError(f"{path}: holds a model in the .keras format; rename it so that it ends in .keras")
+    if file_kind(path) == "hdf5" and not str(path).endswith(".weights.h5"):
         raise ValueError(f"{path}: holds weights in the .weights.h5 format; rename it so that it ends in .weights.h5")
     check_array_sizes(path)
     try:

@@ -1,7 +1,8 @@
 """The metadata of a network file, written and read without TensorFlow and Keras.
 
 It is one JSON object, in the attribute ``yolo3`` of the root of an HDF5 file and in the member ``yolo3.json`` of a
-``.keras`` file (a zip archive). Its keys are listed in :mod:`yolo3.models.saving`.
+``.keras`` file (a zip archive); a ``.keras`` file of a class of :mod:`yolo3.detectors` has it in the config of the
+class, as Keras writes it. Its keys are listed in :mod:`yolo3.models.saving`.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ MEMBER = "yolo3.json"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _WEIGHTS_MEMBER = "model.weights.h5"
+_CONFIG_MEMBER = "config.json"
+_OWN_CLASSES = "yolo3>"  # begins the names under which Keras knows the classes of this package
 _LONGEST_TEXT = 1 << 26  # characters of metadata; a member of a few KB can claim to unpack to many GB
 _LONGEST_SIDE = 1 << 16  # of the network input, in pixels
 _MOST_COMPRESSION = 1032  # the most that deflate compresses; Keras does not compress
@@ -103,10 +106,12 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
     """
     text = None
     if file_kind(path) == "zip":
+        config = _detector_config(path)
+        if config is not None:
+            text = json.dumps(config.get("metadata"))
         with open_zip(path) as archive:
             if MEMBER in archive.namelist():
-                with archive.open(MEMBER) as file:
-                    text = file.read(_LONGEST_TEXT + 1).decode()
+                text = _read_text(archive, MEMBER)
     else:
         with open_hdf5(path) as file:
             text = file.attrs.get(ATTRIBUTE)
@@ -127,6 +132,30 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
     except ValueError as error:
         raise ValueError(f"{path}: its yolo3 metadata: {error}") from error
     return metadata
+
+
+def holds_detector(path: str | os.PathLike) -> bool:
+    """Return whether a file holds a class of :mod:`yolo3.detectors`, which plain Keras does not know."""
+    return file_kind(path) == "zip" and _detector_config(path) is not None
+
+
+def _detector_config(path) -> dict | None:
+    """Return the config of the detector class that a ``.keras`` file holds; ``None`` for a file of anything else."""
+    with open_zip(path) as archive:
+        if _CONFIG_MEMBER not in archive.namelist():
+            return None
+        described = json.loads(_read_text(archive, _CONFIG_MEMBER))
+        if not isinstance(described, dict) or not str(described.get("registered_name")).startswith(_OWN_CLASSES):
+            return None
+        config = described.get("config")
+        if not isinstance(config, dict):
+            raise ValueError(f"expected a JSON object as config, got {shown(config)}")
+    return config
+
+
+def _read_text(archive: zipfile.ZipFile, member: str) -> str:
+    with archive.open(member) as file:
+        return file.read(_LONGEST_TEXT + 1).decode()
 
 
 def is_keras_file(path: str | os.PathLike) -> bool:

@@ -26,6 +26,7 @@ from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.recall import RECALL_PROPOSALS
 from yolo3.input.reading import unreadable_image
+from yolo3.models.loss import loss_row
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
@@ -35,7 +36,6 @@ from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import Stopped, StopRequest
-from yolo3.training.validation import loss_row
 from yolo3.visualize.curves import draw_training_curves
 
 _IMAGES = {

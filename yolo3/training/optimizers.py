@@ -8,12 +8,8 @@ import keras
 from keras import ops
 
 from yolo3.precision import choose_precision
+from yolo3.training.averages import default_ema
 from yolo3.training.settings import TrainConfig
-
-
-def default_ema(total_steps: int) -> float:
-    """Return a momentum that averages weights over about the last fortieth of a run, at most 1000 steps."""
-    return 1 - 1 / max(min(total_steps / 40, 1000), 2)
 
 
 def build_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.Optimizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -17,7 +18,9 @@ from yolo3.models.loading import load_weights_by_name
 from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.head_rows import keep_head_rows
-from yolo3.training.step import Trainer
+
+if TYPE_CHECKING:
+    from yolo3.training.step import Trainer
 
 
 @dataclass

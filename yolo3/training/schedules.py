@@ -12,7 +12,7 @@ WARM_UP_PART = 20  # the warm-up is 1 / WARM_UP_PART of the updates if `burn_in`
 LONGEST_WARM_UP = 1000  # but no longer than in Darknet's yolov3.cfg
 BURN_IN_POWER = 4.0  # Darknet's default `power`
 _STEPS = ((0.8, 0.1), (0.9, 0.1))  # Darknet's yolov3.cfg: a tenth at 80 % and again at 90 % of max_batches
-_COSINE_END = 0.02  # of the full rate
+COSINE_END = 0.02  # of the full rate
 
 
 def learning_rate(
@@ -52,7 +52,7 @@ def learning_rate(
         return base * math.prod(factor for start, factor in starts if start <= update + 1)
     if schedule == "cosine":
         done = min(update / max(total, 1), 1)
-        return base * (_COSINE_END + (1 - _COSINE_END) * 0.5 * (1 + math.cos(math.pi * done)))
+        return base * (COSINE_END + (1 - COSINE_END) * 0.5 * (1 + math.cos(math.pi * done)))
     raise ValueError(f"schedule: expected one of {', '.join(SCHEDULES)}, got {schedule!r}")
 
 

@@ -12,18 +12,14 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from yolo3.darknet.blocks import BN_MOMENTUM
 from yolo3.models.architecture import Architecture
 from yolo3.models.fused_batch_norm import FusedBatchNormalization
+from yolo3.models.loss import as_list, batch_terms
 from yolo3.models.rewriting import pool_before_activation
 from yolo3.precision import POLICIES, accelerator, choose_precision, dtype_policy
+from yolo3.training.averages import statistics_momentum
 from yolo3.training.optimizers import build_optimizer
 from yolo3.training.settings import TrainConfig
-
-
-def statistics_momentum(total_steps: int) -> float:
-    """Return the momentum of the moving averages in batch normalization: Darknet's, or less in short runs."""
-    return min(BN_MOMENTUM, 1 - 1 / max(total_steps / 20, 2))
 
 
 def compiled_terms(terms_of):
@@ -49,7 +45,7 @@ def compiled_terms(terms_of):
         return terms_of(outputs, input_shape, boxes)
 
     def of_outputs(outputs, input_shape, boxes):
-        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        outputs = as_list(outputs)
         joined = tf.concat([tf.reshape(output, (output.shape[0], -1)) for output in outputs], 1)  # [B, all values]
         return of_joined(joined, tuple(tuple(output.shape) for output in outputs), tuple(input_shape), boxes)
 
@@ -162,9 +158,7 @@ class Trainer:
         Returns:
             float32 scalars by name, the mean over the images.
         """
-        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        shape = tuple(input_shape)
-        return self.architecture.loss_terms(outputs, self.architecture.build_targets(boxes, shape), shape)
+        return batch_terms(self.architecture, outputs, boxes, input_shape)
 
     # Weights
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -12,6 +12,7 @@ from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
 from yolo3.evaluation.recall import recall_of_best
 from yolo3.input.batches import validation_batches
+from yolo3.models.loss import as_list, loss_row
 from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
@@ -41,8 +42,7 @@ class Validator:
         trainer = self.trainer
         outputs = trainer.inference_network(images, training=False)
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
-        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-        boxes, scores = trainer.architecture.decode(outputs, self._input_shape)  # [B, N, 4], [B, N, C]
+        boxes, scores = trainer.architecture.decode(as_list(outputs), self._input_shape)  # [B, N, 4], [B, N, C]
         return terms, non_max_suppression(
             boxes,
             scores,
@@ -87,15 +87,3 @@ class Validator:
             num, shape = counts[place], shape_of(self.annotations[index])
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
-
-
-def loss_row(terms: Mapping[str, float], names: Iterable[str], *, prefix: str = "") -> dict[str, float]:
-    """Return the loss and its terms as they are logged, without the part that no network can remove.
-
-    Args:
-        terms: Terms of the loss, and `<term>_floor`, the least value of a term where that is not 0.
-        names: The terms that add up to the loss.
-        prefix: Of the names in the result.
-    """
-    shown = {name: terms[name] - terms.get(f"{name}_floor", 0.0) for name in names}
-    return {f"{prefix}loss": sum(shown.values()), **{prefix + name: value for name, value in shown.items()}}
