@@ -18,7 +18,6 @@ from yolo3.detectors.backbone import backbone_of
 from yolo3.detectors.ground_truth import NO_OBJECT, check_format, from_corners, to_rows
 from yolo3.detectors.recipe import DefaultRecipe, default_optimizer
 from yolo3.models.architecture import Architecture, check_input_shape, default_input_shape
-from yolo3.models.loading import load_weights_by_name
 from yolo3.models.loss import as_list, batch_terms, loss_row
 from yolo3.models.metadata import format_metadata, is_keras_file
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg, named_architecture
@@ -29,7 +28,7 @@ from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import MAX_BOXES
 from yolo3.precision import dtype_policy
 from yolo3.records import build_record
-from yolo3.training.pretrained import load_darknet_weights
+from yolo3.training.pretrained import load_what_fits
 
 
 @keras.saving.register_keras_serializable(package="yolo3")
@@ -131,7 +130,8 @@ class KerasDetector(keras.Model):
         Args:
             preset: A name of :data:`yolo3.models.registry.MODELS`: "yolov3", "yolov3-tiny", "yolov3-spp", ...
             num_classes: C; by default as many as ``class_names``.
-            weights: Keras file whose layers of the same names and shapes are loaded; ``None`` for random weights.
+            weights: Keras file whose layers of the same names are loaded: those of the same shapes whole, and of heads
+                for other classes what was learned of boxes and of classes of the same name. ``None`` for random ones.
             class_names: Name of each class.
             anchors: For YOLOv3: float [N, 2] (w, h) in pixels of the network input; by default the network's own.
             anchor_mask: For YOLOv3: indices of the anchors of each scale.
@@ -161,7 +161,7 @@ class KerasDetector(keras.Model):
         if weights is not None:
             if not is_keras_file(weights):
                 raise ValueError(f"{weights}: expected a Keras file; for Darknet's use {cls.__name__}.from_darknet")
-            load_weights_by_name(detector, weights)
+            load_what_fits(detector, architecture, os.fspath(weights), detector.class_names)
         return detector
 
     @classmethod
@@ -199,10 +199,8 @@ class KerasDetector(keras.Model):
         if architecture.fixed_size and "input_size" not in arguments:
             arguments["input_size"] = description.input_shape[:2]
         detector = cls(architecture, **arguments)
-        if weights is not None and is_keras_file(weights):
-            load_weights_by_name(detector, weights)
-        elif weights is not None:
-            load_darknet_weights(detector, os.fspath(cfg), os.fspath(weights))
+        if weights is not None:
+            load_what_fits(detector, architecture, os.fspath(weights), detector.class_names, os.fspath(cfg))
         return detector
 
     # What it is made of

@@ -14,6 +14,7 @@ from yolo3.darknet.heads import class_count
 from yolo3.darknet.keras_weights import load_weights
 from yolo3.darknet.layers import resolve_layers
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
+from yolo3.models.architecture import Architecture
 from yolo3.models.loading import load_weights_by_name
 from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.yolov3.architecture import YoloV3
@@ -39,12 +40,28 @@ class Pretrained:
 
 
 def load_pretrained(trainer: Trainer, path: str, class_names: Sequence[str], cfg_path: str | None = None) -> Pretrained:
-    """Load pretrained weights into both networks of a trainer.
+    """Load pretrained weights into both networks of a trainer; see :func:`load_what_fits`."""
+    network, inference_network = trainer.network, trainer.inference_network
+    inference_network.set_weights(network.get_weights())
+    taken = load_what_fits(inference_network, trainer.architecture, path, class_names, cfg_path)
+    network.set_weights(inference_network.get_weights())
+    return taken
+
+
+def load_what_fits(
+    network: keras.Model,
+    architecture: Architecture,
+    path: str,
+    class_names: Sequence[str],
+    cfg_path: str | None = None,
+) -> Pretrained:
+    """Load pretrained weights into a network.
 
     Args:
-        trainer: Its layers without a match in the file keep their random weights.
+        network: Its layers without a match in the file keep their random weights.
+        architecture: What its outputs mean.
         path: Keras file, or a Darknet file of the network that `cfg_path` describes.
-        class_names: Of the network that is trained.
+        class_names: Of the network.
         cfg_path: Darknet cfg.
 
     Returns:
@@ -53,9 +70,7 @@ def load_pretrained(trainer: Trainer, path: str, class_names: Sequence[str], cfg
     Raises:
         ValueError: When no layer fits, or a Darknet file comes without its cfg.
     """
-    network, inference_network = trainer.network, trainer.inference_network
-    inference_network.set_weights(network.get_weights())
-    stored_names = _class_names_of(path, cfg_path) if isinstance(trainer.architecture, YoloV3) else []
+    stored_names = _class_names_of(path, cfg_path) if isinstance(architecture, YoloV3) else []
     taken = Pretrained(classes=[name for name in class_names if name in stored_names])
 
     def take_head(layer: keras.Layer, stored: list[np.ndarray]) -> None:
@@ -65,10 +80,9 @@ def load_pretrained(trainer: Trainer, path: str, class_names: Sequence[str], cfg
             taken.heads.append(layer.name)
 
     if is_keras_file(path):
-        taken.loaded = load_weights_by_name(inference_network, path, take_head)
+        taken.loaded = load_weights_by_name(network, path, take_head)
     else:
-        taken.loaded = _load_darknet_weights(inference_network, cfg_path, path, take_head)
-    network.set_weights(inference_network.get_weights())
+        taken.loaded = _load_darknet_weights(network, cfg_path, path, take_head)
     return taken
 
 
