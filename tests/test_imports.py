@@ -35,6 +35,7 @@ WITHOUT_TENSORFLOW = (
     "models.registry models.saving models.metadata models.loading models.yolov3.anchors "
     "models.yolov3.anchor_clusters models.yolov3.scales models.yolov3.loss_options visualize.boxes "
     "visualize.sheets visualize.curves inference.settings inference.detector inference.loading "
+    "inference.detection_result "
     "inference.exported_network inference.runtimes.registry inference.videos inference.window inference.sources "
     "inference.tile_merging inference.tiles inference.writers.coco_results inference.writers.drawn "
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "

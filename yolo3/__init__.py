@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 # Public name: the module that holds it.
 _HOMES = {
+    "DetectionResult": "yolo3.inference.detection_result",
     "Detections": "yolo3.detections",
     "Detector": "yolo3.inference.detector",
     "KerasDetector": "yolo3.detectors.detector",

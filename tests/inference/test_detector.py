@@ -243,3 +243,12 @@ def test_a_network_that_does_not_tell_classes_apart_needs_no_class_names(monkeyp
     rpn = rpn_module.Rpn(scales=(1.0, 2.0), width=8)
     detector = Detector(rpn.build_network(), rpn.metadata(), input_shape=(64, 64))
     assert detector.class_names == ["object"]
+
+
+def test_results_know_their_names_and_the_image_that_they_are_of(tmp_path):
+    write_image(tmp_path / "a.png", sample_image())
+    detector = Detector(cell_network(), METADATA)
+    of_file, of_array = detector([tmp_path / "a.png", sample_image()])
+    assert of_file.names == of_array.names == ["red", "red"] and of_file.image == tmp_path / "a.png"
+    np.testing.assert_array_equal(of_file.draw(), of_array.draw())
+    assert {one.name for one in detector(sample_image())} == {"red"}

@@ -12,6 +12,7 @@ import numpy as np
 
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
+from yolo3.inference.detection_result import DetectionResult
 from yolo3.inference.runtimes.registry import find_runtime
 from yolo3.inference.settings import DetectorSettings
 from yolo3.ops.boxes import area, clip
@@ -62,7 +63,7 @@ class Detector:
     Example:
         >>> detector = Detector("model.h5", score_threshold=0.5)
         >>> found = detector("dog.jpg")
-        >>> [detector.class_names[class_id] for class_id in found.class_ids]
+        >>> found.names
         ['dog', 'bicycle', 'car']
         >>> found.boxes.shape  # (x_min, y_min, x_max, y_max) in pixels of the image
         (3, 4)
@@ -116,15 +117,15 @@ class Detector:
         self.precision = self._network.precision
         self._select = self._network.selection(settings, self.input_shape)
 
-    def __call__(self, images: Image | Sequence[Image]) -> Detections | list[Detections]:
+    def __call__(self, images: Image | Sequence[Image]) -> DetectionResult | list[DetectionResult]:
         """Return the detections in an image, or a list of them for several images.
 
         Args:
             images: A path or an array uint8 [H, W, 3], RGB; or a list of these, or an array uint8 [B, H, W, 3].
 
         Returns:
-            :class:`yolo3.detections.Detections`, or a list of them. Boxes are clipped to the image, turned upright as
-            its EXIF orientation says; best scores come first.
+            :class:`yolo3.inference.detection_result.DetectionResult`, or a list of them. Boxes are clipped to the
+            image, turned upright as its EXIF orientation says; best scores come first.
 
         Raises:
             FileNotFoundError: For an image that does not exist.
@@ -133,7 +134,16 @@ class Detector:
         """
         several = isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4
         batch: Any = images if several else [images]
-        found = [detections for _, _, detections in self.detect_each(batch)]
+        found = [
+            DetectionResult(
+                detections.boxes,
+                detections.scores,
+                detections.class_ids,
+                class_names=self.class_names,
+                image=batch[index],
+            )
+            for index, _, detections in self.detect_each(batch)
+        ]
         return found if several else found[0]
 
     def detect_each(

@@ -70,7 +70,7 @@ class CocoFile(OneFileWriter):
     def __init__(
         self, path: str | os.PathLike, class_names: Sequence[str], sources: Sequence[Source], ids: CocoIds | None = None
     ):
-        self._category_ids = _coco_category_ids(class_names) if ids is None else ids.category_ids(class_names)
+        self._category_ids = coco_category_ids(class_names) if ids is None else ids.category_ids(class_names)
         self._image_ids = _numbers_in_names(sources) if ids is None else _ids_of_images(sources, ids)
         self._list, self._count = StreamedJsonList(path), 0
         super().__init__(self._list)
@@ -113,7 +113,7 @@ def _ids_of_images(sources: Sequence[Source], ids: CocoIds) -> dict[str, Any]:
     return found
 
 
-def _coco_category_ids(class_names: Sequence[str]) -> list[int] | None:
+def coco_category_ids(class_names: Sequence[str]) -> list[int] | None:
     """Return COCO's category ids for its 80 classes in their usual order; `None` for other classes."""
     if len(class_names) != 80 or (class_names[0], class_names[-1]) != ("person", "toothbrush"):
         return None
