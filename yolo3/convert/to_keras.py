@@ -156,13 +156,14 @@ def notes_on(cfg: Cfg, loaded: LoadedWeights) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def save_plain_weights(model: keras.Model, path: str | os.PathLike[str], metadata: dict[str, Any]) -> None:
-    """Save weights only, as Keras 2 stored them in `.h5`.
+def save_plain_weights(model: keras.Model, path: str | os.PathLike[str], metadata: dict[str, Any] | None) -> None:
+    """Save weights only, as Keras 2 stored them in `.h5`; without `metadata` as keras-yolo3's files are.
 
     `model.load_weights(path)` reads the file, also with `by_name=True`.
     """
     with atomic_path(path, file_bytes(model)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs[ATTRIBUTE] = format_metadata(metadata)
+        if metadata is not None:
+            file.attrs[ATTRIBUTE] = format_metadata(metadata)
         file.attrs["backend"] = keras.backend.backend()
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
 

@@ -108,8 +108,8 @@ def load_weights_by_name(
     Args:
         model: A ``keras.Model``.
         path: A file of any format that :func:`load_network` reads, of the same network or of one that shares layers.
-        on_mismatch: Called with each layer for which the file holds weights of other shapes, and these weights; not
-            for files that do not store the names of layers.
+        on_mismatch: Called first, with each layer for which the file holds weights of other shapes, and these weights;
+            not for files that do not store the names of layers.
 
     Returns:
         The names of the layers that got weights.
@@ -129,11 +129,11 @@ def load_weights_by_name(
     else:
         stored = _match_layers(stored, layers)
         loaded = [name for name, layer in layers.items() if _shapes(stored.get(name, [])) == _shapes(layer.weights)]
-        for name in loaded:
-            layers[name].set_weights(stored[name])
         for name, layer in layers.items():
             if on_mismatch and name in stored and name not in loaded:
                 on_mismatch(layer, stored[name])
+        for name in loaded:
+            layers[name].set_weights(stored[name])
 
     if not loaded:
         raise ValueError(f"{path}: expected weights of {model.name}, got none that fits one of its layers")
