@@ -1,15 +1,21 @@
 """Keras files become Darknet's cfg and weights again."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from tests.convert.command import convert
-from tests.darknet.networks import NANO, YOLO, needs_data, text_of
+from tests.darknet.networks import NANO, YOLO, needs_data, random_weights, text_of
+from yolo3.cli.evaluate import main as evaluate_main
+from yolo3.convert.to_keras import metadata_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg
-from yolo3.darknet.heads import yolo_heads
+from yolo3.darknet.heads import joined_anchors, yolo_heads
 from yolo3.darknet.network import build_network
-from yolo3.darknet.weights import open_weights
+from yolo3.darknet.recipe import resize_of
+from yolo3.darknet.weights import Header, open_weights
+from yolo3.models.loading import load_network
 from yolo3.models.metadata import read_metadata
 from yolo3.models.saving import save_model
 
@@ -51,6 +57,78 @@ def test_classes_and_anchors_changed_by_training_go_into_the_cfg(tmp_path, files
     assert [head.classes for head in yolo_heads(written)] == [1, 1]
     np.testing.assert_array_equal(yolo_heads(written)[0].anchors, [[1, 2], [3, 4], [5, 6], [7, 8.5]])
     assert open_weights(tmp_path / "t.weights", written).complete
+
+
+def test_everything_that_the_file_says_and_a_cfg_can_say_goes_into_the_cfg(tmp_path, files):
+    cfg_path, weights_path, names_path = files
+    assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--classes", names_path) == 0
+    said = read_metadata(tmp_path / "m.h5")
+    assert said["resize"] == "stretch"  # the cfg has a scale_x_y
+    said |= {"input_shape": [96, 128], "resize": "letterbox", "anchor_mask": [[0, 3], [1, 2]]}
+    said |= {"scale_x_y": [1.05, 1.2], "ignore_thresh": [0.7, 0.6]}
+    save_model(build_network(read_cfg(cfg_path)), tmp_path / "trained.h5", said)
+
+    assert convert("--to-darknet", tmp_path / "trained.h5", tmp_path / "t.cfg", tmp_path / "t.weights") == 0
+    written = read_cfg(tmp_path / "t.cfg")
+    assert written.input_shape == (96, 128, 3) and resize_of(written) == "letterbox"
+    heads = yolo_heads(written)
+    assert [head.mask for head in heads] == [(0, 3), (1, 2)]
+    assert [head.scale_x_y for head in heads] == [1.05, 1.2]
+    assert [head.ignore_thresh for head in heads] == [0.7, 0.6]
+    assert "# mine" in written.text and written.text.count("\r\n") == written.text.count("\n")
+
+    back = metadata_of(written, Header())
+    assert all(back[key] == said[key] for key in ("input_shape", "resize", "anchors", "anchor_mask", "scale_x_y"))
+    assert back["ignore_thresh"] == said["ignore_thresh"]
+
+
+def test_heads_with_anchors_of_their_own_are_written_with_the_joined_anchors(tmp_path, files):
+    cfg_path, weights_path, names_path = files
+    cfg_path.write_text(text_of(YOLO.replace("10,13, 16,30, 33,23, 30,61", "1,2, 3,4, 5,6, 7,8", 1)))
+    assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--classes", names_path) == 0
+    said = read_metadata(tmp_path / "m.h5")
+    assert (len(said["anchors"]), said["anchor_mask"]) == (8, [[2, 3], [4, 5]])
+    said["anchors"] = [[side, side + 1] for side in range(1, 9)]
+    save_model(build_network(read_cfg(cfg_path)), tmp_path / "trained.h5", said)
+    assert convert("--to-darknet", tmp_path / "trained.h5", tmp_path / "t.cfg", tmp_path / "t.weights") == 0
+    assert joined_anchors(yolo_heads(read_cfg(tmp_path / "t.cfg"))) == (said["anchors"], said["anchor_mask"])
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_a_described_network_says_how_its_images_are_resized(tmp_path, resize):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 1)(image)
+    outputs = [keras.layers.Conv2D(21, 1)(keras.layers.MaxPooling2D(size)(x)) for size in (32, 16)]
+    said = {"anchors": [[n, n] for n in range(10, 16)], "class_names": ["a", "b"], "input_shape": [96, 64]}
+    save_model(keras.Model(image, outputs), tmp_path / "own.h5", {**said, "resize": resize, "scale_x_y": 1.1})
+    assert convert("--to-darknet", tmp_path / "own.h5", tmp_path / "own.cfg", tmp_path / "own.weights") == 0
+    written = read_cfg(tmp_path / "own.cfg")
+    assert resize_of(written) == resize and written.input_shape == (96, 64, 3)
+
+
+@pytest.mark.slow
+def test_a_round_trip_of_a_network_of_another_size_than_its_cfg_evaluates_to_the_same_ap(tmp_path, files, shapes_set):
+    cfg_path, weights_path, _ = files
+    layers = YOLO.replace("10,13, 16,30, 33,23, 30,61", "20,20, 28,28, 36,36, 44,44")
+    cfg_path.write_text(text_of(layers.replace("classes=2", "classes=3").replace("filters=14", "filters=16")))  # 16x16
+    random_weights(weights_path, read_cfg(cfg_path))
+    (tmp_path / "names").write_text("circle\nsquare\ntriangle\n")
+    assert convert(cfg_path, weights_path, tmp_path / "m.h5", "--classes", tmp_path / "names") == 0
+    network, said = load_network(tmp_path / "m.h5")
+    for layer in ("conv_3", "conv_5"):  # boxes everywhere, some of which are right
+        kernel, bias = network.get_layer(layer).get_weights()
+        bias.reshape(2, 8)[:] = [0, 0, 0, 0, 3, 3, 0, 0]
+        network.get_layer(layer).set_weights([0.1 * kernel, bias])
+    save_model(network, tmp_path / "at_96.h5", said | {"input_shape": [96, 96], "resize": "letterbox"})
+
+    back = tmp_path / "back.cfg", tmp_path / "back.weights"
+    assert convert("--to-darknet", tmp_path / "at_96.h5", *back) == 0
+    found = []
+    for network in (["--weights", tmp_path / "at_96.h5"], ["--cfg", back[0], "--weights", back[1]]):
+        words = [*network, "--data", shapes_set, "--classes", tmp_path / "names", "--json", tmp_path / "found.json"]
+        assert evaluate_main([str(word) for word in words]) == 0
+        found.append(json.loads((tmp_path / "found.json").read_text())["AP50"])
+    assert found[0] > 0 and found[1] == pytest.approx(found[0], abs=1e-6)
 
 
 def test_a_model_without_metadata_needs_anchors_and_classes(tmp_path, capsys):

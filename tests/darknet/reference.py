@@ -175,9 +175,26 @@ def _route(x, options, numbers, outputs, index):
 
 
 def _shortcut(x, options, numbers, outputs, index):
-    total = float(options.get("alpha", 1)) * x
-    for value in options["from"].split(","):
-        total = total + float(options.get("beta", 1)) * outputs[_source(value, index)]
+    """Add the first channels that both have; factors as in blas.c:shortcut_multilayer_cpu, one flat index at a time."""
+    sources = [_source(value, index) for value in options["from"].split(",")]
+    kind, norm = options.get("weights_type", "none"), options.get("weights_normalization", "none")
+    step = {"none": 0, "per_feature": 1, "per_channel": len(x)}[kind]
+    factors = np.ones((len(sources) + 1, len(x)))
+    if step:
+        factors = factors * numbers.take(len(sources) + 1, step)
+        if norm == "relu":
+            factors = np.maximum(factors, 0)
+        if norm == "softmax":
+            factors = np.exp(factors - factors.max(0))
+        if norm != "none":
+            factors = factors / (factors.sum(0) + 1e-4)
+
+    total = float(options.get("alpha", 1)) * x * factors[0][:, None, None]
+    for place, source in enumerate(sources, 1):
+        other = outputs[source]
+        stride, common = other.shape[1] // x.shape[1], min(len(other), len(x))
+        other = float(options.get("beta", 1)) * other[:common, ::stride, ::stride]
+        total[:common] += other * factors[place][:common, None, None]
     return _activate(total, options.get("activation", "linear"))
 
 

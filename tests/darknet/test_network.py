@@ -66,6 +66,15 @@ CASES = {
     "route with groups": CONV.format(6, 1, 1, "", "linear") + "[route]\nlayers=-1,0\ngroups=3\ngroup_id=1\n",
     "shortcut of three": PLAIN * 3 + "[shortcut]\nfrom=-2,0\nactivation=leaky\n",
     "shortcut with factors": PLAIN * 2 + "[shortcut]\nfrom=-2\nalpha=.5\nbeta=2\n",
+    "shortcut of more channels": CONV.format(8, 1, 1, "", "linear") + PLAIN + "[shortcut]\nfrom=-2\nactivation=leaky\n",
+    "shortcut of fewer channels": PLAIN + CONV.format(8, 1, 1, "", "linear") + "[shortcut]\nfrom=-2\nactivation=relu\n",
+    "shortcut of twice the size": PLAIN + CONV.format(8, 3, 2, "pad=1", "linear") + "[shortcut]\nfrom=-2\n",
+    "shortcut with factors of layers": PLAIN * 2 + "[shortcut]\nfrom=-2\nweights_type=per_feature\n",
+    "shortcut with relu factors": PLAIN * 3
+    + "[shortcut]\nfrom=-2,-3\nweights_type=per_channel\nweights_normalization=relu\nactivation=mish\n",
+    "shortcut with softmax factors": CONV.format(8, 1, 1, "", "linear")
+    + PLAIN
+    + "[shortcut]\nfrom=-2\nweights_type=per_channel\nweights_normalization=softmax\n",
     "squeeze and excitation": CONV.format(4, 1, 1, "", "leaky") + SQUEEZE,
     "sam": CONV.format(4, 1, 1, "", "leaky") * 2 + "[sam]\nfrom=-2\n",
     "reorg": CONV.format(8, 1, 1, "", "linear") + "[reorg]\nstride=2\n",

@@ -52,11 +52,13 @@ class Heads:
         anchors: float32 [N, 2], (w, h) in pixels of the network input.
         scales: One record per output, whose ``anchor_mask`` points into ``anchors``.
         classes: Number of classes.
+        letterbox: Whether images keep their aspect ratio, which AlexeyAB's Darknet needs to be told (`letter_box`).
     """
 
     anchors: np.ndarray
     scales: Sequence[Scale]
     classes: int
+    letterbox: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def cfg_from_model(model: keras.Model, input_shape: tuple[int, int], heads: Head
         }
         writer.append(_Draft("yolo", options))
 
-    drafts = [_Draft("net", {**_RECIPE, "height": input_shape[0], "width": input_shape[1]}), *writer.drafts]
+    net = {**_RECIPE, "height": input_shape[0], "width": input_shape[1], "letter_box": int(heads.letterbox)}
+    drafts = [_Draft("net", net), *writer.drafts]
     cfg = parse_cfg("\n".join(draft.text() for draft in drafts), "cfg of the model")
     return DarknetModel(cfg, tuple((draft.weights, draft.batch_norm) for draft in drafts if draft.weights is not None))
 

@@ -15,6 +15,7 @@ from yolo3.darknet.heads import class_count, joined_anchors, with_classes, yolo_
 from yolo3.darknet.keras_weights import save_weights
 from yolo3.darknet.layers import resolve_layers
 from yolo3.darknet.network import build_network
+from yolo3.darknet.recipe import resize_of
 from yolo3.darknet.weights import DEFAULT_HEADER, Header, write_weights
 from yolo3.files import atomic_path
 from yolo3.models.architecture import default_input_shape
@@ -33,8 +34,8 @@ def convert_to_darknet(
 ) -> tuple[Cfg, int]:
     """Convert a Keras file to a cfg and a weight file; the inverse of `to_keras.convert_to_keras`.
 
-    A model that came from Darknet gets its own cfg and header back, with the classes and anchors that it has now. Any
-    other is described section by section.
+    A model that came from Darknet gets its own cfg and header back, with the size, classes, anchors and whatever
+    else a cfg can say that it has now. Any other is described section by section.
 
     Args:
         model_path: The Keras file.
@@ -73,15 +74,56 @@ def convert_to_darknet(
 
 
 def _current_cfg(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
-    """Return the cfg with the classes and anchors that the model has now: training may have changed them."""
-    names, anchors = metadata.get("class_names"), metadata.get("anchors")
+    """Return the cfg with what the file of the model says otherwise than it: training may have changed anything.
+
+    Size, resizing, classes, and per head anchors, mask, `scale_x_y` and `ignore_thresh`; all other text is kept.
+    """
+    names, anchors, size = (metadata.get(key) for key in ("class_names", "anchors", "input_shape"))
     if names is not None and yolo_heads(cfg) and len(names) != class_count(resolve_layers(cfg)):
         cfg = with_classes(cfg, len(names))
-    if anchors is not None and anchors != joined_anchors(yolo_heads(cfg))[0]:
-        for index, section in enumerate(cfg.layers):
-            if section.name == "yolo":
-                cfg = replace_option(cfg, cfg.layers[index], key="anchors", value=format_anchor_list(anchors))
-    return cfg
+    for key, side in zip(("height", "width"), size or ()):
+        if cfg.net.integer(key, 0) != side:
+            cfg = replace_option(cfg, cfg.net, key=key, value=str(side))
+
+    heads = yolo_heads(cfg)
+    if anchors is not None and heads:
+        own_anchors, own_mask = joined_anchors(heads)
+        mask = [list(row) for row in metadata.get("anchor_mask") or own_mask]
+        if not _same_numbers(anchors, own_anchors) or mask != own_mask:
+            for place, row in enumerate(mask):
+                cfg = _with_head_option(cfg, place, "anchors", format_anchor_list(anchors))
+                cfg = _with_head_option(cfg, place, "num", str(len(anchors)))
+                cfg = _with_head_option(cfg, place, "mask", ",".join(map(str, row)))
+
+    for key in ("scale_x_y", "ignore_thresh"):
+        said, own = metadata.get(key), [getattr(head, key) for head in heads]
+        if said is None or not heads or (not isinstance(said, list) and _same_numbers(said, own[0])):
+            continue  # earlier versions wrote the number of the first head alone
+        values = said if isinstance(said, list) else [said] * len(heads)
+        for place, (now, value) in enumerate(zip(own, values)):
+            if not _same_numbers(value, now):
+                cfg = _with_head_option(cfg, place, key, f"{value:.6g}")
+    return _with_resize(cfg, metadata)
+
+
+def _with_head_option(cfg: Cfg, place: int, key: str, value: str) -> Cfg:
+    """Return the cfg with one option of its [yolo] number `place` set."""
+    section = [section for section in cfg.layers if section.name == "yolo"][place]
+    return replace_option(cfg, section, key=key, value=value)
+
+
+def _with_resize(cfg: Cfg, metadata: dict[str, Any]) -> Cfg:
+    """Return the cfg with `letter_box` where it would otherwise have images resized in another way."""
+    resize = metadata.get("resize")
+    if resize is None or resize == resize_of(cfg):
+        return cfg
+    return replace_option(cfg, cfg.net, key="letter_box", value="1" if resize == "letterbox" else "0")
+
+
+def _same_numbers(first, second) -> bool:
+    """Return whether numbers are the same to the six digits that a cfg is written with."""
+    first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
+    return first.shape == second.shape and bool(np.allclose(first, second, rtol=5e-6, atol=0))
 
 
 def _load_with_cfg(path: str | os.PathLike[str], cfg: Cfg) -> keras.Model:
@@ -117,7 +159,8 @@ def _describe(
         scale_x_y=metadata.get("scale_x_y", 1.0),
         ignore_thresh=metadata.get("ignore_thresh", 0.7),  # cfg/yolov3.cfg's, as the rest of the recipe
     )
-    heads = Heads(np.asarray(anchors, np.float32), scales=scales, classes=len(class_names))
+    letterbox = metadata.get("resize", "letterbox") == "letterbox"
+    heads = Heads(np.asarray(anchors, np.float32), scales=scales, classes=len(class_names), letterbox=letterbox)
     size = metadata.get("input_shape") or default_input_shape(max(scale.stride for scale in scales))
     try:
         return cfg_from_model(model, tuple(size), heads)

@@ -132,7 +132,8 @@ def metadata_of(
     if heads:
         anchors, mask = joined_anchors(heads)
         metadata |= {"anchors": anchors, "anchor_mask": mask, "scale_x_y": [head.scale_x_y for head in heads]}
-        metadata["ignore_thresh"] = heads[0].ignore_thresh
+        thresholds = [head.ignore_thresh for head in heads]
+        metadata["ignore_thresh"] = thresholds if len(set(thresholds)) > 1 else thresholds[0]
     return {**metadata, "darknet": {"cfg": cfg.text, "header": asdict(header)}}
 
 

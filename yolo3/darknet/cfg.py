@@ -222,21 +222,19 @@ def format_cfg(cfg: Cfg) -> str:
 
 
 def replace_option(cfg: Cfg, section: Section, key: str, value: str) -> Cfg:
-    """Return the cfg with one option changed and all other text kept.
+    """Return the cfg with one option set and all other text kept.
 
     Args:
         cfg: A cfg with its text.
-        section: The section of `cfg` that holds the option.
+        section: A section of `cfg`. An option that it lacks becomes its first one.
         key: Key of the option.
         value: Its new value.
-
-    Raises:
-        KeyError: If `section` has no such option.
     """
-    line = section.options[key].line
     lines = cfg.text.split("\n")
+    has_option = key in section.options
+    line = section.options[key].line if has_option else section.line
     end = "\r" if lines[line - 1].endswith("\r") else ""
-    lines[line - 1] = f"{key}={value}{end}"
+    lines[line - 1 if has_option else line : line] = [f"{key}={value}{end}"]
     return parse_cfg("\n".join(lines), cfg.source)
 
 

@@ -178,6 +178,9 @@ def _to_keras(
     model: keras.Model, layer: Layer, arrays: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[keras.Layer, list[np.ndarray]]]:
     """Yield the Keras layers that hold the weights of a cfg layer, each with its new weights."""
+    if "factors" in arrays:
+        yield model.get_layer(layer_name(layer)), [arrays["factors"]]
+        return
     weights = [kernel_to_keras(layer, arrays["kernel"])]
     if "bias" in arrays:
         bias = arrays["bias"]
@@ -191,6 +194,8 @@ def _to_keras(
 def _from_keras(model: keras.Model, layer: Layer) -> dict[str, np.ndarray]:
     """Return the arrays that the file holds for a cfg layer; the inverse of `_to_keras`."""
     kernel, *biases = model.get_layer(layer_name(layer)).get_weights()
+    if layer.kind == "shortcut":
+        return {"factors": kernel}
     arrays = {"kernel": kernel_from_keras(layer, kernel)}
     if biases:
         arrays["bias"] = biases[0].transpose(2, 0, 1) if layer.kind == "local" else biases[0]

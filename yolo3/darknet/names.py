@@ -35,7 +35,8 @@ def shared_layers(cfg: Cfg) -> list[str]:
 
     names = []
     for layer in layers:
-        if layer.index in shared and layer.kind in ("convolutional", "connected", "local"):
+        has_weights = layer.kind in ("convolutional", "connected", "local") or getattr(layer.options, "weights", 0)
+        if layer.index in shared and has_weights:
             names.append(layer_name(layer))
             if getattr(layer.options, "batch_normalize", False):
                 names.append(batch_norm_name(layer))

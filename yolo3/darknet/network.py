@@ -1,6 +1,7 @@
 """Build the network of a Darknet cfg as a trainable Keras model.
 
-All layers are stock Keras layers, except for [local] (`yolo3.darknet.local`). Their names are those of
+All layers are stock Keras layers, except for [local] (`yolo3.darknet.local`) and a [shortcut] with learned factors
+(`yolo3.darknet.weighted_sum`). Their names are those of
 `yolo3.darknet.names`; `yolo3.darknet.keras_weights` reads and writes their weights.
 """
 
@@ -18,6 +19,7 @@ from yolo3.darknet.heads import output_indices
 from yolo3.darknet.layers import IMAGE, Layer, is_depthwise, needs_fixed_size, resolve_layers
 from yolo3.darknet.local import LocallyConnected2D
 from yolo3.darknet.names import batch_norm_name, layer_name
+from yolo3.darknet.weighted_sum import WeightedSum
 
 InputShape = tuple[int | None, int | None, int]
 Builder = Callable[[Layer, list[Any]], Any]  # (layer, input tensors) to the tensor before normalization and activation
@@ -220,8 +222,26 @@ def _shortcut(layer: Layer, inputs: list[Any]) -> Any:
     options, name = layer.options, layer_name(layer)
     first, *others = inputs
     parts = [_scale(first, options.alpha, f"{name}_alpha")]
-    parts += [_scale(x, options.beta, f"{name}_beta_{place}") for place, x in enumerate(others)]
+    for place, (x, stride) in enumerate(zip(others, options.strides, strict=True)):
+        if stride > 1:
+            x = kl.MaxPooling2D(1, stride, name=f"{name}_stride_{place}")(x)
+        x = _with_channels(x, first.shape[-1], f"{name}_channels_{place}")
+        parts.append(_scale(x, options.beta, f"{name}_beta_{place}"))
+
+    if options.weights:
+        return WeightedSum(per_channel=options.weights > 1, normalization=options.normalization, name=name)(parts)
     return kl.Add(name=name)(parts)
+
+
+def _with_channels(x: Any, channels: int, name: str) -> Any:
+    """Return the first channels of features, with zeros for those that they lack."""
+    surplus = x.shape[-1] - channels
+    # With "channels_first" both layers take the channels of [B, H, W, C] for columns.
+    if surplus > 0:
+        return kl.Cropping2D(((0, 0), (0, surplus)), data_format="channels_first", name=name)(x)
+    if surplus < 0:
+        return kl.ZeroPadding2D(((0, 0), (0, -surplus)), data_format="channels_first", name=name)(x)
+    return x
 
 
 @_builds("sam", "scale_channels")

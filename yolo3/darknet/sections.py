@@ -21,6 +21,9 @@ from yolo3.darknet.cfg import Section
 Shape = tuple[int, int, int]  # (height, width, channels)
 Reader = Callable[[Section, list[Shape]], tuple[Any, Shape]]  # (section, input shapes) to (options, output shape)
 
+NORMALIZATIONS = ("none", "relu", "softmax")
+"""Of the learned factors of a [shortcut]: none, positive parts that add up to 1, or the softmax."""
+
 ACTIVATIONS = ("linear", "leaky", "relu", "logistic", "mish", "swish")
 
 # Options that leave out a part of the weight file (parser.c:load_weights_upto), with the value that does not.
@@ -221,29 +224,75 @@ def _route(section: Section, in_shapes: list[Shape]) -> tuple[Route, Shape]:
 
 
 @dataclass(frozen=True)
-class Merge:
-    """Options of [shortcut], [sam] and [scale_channels].
+class Shortcut:
+    """Options of [shortcut], which adds layers to the one before.
+
+    Of a layer with other channels the first ones are added, as many as both have; of a larger one every n-th row and
+    column.
 
     Attributes:
         activation: One of `ACTIVATIONS`.
-        alpha: Factor of the layer before, for [shortcut].
-        beta: Factor of the other layers, for [shortcut].
+        alpha: Factor of the layer before.
+        beta: Factor of the other layers.
+        strides: For each other layer, which rows and columns are added: every n-th.
+        weights: Learned factors of each layer: 0 for none, 1, or one per channel.
+        normalization: How the factors of one channel are normalized: one of `NORMALIZATIONS`.
     """
 
     activation: str
     alpha: float = 1.0
     beta: float = 1.0
+    strides: tuple[int, ...] = (1,)
+    weights: int = 0
+    normalization: str = "none"
 
 
 @_reads("shortcut")
-def _shortcut(section: Section, in_shapes: list[Shape]) -> tuple[Merge, Shape]:
-    weights = section.text("weights_type", "none")
-    if weights != "none":
-        where = section.where("weights_type")
-        raise ValueError(f"{where}: expected weights_type=none; '{weights}' in [shortcut] is not supported")
-    _check_same_shapes(section, in_shapes)
-    activation = _activation(section, "linear")
-    return Merge(activation, section.number("alpha", 1.0), section.number("beta", 1.0)), in_shapes[0]
+def _shortcut(section: Section, in_shapes: list[Shape]) -> tuple[Shortcut, Shape]:
+    (height, width, channels), *others = in_shapes
+    strides = []
+    for other in others:
+        stride = max(other[0] // height, 1)
+        if other[:2] != (height * stride, width * stride):
+            raise ValueError(
+                f"{section.where('from')}: expected layers of one size in [shortcut], or larger by a whole factor, "
+                f"got {', '.join(map(format_shape, in_shapes))}"
+            )
+        strides.append(stride)
+
+    weights = {"none": 0, "per_feature": 1, "per_layer": 1, "per_channel": channels}
+    normalization = {"none": "none", "relu": "relu", "avg_relu": "relu", "softmax": "softmax"}
+    kind, norm = section.text("weights_type", "none"), section.text("weights_normalization", "none")
+    for key, value, known in (("weights_type", kind, weights), ("weights_normalization", norm, normalization)):
+        if value not in known:
+            raise ValueError(f"{section.where(key)}: expected {key} of {', '.join(known)} in [shortcut], got '{value}'")
+
+    options = Shortcut(
+        activation=_activation(section, "linear"),
+        alpha=section.number("alpha", 1.0),
+        beta=section.number("beta", 1.0),
+        strides=tuple(strides),
+        weights=weights[kind],
+        normalization=normalization[norm] if weights[kind] else "none",
+    )
+    # pjreddie's Darknet scales only those channels of the layer before that something is added to.
+    if options.alpha != 1 and any(other[2] < channels for other in others):
+        raise ValueError(
+            f"{section.where('alpha')}: expected alpha=1 where a layer of fewer channels is added, "
+            f"got {options.alpha:g}"
+        )
+    if options.weights and (options.alpha, options.beta) != (1, 1):
+        raise ValueError(
+            f"{section.where('weights_type')}: expected no alpha and beta besides a weights_type, got both"
+        )
+    return options, in_shapes[0]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Options of [sam] and [scale_channels]: the activation, one of `ACTIVATIONS`."""
+
+    activation: str
 
 
 @_reads("sam")

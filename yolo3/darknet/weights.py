@@ -10,6 +10,7 @@ without names, lengths or checksum:
 | connected, batch_normalize | beta [out], kernel [out, in], gamma [out], mean [out], variance [out] |
 | connected without | bias [out], kernel [out, in] |
 | local | bias [n, oh, ow], kernel [oh*ow, n, C, k, k] |
+| shortcut, weights_type | factors [layers, 1 or C] |
 
 Other layers hold nothing. The only check that the format allows is the size of the file, so the messages here tell
 all that the size reveals.
@@ -153,6 +154,9 @@ def array_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
         height, width, filters = layer.out_shape
         kernels = (height * width, filters, layer.in_shape[2], options.size, options.size)
         return {"bias": (filters, height, width), "kernel": kernels}
+
+    if layer.kind == "shortcut" and options.weights:
+        return {"factors": (len(layer.sources), options.weights)}
     return {}
 
 

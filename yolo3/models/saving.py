@@ -1,7 +1,8 @@
 """What a saved network file holds, and how it is written: whole or not at all.
 
 The suffix says the format. Whole models are made of stock Keras layers and open with ``keras.models.load_model``
-alone, with one exception: [local] layers of a Darknet cfg, which need :mod:`yolo3.darknet.local`.
+alone, with two exceptions: [local] layers of a Darknet cfg, which need :mod:`yolo3.darknet.local`, and a [shortcut]
+with learned factors, which needs :mod:`yolo3.darknet.weighted_sum`.
 
 =============== =========================================== =====================================================
 file            holds                                       metadata in
