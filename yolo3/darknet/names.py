@@ -35,7 +35,9 @@ def shared_layers(cfg: Cfg) -> list[str]:
 
     names = []
     for layer in layers:
-        has_weights = layer.kind in ("convolutional", "connected", "local") or getattr(layer.options, "weights", 0)
+        has_weights = layer.kind in ("convolutional", "connected", "local") or bool(
+            getattr(layer.options, "weights", 0)
+        )
         if layer.index in shared and has_weights:
             names.append(layer_name(layer))
             if getattr(layer.options, "batch_normalize", False):
