@@ -9,7 +9,7 @@ from typing import Any
 
 from yolo3.files import read_text
 
-_LARGEST = 3.4e38  # that boxes, which are float32, can hold
+LARGEST = 3.4e38  # that boxes, which are float32, can hold
 _SHOWN = 120  # characters of a value in a message
 
 
@@ -64,7 +64,7 @@ def finite_number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if abs(number) <= _LARGEST else None  # not so for NaN
+    return number if abs(number) <= LARGEST else None  # not so for NaN
 
 
 def finite_numbers(values: Iterable[Any]) -> list[float] | None:

@@ -87,3 +87,48 @@ def test_polygons_take_no_memory(tmp_path, monkeypatch):
     tracemalloc.stop()
     assert len(found["annotations"]) == 3000 and isinstance(found["annotations"], Entries)
     assert peak / 3000 < 150  # bytes an annotation; 64 are kept, and the file has 400
+
+
+@pytest.mark.parametrize("piece", [40, 300, 1 << 20])
+def test_brackets_within_items_and_texts_do_not_end_an_item(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(coco_stream, "PIECE", piece)
+    images = [{"id": number, "file_name": '"}, {"' * 5 + f"{number}.png"} for number in range(9)]
+    nested = [{"keypoints": [{"x": 1}, {"x": 2}], "id": number, "image_id": 1} for number in range(9)]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": nested, "more": [{}, {"a": {}}]}))
+    found = stream_coco(str(tmp_path / "a.json"))
+    assert found["images"] == images and list(found["annotations"]) == nested and found["more"] == [{}, {"a": {}}]
+
+
+def test_columns_and_single_entries_give_the_same_boxes_in_the_same_order(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.png", 30, 40)
+    write_image(tmp_path / "b.png", 20, 10)
+    plain = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0}
+    entries = [
+        plain | {"bbox": [38.5, 2, 2, 4]},  # rounding, clipped
+        plain | {"image_id": 2, "bbox": [8.5, 2, 2, 4], "category_id": 3},
+        plain | {"bbox": ["5", 2, 3, 4]},
+        plain | {"bbox": [6, 2, 3, 4], "iscrowd": 1},
+        plain | {"image_id": 9},  # no such image
+        plain | {"category_id": 9},  # no such category
+        plain | {"category_id": 2},  # left out
+        plain | {"bbox": [1e39, 2, 3, 4]},  # beyond a float32
+        plain | {"bbox": [True, 2, 3, 4]},
+        plain | {"image_id": "2", "bbox": [7, 2, 3, 4]},
+        plain | {"image_id": 2, "bbox": [0, 2, 3, 4]},
+    ]
+    images = [{"id": 2, "file_name": "b.png"}, {"id": 1, "file_name": "a.png"}]
+    categories = [{"id": number, "name": name} for number, name in enumerate(("cat", "cow", "dog"), 1)]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": entries, "categories": categories}))
+
+    kept = []
+    for streamed in (1 << 40, 0):
+        monkeypatch.setattr(coco, "_BYTES_STREAMED", streamed)
+        dataset = read(str(tmp_path / "a.json"), ["cat", "dog"])
+        kept.append([item.kind for item in dataset.findings])
+        b, a = dataset.annotations
+        np.testing.assert_array_equal(b.boxes, [[8.5, 2, 10, 6], [7, 2, 10, 6], [0, 2, 3, 6]])
+        np.testing.assert_array_equal(b.class_ids, [1, 0, 0])
+        np.testing.assert_array_equal(a.boxes, [[38.5, 2, 40, 6], [5, 2, 8, 6], [6, 2, 9, 6]])
+        np.testing.assert_array_equal(a.crowd, [False, False, True])
+        assert not a.difficult.any() and (a.boxes.dtype, a.class_ids.dtype) == (np.float32, np.int32)
+    assert kept[0] == kept[1] == ["unknown-class", "unknown-image", "unknown-class", "bad-box", "bad-box"]
