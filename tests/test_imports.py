@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 # Folders and modules at the top of the package, level by level: each imports from the levels above it and from itself.
 LEVELS = [
-    "temporary file_states",
-    "ops files records detections precision settings",
+    "temporary file_states startup",
+    "ops files records detections precision settings progress",
     "arrays",
     "darknet datasets",
     "models input",
@@ -41,6 +41,7 @@ WITHOUT_TENSORFLOW = (
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
     "training.settings training.advice training.run_folder training.schedules "
+    "training.recipes training.result training.whole_run "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
     "cli.export cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "

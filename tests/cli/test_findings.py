@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from yolo3.cli.findings import check_findings, print_findings
+from yolo3.cli.findings import check_findings
 from yolo3.datasets.annotation import Dataset, Finding
 
 ANCHORS = str(Path(__file__).resolve().parents[2] / "model_data" / "tiny_yolo_anchors.txt")
@@ -12,21 +12,6 @@ ANCHORS = str(Path(__file__).resolve().parents[2] / "model_data" / "tiny_yolo_an
 
 def findings(severity, number, kind="no-area"):
     return [Finding(severity, kind, f"train.txt:{index}", f"{severity} {index}") for index in range(number)]
-
-
-def test_few_findings_of_a_kind_are_listed_errors_first(capsys):
-    print_findings(findings("warning", 5) + findings("error", 3), kept="all in findings.txt")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:4] == [*(f"error: train.txt:{n}: error {n}" for n in range(3)), "warning: train.txt:0: warning 0"]
-    assert len(lines) == 8
-
-
-def test_many_findings_of_a_kind_are_one_line_that_says_where_all_are(capsys):
-    print_findings(findings("error", 3356, "missing-image"), kept="all in run/findings.txt", error_word="skipped")
-    assert capsys.readouterr().out == (
-        "skipped: 3,356 lines of train.txt name images that are not there, first train.txt:0: error 0; "
-        "all in run/findings.txt\n"
-    )
 
 
 def test_errors_stop_a_command_after_findings_and_then_notes_are_printed(capsys):

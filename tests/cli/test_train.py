@@ -166,7 +166,7 @@ def test_a_run_of_a_version_that_kept_no_lists_is_resumed_and_gets_them(finished
 
 
 def test_resuming_needs_neither_the_anchors_file_nor_the_names_it_began_with(finished):
-    from yolo3.cli.train import resumed
+    from yolo3.training.whole_run import resumed
 
     config, folder = resumed(str(finished[0]))
     assert config.anchors == str(finished[0] / "anchors.txt") and config.classes == str(finished[0] / "classes.txt")

@@ -7,7 +7,7 @@ import pytest
 
 import yolo3
 from yolo3.datasets.annotation import Finding
-from yolo3.datasets.finding_groups import PHRASES, group_findings
+from yolo3.datasets.finding_groups import PHRASES, finding_lines, group_findings
 
 # Reported once for a data set.
 ONCE = set("anchor-fit class-names one-based-ids shared-slot small-box supercategory unread-image unused-class".split())
@@ -69,3 +69,21 @@ def test_every_kind_that_the_package_reports_has_its_words():
                 kinds.update(value.value for value in given if isinstance(value, ast.Constant))
     assert {"missing-image", "bad-class-id"} <= kinds
     assert kinds - ONCE <= set(PHRASES)
+
+
+def test_few_findings_of_a_kind_are_listed_errors_first():
+    few = findings(*(f"train.txt:{n}" for n in range(5)), severity="warning")
+    few += findings(*(f"train.txt:{n}" for n in range(3)))
+    lines = finding_lines(few, kept="all in findings.txt")
+    assert [line.split(": ")[:2] for line in lines[:4]] == [
+        *(["error", f"train.txt:{n}"] for n in range(3)),
+        ["warning", "train.txt:0"],
+    ]
+    assert len(lines) == 8
+
+
+def test_many_findings_of_a_kind_are_one_line_that_says_where_all_are():
+    many = findings(*(f"train.txt:{n}" for n in range(3356)), kind="missing-image")
+    (line,) = finding_lines(many, kept="all in run/findings.txt", error_word="skipped")
+    assert line.startswith("skipped: 3,356 lines of train.txt name images that are not there, first train.txt:0: ")
+    assert line.endswith("; all in run/findings.txt")

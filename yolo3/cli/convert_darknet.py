@@ -7,10 +7,11 @@ from typing import Any
 
 from yolo3.cli.options import option_type
 from yolo3.cli.outputs import check_outputs
-from yolo3.cli.progress import progress_bar
-from yolo3.cli.running import run_command, start_tensorflow
+from yolo3.cli.running import run_command
 from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.progress import progress_bar
 from yolo3.settings import WHOLE
+from yolo3.startup import start_tensorflow
 
 
 def build_parser() -> argparse.ArgumentParser:

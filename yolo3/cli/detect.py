@@ -10,10 +10,10 @@ import numpy as np
 
 from yolo3.cli.detect_results import add_result_options, check_results, open_writers, results_in_words
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
-from yolo3.cli.progress import open_bar
-from yolo3.cli.running import in_one_line, loading_network, run_command
+from yolo3.cli.running import in_one_line, run_command
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import Detections
+from yolo3.inference.loading import loading_network
 from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots
 from yolo3.inference.summary import Summary
 from yolo3.inference.tiles import MOST_OVERLAP, OVERLAP, SMALLEST_TILE, TiledDetector, check_tiling
@@ -21,6 +21,7 @@ from yolo3.inference.window import Window, check_window
 from yolo3.inference.writers.coco_results import read_coco_ids
 from yolo3.inference.writers.drawn import drawn_paths
 from yolo3.inference.writers.writer import Writer, writing
+from yolo3.progress import open_bar
 from yolo3.settings import COUNT, SHARE, WHOLE
 from yolo3.training.settings import TrainConfig
 

@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from yolo3.cli.findings import add_findings_option, check_findings
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.outputs import check_outputs
-from yolo3.cli.progress import data_bar, progress_bar
-from yolo3.cli.running import loading_network, run_command
+from yolo3.cli.running import run_command
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.images import limit_pixels
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation.advice import some_of
 from yolo3.file_states import one_look
 from yolo3.files import real_paths, replace_file
+from yolo3.inference.loading import loading_network
 from yolo3.models.published import is_published_name
+from yolo3.progress import data_bar, progress_bar
 from yolo3.settings import SHARE
 from yolo3.training.settings import TrainConfig
 

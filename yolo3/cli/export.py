@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from yolo3.cli.options import add_network_files, add_settings
-from yolo3.cli.running import held_back_stderr, run_command, start_tensorflow
+from yolo3.cli.running import run_command
 from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.export.registry import EXPORTERS
 from yolo3.export.settings import ExportSettings
 from yolo3.inference.runtimes.registry import RUNTIMES, find_runtime
 from yolo3.inference.settings import DetectorSettings
 from yolo3.settings import settings_in
+from yolo3.startup import held_back_stderr, start_tensorflow
 
 _DETECTOR_SETTINGS = ("input_shape", "resize", "score_threshold", "iou_threshold", "nms_overlap", "max_boxes")
 

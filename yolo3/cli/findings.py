@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TextIO
+from collections.abc import Sequence
 
 from yolo3.datasets.annotation import Dataset, Finding
-from yolo3.datasets.finding_groups import format_findings, group_findings
+from yolo3.datasets.finding_groups import finding_lines, format_findings
 from yolo3.files import replace_file
 
 _OPTION = "--findings FILE"
@@ -17,24 +16,6 @@ def add_findings_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--findings", metavar="FILE", help="write every finding about the data to this file, one a line"
     )
-
-
-def print_findings(
-    findings: Iterable[Finding], *, kept: str, file: TextIO | None = None, error_word: str = "error"
-) -> None:
-    """Print a line for each finding, or one for all of a kind where these are many; errors come first.
-
-    Args:
-        findings: What was found.
-        kept: What a line for many says about the others, such as "all in findings.txt".
-        file: Where it is printed; standard output if None.
-        error_word: What the line of an error begins with.
-    """
-    for group in group_findings(findings):
-        word = error_word if group.severity == "error" else group.severity
-        lines = [f"{group}; {kept}"] if group.is_summed else list(map(str, group.findings))
-        for line in lines:
-            print(f"{word}: {line}", file=file or sys.stdout)
 
 
 def check_findings(dataset: Dataset, path: str, keep: str | None = None, skip: bool = False) -> None:
@@ -53,9 +34,9 @@ def check_findings(dataset: Dataset, path: str, keep: str | None = None, skip: b
     if keep:
         replace_file(keep, format_findings(findings))
     kept = f"all in {keep}" if keep else f"{_OPTION} keeps all"
-    print_findings(findings, kept=kept, file=sys.stderr, error_word="skipped" if skip else "error")
-    for note in dataset.notes:
-        print(note, file=sys.stderr)
+    lines = finding_lines(findings, kept=kept, error_word="skipped" if skip else "error")
+    for line in [*lines, *dataset.notes]:
+        print(line, file=sys.stderr)
 
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors and not skip:

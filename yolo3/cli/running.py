@@ -1,15 +1,13 @@
-"""How a command starts and ends: TensorFlow without its start-up notes, and a user's mistake in one line."""
+"""How a command starts and ends: printable output, and a user's mistake in one line."""
 
 import contextlib
 import os
 import re
 import sys
-import tempfile
 import typing
 from collections.abc import Callable, Iterator
 
 from yolo3.files import printable
-from yolo3.inference.runtimes.registry import find_runtime
 
 # What a terminal would take for a command, but for what progress bars use: tabs, ends of lines, and one line up.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[A)")
@@ -82,56 +80,3 @@ def in_one_line(error: Exception) -> str:
         return f"{printable(str(error.filename))}: {error.strerror}"
     text = _CONTROL.sub("", str(error))  # Keras colours its messages
     return " ".join(text.split()) or type(error).__name__
-
-
-@contextlib.contextmanager
-def loading_network(weights: str) -> Iterator[None]:
-    """Prepare for a block that loads a network: import Keras, unless it is of an exported file.
-
-    Runtimes of exported files write notes on stderr while they load one, which are held back.
-
-    Args:
-        weights: The file.
-    """
-    if find_runtime(weights) is None:
-        start_tensorflow()
-        yield
-        return
-    with held_back_stderr():
-        yield
-
-
-def start_tensorflow() -> None:
-    """Import Keras with its backend and look for devices, whose start-up notes are shown only if that fails."""
-    with held_back_stderr():
-        import keras
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            for gpu in tf.config.list_physical_devices("GPU"):  # take memory as it is needed, not all at once
-                tf.config.experimental.set_memory_growth(gpu, True)
-
-
-@contextlib.contextmanager
-def held_back_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, whatever libraries are told, until an error shows it.
-
-    TensorFlow 2.21 writes there whatever TF_CPP_MIN_LOG_LEVEL says, and so does LiteRT. A user's mistake shows nothing.
-    """
-    sys.stderr.flush()
-    own = os.dup(2)
-
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            yield
-        except (ValueError, OSError):
-            raise
-        except Exception:
-            notes.seek(0)
-            os.write(own, notes.read())
-            raise
-        finally:
-            os.dup2(own, 2)
-            os.close(own)

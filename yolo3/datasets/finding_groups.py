@@ -109,6 +109,22 @@ def group_findings(findings: Iterable[Finding]) -> list[FindingGroup]:
     return sorted(groups, key=lambda group: group.severity != "error")
 
 
+def finding_lines(findings: Iterable[Finding], *, kept: str, error_word: str = "error") -> list[str]:
+    """Return a line for each finding, or one for all of a kind where these are many; errors come first.
+
+    Args:
+        findings: What was found.
+        kept: What a line for many says about the others, such as "all in findings.txt".
+        error_word: What the line of an error begins with.
+    """
+    lines = []
+    for group in group_findings(findings):
+        word = error_word if group.severity == "error" else group.severity
+        texts = [f"{group}; {kept}"] if group.is_summed else map(str, group.findings)
+        lines += [f"{word}: {text}" for text in texts]
+    return lines
+
+
 def format_findings(findings: Iterable[Finding]) -> str:
     """Return every finding as a line of text, as ``findings.txt`` holds them."""
     return "".join(f"{finding.severity}: {finding}\n" for finding in findings)

@@ -1,6 +1,8 @@
 """Build a detector from a file of weights or an exported one, and check the files given with it."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from yolo3.models.architecture import default_input_shape
 from yolo3.models.published import find_network, is_published_name
 from yolo3.models.registry import architecture_of_cfg
 from yolo3.models.yolov3.anchors import read_anchors
+from yolo3.startup import held_back_stderr, start_tensorflow
 
 
 def load_detector(
@@ -127,3 +130,20 @@ def _check_anchors(weights, stored, path, given) -> None:
         number = wrong[0]
         ours, theirs = (f"{anchors[number][0]:g},{anchors[number][1]:g}" for anchors in (given, stored))
         raise ValueError(f"{path} says {ours} for anchor {number}, but {weights} says {theirs}; leave {path} out")
+
+
+@contextlib.contextmanager
+def loading_network(weights: str) -> Iterator[None]:
+    """Prepare for a block that loads a network: import Keras, unless it is of an exported file.
+
+    Runtimes of exported files write notes on stderr while they load one, which are held back.
+
+    Args:
+        weights: The file.
+    """
+    if find_runtime(weights) is None:
+        start_tensorflow()
+        yield
+        return
+    with held_back_stderr():
+        yield

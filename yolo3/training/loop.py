@@ -15,7 +15,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -31,6 +30,7 @@ from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
 from yolo3.training.preparation import Prepared
+from yolo3.training.result import Result
 from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
@@ -47,23 +47,6 @@ _IMAGES = {
 
 class NotFiniteError(ValueError):
     """The loss or a weight became infinite or NaN."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended.
-
-    Args:
-        folder: Its folder.
-        last_row: The last row of the log with an evaluation, or the last row.
-        best_ap50: The best AP50, NaN without an evaluation.
-        advice: Sentences on the log, see `yolo3.training.advice`.
-    """
-
-    folder: RunFolder
-    last_row: dict
-    best_ap50: float
-    advice: tuple[str, ...] = ()
 
 
 def train(
@@ -128,7 +111,7 @@ def _train_locked(run: Run, *, resume: bool) -> Result:
 
     evaluated = [row for row in folder.rows if "AP50" in row]
     last_row = (evaluated or folder.rows or [{}])[-1]
-    return Result(folder, last_row, run.best_ap50, tuple(run_advice(**_log(run))))
+    return Result(folder, last_row, run.best_ap50, tuple(run_advice(**_log(run))), num_val=len(run.prepared.val))
 
 
 def _train_epochs(run: Run, batches: Iterator) -> None:

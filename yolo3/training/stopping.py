@@ -26,11 +26,15 @@ class Stopped(KeyboardInterrupt):
 
     Args:
         number: Of the signal.
+
+    Attributes:
+        told: Whether the user was told how to go on.
     """
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
         self.number = number
+        self.told = False
 
     @property
     def status(self) -> int:

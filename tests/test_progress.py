@@ -5,9 +5,9 @@ import time
 
 import tqdm
 
-from yolo3.cli import progress
-from yolo3.cli.progress import data_bar, progress_bar
+from yolo3 import progress
 from yolo3.files import is_file
+from yolo3.progress import data_bar, progress_bar
 
 
 def test_a_bar_follows_the_count_and_restarts_for_a_second_set(monkeypatch):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from yolo3.cli.recipes import config_from
 from yolo3.cli.train import build_parser
 from yolo3.darknet.cfg import read_cfg
 from yolo3.input.settings import Augmentation
@@ -14,6 +13,7 @@ from yolo3.models.published import PUBLISHED
 from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.preparation import choose_architecture
+from yolo3.training.recipes import config_from
 from yolo3.training.settings import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,187 @@
+"""A training run from its options to its result: checks, folder, training; of the command and of Python alike."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yolo3.datasets.finding_groups import finding_lines, group_findings
+from yolo3.file_states import one_look
+from yolo3.files import existing_parent
+from yolo3.startup import start_tensorflow
+from yolo3.training import run_folder
+from yolo3.training.image_lists import ImageLists
+from yolo3.training.loggers import build_loggers, check_loggers
+from yolo3.training.recipes import config_from
+from yolo3.training.run_folder import RunFolder
+from yolo3.training.settings import PATHS, TrainConfig
+from yolo3.training.stopping import Stopped, StopRequest
+
+if TYPE_CHECKING:
+    import keras
+
+    from yolo3.training.preparation import Prepared
+    from yolo3.training.result import Result
+
+MAY_MOVE = ("data", "val")
+"""Settings that a resumed run takes, for data that has moved."""
+
+Bar = Callable[[], AbstractContextManager[Callable[[int, int], None] | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """Data that was checked, and no more.
+
+    Args:
+        prepared: The images, classes and findings.
+        targets: File of the sheet of training targets.
+    """
+
+    prepared: Prepared
+    targets: Path
+
+
+def run_training(
+    options: Mapping[str, Any],
+    *,
+    resume: str | None = None,
+    check_only: bool = False,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    say: Callable[[str], None] = print,
+    data_bar: Bar = contextlib.nullcontext,
+    show_progress: bool = False,
+    stop: StopRequest | None = None,
+) -> Result | Checked:
+    """Check the data and train a network on it, in a folder of the run's own.
+
+    Args:
+        options: Values by setting, without those that were not given, as :func:`yolo3.training.recipes.config_from`
+            takes them; of a resumed run those in `MAY_MOVE`.
+        resume: Folder of the run to continue.
+        check_only: Whether to check the data and draw a sheet of targets, and train nothing.
+        callbacks: Keras callbacks, besides those of the trackers in the settings.
+        say: Is called with each line of text for the user.
+        data_bar: Returns a context whose value is called with the number of images checked and of all.
+        show_progress: Whether progress bars of training are shown.
+        stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
+
+    Returns:
+        How the run ended; or with `check_only` what was checked.
+
+    Raises:
+        DataError: When the data cannot be used; the lines on what is wrong were said.
+        OSError, ValueError: For files that cannot be read, settings that do not fit each other, and as
+            :func:`yolo3.training.loop.train`.
+        Stopped: When `stop` asks for it; once training has begun, how to go on was said.
+    """
+    if resume is not None:
+        config, folder = resumed(resume, **options)
+        _check_paths(config, folder.path)
+        folder.take_lock()
+    else:
+        config = config_from(options)
+        output = config.output
+        _check_paths(config, Path(output or "runs"))
+        folder = run_folder.new_run_folder(output, "check" if check_only else "train")
+    try:
+        check_loggers(config.log)
+        start_tensorflow()
+        from yolo3.training.loop import train
+        from yolo3.training.run_images import write_targets_sheet
+
+        lists = folder.image_lists() if resume is not None else None
+        prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
+        if check_only:
+            path = folder.file(run_folder.TARGETS)
+            write_targets_sheet(config, prepared, path)
+            say(f"The data can be used. Training targets: {path}")
+            return Checked(prepared, path)
+
+        say(f"Run folder: {folder.path}")
+        if resume is not None:
+            folder.move_data(*(options.get(name) for name in MAY_MOVE))
+        try:
+            return train(
+                config,
+                prepared,
+                folder,
+                resume=resume is not None,
+                callbacks=[*build_loggers(config, folder), *callbacks],
+                say=say,
+                show_progress=show_progress,
+                stop=stop,
+            )
+        except Stopped as stopped:
+            if folder.has_state():
+                say(f"\nStopped by {stopped}. Continue with: yolo3 train --resume {folder.path}")
+            else:
+                say(f"\nStopped by {stopped} before the first step: there is nothing to continue.")
+            stopped.told = True
+            raise
+    finally:
+        folder.lock.release()
+
+
+def resumed(path: str, **moved: Any) -> tuple[TrainConfig, RunFolder]:
+    """Return (settings, folder) of a run to continue: it takes class names, anchors and cfg from its own folder.
+
+    Args:
+        path: The folder.
+        moved: The settings `data` and `val`, where the data has moved.
+    """
+    config = run_folder.read_settings(path)
+    folder = RunFolder(path)
+    own = {"classes": run_folder.CLASSES, "anchors": run_folder.ANCHORS, "cfg": run_folder.CFG}
+    files: dict[str, Any] = {name: str(folder.file(file)) for name, file in own.items() if folder.file(file).exists()}
+    return dataclasses.replace(config, **files, **moved), folder
+
+
+def _check_paths(config: TrainConfig, output: Path) -> None:
+    """Raise `OSError` or `ValueError` now for files that would stop the run after its data was checked."""
+    for name in PATHS:
+        if name != "output" and (path := getattr(config, name)):
+            os.stat(path)
+    parent = existing_parent(output)
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise ValueError(f"{output}: expected a folder that can be written to, got {parent}")
+
+
+def _prepare(
+    config: TrainConfig,
+    folder: RunFolder,
+    lists: ImageLists | None,
+    *,
+    keep: bool,
+    say: Callable[[str], None],
+    data_bar: Bar,
+) -> Prepared:
+    """Return the checked data, after saying what is wrong with it and what was read.
+
+    The findings are written to the folder if `keep`, and if the data is invalid and not all of them are listed; a run
+    that begins writes them itself.
+    """
+    from yolo3.training.preparation import DataError, prepare
+
+    kept = f"all in {folder.file(run_folder.FINDINGS)}"
+    try:
+        with one_look(), data_bar() as show:
+            prepared = prepare(config, show, lists)
+    except DataError as error:
+        if keep or any(group.is_summed for group in group_findings(error.findings)):
+            folder.keep_findings(error.findings)
+        for line in [*finding_lines(error.findings, kept=kept), *error.notes]:
+            say(line)
+        raise
+
+    if keep:
+        folder.keep_findings(prepared.findings)
+    for line in [*finding_lines(prepared.findings, kept=kept, error_word="skipped"), *prepared.notes]:
+        say(line)
+    return prepared
