@@ -48,7 +48,7 @@ class ExportedNetwork:
     @property
     def one_class(self) -> str | None:
         """Name of all objects, for an architecture that does not tell classes apart."""
-        return self._export["one_class"]
+        return self._export.get("one_class")
 
     @property
     def iou_threshold(self) -> float:
@@ -63,7 +63,7 @@ class ExportedNetwork:
     @property
     def max_boxes(self) -> int:
         """Most detections in an image that it can give."""
-        return self._export.get("max_boxes", sys.maxsize)
+        return self._export.get("max_boxes") or sys.maxsize
 
     @property
     def precision(self) -> str:

@@ -10,15 +10,14 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 
 from yolo3.models.hdf5_heaps import check_heaps
-from yolo3.ops.letterbox import RESIZE_MODES
-from yolo3.records import checked_fields, first_line, shown
+from yolo3.models.metadata_fields import parse_metadata, read_member
+from yolo3.records import first_line, shown
 
 ATTRIBUTE = "yolo3"
 MEMBER = "yolo3.json"
@@ -27,8 +26,6 @@ _ZIP_SIGNATURE = b"PK\x03\x04"
 _WEIGHTS_MEMBER = "model.weights.h5"
 _CONFIG_MEMBER = "config.json"
 _OWN_CLASSES = "yolo3>"  # begins the names under which Keras knows the classes of this package
-_LONGEST_TEXT = 1 << 26  # characters of metadata; a member of a few KB can claim to unpack to many GB
-_LONGEST_SIDE = 1 << 16  # of the network input, in pixels
 _MOST_COMPRESSION = 1032  # the most that deflate compresses; Keras does not compress
 
 
@@ -59,43 +56,6 @@ def write_metadata(path: str | os.PathLike, text: str) -> None:
             file.attrs[ATTRIBUTE] = text
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """The keys that this package writes, with the types they must have; what they mean: :mod:`yolo3.models.saving`."""
-
-    model: str | None = None
-    class_names: tuple[str, ...] | None = None
-    input_shape: tuple[int, int] | None = None
-    resize: str | None = None
-    anchors: tuple[tuple[float, float], ...] | None = None
-    anchor_mask: tuple[tuple[int, ...], ...] | None = None
-    strides: tuple[int, ...] | None = None
-    scale_x_y: float | tuple[float, ...] | None = None
-    ignore_thresh: float | tuple[float, ...] | None = None
-    yolov1: dict[str, Any] | None = None
-    options: dict[str, Any] | None = None
-    training: dict[str, Any] | None = None
-    darknet: dict[str, Any] | None = None
-
-    def __post_init__(self):
-        count = len(self.anchors or ())
-        for name, values, words, holds in (
-            ("input_shape", self.input_shape, f"sides from 1 to {_LONGEST_SIDE}", lambda x: 1 <= x <= _LONGEST_SIDE),
-            ("anchors", _flat(self.anchors), "sizes above 0", lambda x: x > 0),
-            ("anchor_mask", _flat(self.anchor_mask), f"indices of {count} anchors", lambda x: 0 <= x < count),
-            ("strides", self.strides, "strides of 1 or more", lambda x: x >= 1),
-            ("scale_x_y", _flat((self.scale_x_y,)), "numbers above 0", lambda x: x > 0),
-            ("ignore_thresh", _flat((self.ignore_thresh,)), "numbers from 0", lambda x: x >= 0),
-        ):
-            for value in values or ():
-                if not holds(value):
-                    raise ValueError(f"{name}: expected {words}, got {shown(value)}")
-        if self.resize not in (None, *RESIZE_MODES):
-            raise ValueError(f"resize: expected {' or '.join(RESIZE_MODES)}, got {shown(self.resize)}")
-        if not isinstance((self.darknet or {}).get("cfg", ""), str):
-            raise ValueError(f"darknet.cfg: expected text, got {shown((self.darknet or {})['cfg'])}")
-
-
 def read_metadata(path: str | os.PathLike) -> dict | None:
     """Return the metadata of a network file, ``None`` for a Keras file that carries none.
 
@@ -104,34 +64,18 @@ def read_metadata(path: str | os.PathLike) -> dict | None:
         ValueError: In one line, for anything that is not a whole Keras file, and for metadata of the wrong
             type.
     """
-    text = None
+    text: Any = None
     if file_kind(path) == "zip":
         config = _detector_config(path)
         if config is not None:
             text = json.dumps(config.get("metadata"))
         with open_zip(path) as archive:
-            if MEMBER in archive.namelist():
-                text = _read_text(archive, MEMBER)
+            own = read_member(archive, MEMBER)
+            text = text if own is None else own
     else:
         with open_hdf5(path) as file:
             text = file.attrs.get(ATTRIBUTE)
-    if text is None:
-        return None
-
-    if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-        found = f"more than {_LONGEST_TEXT} characters" if isinstance(text, str) else shown(text)
-        raise ValueError(f"{path}: expected JSON text as yolo3 metadata, got {found}")
-    try:
-        metadata = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: its yolo3 metadata is not JSON: {error}") from error
-    if not isinstance(metadata, dict):
-        raise ValueError(f"{path}: expected a JSON object as yolo3 metadata, got {shown(metadata)}")
-    try:
-        Metadata(**checked_fields(Metadata, metadata))
-    except ValueError as error:
-        raise ValueError(f"{path}: its yolo3 metadata: {error}") from error
-    return metadata
+    return None if text is None else parse_metadata(text, path)
 
 
 def holds_detector(path: str | os.PathLike) -> bool:
@@ -142,20 +86,16 @@ def holds_detector(path: str | os.PathLike) -> bool:
 def _detector_config(path) -> dict | None:
     """Return the config of the detector class that a ``.keras`` file holds; ``None`` for a file of anything else."""
     with open_zip(path) as archive:
-        if _CONFIG_MEMBER not in archive.namelist():
+        content = read_member(archive, _CONFIG_MEMBER)
+        if content is None:
             return None
-        described = json.loads(_read_text(archive, _CONFIG_MEMBER))
+        described = json.loads(content)
         if not isinstance(described, dict) or not str(described.get("registered_name")).startswith(_OWN_CLASSES):
             return None
         config = described.get("config")
         if not isinstance(config, dict):
             raise ValueError(f"expected a JSON object as config, got {shown(config)}")
     return config
-
-
-def _read_text(archive: zipfile.ZipFile, member: str) -> str:
-    with archive.open(member) as file:
-        return file.read(_LONGEST_TEXT + 1).decode()
 
 
 def is_keras_file(path: str | os.PathLike) -> bool:
@@ -245,12 +185,3 @@ def _naming_damage(path: str | os.PathLike, kind: str) -> Iterator[None]:
     except Exception as error:  # h5py and zipfile raise almost anything for a damaged file
         message = f"expected a whole {kind} file, got a damaged or truncated one ({first_line(error)})"
         raise ValueError(f"{path}: {message}") from error
-
-
-def _flat(values) -> Iterator[Any]:
-    """Yield the numbers of nested tuples, without those that are None."""
-    for value in values or ():
-        if isinstance(value, tuple):
-            yield from _flat(value)
-        elif value is not None:
-            yield value

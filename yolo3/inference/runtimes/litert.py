@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from yolo3.inference.runtimes.runtime import KEY, parse_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
+from yolo3.models.metadata_fields import read_member
 
 MEMBER = f"{KEY}.json"
 
@@ -24,16 +25,18 @@ class LiteRt:
     def __init__(self, path: str | os.PathLike):
         try:
             with zipfile.ZipFile(path) as archive:
-                text = archive.read(MEMBER) if MEMBER in archive.namelist() else None
-        except zipfile.BadZipFile:
+                text = read_member(archive, MEMBER)
+        except OSError:
+            raise
+        except Exception:  # zipfile and zlib raise almost anything for a damaged archive
             text = None
-        self.metadata: dict[str, Any] = parse_metadata(text, path)
+        self.metadata: dict[str, Any] = export_metadata(text, path)
         try:
             self._interpreter = Interpreter(model_path=os.fspath(path), num_threads=os.cpu_count())
             self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{path}: LiteRT cannot open it: {error}") from error
+            raise cannot_open(path, "LiteRT", error) from error
         (self._input,) = self._run.get_input_details()
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from yolo3.inference.runtimes.runtime import KEY, parse_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
 
 
 class Onnx:
@@ -22,8 +22,10 @@ class Onnx:
                 os.fspath(path), options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # its exceptions have no common class but this one
-            raise ValueError(f"{path}: ONNX Runtime cannot open it: {error}") from error
-        self.metadata: dict[str, Any] = parse_metadata(self._session.get_modelmeta().custom_metadata_map.get(KEY), path)
+            raise cannot_open(path, "ONNX Runtime", error) from error
+        self.metadata: dict[str, Any] = export_metadata(
+            self._session.get_modelmeta().custom_metadata_map.get(KEY), path
+        )
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from yolo3.inference.runtimes.runtime import KEY, parse_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
 
 
 class OpenVino:
@@ -18,9 +18,9 @@ class OpenVino:
         try:
             model = openvino.Core().read_model(os.fspath(path))
         except RuntimeError as error:
-            raise ValueError(f"{path}: OpenVINO cannot open it: {error}") from error
+            raise cannot_open(path, "OpenVINO", error) from error
         text = model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
-        self.metadata: dict[str, Any] = parse_metadata(text, path)
+        self.metadata: dict[str, Any] = export_metadata(text, path)
         self._compiled = openvino.compile_model(model, "AUTO")
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -16,12 +16,17 @@ always there, and under ``export`` how the file was exported:
 =================== ==============================================================================================
 """
 
-import json
+import dataclasses
 import os
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from yolo3.models.metadata_fields import parse_metadata
+from yolo3.records import checked_fields, shown
+
+INPUTS = ("uint8", "float32")
 KEY = "yolo3"  # name of the metadata within a file
 OUTPUTS = {
     "detections": ("boxes", "scores", "class_ids", "count"),
@@ -59,16 +64,63 @@ class Runtime(Protocol):
         """Return the outputs by name for a batch of images, of the type and number that the file takes."""
 
 
-def parse_metadata(text: str | bytes | None, path: str | os.PathLike) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Export:
+    """How a file was exported, with the types that the values must have; the table above says what they mean."""
+
+    outputs: str
+    input: str
+    batch: int | None
+    precision: str
+    iou_threshold: float
+    format: str | None = None
+    one_class: str | None = None
+    score_threshold: float = 0.0
+    max_boxes: int | None = None
+    nms: str | None = None
+    nms_overlap: str | None = None
+    yolo3: str | None = None
+
+    def __post_init__(self):
+        for name, value, choices in (("outputs", self.outputs, OUTPUTS), ("input", self.input, INPUTS)):
+            if value not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {shown(value)}")
+        for name, value in (("batch", self.batch), ("max_boxes", self.max_boxes)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {value}")
+        if self.outputs == "detections":
+            for name in ("max_boxes", "nms", "nms_overlap"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name}: expected a value, as suppression is within the file, got none")
+
+
+def export_metadata(text: str | bytes | None, path: str | os.PathLike) -> dict[str, Any]:
     """Return the metadata of an exported file from its text.
 
     Raises:
-        ValueError: Where there is none, or not that of an exported file.
+        ValueError: In one line, where there is none, where it is not that of an exported file, and for a value of
+            another type than it must have, naming it.
     """
+    without = f"{path}: expected a file of `yolo3 export`, got one without its metadata"
+    if not text:
+        raise ValueError(without)
+    metadata = parse_metadata(text, path)
+    if not isinstance(metadata.get("export"), dict):
+        raise ValueError(without)
     try:
-        metadata = json.loads(text) if text else None
-    except ValueError:
-        metadata = None
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("export"), dict):
-        raise ValueError(f"{path}: expected a file of `yolo3 export`, got one without its metadata")
+        if metadata.get("input_shape") is None:
+            raise ValueError("input_shape: expected a list of 2, got none")
+        fields = checked_fields(Export, metadata["export"])
+        for field in dataclasses.fields(Export):
+            if field.default is dataclasses.MISSING and field.name not in fields:
+                raise ValueError(f"export: expected the field {field.name}, got none")
+        Export(**fields)
+    except ValueError as error:
+        raise ValueError(f"{path}: its yolo3 metadata: {error}") from error
     return metadata
+
+
+def cannot_open(path: str | os.PathLike, runtime: str, error: BaseException) -> ValueError:
+    """Return the error, in one line, of a file that a runtime does not open."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(f"{path}: {runtime} cannot open it: {words}")

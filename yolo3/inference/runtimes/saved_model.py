@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from yolo3.inference.runtimes.runtime import KEY, parse_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
 
 METADATA_FILE = Path("assets.extra", f"{KEY}.json")
 
@@ -19,11 +19,11 @@ class SavedModel:
 
     def __init__(self, path: str | os.PathLike):
         file = Path(path, METADATA_FILE)
-        self.metadata: dict[str, Any] = parse_metadata(file.read_bytes() if file.is_file() else None, path)
+        self.metadata: dict[str, Any] = export_metadata(file.read_bytes() if file.is_file() else None, path)
         try:
             self._module = tf.saved_model.load(os.fspath(path))  # the signature works while its module lives
         except Exception as error:  # of many kinds
-            raise ValueError(f"{path}: TensorFlow cannot open it: {error}") from error
+            raise cannot_open(path, "TensorFlow", error) from error
         self._run = self._module.signatures["serving_default"]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
