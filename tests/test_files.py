@@ -53,6 +53,15 @@ def test_a_network_without_disk_space_leaves_the_previous_file(tmp_path, monkeyp
     assert os.listdir(tmp_path) == ["m.h5"] and (tmp_path / "m.h5").read_text() == "former"
 
 
+def test_text_that_utf8_cannot_hold_names_file_and_text(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(
+        ValueError, match=r"a\.txt: expected text that UTF-8 can hold, got 'caf\\udce9\.jpg'; rename it"
+    ):
+        replace_file(tmp_path / "a.txt", "caf\udce9.jpg")
+    assert os.listdir(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
+
+
 PROGRAM = """
 import resource, sys
 import keras
@@ -102,7 +111,7 @@ def test_the_head_of_a_file_that_is_not_text_is_empty(tmp_path):
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(ValueError, match=r"a\.txt: expected text that UTF-8 can hold, got 'new \\ud800'"):
         replace_file(path, "new \ud800")
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 

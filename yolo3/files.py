@@ -75,9 +75,15 @@ def replace_file(path: str | os.PathLike, text: str, durable: bool = True) -> No
 
     Raises:
         IsADirectoryError: If `path` is a folder.
+        ValueError: For text that UTF-8 cannot hold, as names of files that are not UTF-8; names it.
     """
-    with atomic_path(path, durable=durable) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    try:
+        content = text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(error.start - 30, 0) : error.end + 30]
+        where = os.fspath(path)
+        raise ValueError(f"{where}: expected text that UTF-8 can hold, got {ascii(around)}; rename it") from error
+    replace_bytes(path, content, durable)
 
 
 def replace_bytes(path: str | os.PathLike, content: bytes, durable: bool = True) -> None:

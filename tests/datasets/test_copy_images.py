@@ -1,8 +1,11 @@
 """Images of written data sets."""
 
+import errno
 import os
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.images import write_image
@@ -29,3 +32,19 @@ def test_images_can_be_linked(tmp_path):
     write_image(tmp_path / "a.png", np.zeros((4, 6, 3), np.uint8))
     placed = ImageCopies(link=True).place(str(tmp_path / "a.png"), str(tmp_path / "out"))
     assert os.path.samefile(placed, tmp_path / "a.png") and not os.path.islink(placed)
+
+
+def test_a_copy_that_the_disk_does_not_take_is_named_and_leaves_no_half_image(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.png", np.zeros((4, 6, 3), np.uint8))
+    write = Path.write_bytes
+
+    def half(path, content):
+        write(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        with pytest.raises(OSError, match=r"No space left on device: '.*out/a\.png'"):
+            ImageCopies().place(str(tmp_path / "a.png"), str(tmp_path / "out"))
+    assert os.listdir(tmp_path / "out") == []
+    assert ImageCopies().place(str(tmp_path / "a.png"), str(tmp_path / "out")).endswith("out/a.png")

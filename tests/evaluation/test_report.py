@@ -1,6 +1,7 @@
 """The report of an evaluation: its figures, its parts in every case, what it asks of a browser, and a real browser."""
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
@@ -308,6 +309,15 @@ def test_the_page_is_written_whole_or_not_at_all(two, tmp_path):
     with pytest.raises(ValueError, match="b.png: expected an image"):
         write_report(path, SUBJECT, measures, ground_truths, detections)
     assert path.read_text() == "before" and [item.name for item in path.parent.iterdir()] == ["r.html"]
+
+
+def test_an_image_whose_name_is_not_utf8_is_in_the_page_with_an_escape(two, tmp_path):
+    ground_truths, detections = two
+    (tmp_path / "a.png").rename(tmp_path / "caf\udce9.png")
+    ground_truths[0] = dataclasses.replace(ground_truths[0], image_path=str(tmp_path / "caf\udce9.png"))
+    measures = measure(ground_truths, detections, ("cat", "dog"))
+    write_report(tmp_path / "r.html", SUBJECT, measures, ground_truths, detections)
+    assert r"caf\udce9.png" in (tmp_path / "r.html").read_text()
 
 
 PROBE = """

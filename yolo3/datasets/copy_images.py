@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import filecmp
 import os
-import shutil
 from collections.abc import Callable
 
 from yolo3.datasets.images import IMAGE_SUFFIXES
+from yolo3.files import replace_bytes
 
 
 def path_for_list(path: str, folder: str) -> str:
@@ -67,4 +67,5 @@ class ImageCopies:
                 return
             except OSError:
                 pass  # another disk, or a file system without links
-        shutil.copyfile(path, target)
+        with open(path, "rb") as file:
+            replace_bytes(target, file.read(), durable=False)

@@ -79,7 +79,7 @@ def write_report(
         OSError, ValueError: For an image that cannot be read; nothing is written then.
     """
     page = build_report(subject, measures, ground_truths=ground_truths, detections=detections, most_images=most_images)
-    replace_file(path, page)
+    replace_file(path, page.encode(errors="backslashreplace").decode())  # names of images that are not UTF-8
 
 
 def build_report(

@@ -2,9 +2,13 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
-from tests.inference.writers.examples import NAMES, write
+import pytest
+
+from tests.inference.writers.examples import FOUND, NAMES, write
+from yolo3.inference.sources import Shot, Source
 from yolo3.inference.writers.json_csv import CsvFile, JsonFile
 
 
@@ -36,3 +40,20 @@ def test_files_without_detections_are_written_too(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text()) == []
     assert (tmp_path / "a.csv").read_text() == ",".join(CsvFile.COLUMNS) + "\n"
     assert Path(tmp_path / "a.json").stat().st_mode & 0o444 == 0o444
+
+
+def test_the_name_of_an_image_that_is_not_utf8_keeps_its_bytes(tmp_path):
+    path = os.fsdecode(b"caf\xe9.png")
+    shots = [(Shot(Source("image", path, "a"), "a", path), FOUND)]
+    write(CsvFile(tmp_path / "a.csv", NAMES), JsonFile(tmp_path / "a.json", NAMES), shots=shots)
+    assert (tmp_path / "a.csv").read_bytes().splitlines()[1].startswith(b"caf\xe9.png,")
+    assert json.loads((tmp_path / "a.json").read_text())[0]["image"] == path
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
+@pytest.mark.parametrize("kind", [CsvFile, JsonFile])
+def test_a_full_disk_is_an_error_that_names_the_file(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("yolo3.inference.writers.writer.temporary_path", lambda *_: Path("/dev/full"))
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    with pytest.raises(OSError, match=r"No space left on device: '.*found'"):
+        write(kind(tmp_path / "found", NAMES))

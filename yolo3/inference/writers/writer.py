@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 import numpy as np
 
 from yolo3.detections import Detections
+from yolo3.files import naming
 from yolo3.inference.sources import Shot
 from yolo3.temporary import put_in_place, temporary_path
 
@@ -62,7 +63,8 @@ def writing(writers: Sequence[Writer]) -> Iterator[None]:
 class StreamedFile:
     """A text file that grows under a temporary name beside its final one.
 
-    A symbolic link stays one: the file that it points to is replaced.
+    A symbolic link stays one: the file that it points to is replaced. Names of files that are not UTF-8 keep their
+    bytes.
 
     Args:
         path: Final path; its folder is created when needed.
@@ -75,18 +77,28 @@ class StreamedFile:
         self._file: TextIO | None = None
 
     def write(self, text: str) -> None:
-        """Append text."""
-        if self._file is None:
-            self._part.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._part, "w", encoding="utf-8", newline="")
-            self._file.write(self.head)
-        self._file.write(text)
+        """Append text.
+
+        Raises:
+            OSError: If the disk does not take it; names the file.
+        """
+        with naming(self.path):
+            if self._file is None:
+                self._part.parent.mkdir(parents=True, exist_ok=True)
+                self._file = open(self._part, "w", encoding="utf-8", errors="surrogateescape", newline="")
+                self._file.write(self.head)
+            self._file.write(text)
 
     def close(self) -> None:
-        """Move the file to its final path."""
+        """Move the file to its final path.
+
+        Raises:
+            OSError: If the disk does not take the rest of it; names the file.
+        """
         self.write("")  # the head, if nothing was written
         if self._file is not None:
-            self._file.close()
+            with naming(self.path):
+                self._file.close()
             put_in_place(self._part, self.path)
             self._file = None
 
