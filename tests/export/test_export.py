@@ -1,6 +1,8 @@
 """Exported files of every format: what they hold, what they compute, and that what differs is not written."""
 
 import json
+import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,3 +186,33 @@ def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch, tmp_pat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"needs onnx, which is not installed: pip install 'yolo3\[onnx\]'"):
         export(cells(), tmp_path / "m.onnx", ExportSettings(format="onnx"))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_link_stays_a_link_a_file_keeps_its_mode_and_a_folder_is_replaced(kind, tmp_path, monkeypatch):
+    def write(graph, path, metadata, calibration):
+        if kind == "folder":
+            path.mkdir()
+        (path / "part" if kind == "folder" else path).write_text("new")
+
+    (tmp_path / "disk").mkdir()
+    target = tmp_path / "disk" / "real.onnx"
+    if kind == "folder":
+        target.mkdir()
+        (target / "former").write_text("old")
+    else:
+        target.write_text("old")
+        target.chmod(0o640)
+    (tmp_path / "m.onnx").symlink_to(target)
+    settings = ExportSettings(format="onnx")
+    stub = SimpleNamespace(check_packages=lambda: None, batch=None, load=lambda: write)
+    monkeypatch.setitem(registry.EXPORTERS, "onnx", stub)
+    monkeypatch.setattr("yolo3.export.export._check", lambda *_: (None, {}))
+    export(cells(), tmp_path / "m.onnx", settings)
+
+    assert (tmp_path / "m.onnx").is_symlink() and os.listdir(tmp_path / "disk") == ["real.onnx"]
+    if kind == "folder":
+        assert os.listdir(target) == ["part"]
+    else:
+        assert target.read_text() == "new" and target.stat().st_mode & 0o777 == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["disk", "m.onnx", "m.onnx.json"]

@@ -22,7 +22,7 @@ from yolo3.inference.detector import Detector
 from yolo3.inference.runtimes.registry import RUNTIMES
 from yolo3.models.metadata import format_metadata
 from yolo3.ops.letterbox import resize_image
-from yolo3.temporary import temporary_path
+from yolo3.temporary import put_in_place, temporary_path
 
 AP_TOLERANCE = 0.02  # that int8 may fall below float32
 
@@ -154,7 +154,10 @@ def _check(graph: ExportGraph, path: Path, annotations: Sequence[Annotation]) ->
 
 
 def _move(written: Path, path: Path) -> None:
-    """Put a written file or folder in its place, instead of one that is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    os.replace(written, path)
+    """Put a written file or folder in its place, instead of one that is there; links and modes stay."""
+    target = Path(os.path.realpath(path))
+    former = temporary_path(target, ".former")
+    if target.is_dir():
+        os.replace(target, former)
+    put_in_place(written, target)
+    shutil.rmtree(former, ignore_errors=True)
