@@ -6,17 +6,14 @@ They serve old scripts and notebooks, which compile with ``loss={"yolo_loss": la
 
 import os
 
-import keras
 import numpy as np
-from keras.layers import Input, Lambda
 
+from yolo3.compat.training_model import check_weights_path, pretrained_body, target_inputs, training_model
 from yolo3.compat.utils import get_random_data
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats.keras_yolo3 import parse_line
 from yolo3.models.architecture import check_input_shape
-from yolo3.models.loading import layer_number, load_weights_by_name
 from yolo3.models.yolov3.anchors import read_anchors
-from yolo3.models.yolov3.losses import yolo_loss
 from yolo3.models.yolov3.networks import tiny_yolo_body, yolo_body
 from yolo3.models.yolov3.scales import make_scales
 from yolo3.models.yolov3.targets import preprocess_true_boxes
@@ -59,7 +56,7 @@ def create_model(
         ignore_thresh: IoU above which a prediction without an object is not penalized.
 
     Returns:
-        A ``keras.Model`` whose layer ``yolo_loss`` is the loss of a batch.
+        A :class:`yolo3.compat.training_model.TrainingModel` whose layer ``yolo_loss`` is the loss of a batch.
 
     Raises:
         FileNotFoundError: If weights are to be loaded and there is no such file.
@@ -118,38 +115,31 @@ def _training_model(
     ignore_thresh,
 ):
     """Build the body, load and freeze it if there is a ``weights_path``, and put the loss on top."""
-    if weights_path is not None and not os.path.isfile(weights_path):
-        raise FileNotFoundError(
-            f"{weights_path}: expected pretrained weights, found no such file; convert Darknet's with "
-            "convert_darknet.py, or pass load_pretrained=False"
-        )
+    if weights_path is not None:
+        check_weights_path(weights_path)
     scales = make_scales(anchors, anchor_mask)
     num_scales = NUM_SCALES[build_body]
     if len(scales) != num_scales:
         raise ValueError(f"{build_body.__name__}: expected anchors for {num_scales} scales, got them for {len(scales)}")
     input_shape = check_input_shape(input_shape, scales[0].stride)
 
-    num_anchors = len(scales[0].anchors)
-    body = build_body(Input((None, None, 3)), num_anchors, num_classes)
-    if weights_path is not None:
-        load_weights_by_name(body, weights_path)
-        outputs = {tensor._keras_history.operation.name for tensor in body.outputs}
-        for layer in body.layers:
-            if freeze_body == 1:
-                layer.trainable = not (layer.weights and layer_number(layer.name) < num_backbone_convolutions)
-            elif freeze_body == 2:
-                layer.trainable = layer.name in outputs
-
-    grids = [scale.grid_shape(input_shape) for scale in scales]
-    y_true = [Input((*grid, num_anchors, num_classes + 5)) for grid in grids]  # [B, H, W, A, 5 + C] each
-    arguments = {
-        "anchors": np.asarray(anchors, np.float32),
-        "num_classes": num_classes,
-        "ignore_thresh": ignore_thresh,
-        "anchor_mask": [scale.anchor_mask for scale in scales],
-    }
-    loss = Lambda(yolo_loss, output_shape=(1,), name="yolo_loss", arguments=arguments)([*body.outputs, *y_true])
-    return keras.Model([*body.inputs, *y_true], loss)
+    body = pretrained_body(
+        build_body,
+        scales=scales,
+        num_classes=num_classes,
+        weights_path=weights_path,
+        freeze_body=freeze_body,
+        num_backbone=num_backbone_convolutions,
+    )
+    return training_model(
+        body.inputs,
+        body.outputs,
+        target_inputs(scales, input_shape, num_classes),
+        scales=scales,
+        anchors=anchors,
+        num_classes=num_classes,
+        ignore_thresh=ignore_thresh,
+    )
 
 
 def data_generator(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
@@ -177,12 +167,17 @@ def data_generator(annotation_lines, batch_size, input_shape, anchors, num_class
                 continue
 
             images, boxes = zip(*batch)
-            padded = np.zeros((len(boxes), max(map(len, boxes)), 5), np.float32)  # [B, T, 5]
-            for rows, target in zip(boxes, padded):
-                target[: len(rows)] = rows
-            y_true = preprocess_true_boxes(padded, input_shape, anchors, num_classes, anchor_mask=anchor_mask)
+            y_true = batch_targets(boxes, input_shape, anchors, num_classes, anchor_mask=anchor_mask)
             yield (np.stack(images), *y_true), np.zeros(batch_size)
             batch = []
+
+
+def batch_targets(boxes, input_shape, anchors, num_classes, anchor_mask=None):
+    """Return ``preprocess_true_boxes`` of images with different numbers of boxes, a list of float32 [T, 5]."""
+    padded = np.zeros((len(boxes), max(map(len, boxes)), 5), np.float32)  # [B, T, 5]
+    for rows, target in zip(boxes, padded):
+        target[: len(rows)] = rows
+    return preprocess_true_boxes(padded, input_shape, anchors, num_classes, anchor_mask=anchor_mask)
 
 
 def data_generator_wrapper(annotation_lines, batch_size, input_shape, anchors, num_classes, anchor_mask=None):
