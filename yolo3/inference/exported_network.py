@@ -10,6 +10,7 @@ import numpy as np
 from yolo3.inference.runtimes.registry import RuntimeFormat
 from yolo3.inference.settings import DetectorSettings
 from yolo3.ops.nms_numpy import non_max_suppression
+from yolo3.records import first_line
 
 
 class ExportedNetwork:
@@ -175,12 +176,19 @@ class ExportedNetwork:
             images = images.astype(np.float32) / 255
         size = self._export["batch"]
         if size is None or size == len(images):
-            return self._runtime(images)
+            return self._compute(images)
 
         missing = -len(images) % size  # images of zeros fill the last batch
         padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
-        batches = [self._runtime(padded[start : start + size]) for start in range(0, len(padded), size)]
+        batches = [self._compute(padded[start : start + size]) for start in range(0, len(padded), size)]
         return {name: np.concatenate([batch[name] for batch in batches])[: len(images)] for name in batches[0]}
+
+    def _compute(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs of the runtime, whose exceptions have no common class."""
+        try:
+            return self._runtime(images)
+        except Exception as error:
+            raise ValueError(f"{self.source}: {self._title} failed while it computed: {first_line(error)}") from error
 
     def _decoder(self, input_shape: tuple[int, int]):
         """Return the function from raw outputs by name to boxes and scores, which Keras computes."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.export.networks import need
 from yolo3.inference.detector import Detector
-from yolo3.inference.runtimes.runtime import export_metadata
+from yolo3.inference.runtimes.runtime import cannot_open, check_outputs, export_metadata
 
 EXPORT = {"outputs": "boxes", "input": "uint8", "batch": None, "precision": "float32", "iou_threshold": 0.45}
 METADATA = {"class_names": ["cat", "dog"], "input_shape": [64, 96], "resize": "letterbox", "export": EXPORT}
@@ -101,3 +101,26 @@ def test_a_damaged_archive_at_the_end_of_a_litert_file_is_one_line(tmp_path):
     path.write_bytes(content.tobytes())
     with pytest.raises(ValueError, match=r"m\.tflite: expected a file of `yolo3 export`, got one without its metadata"):
         Detector(path)
+
+
+def test_a_file_without_the_outputs_of_its_metadata_is_refused():
+    check_outputs(METADATA, ["scores", "boxes", "more"], "m.onnx")
+    with pytest.raises(ValueError, match="^m.onnx: expected the outputs boxes, scores, got output_0, scores$"):
+        check_outputs(METADATA, ["scores", "output_0"], "m.onnx")
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (RuntimeError("Exception from src/core.cpp:84:\nCheck 'ok' failed at src/ir.cpp:219:\nno tag\n\n"), "no tag"),
+        (
+            Exception("[ONNXRuntimeError] : 7 : INVALID : Load model from m.xml failed:Parsing failed."),
+            "Parsing failed.",
+        ),
+        (ValueError("m.xml is no\nbuffer"), "it is no buffer"),
+        (RuntimeError(""), "RuntimeError"),
+    ],
+)
+def test_what_a_runtime_says_is_one_line_without_places_in_its_source(error, words):
+    expected = f"m.xml: OpenVINO cannot open it, damaged or of another kind: {words}"
+    assert str(cannot_open("m.xml", "OpenVINO", error)) == expected

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, check_outputs, export_metadata
 from yolo3.models.metadata_fields import read_member
 
 MEMBER = f"{KEY}.json"
@@ -38,6 +38,7 @@ class LiteRt:
         except (ValueError, RuntimeError) as error:
             raise cannot_open(path, "LiteRT", error) from error
         (self._input,) = self._run.get_input_details()
+        check_outputs(self.metadata, list(self._run.get_output_details()), path)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name for a batch of images."""

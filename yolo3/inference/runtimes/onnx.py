@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, check_outputs, export_metadata
 
 
 class Onnx:
@@ -23,11 +23,14 @@ class Onnx:
             )
         except Exception as error:  # its exceptions have no common class but this one
             raise cannot_open(path, "ONNX Runtime", error) from error
-        self.metadata: dict[str, Any] = export_metadata(
-            self._session.get_modelmeta().custom_metadata_map.get(KEY), path
-        )
+        try:
+            text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        except UnicodeDecodeError:
+            text = None
+        self.metadata: dict[str, Any] = export_metadata(text, path)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
+        check_outputs(self.metadata, self._outputs, path)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name for a batch of images."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, check_outputs, export_metadata
 
 
 class OpenVino:
@@ -21,7 +21,11 @@ class OpenVino:
             raise cannot_open(path, "OpenVINO", error) from error
         text = model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
         self.metadata: dict[str, Any] = export_metadata(text, path)
-        self._compiled = openvino.compile_model(model, "AUTO")
+        check_outputs(self.metadata, [output.any_name for output in model.outputs], path)
+        try:
+            self._compiled = openvino.compile_model(model, "AUTO")
+        except RuntimeError as error:
+            raise cannot_open(path, "OpenVINO", error) from error
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name for a batch of images."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class RuntimeFormat:
             ValueError: In one line, for a file of another kind, and where the package is not installed.
         """
         os.stat(path)
+        if self.suffix and os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         module, _, name = self.runtime.partition(":")
         try:
             importlib.import_module(self.package)

@@ -18,6 +18,8 @@ always there, and under ``export`` how the file was exported:
 
 import dataclasses
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +29,7 @@ from yolo3.models.metadata_fields import parse_metadata
 from yolo3.records import checked_fields, shown
 
 INPUTS = ("uint8", "float32")
+_PLACES = re.compile(r"^.*(?:\.(?:cpp|cc|h):\d+:?|failed:)\s*", re.DOTALL)
 KEY = "yolo3"  # name of the metadata within a file
 OUTPUTS = {
     "detections": ("boxes", "scores", "class_ids", "count"),
@@ -120,7 +123,29 @@ def export_metadata(text: str | bytes | None, path: str | os.PathLike) -> dict[s
     return metadata
 
 
+def check_outputs(metadata: dict[str, Any], names: Sequence[str], path: str | os.PathLike) -> None:
+    """Check that a file has the outputs that its metadata say.
+
+    Args:
+        metadata: Its metadata.
+        names: Names of its outputs, in any order.
+        path: The file.
+
+    Raises:
+        ValueError: If one is missing.
+    """
+    expected = OUTPUTS[metadata["export"]["outputs"]] or ("raw_0",)
+    if not set(expected) <= set(names):
+        raise ValueError(f"{path}: expected the outputs {', '.join(expected)}, got {', '.join(sorted(names))}")
+
+
 def cannot_open(path: str | os.PathLike, runtime: str, error: BaseException) -> ValueError:
-    """Return the error, in one line, of a file that a runtime does not open."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return ValueError(f"{path}: {runtime} cannot open it: {words}")
+    """Return the error, in one line, of a file that a runtime does not open.
+
+    Args:
+        path: The file.
+        runtime: The runtime's name.
+        error: What it raised; such words begin with places in its own source, which are left out.
+    """
+    words = " ".join(_PLACES.sub("", str(error)).replace(os.fspath(path), "it").split()) or type(error).__name__
+    return ValueError(f"{path}: {runtime} cannot open it, damaged or of another kind: {words}")

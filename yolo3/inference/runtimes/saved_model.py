@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from yolo3.inference.runtimes.runtime import KEY, cannot_open, export_metadata
+from yolo3.inference.runtimes.runtime import KEY, cannot_open, check_outputs, export_metadata
 
 METADATA_FILE = Path("assets.extra", f"{KEY}.json")
 
@@ -22,9 +22,10 @@ class SavedModel:
         self.metadata: dict[str, Any] = export_metadata(file.read_bytes() if file.is_file() else None, path)
         try:
             self._module = tf.saved_model.load(os.fspath(path))  # the signature works while its module lives
+            self._run = self._module.signatures["serving_default"]
         except Exception as error:  # of many kinds
             raise cannot_open(path, "TensorFlow", error) from error
-        self._run = self._module.signatures["serving_default"]
+        check_outputs(self.metadata, list(self._run.structured_outputs), path)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs by name for a batch of images."""
