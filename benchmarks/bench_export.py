@@ -3,13 +3,15 @@
     python benchmarks/bench_export.py --weights runs/train-001/best.h5 --data bccd --list test
 
 Every format and precision is exported as `yolo3 export` does it and evaluated on the data; then all detect the same
-images in batches of 1 and 8, taking turns: from images in memory to boxes in pixels, suppression included. Figures are
-medians with the smallest and largest. OpenCV's DNN module reads the ONNX file with decoded boxes too: its row holds the
-largest differences of its outputs from ONNX Runtime's.
+images in batches of 1 and 8, taking turns: from images in memory to boxes in pixels, suppression included. Speeds are
+medians with the smallest and largest. The table is Markdown, a row for each, with the largest differences on
+photographs of the list that int8 is calibrated on; a file that is not written has its reason. OpenCV's DNN module reads
+the ONNX file with decoded boxes too: its row holds the largest differences of its outputs from ONNX Runtime's.
 """
 
 import argparse
 import functools
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -22,12 +24,14 @@ from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
 from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.evaluation.evaluate import evaluate
-from yolo3.export.export import default_path, export
+from yolo3.export.export import Exported, default_path, export
 from yolo3.export.registry import EXPORTERS
-from yolo3.export.settings import ExportSettings
+from yolo3.export.settings import PRECISIONS, ExportSettings
 from yolo3.inference.detector import Detector
 from yolo3.ops.letterbox import resize_image
 from yolo3.training.benchmark import rates, take_turns
+
+BATCHES = (1, 8)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,19 +58,30 @@ def opencv_row(path: Path, image: np.ndarray, detector: Detector) -> dict:
 
 
 def export_all(detector: Detector, weights: str, folder: Path, formats, annotations: list[Annotation]) -> dict:
-    """Return (path, largest difference of a box in pixels, size) of every format and precision, by name."""
-    files = {}
-    for name in formats:
-        for precision in EXPORTERS[name].precisions:
+    """Return what was exported, or in one line why it was not, of every format and precision, by name."""
+    files: dict[str, Exported | str] = {}
+    for name, precision in itertools.product(formats, PRECISIONS):
+        try:
             settings = ExportSettings(format=name, precision=precision)
             path = folder / default_path(weights, settings).name
-            try:
-                done = export(detector, path, settings, annotations)
-            except ValueError as error:
-                print(f"{name} {precision}: {error}", flush=True)
-                continue
-            files[f"{name} {precision}"] = (path, done.comparison.boxes, done.size)
+            files[f"{name} {precision}"] = export(detector, path, settings, annotations)
+        except ValueError as error:
+            files[f"{name} {precision}"] = str(error)
+        print(f"{name} {precision}: {files[f'{name} {precision}']}", flush=True)
     return files
+
+
+def format_row(name: str, result: dict) -> str:
+    """Return a row of the table."""
+    if "refused" in result:
+        return f"| {name} | {result['refused']} | | | | | | |"
+    differences = ("", "")
+    if "box_difference" in result:
+        differences = (f"{result['box_difference']:.2g}", f"{result['score_difference']:.2g}")
+    speeds = ("{images_per_second:.1f} ({min:.1f} to {max:.1f})".format(**result[f"batch_{n}"]) for n in BATCHES)
+    accuracy = (f"{result[name]:.3f}" for name in ("AP50", "AP"))
+    megabytes = f"{result['bytes'] / 1e6:.1f}"
+    return f"| {' | '.join((name, *accuracy, *differences, megabytes, *speeds))} |"
 
 
 def main(argv=None) -> int:
@@ -82,25 +97,29 @@ def main(argv=None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         files = export_all(detector, arguments.weights, Path(folder), arguments.formats, calibration)
         detectors = {"network": detector}
-        detectors |= {name: Detector(path, score_threshold=AP_SCORE_THRESHOLD) for name, (path, _, _) in files.items()}
+        results["network"] = {"bytes": Path(arguments.weights).stat().st_size}
+        for name, file in files.items():
+            if isinstance(file, str):
+                results[name] = {"refused": file}
+                continue
+            detectors[name] = Detector(file.path, score_threshold=AP_SCORE_THRESHOLD)
+            differences = {"box_difference": file.comparison.boxes, "score_difference": file.comparison.scores}
+            results[name] = {"bytes": file.size, **differences}
         for name, each in detectors.items():
             figures = evaluate(each, annotations)
-            results[name] = {"AP50": figures["AP50"], "AP": figures["AP"]}
-            if name in files:
-                results[name] |= {"box_difference": files[name][1], "bytes": files[name][2]}
+            results[name] |= {"AP50": figures["AP50"], "AP": figures["AP"]}
             print(name, results[name], flush=True)
 
-        for size in (1, 8):
+        for size in BATCHES:
             calls = {name: functools.partial(each, images[:size]) for name, each in detectors.items()}
             for name, seconds in take_turns(calls, arguments.steps).items():
                 results[name][f"batch_{size}"] = rates(seconds, size)
+        print("| file | AP50 | AP | box, pixels | score | MB | images/s, batch 1 | batch 8 |")
+        print("|---|---|---|---|---|---|---|---|")
         for name, result in results.items():
-            speed = ", ".join(
-                "{images_per_second:.1f} ({min:.1f} to {max:.1f})".format(**result[f"batch_{n}"]) for n in (1, 8)
-            )
-            print(f"{name:<20} AP50 {result['AP50']:.3f}  AP {result['AP']:.3f}  images/s at batch 1, 8: {speed}")
+            print(format_row(name, result))
 
-        if "onnx float32" in files:
+        if isinstance(files.get("onnx float32"), Exported):
             settings = ExportSettings(format="onnx", input="float32", batch=1)
             path = Path(folder, "float_input.onnx")
             export(detector, path, settings, calibration)

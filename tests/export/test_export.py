@@ -63,7 +63,7 @@ def test_float_input_and_a_fixed_batch_are_as_asked_for(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["onnx", "litert", "openvino"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_half_precision_is_nearly_the_same(name, tmp_path):
     need(name)
     path = tmp_path / f"cells{SUFFIXES[name]}"
@@ -167,7 +167,7 @@ def test_names_of_files_say_format_and_precision():
         ({"format": "onnx", "suppression": "soft"}, "--nms: expected one of greedy for onnx, got soft"),
         (
             {"format": "saved_model", "precision": "int8"},
-            "expected one of float32 for saved_model, got int8",
+            "one of float32, float16 for saved_model, got int8, which needs onnx or litert or openvino",
         ),
         ({"batch": 0}, "batch: expected a whole number above 0, got 0"),
         ({"format": "caffe"}, "format: expected one of saved_model, onnx, litert, openvino, got 'caffe'"),

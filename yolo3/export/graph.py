@@ -25,11 +25,17 @@ class ExportGraph:
         detector: The network with its thresholds, method of suppression and input size.
         settings: What the file computes.
         batch: Number of images at once; None for any number.
+        network: What computes, by default that of the detector (:mod:`yolo3.inference.keras_network`).
     """
 
     detector: Detector
     settings: ExportSettings
     batch: int | None = None
+    network: Any = None
+
+    def __post_init__(self):
+        if self.network is None:
+            object.__setattr__(self, "network", self.detector.network)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -48,9 +54,9 @@ class ExportGraph:
         detector = self.detector
         relative = ops.cast(images, "float32") / 255 if self.settings.input == "uint8" else images
         if self.settings.raw:
-            return dict(zip(self.outputs, detector.network.raw(relative), strict=True))
+            return dict(zip(self.outputs, self.network.raw(relative), strict=True))
 
-        boxes, scores = detector.network.decoded(relative, detector.input_shape)
+        boxes, scores = self.network.decoded(relative, detector.input_shape)
         found: tuple = (boxes, scores)
         if self.settings.suppression:
             found = non_max_suppression(

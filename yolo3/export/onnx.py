@@ -62,7 +62,7 @@ def build_model(graph: ExportGraph) -> onnx.ModelProto:
         if graph.settings.raw:
             return list(graph(images).values())
         relative = tf.cast(images, tf.float32) / 255 if graph.settings.input == "uint8" else images
-        return list(graph.detector.network.decoded(relative, graph.detector.input_shape))
+        return list(graph.network.decoded(relative, graph.detector.input_shape))
 
     for name in ("tf2onnx", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)  # they tell of every step

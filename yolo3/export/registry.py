@@ -51,7 +51,7 @@ class Exporter:
 EXPORTERS = {
     exporter.name: exporter
     for exporter in (
-        Exporter("saved_model", "yolo3.export.saved_model:write", (), ("float32",)),
+        Exporter("saved_model", "yolo3.export.saved_model:write", (), ("float32", "float16")),
         Exporter("onnx", "yolo3.export.onnx:write", ("onnx", "tf2onnx", "onnxruntime"), suppressions=("greedy",)),
         Exporter("litert", "yolo3.export.litert:write", ("ai_edge_litert",), batch=1),
         Exporter(

@@ -1,11 +1,14 @@
 """Write TensorFlow SavedModels, which TensorFlow Serving, TensorFlow.js and other languages read.
 
 Each has the signature ``serving_default``, a batch of images in the network's size, and, with suppression within, also
-``image``: one image of any size, letterboxed within the graph, to boxes in its pixels.
+``image``: one image of any size, letterboxed within the graph, to boxes in its pixels. In half precision the network's
+weights and computation are float16, the decoding of boxes float32; that is fast on GPUs alone.
 """
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from yolo3.export.graph import ExportGraph
 from yolo3.export.letterbox import boxes_to_image, resize_image
 from yolo3.inference.runtimes.saved_model import METADATA_FILE
 from yolo3.models.metadata import format_metadata
+from yolo3.models.rewriting import fold_batch_norm
 
 
 def write(graph: ExportGraph, path: Path, metadata: dict[str, Any], calibration: np.ndarray | None) -> None:
@@ -25,10 +29,15 @@ def write(graph: ExportGraph, path: Path, metadata: dict[str, Any], calibration:
         graph: What it computes.
         path: The folder to create.
         metadata: Metadata of the file.
-        calibration: uint8 [N, height, width, 3], images in the network's size for a precision of int8; not used here.
+        calibration: uint8 [N, height, width, 3], images in the network's size for a precision of int8; not used
+            here.
     """
+    if graph.settings.precision == "float16":
+        half = copy.copy(graph.network)
+        half.folded = fold_batch_norm(half.model, "float16")
+        graph = replace(graph, network=half)
     module = tf.Module()
-    module.network = graph.detector.network.folded  # its variables have to be found
+    module.network = graph.network.folded  # its variables have to be found
     signatures = {"serving_default": tf.function(graph, input_signature=[graph.signature])}
     if graph.settings.suppression and graph.batch in (None, 1):
         signatures["image"] = tf.function(

@@ -50,7 +50,10 @@ class ExportSettings:
         exporter = EXPORTERS[self.format]
         if self.precision not in exporter.precisions:
             expected = ", ".join(exporter.precisions)
-            raise ValueError(f"--precision: expected one of {expected} for {self.format}, got {self.precision}")
+            able = " or ".join(name for name, other in EXPORTERS.items() if self.precision in other.precisions)
+            raise ValueError(
+                f"--precision: expected one of {expected} for {self.format}, got {self.precision}, which needs {able}"
+            )
         if self.suppression not in (None, *exporter.suppressions):
             expected = ", ".join(exporter.suppressions)
             raise ValueError(f"--nms: expected one of {expected} for {self.format}, got {self.suppression}")

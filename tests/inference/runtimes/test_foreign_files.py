@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.cli.test_main import fails_in_one_line
@@ -69,10 +70,13 @@ def test_a_folder_in_place_of_a_file_is_one_line(suffix, folder, capsys):
     assert line == f"yolo3 detect: m{suffix}: Is a directory\n"
 
 
-def test_an_openvino_file_without_its_weights_names_them(tmp_path):
-    need("openvino")
-    (tmp_path / "m.xml").write_text("<net></net>")
-    with pytest.raises(FileNotFoundError, match="m.bin"):
+def test_an_openvino_file_without_its_weights_says_so(tmp_path):
+    openvino = pytest.importorskip("openvino", reason="needs openvino: pip install '.[openvino]'")
+    images = openvino.opset13.parameter([1, 64, 96, 3], np.float32, name="images")
+    weights = np.arange(64 * 96 * 3, dtype=np.float32).reshape(1, 64, 96, 3)
+    openvino.save_model(openvino.Model([openvino.opset13.add(images, weights)], [images]), str(tmp_path / "m.xml"))
+    (tmp_path / "m.bin").unlink()
+    with pytest.raises(ValueError, match=r"m.xml: OpenVINO cannot open it, damaged or of another kind \(.*bin file"):
         Detector(tmp_path / "m.xml")
 
 
