@@ -41,7 +41,7 @@ def write(graph: ExportGraph, path: Path, metadata: dict[str, Any], calibration:
         images = calibration if graph.settings.input == "uint8" else calibration.astype(np.float32) / 255
         model = _quantized(model, images, path.with_suffix(".calibration.onnx"))
     if graph.settings.suppression:
-        _append_suppression(
+        append_suppression(
             model,
             score_threshold=graph.detector.score_threshold,
             iou_threshold=graph.detector.iou_threshold,
@@ -149,9 +149,7 @@ def _quantized(model: onnx.ModelProto, images: np.ndarray, path: Path) -> onnx.M
         quantized_path.unlink(missing_ok=True)
 
 
-def _append_suppression(
-    model: onnx.ModelProto, *, score_threshold: float, iou_threshold: float, max_boxes: int
-) -> None:
+def append_suppression(model: onnx.ModelProto, *, score_threshold: float, iou_threshold: float, max_boxes: int) -> None:
     """Replace the outputs boxes [B, N, 4] and scores [B, N, C] by those of greedy suppression, in place.
 
     NonMaxSuppression gives a list of (image, class, box); the scores that it names are scattered into zeros, of which
