@@ -76,7 +76,7 @@ def test_an_openvino_file_without_its_weights_says_so(tmp_path):
     weights = np.arange(64 * 96 * 3, dtype=np.float32).reshape(1, 64, 96, 3)
     openvino.save_model(openvino.Model([openvino.opset13.add(images, weights)], [images]), str(tmp_path / "m.xml"))
     (tmp_path / "m.bin").unlink()
-    with pytest.raises(ValueError, match=r"m.xml: OpenVINO cannot open it, damaged or of another kind \(.*bin file"):
+    with pytest.raises(ValueError, match=r"m.xml: OpenVINO cannot open it, damaged or of another kind: .*bin file"):
         Detector(tmp_path / "m.xml")
 
 
