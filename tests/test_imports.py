@@ -21,7 +21,7 @@ LEVELS = [
     "evaluation compat",
     "training export",
     "detectors",
-    "cli",
+    "api cli",
     "model utils yolo __main__",
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
@@ -41,7 +41,7 @@ WITHOUT_TENSORFLOW = (
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
     "training.settings training.advice training.run_folder training.schedules "
-    "training.recipes training.result training.whole_run "
+    "api.arguments api.train training.recipes training.result training.whole_run "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
     "cli.export cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "

@@ -21,6 +21,7 @@ _HOMES = {
     "RpnDetector": "yolo3.detectors.architectures",
     "YoloV1Detector": "yolo3.detectors.architectures",
     "YoloV3Detector": "yolo3.detectors.architectures",
+    "train": "yolo3.api.train",
 }
 
 __all__ = ["__version__", *_HOMES]

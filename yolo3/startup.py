@@ -44,3 +44,19 @@ def held_back_stderr() -> Iterator[None]:
         finally:
             os.dup2(own, 2)
             os.close(own)
+
+
+def check_tensorflow() -> None:
+    """Check that Keras computes with TensorFlow, which runs are written for.
+
+    Raises:
+        ValueError: Naming the backend that is used instead.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"expected Keras' backend tensorflow, got {backend}; set KERAS_BACKEND=tensorflow, or train on {backend} "
+            "with fit of yolo3.YoloV3Detector"
+        )

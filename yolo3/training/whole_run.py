@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from yolo3.datasets.finding_groups import finding_lines, group_findings
 from yolo3.file_states import one_look
 from yolo3.files import existing_parent
-from yolo3.startup import start_tensorflow
+from yolo3.startup import check_tensorflow, start_tensorflow
 from yolo3.training import run_folder
 from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
@@ -93,6 +93,7 @@ def run_training(
     try:
         check_loggers(config.log)
         start_tensorflow()
+        check_tensorflow()
         from yolo3.training.loop import train
         from yolo3.training.run_images import write_targets_sheet
 
