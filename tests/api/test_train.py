@@ -7,7 +7,7 @@ import pytest
 
 import yolo3
 from yolo3.api.train import train
-from yolo3.training.preparation import DataError
+from yolo3.training.data_error import DataError
 from yolo3.training.settings import TrainConfig
 
 SMALL = {"input_size": (64, 64), "batch_size": 12, "mosaic": 0, "precision": "float32", "pretrained": "none"}

@@ -13,7 +13,7 @@ from yolo3.api.arguments import Arguments
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.progress import data_bar
-from yolo3.training.preparation import DataError
+from yolo3.training.data_error import DataError
 from yolo3.training.recipes import RECIPES
 from yolo3.training.result import Result
 from yolo3.training.settings import TrainConfig
@@ -60,7 +60,7 @@ def train(
         weights. With `check_only` :class:`yolo3.training.whole_run.Checked`.
 
     Raises:
-        yolo3.training.preparation.DataError: A `ValueError`, when the data cannot be used; `findings` says why.
+        yolo3.training.data_error.DataError: A `ValueError`, when the data cannot be used; `findings` says why.
         OSError: For files that cannot be read.
         TypeError: For an argument that there is not.
         ValueError: For settings that are out of range or do not fit each other.

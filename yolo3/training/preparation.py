@@ -29,24 +29,10 @@ from yolo3.models.registry import MODELS, architecture_of_cfg, named_architectur
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
+from yolo3.training.data_error import DataError
 from yolo3.training.image_lists import ImageLists, image_names, select_images
 from yolo3.training.settings import TrainConfig
 from yolo3.training.sources import data_sources
-
-
-class DataError(ValueError):
-    """The data cannot be used as it is.
-
-    Args:
-        message: One sentence for the user.
-        findings: What is wrong, and where.
-        notes: Lines for the user about what was read.
-    """
-
-    def __init__(self, message: str, findings: list[Finding], notes: Sequence[str] = ()):
-        super().__init__(message)
-        self.findings = findings
-        self.notes = list(notes)
 
 
 @dataclass(frozen=True, eq=False)

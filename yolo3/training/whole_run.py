@@ -16,6 +16,7 @@ from yolo3.file_states import one_look
 from yolo3.files import existing_parent
 from yolo3.startup import check_tensorflow, start_tensorflow
 from yolo3.training import run_folder
+from yolo3.training.data_error import DataError
 from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.recipes import config_from
@@ -168,7 +169,7 @@ def _prepare(
     The findings are written to the folder if `keep`, and if the data is invalid and not all of them are listed; a run
     that begins writes them itself.
     """
-    from yolo3.training.preparation import DataError, prepare
+    from yolo3.training.preparation import prepare
 
     kept = f"all in {folder.file(run_folder.FINDINGS)}"
     try:
