@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.darknet.networks import YOLO, random_weights, text_of
 from yolo3.cli.train import main
+from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.models.metadata import read_metadata
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +108,31 @@ def test_check_only_draws_the_targets_and_trains_nothing(capsys, tmp_path, shape
     assert f"The data can be used. Training targets: {run / 'targets.png'}" in said
     assert sorted(os.listdir(run)) == ["findings.txt", "targets.png"]
     assert cv2.imread(str(run / "targets.png")).shape[0] > 64
+
+
+def test_check_only_says_what_would_be_taken_from_the_weights(capsys, tmp_path, shapes_set):
+    cfg, weights = tmp_path / "net.cfg", tmp_path / "net.weights"
+    cfg.write_text(text_of(YOLO))
+    random_weights(weights, read_cfg(cfg))
+    words = ["--cfg", str(cfg), "--weights", str(weights), "--data", shapes_set, "--input-size", "64", "64"]
+    assert main([*words, "--output", str(tmp_path / "run"), "--check-only"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(str(weights)))
+    assert line == f"{weights}: weights for 7 of 9 layers; boxes and objectness in conv_3, conv_5"
+
+    weights.write_bytes(weights.read_bytes()[:-4])
+    error = failure(capsys, *words, "--output", str(tmp_path / "cut"), "--check-only")
+    assert f"{weights}: expected 3,556 bytes for {cfg}, got 3,552: it ends inside layer 11 [convolutional]" in error
+
+
+def test_an_edited_cfg_with_weights_of_80_classes_is_told_to_give_the_published_one(capsys, tmp_path, shapes_set):
+    cfg, weights = tmp_path / "edited.cfg", tmp_path / "published.weights"
+    published = text_of(YOLO.replace("classes=2", "classes=80").replace("filters=14", "filters=170"))
+    random_weights(weights, parse_cfg(published))
+    cfg.write_text(text_of(YOLO.replace("classes=2", "classes=3").replace("filters=14", "filters=16")))
+    words = ["--cfg", str(cfg), "--weights", str(weights), "--data", shapes_set, "--input-size", "64", "64"]
+    error = failure(capsys, *words, "--output", str(tmp_path / "run"), "--check-only")
+    assert "fits this network with 80 classes, but the cfg has 3; give the cfg that the weights were trained" in error
+    assert "such as the published one" in error
 
 
 @pytest.fixture(scope="module")

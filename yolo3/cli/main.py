@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from yolo3 import __version__
+from yolo3.cli.darknet_commands import answer
 
 COMMANDS = {
     "train": ("yolo3.cli.train", "train a network on annotated images"),
@@ -69,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0].startswith("--print-completion"):
         return _print_completion(argv)
+    if (darknets := answer(argv)) is not None:
+        print(f"yolo3: Darknet's command. Ours is:\n{darknets}", file=sys.stderr)
+        return 2
     command = build_parser().parse_args(argv[:1]).command
     try:
         return importlib.import_module(COMMANDS[command][0]).main(argv[1:])

@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="continue the run in this folder; of the other options it takes --data and --val, for data that has moved",
     )
-    parser.add_argument("--check-only", action="store_true", help="check the data, draw a sheet of targets, and stop")
+    parser.add_argument("--check-only", action="store_true", help="check data and weights, draw targets, and stop")
     parser.add_argument(
         "--recipe",
         choices=RECIPES,

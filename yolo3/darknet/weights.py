@@ -293,7 +293,11 @@ def _describe_misfit(
     if classes is not None and bytes_per_class and (size - expected) % bytes_per_class == 0:
         fitting = classes + (size - expected) // bytes_per_class
         if fitting >= 1:
-            return f"{facts}: it fits this network with {fitting} classes, but the cfg has {classes}"
+            return (
+                f"{facts}: it fits this network with {fitting} classes, but the cfg has {classes}; give the cfg that "
+                "the weights were trained with, such as the published one: training fits its heads to the classes of "
+                "the data"
+            )
 
     if size > expected:
         return f"{facts}: it is {size - expected:,} bytes too long, so it belongs to another network"

@@ -40,15 +40,7 @@ def begin(run: Run) -> None:
     if config.weights:
         taken = load_pretrained(run.trainer, config.weights, prepared.class_names, config.cfg)
         run.loaded_layers = taken.loaded
-        with_weights = [layer.name for layer in run.trainer.network.layers if layer.weights]
-        fresh = [name for name in with_weights if name not in (*taken.loaded, *taken.heads)]
-        line = f"{config.weights}: weights for {len(run.loaded_layers)} of {len(with_weights)} layers"
-        if fresh:
-            line += f"; random in {', '.join(fresh[:6])}{' ...' if len(fresh) > 6 else ''}"
-        if taken.heads:
-            classes = f", and {', '.join(taken.classes)}" if taken.classes else ""
-            line += f"; boxes and objectness{classes} in {', '.join(taken.heads)}"
-        run.say(line)
+        run.say(taken.describe(config.weights, run.trainer.network))
 
     check_room(run)
     cfg = getattr(prepared.architecture, "cfg", None)

@@ -31,6 +31,7 @@ from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import check_anchor_fit
 from yolo3.training.data_error import DataError
 from yolo3.training.image_lists import ImageLists, image_names, select_images
+from yolo3.training.pretrained import check_darknet_weights
 from yolo3.training.settings import TrainConfig
 from yolo3.training.sources import data_sources
 
@@ -138,6 +139,8 @@ def prepare(
     """
     limit_pixels(config.max_pixels)
     choose_architecture(config, 1)  # says what does not fit before the data is read
+    if config.weights:
+        check_darknet_weights(config.weights, config.cfg)
     sets, notes = _read_sets(config)
     architecture = choose_architecture(config, max(len(sets[0].class_names), 1))
     if config.model is None and config.anchors is None and config.cfg is None:

@@ -13,6 +13,7 @@ from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.heads import class_count
 from yolo3.darknet.keras_weights import load_weights
 from yolo3.darknet.layers import resolve_layers
+from yolo3.darknet.weights import open_weights
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.models.architecture import Architecture
 from yolo3.models.loading import load_weights_by_name
@@ -21,6 +22,7 @@ from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.head_rows import keep_head_rows
 
 if TYPE_CHECKING:
+    from yolo3.training.settings import TrainConfig
     from yolo3.training.step import Trainer
 
 
@@ -37,6 +39,35 @@ class Pretrained:
     loaded: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+
+    def describe(self, path: str, network: keras.Model) -> str:
+        """Return one line on what was taken from the file for the layers of a network."""
+        with_weights = [layer.name for layer in network.layers if layer.weights]
+        fresh = [name for name in with_weights if name not in (*self.loaded, *self.heads)]
+        line = f"{path}: weights for {len(self.loaded)} of {len(with_weights)} layers"
+        if fresh:
+            line += f"; random in {', '.join(fresh[:6])}{' ...' if len(fresh) > 6 else ''}"
+        if self.heads:
+            classes = f", and {', '.join(self.classes)}" if self.classes else ""
+            line += f"; boxes and objectness{classes} in {', '.join(self.heads)}"
+        return line
+
+
+def check_darknet_weights(path: str, cfg_path: str | None) -> None:
+    """Raise `ValueError` for a Darknet file without a cfg, or whose size does not fit it; its header alone is read."""
+    if is_keras_file(path):
+        return
+    if cfg_path is None:
+        raise ValueError(f"{path}: expected a Keras file, got what looks like Darknet's; give its cfg with --cfg FILE")
+    open_weights(path, read_cfg(cfg_path))
+
+
+def try_weights(config: TrainConfig, architecture: Architecture, class_names: Sequence[str]) -> str:
+    """Return what a run with these settings would take from its pretrained weights, in one line, after taking it."""
+    weights = str(config.weights)
+    network = architecture.build_network((*config.input_size, 3) if architecture.fixed_size else (None, None, 3))
+    taken = load_what_fits(network, architecture, weights, class_names=class_names, cfg_path=config.cfg)
+    return taken.describe(weights, network)
 
 
 def load_pretrained(trainer: Trainer, path: str, class_names: Sequence[str], cfg_path: str | None = None) -> Pretrained:
@@ -82,19 +113,18 @@ def load_what_fits(
     if is_keras_file(path):
         taken.loaded = load_weights_by_name(network, path, take_head)
     else:
-        taken.loaded = _load_darknet_weights(network, cfg_path, path, take_head)
+        check_darknet_weights(path, cfg_path)
+        taken.loaded = _load_darknet_weights(network, cfg_path or "", path, take_head)
     return taken
 
 
-def _load_darknet_weights(model: keras.Model, cfg_path: str | None, path: str, on_mismatch) -> list[str]:
+def _load_darknet_weights(model: keras.Model, cfg_path: str, path: str, on_mismatch) -> list[str]:
     """Load those weights of a Darknet file, whole or of the first layers, that fit; return the names of the layers."""
-    if cfg_path is None:
-        raise ValueError(f"{path}: expected a Keras file, got what looks like Darknet's; give its cfg with --cfg FILE")
     loaded = load_weights(model, read_cfg(cfg_path), path, skip_mismatch=True, on_mismatch=on_mismatch)
     if not loaded.loaded:
         raise ValueError(f"{path}: expected weights of {cfg_path}, found none that fit")
-    normalized = [name.replace("conv_", "bn_", 1) for name in loaded.loaded if name.startswith("conv_")]
-    return [*loaded.loaded, *normalized]
+    taken = {*loaded.loaded, *(name.replace("conv_", "bn_", 1) for name in loaded.loaded if name.startswith("conv_"))}
+    return [layer.name for layer in model.layers if layer.name in taken]
 
 
 def _class_names_of(path: str, cfg_path: str | None) -> list[str]:

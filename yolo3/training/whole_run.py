@@ -101,6 +101,10 @@ def run_training(
         lists = folder.image_lists() if resume is not None else None
         prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
         if check_only:
+            if config.weights:
+                from yolo3.training.pretrained import try_weights
+
+                say(try_weights(config, prepared.architecture, prepared.class_names))
             path = folder.file(run_folder.TARGETS)
             write_targets_sheet(config, prepared, path)
             say(f"The data can be used. Training targets: {path}")
