@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 # Public name: the module that holds it.
 _HOMES = {
+    "AveragePrecision": "yolo3.detectors.average_precision",
     "DetectionResult": "yolo3.inference.detection_result",
     "Detections": "yolo3.detections",
     "Detector": "yolo3.inference.detector",
