@@ -9,8 +9,8 @@ FOLDER = Path(__file__).parents[1] / "docs" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-def test_there_are_three_notebooks_without_outputs():
-    assert len(NOTEBOOKS) == 3
+def test_there_are_four_notebooks_without_outputs():
+    assert len(NOTEBOOKS) == 4
     for path in NOTEBOOKS:
         cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
         assert not any(cell["outputs"] or cell["execution_count"] for cell in cells), f"{path.name}: clear its outputs"
