@@ -29,7 +29,8 @@ def average_precision(detector: KerasDetector, data: Any) -> dict:
     Returns:
         The dict of :func:`yolo3.evaluation.coco.coco_results`, with "AP", "AP50" and "per_class".
     """
-    annotations, detections = [], []
+    annotations: list[Annotation] = []
+    detections: list[Detections] = []
     for images, ground_truth in _batches(data):
         found = detector.predict_on_batch(images, score_threshold=0.0)
         boxes, labels = (ops.convert_to_numpy(part) for part in dense(ground_truth))
