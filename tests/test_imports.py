@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Folders and modules at the top of the package, level by level: each imports from the levels above it and from itself.
 LEVELS = [
-    "temporary file_states startup",
+    "temporary file_states startup outputs",
     "ops files records detections precision settings progress",
     "arrays",
     "darknet datasets",
@@ -21,7 +21,8 @@ LEVELS = [
     "evaluation compat",
     "training export",
     "detectors",
-    "api cli",
+    "api",
+    "cli",
     "model utils yolo __main__",
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
@@ -41,7 +42,7 @@ WITHOUT_TENSORFLOW = (
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
     "training.settings training.advice training.run_folder training.schedules "
-    "api.arguments api.train training.recipes training.result training.whole_run "
+    "api.arguments api.train api.evaluate training.recipes training.result training.whole_run "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
     "cli.export cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "

@@ -22,6 +22,8 @@ _HOMES = {
     "RpnDetector": "yolo3.detectors.architectures",
     "YoloV1Detector": "yolo3.detectors.architectures",
     "YoloV3Detector": "yolo3.detectors.architectures",
+    "evaluate": "yolo3.api.evaluate",
+    "read_dataset": "yolo3.datasets.formats.registry",
     "train": "yolo3.api.train",
 }
 

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
@@ -88,6 +88,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         return _checked_as_one_of(value, arguments, where)
     if origin is tuple:
         return _checked_tuple(value, arguments, where)
+    if origin is Sequence:
+        return _checked_tuple(value, (*arguments, Ellipsis), where)
     if origin in (dict, Mapping) or hint is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"{where}: expected an object, got {shown(value)}")

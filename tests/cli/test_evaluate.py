@@ -11,11 +11,11 @@ import pytest
 
 from tests.evaluation.test_report import Page
 from tests.inference.test_detector import METADATA, sample_image
-from yolo3.cli.evaluate import format_line, format_table
 from yolo3.cli.main import main
 from yolo3.datasets.annotation import Box, Dataset, build_annotation
 from yolo3.datasets.formats.registry import write_dataset
 from yolo3.datasets.images import write_image
+from yolo3.evaluation.tables import format_line, format_table
 
 RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells that the network sees as red
 

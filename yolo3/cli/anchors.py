@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from yolo3.cli.findings import add_findings_option, check_findings
+from yolo3.cli.findings import add_findings_option
 from yolo3.cli.options import add_settings, option_type
-from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
+from yolo3.datasets.check_findings import check_findings
 from yolo3.models.registry import DEFAULT_MODEL, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchor_clusters import AnchorFit, anchor_fit, cluster_anchors
 from yolo3.models.yolov3.anchors import (
@@ -20,6 +20,7 @@ from yolo3.models.yolov3.anchors import (
     write_anchors,
 )
 from yolo3.ops.letterbox import boxes_to_network_each
+from yolo3.outputs import check_outputs
 from yolo3.progress import data_bar
 from yolo3.settings import COUNT, settings_in
 from yolo3.training.settings import TrainConfig, anchor_counts

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from yolo3.cli.outputs import check_outputs
 from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.datasets.formats.yolo_labels import find_label
 from yolo3.inference.sources import Source
@@ -15,6 +14,7 @@ from yolo3.inference.writers.drawn import DrawnFiles
 from yolo3.inference.writers.json_csv import CsvFile, JsonFile
 from yolo3.inference.writers.writer import Writer
 from yolo3.inference.writers.yolo_txt import YoloTxtFolder
+from yolo3.outputs import check_outputs
 
 
 def add_result_options(group) -> None:

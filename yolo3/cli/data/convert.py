@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from yolo3.cli.data.reading import add_reading_options, read_for
 from yolo3.cli.options import add_settings
-from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
 from yolo3.datasets.formats.registry import FORMATS, written_formats
 from yolo3.datasets.split_settings import SplitSettings
+from yolo3.outputs import check_outputs
 from yolo3.progress import progress_bar
 
 

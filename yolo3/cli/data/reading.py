@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from yolo3.cli.findings import add_findings_option, check_findings
+from yolo3.cli.findings import add_findings_option
 from yolo3.cli.options import add_settings
+from yolo3.datasets.check_findings import check_findings
 from yolo3.datasets.listed import ListedDataset
 from yolo3.file_states import one_look
 from yolo3.progress import data_bar

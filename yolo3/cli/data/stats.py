@@ -9,9 +9,9 @@ from dataclasses import asdict
 
 from yolo3.cli.data.reading import add_reading_options, read_for
 from yolo3.cli.options import add_settings, option_type
-from yolo3.cli.outputs import check_outputs
 from yolo3.cli.running import run_command
 from yolo3.datasets.dataset_stats import DatasetStats
+from yolo3.outputs import check_outputs
 from yolo3.settings import COUNT
 from yolo3.training.settings import TrainConfig
 

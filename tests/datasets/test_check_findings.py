@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from yolo3.cli.findings import check_findings
 from yolo3.datasets.annotation import Dataset, Finding
+from yolo3.datasets.check_findings import check_findings
 
 ANCHORS = str(Path(__file__).resolve().parents[2] / "model_data" / "tiny_yolo_anchors.txt")
 

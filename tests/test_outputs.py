@@ -1,6 +1,6 @@
 """Checks of the files that a command will write."""
 
-from yolo3.cli.outputs import check_outputs
+from yolo3.outputs import check_outputs
 
 
 def test_outputs_in_folders_that_do_not_exist_yet_are_accepted(folder):

@@ -1,0 +1,70 @@
+"""`yolo3.evaluate`: the command's figures as a record. Network: test_detector's."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import yolo3
+from tests.inference.test_detector import sample_image
+from yolo3.api.evaluate import evaluate
+from yolo3.cli.main import main
+from yolo3.datasets.images import write_image
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder. 1.png: red in two cells, both annotated; 2.png: green, one of its two cells is called red."""
+    monkeypatch.chdir(tmp_path)
+    write_image("1.png", sample_image())
+    write_image("2.png", sample_image(colour=(0, 255, 0)))
+    Path("train.txt").write_text("1.png 64,0,128,32,0 64,32,128,64,0\n2.png 64,0,128,32,0 64,32,128,64,1\n")
+    return tmp_path
+
+
+def test_the_figures_and_the_text_are_those_of_the_command(weights, folder, capsys):
+    result = evaluate(weights, folder / "train.txt", verbose=False)
+    assert capsys.readouterr().err == ""
+    assert main(["evaluate", "--weights", weights, "--data", str(folder / "train.txt"), "--json", "a.json"]) == 0
+    assert repr(result) == capsys.readouterr().out.rstrip("\n")
+
+    figures = json.loads(Path("a.json").read_text())
+    assert result.AP50 == figures["AP50"] and result.AP == figures["AP"] and set(result.figures) == set(figures)
+    assert result.per_class["red"]["AP50"] == figures["per_class"]["red"]["AP50"]
+    # four confident detections: two hits on red, one on green; the fourth is green on a red object
+    assert (result.at_score["precision"], result.at_score["recall"]) == (0.75, 0.75)
+    assert math.isnan(result.per_class["any"]["AP50"]) and yolo3.evaluate is evaluate
+
+
+def test_a_report_and_detections_are_written_from_the_record(weights, folder):
+    result = evaluate(weights, "train.txt", verbose=False, batch_size=2, at_score=0.5)
+    result.save_report("r.html")
+    result.save_detections("found.json")
+    assert "precision" in Path("r.html").read_text() and len(json.loads(Path("found.json").read_text())) == 4
+    assert result.at_score["score"] == 0.5
+
+
+def test_errors_name_arguments(weights, folder, capsys):
+    with pytest.raises(TypeError, match="needs weights and data, or run"):
+        evaluate()
+    with pytest.raises(TypeError, match="unexpected argument 'batchsize'; did you mean 'batch_size'"):
+        evaluate(weights, "train.txt", batchsize=3)
+    with pytest.raises(ValueError, match="nms: expected one of greedy, soft, diou, got 'hard'"):
+        evaluate(weights, "train.txt", nms="hard")
+    with pytest.raises(ValueError, match=r"input_shape: expected a list, got 3"):
+        evaluate(weights, "train.txt", input_shape=3)
+    with pytest.raises(ValueError, match=r"at_score: expected a number from score_threshold \(0.5\) to 1, got 0.2"):
+        evaluate(weights, "train.txt", score_threshold=0.5, at_score=0.2)
+    Path("train.txt").write_text("1.png 64,0,128,32,7\n")
+    with pytest.raises(ValueError) as caught:
+        evaluate(weights, "train.txt", verbose=False)
+    assert "--" not in str(caught.value)
+
+
+def test_a_data_set_is_read_with_its_classes_and_findings(folder):
+    Path("train.txt").write_text("1.png 64,0,128,32,0 9,9,9,20,1\n")
+    dataset = yolo3.read_dataset("train.txt")
+    assert [Path(one.image_path).name for one in dataset.annotations] == ["1.png"]
+    assert dataset.class_names == ["class_0", "class_1"] and dataset.format == "keras-yolo3"
+    assert dataset.annotations[0].boxes.tolist()[0] == [64, 0, 128, 32]
