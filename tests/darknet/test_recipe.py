@@ -4,8 +4,9 @@ import pytest
 
 from tests.darknet.networks import DATA, YOLO, needs_data, text_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg
-from yolo3.darknet.recipe import recipe_of, resize_of, settings_of
+from yolo3.darknet.recipe import not_applied, recipe_of, resize_of, settings_of
 from yolo3.input.settings import Augmentation
+from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import TrainConfig
 
 NET = """[net]
@@ -95,6 +96,57 @@ def test_a_cfg_of_alexeyabs_darknet_crops_stretches_and_draws_sizes_around_its_o
     assert sizes == [320, 352, 384, 416, 448, 480, 512, 544, 576, 608]  # from 416 / 1.4 to 416 x 1.4, and one cell more
     larger = sum(factor > 1 for factor in fork["multi_scale"]) / len(fork["multi_scale"])
     assert larger == pytest.approx(0.5)  # half of the draws divide; none of these gets above the cfg's own size
+
+
+LOSS = """iou_loss=ciou
+iou_normalizer=.07
+obj_normalizer=.4
+cls_normalizer=.5
+label_smooth_eps=.1
+iou_thresh=.213
+max_delta=2
+"""
+
+
+def test_the_loss_of_alexeyabs_darknet_is_taken_from_the_last_head():
+    fork = recipe(NET + HEADS + LOSS + "counters_per_class=30\n")
+    expected = {"box_loss": "ciou", "box_gradient": "darknet", "box_scale": 0.07, "objectness_scale": 0.4}
+    expected |= {"max_delta": 2.0, "label_smoothing": 0.1, "iou_thresh": 0.213}
+    expected |= {"class_weights": (1.0,), "class_scale": 0.5}
+    assert {key: fork[key] for key in expected} == expected
+    assert LossOptions(**expected).terms == ("box", "objectness", "no_object", "class")
+
+
+def test_classes_that_are_rare_weigh_more_up_to_max_delta():
+    three = HEADS.replace("filters=18", "filters=24").replace("classes=1", "classes=3")
+    found = recipe(NET + three + "max_delta=5\ncounters_per_class=100,50,0\n")
+    assert found["class_weights"] == (1.0, 2.0, 5.0)  # 100 / 100, 100 / 50, and 100 / 1 cut at max_delta
+    assert found["class_scale"] == 1.0
+    with pytest.raises(ValueError, match="expected 3 numbers for 'counters_per_class', got 2"):
+        recipe(NET + three + "counters_per_class=100,50\n")
+
+
+def test_boxes_weigh_three_quarters_in_alexeyabs_darknet_and_one_in_pjreddies():
+    assert recipe(NET + HEADS + "max_delta=5\n")["box_scale"] == 0.75
+    assert "box_scale" not in recipe(NET + HEADS) and "iou_thresh" not in recipe(NET + HEADS)
+
+
+def test_letter_box_decides_between_letterbox_and_stretch_and_keeps_the_forks_sizes():
+    text = NET.replace("height=320", "height=416\nletter_box=1") + HEADS + LOSS
+    found = recipe(text)
+    assert settings_of(parse_cfg(text))["resize"] == "letterbox" and found["placement"] == "fit"
+    assert len(found["multi_scale"]) == 64  # not the ten sizes of pjreddie's
+
+
+def test_what_is_not_applied_is_named_with_its_line():
+    net = NET.replace("hue=.1", "hue=.1\ncutmix=1\nmixup=0\nmosaic=1\nema_alpha=.9998")
+    text = net + HEADS + LOSS + "focal_loss=1\n"
+    cutmix, focal, other = not_applied(parse_cfg(text, "my.cfg"))
+    assert cutmix == "cutmix=1 (my.cfg:12)"
+    assert focal == f"focal_loss=1 (my.cfg:{text.count(chr(10))})"
+    assert other.startswith("the loss of my.cfg:25, other than the last [yolo]'s (") and "box_loss" in other
+    assert (recipe(text)["ema"], recipe(text)["mosaic"]) == (0.9998, 0.5)
+    assert not_applied(parse_cfg(NET + HEADS)) == []
 
 
 def test_the_other_settings_of_a_run_take_it():

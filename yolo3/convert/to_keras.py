@@ -146,9 +146,6 @@ def notes_on(cfg: Cfg, loaded: LoadedWeights) -> tuple[str, ...]:
             "the yolov3-tiny.weights published with Darknet were trained with mask=1,2,3 in the second [yolo], but "
             "this cfg has 0,1,2; for those weights change that line, or boxes at that scale come out at half their size"
         )
-    if any(head.new_coords for head in heads):
-        notes.append("new_coords=1: the raw outputs are right, but boxes are decoded as without it")
-
     header = loaded.file.header
     if header.seen_bytes == 4 and 10 * header.major + header.minor >= 2:
         notes.append("the header counts images in 4 bytes where its version has 8, as the size of the file shows")

@@ -23,7 +23,26 @@ _STRETCHING_FORK = (
     "beta_nms",
     "new_coords",
     "resize",
+    "obj_normalizer",
+    "cls_normalizer",
+    "max_delta",
+    "label_smooth_eps",
+    "counters_per_class",
 )
+_BOX_LOSSES = {"mse": "xywh", "iou": "iou", "giou": "giou", "diou": "diou", "ciou": "ciou"}
+_IOU_NORMALIZER = 0.75  # of AlexeyAB's Darknet, where a [yolo] section has none
+
+# What Darknet would do and a run does not, with the values that mean nothing is to be done.
+_NOT_APPLIED = {
+    "net": dict.fromkeys(
+        "cutmix mixup blur gaussian_noise mosaic_bound dynamic_minibatch adversarial_lr badlabels_rejection_percentage "
+        "num_sigmas_reject_badlabels equidistant_point contrastive".split(),
+        "0",
+    ),
+    "yolo": {"focal_loss": "0", "objectness_smooth": "0", "truth_thresh": "1", "resize": "1", "iou_thresh_kind": "iou"},
+    "convolutional": dict.fromkeys("stopbackward onlyforward train_only_bn burnin_update dont_update".split(), "0")
+    | {"learning_rate": "1"},
+}
 
 _JITTER = 0.2  # of a [yolo] section without `jitter`
 _SIZES = tuple(32 * cells for cells in range(10, 20))  # random=1 in pjreddie's detector.c: 320 to 608 pixels
@@ -44,6 +63,13 @@ def resize_of(cfg: Cfg) -> str:
         for section in cfg.layers
     )
     return "stretch" if stretches else "letterbox"
+
+
+def is_of_fork(cfg: Cfg) -> bool:
+    """Return whether a cfg is written for AlexeyAB's Darknet: it has keys that only that one reads."""
+    return "letter_box" in cfg.net.options or any(
+        section.name == "yolo" and any(key in section.options for key in _STRETCHING_FORK) for section in cfg.layers
+    )
 
 
 def settings_of(cfg: Cfg) -> dict[str, Any]:
@@ -86,7 +112,7 @@ def recipe_of(cfg: Cfg) -> dict[str, Any]:
         "burn_in_power": net.number("power", 4.0),
         "ema": net.number("ema_alpha", 0.0),
         "freeze_epochs": 0,
-        "multi_scale": _multi_scale_factors(cfg, head, crops),
+        "multi_scale": _multi_scale_factors(cfg, head, is_of_fork(cfg)),
         "jitter": head.number("jitter", _JITTER),
         "placement": "crop" if crops else "fit",
         "zoom": (1.0, 1.0),
@@ -96,7 +122,60 @@ def recipe_of(cfg: Cfg) -> dict[str, Any]:
         "exposure": net.number("exposure", 1.0),
         "mosaic": 0.5 if net.integer("mosaic", 0) else 0.0,
         "plain_share": 0.0,
+        **(_loss(head) if head.name == "yolo" and is_of_fork(cfg) else {}),
     }
+
+
+def _loss(head: Section) -> dict[str, Any]:
+    """Return the loss of a [yolo] section of AlexeyAB's Darknet as settings of `LossOptions`.
+
+    `cls_normalizer` counts only with `counters_per_class`, as in src/yolo_layer.c:delta_yolo_class.
+    """
+    name = head.text("iou_loss", "mse")
+    if name not in _BOX_LOSSES:
+        where = head.where("iou_loss")
+        raise ValueError(f"{where}: expected iou_loss of {', '.join(_BOX_LOSSES)}, got {name}; train without --recipe")
+    largest = head.number("max_delta", 0.0)
+    loss = {
+        "box_loss": _BOX_LOSSES[name],
+        "box_gradient": "darknet",
+        "box_scale": head.number("iou_normalizer", _IOU_NORMALIZER),
+        "objectness_scale": head.number("obj_normalizer", 1.0),
+        "max_delta": largest,
+        "label_smoothing": head.number("label_smooth_eps", 0.0),
+        "iou_thresh": min(head.number("iou_thresh", 1.0), 1.0),
+    }
+
+    if "counters_per_class" in head.options:
+        counts = [max(count, 1) for count in head.integers("counters_per_class")]
+        if len(counts) != head.integer("classes", 20):
+            where = head.where("counters_per_class")
+            raise ValueError(
+                f"{where}: expected {head.integer('classes', 20)} numbers for 'counters_per_class', got {len(counts)}"
+            )
+        weights = (max(counts) / count for count in counts)
+        loss["class_weights"] = tuple(min(weight, largest) if largest else weight for weight in weights)
+        loss["class_scale"] = head.number("cls_normalizer", 1.0)
+    return loss
+
+
+def not_applied(cfg: Cfg) -> list[str]:
+    """Return what a cfg says of training that `recipe_of` leaves out, each as `key=value (file:line)`."""
+    found = []
+    for section in (cfg.net, *cfg.layers):
+        for key, neutral in _NOT_APPLIED.get(section.name, {}).items():
+            value = section.text(key, neutral)
+            if value != neutral and (neutral == "iou" or section.number(key) != float(neutral)):
+                found.append(f"{key}={value} ({section.where(key)})")
+
+    heads = [section for section in cfg.layers if section.name == "yolo"]
+    if heads and is_of_fork(cfg):
+        last = _loss(heads[-1])
+        for head in heads[:-1]:
+            others = [key for key, value in _loss(head).items() if last.get(key) != value]
+            if others:
+                found.append(f"the loss of {head.where()}, other than the last [yolo]'s ({', '.join(others)})")
+    return found
 
 
 def _learning_rate_policy(net: Section) -> dict[str, Any]:

@@ -143,6 +143,11 @@ def prepare(
         check_darknet_weights(config.weights, config.cfg)
     sets, notes = _read_sets(config)
     architecture = choose_architecture(config, max(len(sets[0].class_names), 1))
+    if config.loss.class_weights and len(config.loss.class_weights) != len(sets[0].class_names):
+        raise ValueError(
+            f"class_weights: expected {len(sets[0].class_names)}, one for each class of {sets[0].name}, got "
+            f"{len(config.loss.class_weights)} (counters_per_class of a cfg)"
+        )
     if config.model is None and config.anchors is None and config.cfg is None:
         whose = f"the anchors of {os.path.basename(config.weights)}" if config.weights else "its own anchors"
         notes.append(f"No --model given: training {architecture.name} with {whose}.")

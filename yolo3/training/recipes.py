@@ -55,6 +55,17 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
     return TrainConfig(**settings)
 
 
+def recipe_notes(options: Mapping[str, Any]) -> list[str]:
+    """Return lines for the user on what the recipe of a cfg says and a run with these options does not do."""
+    if options.get("recipe", RECIPES[0]) == RECIPES[0] or "cfg" not in options:
+        return []
+    from yolo3.darknet.cfg import read_cfg
+    from yolo3.darknet.recipe import not_applied
+
+    left_out = not_applied(read_cfg(options["cfg"]))
+    return [f"Not applied of the recipe: {'; '.join(left_out)}."] if left_out else []
+
+
 def _with_pretrained(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with the files of the published network that a run starts from, if there is one."""
     settings = dict(given)

@@ -19,7 +19,7 @@ from yolo3.training import run_folder
 from yolo3.training.data_error import DataError
 from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
-from yolo3.training.recipes import config_from
+from yolo3.training.recipes import config_from, recipe_notes
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import PATHS, TrainConfig
 from yolo3.training.stopping import Stopped, StopRequest
@@ -88,6 +88,8 @@ def run_training(
         folder.take_lock()
     else:
         config = config_from(options)
+        for line in recipe_notes(options):
+            say(line)
         output = config.output
         _check_paths(config, Path(output or "runs"))
         folder = run_folder.new_run_folder(output, "check" if check_only else "train")

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 
+from tests.darknet.networks import YOLO, text_of
 from yolo3.darknet.cfg import parse_cfg
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.head import encode_boxes
+from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.models.yolov3.losses import TERMS
 
 # Fine output first, as in YOLOv4's cfg: strides 8 and 16, each head with a stretch and a threshold of its own.
@@ -167,10 +169,19 @@ def test_metadata_without_names_or_anchors_is_refused():
         YoloV3.from_metadata({"class_names": ["a"]})
 
 
+def test_heads_with_new_coords_stay_so_in_a_saved_file_and_take_no_focal_loss():
+    cfg = parse_cfg(text_of(YOLO.replace("scale_x_y=1.05", "new_coords=1")), "new.cfg")
+    architecture = YoloV3.from_cfg(cfg, 2)
+    again = YoloV3.from_metadata(architecture.metadata() | {"class_names": ["a", "b"]})
+    for each in (architecture, again):
+        assert [scale.new_coords for scale in each.scales] == [True, False]
+    with pytest.raises(ValueError, match=r"new.cfg:\d+: expected no focal loss with new_coords=1"):
+        YoloV3.from_cfg(cfg, 2, loss=LossOptions(focal=("class",)))
+
+
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ("scale_x_y=1.2", "new_coords=1", "fine.cfg:16: new_coords=1, another encoding of boxes"),
         ("[yolo]", "[dropout]", r"fine.cfg: expected \[yolo\] or \[detection\]"),
     ],
 )

@@ -124,8 +124,8 @@ class YoloV3:
         """
         heads = yolo_heads(cfg)
         for head in heads:
-            if head.new_coords:
-                raise ValueError(f"{head.section.where()}: new_coords=1, another encoding of boxes, is not supported")
+            if head.new_coords and loss.focal:
+                raise ValueError(f"{head.section.where()}: expected no focal loss with new_coords=1, got one")
         if num_classes is not None and num_classes != class_count(resolve_layers(cfg)):
             cfg = with_classes(cfg, num_classes)
 
@@ -139,6 +139,7 @@ class YoloV3:
             strides=[head.stride for head in heads],
             scale_x_y=[head.scale_x_y for head in heads],
             ignore_thresh=[head.ignore_thresh for head in heads] if ignore_thresh is None else ignore_thresh,
+            new_coords=[head.new_coords for head in heads],
         )
         return cls(CFG, class_count(resolve_layers(cfg)) or 0, anchors=anchors, scales=scales, cfg=cfg, loss=loss)
 
@@ -169,6 +170,10 @@ class YoloV3:
             scale_x_y=metadata.get("scale_x_y", 1.0),
             strides=metadata.get("strides") if cfg is None else [head.stride for head in yolo_heads(cfg)],
         )
+        if cfg is not None:
+            pairs = zip(architecture.scales, yolo_heads(cfg), strict=True)
+            scales = tuple(replace(scale, new_coords=head.new_coords) for scale, head in pairs)
+            architecture = replace(architecture, scales=scales)
         return replace(architecture, cfg=cfg)
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from yolo3.settings import BELOW_ONE, BETWEEN, NOT_NEGATIVE, POSITIVE, SHARE, check_settings, setting
 
 BOX_LOSSES = ("xywh", "iou", "giou", "diou", "ciou")
+BOX_GRADIENTS = ("derivative", "darknet")
 FOCAL_TERMS = ("objectness", "class")
 
 _of_loss = functools.partial(setting, group="loss of YOLOv3")
@@ -23,6 +24,28 @@ class LossOptions:
 
     box_loss: str = _of_loss("xywh", "box loss: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
     box_scale: float = _of_loss(1.0, "weight of the box loss", metavar="WEIGHT", number=POSITIVE)
+    box_gradient: str = _of_loss(
+        "derivative",
+        "gradient of an overlap as box loss: its derivative, or Darknet's deltas, which are no derivative",
+        choices=BOX_GRADIENTS,
+    )
+    max_delta: float = _of_loss(
+        0.0, "largest of Darknet's deltas of a box; 0 = no limit", metavar="DELTA", number=NOT_NEGATIVE
+    )
+    objectness_scale: float = _of_loss(
+        1.0, "weight of the objectness loss, of objects and background", metavar="WEIGHT", number=POSITIVE
+    )
+    class_weights: tuple[float, ...] = _of_loss(
+        (),
+        "weight of each class: of the boxes and objectness of its objects, and of the class itself where it is right",
+        unset="1 for all",
+        number=POSITIVE,
+        many="+",
+        metavar="WEIGHT",
+    )
+    class_scale: float = setting(
+        1.0, "factor of class_weights for the class itself (Darknet's cls_normalizer)", option=False, number=POSITIVE
+    )
     focal: tuple[str, ...] = _of_loss(
         (),
         "terms that take the focal loss instead of cross-entropy; objectness covers objects and background",

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from yolo3.models.yolov3.darknet_deltas import box_deltas, with_deltas
 from yolo3.models.yolov3.head import decode_boxes, encode_sizes, split_anchors
 from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 from yolo3.models.yolov3.scales import IGNORE_THRESH, Scale, make_scales
@@ -89,7 +90,32 @@ def objectness_loss(logits, target: float, options: LossOptions = DARKNET):
     return binary_cross_entropy(logits, target)
 
 
-def class_loss(raw, y_true, options: LossOptions = DARKNET):
+def object_weight(y_true, options: LossOptions):
+    """Return the weight of each slot by the class of its object, [B, H, W, A]: the largest one of several."""
+    if not options.class_weights:
+        return ops.ones_like(y_true[..., 4])
+    return ops.maximum(ops.max(y_true[..., 5:] * ops.convert_to_tensor(options.class_weights, "float32"), -1), 1e-6)
+
+
+def squared_box_loss(raw, y_true, scale: Scale, input_shape) -> dict:
+    """Return the terms "xy" and "wh" [B, H, W, A] of boxes that are coded with ``new_coords``.
+
+    With outputs p and the stretch s, half the squared errors of s p - (s - 1) / 2 (over s, as Darknet leaves out the
+    derivative of the stretch) and of sqrt(size / (4 anchor)). Source: src/yolo_layer.c:delta_yolo_box.
+    """
+    stretch = scale.scale_x_y
+    offset = ops.clip(encode_offsets(y_true[..., 0:2], ops.shape(raw)[1:3]), 0.0, 1.0)
+    xy_error = offset - (raw[..., 0:2] * stretch - (stretch - 1) / 2)
+    wh_error = ops.exp(0.5 * encode_sizes(y_true[..., 2:4], scale.anchors, input_shape)) / 2 - raw[..., 2:4]
+    weight = box_weight(y_true) * 0.5
+    return {
+        "xy": weight * ops.sum(xy_error * xy_error, -1) / stretch,
+        "wh": weight * ops.sum(wh_error * wh_error, -1),
+        "xy_floor": ops.zeros_like(weight),
+    }
+
+
+def class_loss(raw, y_true, options: LossOptions = DARKNET, new_coords: bool = False):
     """Return the loss of independent sigmoids, summed over the classes, for objects.
 
     Label smoothing by e makes targets of 1 into 1 - e / 2 and targets of 0 into e / 2.
@@ -97,7 +123,8 @@ def class_loss(raw, y_true, options: LossOptions = DARKNET):
     Args:
         raw: float32 [B, H, W, A, 5 + C], logits.
         y_true: float32 [B, H, W, A, 5 + C], targets.
-        options: Cross-entropy or focal loss, and smoothing.
+        options: Cross-entropy or focal loss, smoothing, and weights of the classes.
+        new_coords: Whether the outputs are probabilities; the loss is half their squared error.
 
     Returns:
         (loss, floor), [B, H, W, A] each. The floor is the least value that cross-entropy with smoothed labels can
@@ -105,12 +132,19 @@ def class_loss(raw, y_true, options: LossOptions = DARKNET):
     """
     is_object, logits = y_true[..., 4], raw[..., 5:]
     targets = y_true[..., 5:] * (1 - options.label_smoothing) + options.label_smoothing / 2  # [B, H, W, A, C]
-    if "class" in options.focal:
+    if new_coords:
+        loss = 0.5 * (targets - logits) ** 2
+    elif "class" in options.focal:
         loss = focal_loss(logits, targets, alpha=options.focal_alpha, gamma=options.focal_gamma)
     else:
         loss = binary_cross_entropy(logits, targets)
 
-    floor = entropy(targets) if options.label_smoothing and "class" not in options.focal else ops.zeros_like(targets)
+    has_floor = options.label_smoothing and "class" not in options.focal and not new_coords
+    floor = entropy(targets) if has_floor else ops.zeros_like(targets)
+    if options.class_weights:
+        weights = options.class_scale * ops.convert_to_tensor(options.class_weights, "float32")
+        weights = ops.where(y_true[..., 5:] > 0, weights, 1.0)
+        loss, floor = weights * loss, weights * floor
     return is_object * ops.sum(loss, -1), is_object * ops.sum(floor, -1)
 
 
@@ -198,7 +232,11 @@ def loss_terms(
     height, width = ops.shape(raws[0])[1], ops.shape(raws[0])[2]
     input_shape = (height * scales[0].stride, width * scales[0].stride)
     boxes = [
-        geometry.cxcywh_to_xyxy(ops.concatenate(decode_boxes(raw, scale.anchors, input_shape, scale.scale_x_y), -1))
+        geometry.cxcywh_to_xyxy(
+            ops.concatenate(
+                decode_boxes(raw, scale.anchors, input_shape, scale.scale_x_y, new_coords=scale.new_coords), -1
+            )
+        )
         for raw, scale in zip(raws, scales, strict=True)
     ]  # [B, H, W, A, 4] each
 
@@ -223,18 +261,36 @@ def loss_terms(
 
 def _scale_terms(raw, y_true, boxes_xyxy, overlap, *, scale: Scale, input_shape, options: LossOptions) -> dict:
     """Return the terms of one scale as [B, H, W, A]; ``overlap``: of each prediction with its best ground truth."""
-    if options.box_loss == "xywh":
+    weight = object_weight(y_true, options)
+    if options.box_loss != "xywh":
+        terms = {"box": box_loss(boxes_xyxy, y_true, input_shape, options.box_loss)}
+    elif scale.new_coords:
+        terms = squared_box_loss(raw, y_true, scale, input_shape)
+    else:
         xy, xy_floor = xy_loss(raw, y_true, scale.scale_x_y)
         terms = {"xy": xy, "wh": wh_loss(raw, y_true, scale.anchors, input_shape), "xy_floor": xy_floor}
-    else:
-        terms = {"box": box_loss(boxes_xyxy, y_true, input_shape, options.box_loss)}
-    terms = {name: options.box_scale * value for name, value in terms.items()}
+    terms = {name: options.box_scale * weight * value for name, value in terms.items()}
+    if options.box_loss != "xywh" and options.box_gradient == "darknet":
+        deltas = box_deltas(
+            raw,
+            geometry.xyxy_to_cxcywh(boxes_xyxy),
+            y_true,
+            overlap=options.box_loss,
+            scale=options.box_scale * weight,
+            max_delta=options.max_delta,
+            new_coords=scale.new_coords,
+        )
+        terms["box"] = with_deltas(terms["box"], deltas, raw)
 
     is_object, objectness = y_true[..., 4], raw[..., 4]
     is_background = (1 - is_object) * ops.cast(overlap <= scale.ignore_thresh, "float32")
-    terms["objectness"] = is_object * objectness_loss(objectness, 1.0, options)
-    terms["no_object"] = is_background * objectness_loss(objectness, 0.0, options)
-    terms["class"], class_floor = class_loss(raw, y_true, options)
+    if scale.new_coords:
+        found, absent = 0.5 * (1 - objectness) ** 2, 0.5 * objectness**2
+    else:
+        found, absent = objectness_loss(objectness, 1.0, options), objectness_loss(objectness, 0.0, options)
+    terms["objectness"] = options.objectness_scale * weight * is_object * found
+    terms["no_object"] = options.objectness_scale * is_background * absent
+    terms["class"], class_floor = class_loss(raw, y_true, options, new_coords=scale.new_coords)
     return terms | ({"class_floor": class_floor} if options.label_smoothing else {})
 
 

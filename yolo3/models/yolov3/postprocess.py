@@ -35,7 +35,12 @@ def decode_outputs(outputs, scales: Sequence[Scale], num_classes: int, input_sha
     boxes, scores = [], []
     for feats, scale in zip(outputs, scales, strict=True):
         xy, wh, objectness, class_probs = yolo_head(
-            feats, scale.anchors, num_classes=num_classes, input_shape=input_shape, scale_x_y=scale.scale_x_y
+            feats,
+            scale.anchors,
+            num_classes=num_classes,
+            input_shape=input_shape,
+            scale_x_y=scale.scale_x_y,
+            new_coords=scale.new_coords,
         )
         xyxy = geometry.cxcywh_to_xyxy(ops.concatenate([xy, wh], -1)) * _edges(input_shape)  # [B, H, W, A, 4]
         shape = ops.shape(xyxy)

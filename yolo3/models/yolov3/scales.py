@@ -32,6 +32,7 @@ class Scale:
         anchors: float32 [A, 2] (w, h) in pixels of the network input, those that ``anchor_mask`` names.
         scale_x_y: Factor s that stretches the sigmoid of a centre to s * sigmoid - (s - 1) / 2; 1 is Darknet's YOLOv3.
         ignore_thresh: IoU with any ground truth above which a prediction is not trained as background.
+        new_coords: Whether boxes are coded as in Scaled-YOLOv4; see :mod:`yolo3.models.yolov3.head`.
     """
 
     stride: int
@@ -39,6 +40,7 @@ class Scale:
     anchors: np.ndarray
     scale_x_y: float = 1.0
     ignore_thresh: float = IGNORE_THRESH
+    new_coords: bool = False
 
     def grid_shape(self, input_shape: Sequence[int]) -> tuple[int, int]:
         """Return (height, width) in cells for a network input of ``input_shape`` (height, width) in pixels."""
@@ -51,6 +53,7 @@ def make_scales(
     strides: Sequence[int] | None = None,
     scale_x_y: float | Sequence[float] = 1.0,
     ignore_thresh: float | Sequence[float] = IGNORE_THRESH,
+    new_coords: bool | Sequence[bool] = False,
 ) -> tuple[Scale, ...]:
     """Return one record for each output of a network.
 
@@ -60,6 +63,7 @@ def make_scales(
         strides: Pixels of the network input per cell of each scale; by default YOLOv3's, 32, 16 and 8.
         scale_x_y: One number, or one per scale.
         ignore_thresh: One number, or one per scale.
+        new_coords: One truth value, or one per scale.
 
     Raises:
         ValueError: Where the lists do not fit each other or the anchors.
@@ -73,10 +77,18 @@ def make_scales(
         raise ValueError(f"strides: expected {num_scales}, one per scale, got {strides}")
     factors = _per_scale(scale_x_y, num_scales, "scale_x_y")
     thresholds = _per_scale(ignore_thresh, num_scales, "ignore_thresh")
+    coded_anew = _per_scale(new_coords, num_scales, "new_coords")
 
     return tuple(
-        Scale(int(stride), indices, anchors=anchors[list(indices)], scale_x_y=factor, ignore_thresh=threshold)
-        for stride, indices, factor, threshold in zip(strides, mask, factors, thresholds, strict=True)
+        Scale(
+            int(stride),
+            indices,
+            anchors=anchors[list(indices)],
+            scale_x_y=factor,
+            ignore_thresh=threshold,
+            new_coords=bool(anew),
+        )
+        for stride, indices, factor, threshold, anew in zip(strides, mask, factors, thresholds, coded_anew, strict=True)
     )
 
 
