@@ -38,6 +38,7 @@ WITHOUT_TENSORFLOW = (
     "visualize.sheets visualize.curves inference.settings inference.detector inference.loading "
     "inference.detection_result "
     "inference.exported_network inference.runtimes.registry inference.videos inference.window inference.sources "
+    "inference.candidates inference.demo_page "
     "inference.tile_merging inference.tiles inference.writers.coco_results inference.writers.drawn "
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
@@ -45,7 +46,7 @@ WITHOUT_TENSORFLOW = (
     "api.arguments api.train api.evaluate training.recipes training.result training.whole_run "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
-    "cli.export cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
+    "cli.export cli.demo cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "
     "cli.data.main cli.data.convert cli.data.split cli.data.stats "
 ).split()
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "detect": ("yolo3.cli.detect", "find objects in images, videos and camera streams"),
     "evaluate": ("yolo3.cli.evaluate", "compute the average precision of a network on annotated images"),
     "export": ("yolo3.cli.export", "write a network as ONNX, LiteRT, OpenVINO or SavedModel, verified"),
+    "demo": ("yolo3.cli.demo", "show a network at work in a browser: drop photographs, move thresholds"),
     "anchors": ("yolo3.cli.anchors", "cluster the box sizes of a data set into anchors"),
     "data": ("yolo3.cli.data.main", "show, split and convert a data set"),
     "convert": ("yolo3.cli.convert_darknet", "turn Darknet's cfg and weights into a Keras file, or back"),
@@ -28,6 +29,7 @@ WAY = (
     ("yolo3 train --data DATA", "train the tiny network"),
     ("yolo3 evaluate --run runs/train-001", "how good it is on unseen images"),
     (f"yolo3 detect --weights {BEST} IMAGES", "draw what it finds"),
+    (f"yolo3 demo --weights {BEST}", "drop photographs on a page, move the thresholds"),
     (f"yolo3 export --weights {BEST} --format onnx", "for other runtimes, compared with the network"),
     ("yolo3 detect --weights runs/train-001/best.onnx IMAGES", "runs without TensorFlow"),
 )

@@ -1,6 +1,7 @@
 """The detector: a network with everything needed to use it, from images to boxes in their pixels."""
 
 import contextlib
+import functools
 import itertools
 import os
 from collections import deque
@@ -12,11 +13,11 @@ import numpy as np
 
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
+from yolo3.inference.candidates import Candidates, detections_in_image
 from yolo3.inference.detection_result import DetectionResult
 from yolo3.inference.runtimes.registry import find_runtime
 from yolo3.inference.settings import DetectorSettings
-from yolo3.ops.boxes import area, clip
-from yolo3.ops.letterbox import boxes_to_image, resize_image
+from yolo3.ops.letterbox import resize_image
 from yolo3.settings import settings_in
 
 _READERS = 4  # threads that decode images while the network computes
@@ -111,11 +112,12 @@ class Detector:
         self.iou_threshold = float(_first_given(iou_threshold, self._network.iou_threshold))
         self.max_boxes, self.batch_size = min(int(max_boxes), self._network.max_boxes), int(batch_size)
         self.nms, self.nms_overlap, self.precision = nms, nms_overlap, precision
-        settings = DetectorSettings(**{name: getattr(self, name) for name in settings_in(DetectorSettings)})  # checks
-        self._network.check(settings)
+        # checks them
+        self._settings = DetectorSettings(**{name: getattr(self, name) for name in settings_in(DetectorSettings)})
+        self._network.check(self._settings)
 
         self.precision = self._network.precision
-        self._select = self._network.selection(settings, self.input_shape)
+        self._select = self._network.selection(self._settings, self.input_shape)
 
     def __call__(self, images: Image | Sequence[Image]) -> DetectionResult | list[DetectionResult]:
         """Return the detections in an image, or a list of them for several images.
@@ -164,11 +166,41 @@ class Detector:
         with contextlib.closing(self._load_ahead(images, on_error)) as loaded:
             while batch := list(itertools.islice(loaded, self.batch_size)):
                 found = self._select(np.stack([resized for _, _, resized in batch]))
-                for (index, image, _), (boxes, scores, class_ids) in zip(batch, found, strict=True):
-                    shape = image.shape[:2]
-                    in_image = clip(boxes_to_image(boxes, shape, self.input_shape, resize=self.resize), shape)
-                    inside = area(in_image) > 0  # not in the grey bars of the letterbox
-                    yield index, image, Detections(in_image[inside], scores[inside], class_ids[inside])
+                for (index, image, _), parts in zip(batch, found, strict=True):
+                    in_image = detections_in_image(
+                        Detections(*parts), image.shape[:2], input_shape=self.input_shape, resize=self.resize
+                    )
+                    yield index, image, in_image
+
+    def candidates(self, image: Image) -> Candidates:
+        """Return the boxes in an image before suppression, from which thresholds select again and again.
+
+        Args:
+            image: A path, or an array uint8 [H, W, 3], RGB.
+
+        Returns:
+            :class:`yolo3.inference.candidates.Candidates`. Their :meth:`~yolo3.inference.candidates.Candidates.select`
+            gives what a detector with its thresholds gives.
+
+        Raises:
+            OSError, TypeError, ValueError: As for a call of the detector.
+
+        Example:
+            >>> candidates = Detector("best.onnx").candidates("dog.jpg")  # computes the network
+            >>> [len(candidates.select(score_threshold)) for score_threshold in (0.2, 0.5, 0.8)]
+            [5, 4, 2]
+        """
+        pixels, resized = self._load(image)
+        if self._network.suppresses:
+            ((boxes, scores, class_ids),) = self._select(resized[None])
+            scores = scores[:, None] * (class_ids[:, None] == np.arange(len(self.class_names)))  # [N, C]
+        else:
+            boxes, scores = (arrays[0] for arrays in self._decode(resized[None]))
+        return Candidates(pixels, boxes, scores, self._settings, suppressed=self._network.suppresses)
+
+    @functools.cached_property
+    def _decode(self) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        return self._network.candidates(self.input_shape)
 
     @property
     def network(self) -> Any:

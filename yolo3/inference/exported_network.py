@@ -109,7 +109,7 @@ class ExportedNetwork:
             raise ValueError(
                 f"{self.source}: computes in {self.precision}, got {settings.precision}; export it in that precision"
             )
-        if self._export["outputs"] != "detections":
+        if not self.suppresses:
             return
 
         if settings.score_threshold < self.lowest_score:
@@ -138,7 +138,7 @@ class ExportedNetwork:
             A function of uint8 [B, height, width, 3] that returns (boxes float32 [N, 4] xyxy in pixels of the network
             input, scores float32 [N], class_ids int32 [N]) for each image.
         """
-        if self._export["outputs"] == "detections":
+        if self.suppresses:
 
             def kept(boxes, scores, class_ids, count):
                 strong = np.flatnonzero(scores[: int(count)] > settings.score_threshold)[: settings.max_boxes]
@@ -151,11 +151,9 @@ class ExportedNetwork:
 
             return select
 
-        decode = self._decoder(input_shape) if self._export["outputs"] == "raw" else None
+        decoded = self.candidates(input_shape)
 
         def select_decoded(images):
-            outputs = self.run(images)
-            boxes, scores = (outputs["boxes"], outputs["scores"]) if decode is None else decode(outputs)
             return [
                 non_max_suppression(
                     *image,
@@ -165,10 +163,35 @@ class ExportedNetwork:
                     method=settings.nms,
                     overlap=settings.nms_overlap,
                 )
-                for image in zip(boxes, scores, strict=True)
+                for image in zip(*decoded(images), strict=True)
             ]
 
         return select_decoded
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether suppression is within the file, so that it gives no candidates."""
+        return self._export["outputs"] == "detections"
+
+    def candidates(self, input_shape: tuple[int, int]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return the function of a batch of images that gives their boxes before suppression.
+
+        Args:
+            input_shape: (height, width) of the network input in pixels.
+
+        Returns:
+            A function of uint8 [B, height, width, 3] that returns boxes float32 [B, N, 4], xyxy in pixels of the
+            network input, and scores float32 [B, N, C].
+        """
+        if self._export["outputs"] == "raw":
+            decode = self._decoder(input_shape)
+            return lambda images: decode(self.run(images))
+
+        def run(images):
+            outputs = self.run(images)
+            return outputs["boxes"], outputs["scores"]
+
+        return run
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs of the file by name for any number of images uint8 [B, height, width, 3]."""

@@ -37,6 +37,8 @@ class KerasNetwork:
     """Threshold below which the network keeps no detections, whatever is asked for."""
     max_boxes = sys.maxsize
     """Most detections in an image that it can give."""
+    suppresses = False
+    """Whether suppression is within the network, so that it gives no candidates."""
 
     def __init__(
         self, weights_or_model: Any, metadata: dict | None = None, given: dict | None = None, precision: str = "float32"
@@ -151,6 +153,31 @@ class KerasNetwork:
         def run(images):
             found = [ops.convert_to_numpy(array) for array in select(ops.convert_to_tensor(images))]
             return [tuple(part[:num] for part in parts) for *parts, num in zip(*found, strict=True)]
+
+        return run
+
+    def candidates(self, input_shape: tuple[int, int]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return the function of a batch of images that gives their boxes before suppression.
+
+        Args:
+            input_shape: (height, width) of the network input in pixels.
+
+        Returns:
+            A function of uint8 [B, height, width, 3] that returns boxes float32 [B, N, 4], xyxy in pixels of the
+            network input, and scores float32 [B, N, C].
+        """
+
+        def decode(images):
+            return self.decoded(ops.cast(images, "float32") / 255, input_shape)
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            decode = tf.function(decode, input_signature=[tf.TensorSpec((None, *input_shape, 3), tf.uint8)])
+
+        def run(images):
+            boxes, scores = decode(ops.convert_to_tensor(images))
+            return ops.convert_to_numpy(boxes), ops.convert_to_numpy(scores)
 
         return run
 
