@@ -175,7 +175,9 @@ def build_page(detector: Detector, score_threshold: float) -> Any:
                     buttons=["download", "fullscreen"],
                     elem_id="drawn",
                 )
-                table = gr.Dataframe(headers=_COLUMNS, interactive=False, label="Pixels of the photograph")
+                table = gr.Dataframe(
+                    headers=_COLUMNS, interactive=False, label="Boxes in pixels of the photograph", elem_id="table"
+                )
 
         seen = gr.State(time_to_live=_KEPT)
         thresholds = [score, overlap]
