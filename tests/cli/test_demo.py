@@ -82,6 +82,7 @@ def running(*options):
         assert not re.findall("asked for|connected to|Traceback", "".join(said)), said
     finally:
         process.kill()
+        process.wait()
         process.stdout.close()
 
 
@@ -154,7 +155,7 @@ def test_a_browser_shows_boxes_that_follow_the_thresholds(kind, tmp_path):
         assert abs(five[200:, 200:] - image[200:, 200:]).max() > 100
         assert page.inner_text("#table").count("red") == 1 and "0.50" not in page.inner_text("#table")
 
-        page.locator("#photograph button[aria-label=Clear]").click()
+        page.locator("#photograph button[aria-label='Remove Image']").click()
         page.wait_for_function("() => document.querySelector('#words').innerText === ''")
         page.set_input_files("input[type=file]", tmp_path / "bad.jpg")
         page.wait_for_function("() => document.querySelector('#words').innerText.includes('cannot be used')")
