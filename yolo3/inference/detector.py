@@ -112,7 +112,7 @@ class Detector:
         self.iou_threshold = float(_first_given(iou_threshold, self._network.iou_threshold))
         self.max_boxes, self.batch_size = min(int(max_boxes), self._network.max_boxes), int(batch_size)
         self.nms, self.nms_overlap, self.precision = nms, nms_overlap, precision
-        # checks them
+        # the record checks them
         self._settings = DetectorSettings(**{name: getattr(self, name) for name in settings_in(DetectorSettings)})
         self._network.check(self._settings)
 
@@ -186,9 +186,9 @@ class Detector:
             OSError, TypeError, ValueError: As for a call of the detector.
 
         Example:
-            >>> candidates = Detector("best.onnx").candidates("dog.jpg")  # computes the network
-            >>> [len(candidates.select(score_threshold)) for score_threshold in (0.2, 0.5, 0.8)]
-            [5, 4, 2]
+            >>> candidates = Detector("yolov3-tiny.onnx").candidates("dog.jpg")  # computes the network
+            >>> [len(candidates.select(score_threshold)) for score_threshold in (0.05, 0.3, 0.5)]
+            [10, 6, 5]
         """
         pixels, resized = self._load(image)
         if self._network.suppresses:
