@@ -6,8 +6,9 @@ import threading
 from collections.abc import Sequence
 
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
-from yolo3.cli.running import loading_network, run_command
+from yolo3.cli.running import run_command
 from yolo3.datasets.images import limit_pixels
+from yolo3.inference.loading import load_detector, loading_network
 from yolo3.settings import Number
 from yolo3.training.settings import TrainConfig
 
@@ -44,8 +45,6 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     check_gradio()
     with loading_network(arguments.weights):
-        from yolo3.inference.loading import load_detector
-
         detector = load_detector(**detector_options(arguments) | {"score_threshold": None})
 
     with serve_page(detector, arguments.score_threshold, arguments.port) as address:
