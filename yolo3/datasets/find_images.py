@@ -14,15 +14,17 @@ images in "video1".
 from __future__ import annotations
 
 import filecmp
+import functools
 import os
 import unicodedata
-import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from yolo3.datasets.annotation import Annotation, Finding
 from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from yolo3.datasets.known_files import KnownFiles
 from yolo3.datasets.lists import list_role
-from yolo3.files import base_name, has_suffix, is_file, stem_of, walk_files
+from yolo3.datasets.written_names import file_in, spellings
+from yolo3.files import base_name, has_suffix, stem_of, walk_files
 
 _ANNOTATION_SUFFIXES = (".txt", ".xml", ".json", ".csv")
 _SHOWN = 5  # images that a message lists
@@ -43,15 +45,23 @@ class ImageIndex:
     def __init__(self, folder: str):
         self._folder = folder
         self._roles: dict[str, str] | None = None  # folder of images to the list that it is of
-        files = list(walk_files(folder))
-        self.paths = [path for path in files if has_suffix(path, IMAGE_SUFFIXES)]
-        self.unread = [path for path in files if has_suffix(path, UNREAD_SUFFIXES)]
-        self._by_name: dict[str, list[str]] = {}
-        self._by_stem: dict[str, list[str]] = {}
-        for path in self.paths:
-            self._by_name.setdefault(file_key(os.path.basename(path)), []).append(path)
-            self._by_stem.setdefault(file_key(stem_of(path)), []).append(path)
+        self._files = list(walk_files(folder))
+        self.paths = [path for path in self._files if has_suffix(path, IMAGE_SUFFIXES)]
+        self.unread = [path for path in self._files if has_suffix(path, UNREAD_SUFFIXES)]
         self._folders: KnownFolders | None = None
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        return _grouped(self.paths, os.path.basename)
+
+    @functools.cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        return _grouped(self.paths, stem_of)
+
+    @functools.cached_property
+    def known_files(self) -> KnownFiles:
+        """All files below the folder."""
+        return KnownFiles(self._files)
 
     def find(self, name: str, near: str | None = None) -> list[str]:
         """Find the images that a name fits best.
@@ -191,27 +201,6 @@ class ListedPaths:
         return self._index
 
 
-def file_in(folders: Iterable[str], name: str) -> str | None:
-    """Return the file that a name means as written, or else unquoted, in the first folder that has it.
-
-    Args:
-        folders: Folders that the name may be seen from.
-        name: File name or path, as an annotation file gives it.
-
-    Returns:
-        The path, None if there is none, or if it is an image of a kind that is not read.
-    """
-    if has_suffix(name, UNREAD_SUFFIXES):
-        return None
-    folders = list(folders)
-    for spelling in dict.fromkeys((name, *spellings(name))):
-        for folder in folders:
-            path = os.path.normpath(os.path.join(folder, spelling))
-            if is_file(path):
-                return path
-    return None
-
-
 def only_image(
     candidates: Sequence[str],
     name: str,
@@ -291,7 +280,10 @@ def without_contested(
     kept = []
     for annotation, name in zip(annotations, names, strict=True):
         path = annotation.image_path
-        own = num_fitting_parts(name, path) if len(names_of[path]) > 1 else num_parts(name)
+        if len(names_of[path]) == 1:
+            kept.append(annotation)
+            continue
+        own = num_fitting_parts(name, path)
         others = (
             num_fitting_parts(other, path)
             for other in names_of[path]
@@ -308,11 +300,12 @@ def without_contested(
     return kept
 
 
-def spellings(name: str) -> list[str]:
-    """Return a name with slashes, then unquoted, and what follows Label Studio's "?d="; each once."""
-    name = name.replace("\\", "/")
-    unquoted = urllib.parse.unquote(name)
-    return list(dict.fromkeys((name, unquoted, unquoted.rpartition("?d=")[2])))
+def _grouped(paths: Iterable[str], part: Callable[[str], str]) -> dict[str, list[str]]:
+    """Return the paths by the key of a part of them."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        groups.setdefault(file_key(part(path)), []).append(path)
+    return groups
 
 
 def file_key(name: str) -> str:

@@ -41,6 +41,33 @@ def flatten(annotations: Sequence[Annotation]) -> FlatBoxes:
     )
 
 
+def split_boxes(
+    flat: FlatBoxes, image_paths: Sequence[str], source: str, image_shapes: Sequence[tuple[int, int] | None]
+) -> list[Annotation]:
+    """Return the annotations whose boxes, as views, are those of each image; the inverse of `flatten`.
+
+    Args:
+        flat: The boxes, none of which is difficult.
+        image_paths: Path of each image.
+        source: The file that all were read from.
+        image_shapes: (height, width) of each upright image, None if unknown.
+    """
+    difficult = np.zeros(len(flat.boxes), bool)
+    bounds = flat.first.tolist()
+    return [
+        Annotation(
+            image_path=image_path,
+            boxes=flat.boxes[start:after],
+            class_ids=flat.class_ids[start:after],
+            difficult=difficult[start:after],
+            crowd=flat.crowd[start:after],
+            source=source,
+            image_shape=shape,
+        )
+        for image_path, shape, start, after in zip(image_paths, image_shapes, bounds[:-1], bounds[1:], strict=True)
+    ]
+
+
 def first_boxes(annotations: Sequence[Annotation]) -> np.ndarray:
     """Return int64 [N + 1]: where the boxes of each annotation begin if all are laid one after the other."""
     return np.cumsum([0, *(len(item.boxes) for item in annotations)], dtype=np.int64)

@@ -75,6 +75,38 @@ def test_a_large_file_gives_the_same_data_set_as_a_small_one(tmp_path, monkeypat
         np.testing.assert_array_equal(one.crowd, other.crowd)
 
 
+PLAIN = [{"id": n, "image_id": 7, "category_id": 1, "bbox": [n, 2, 10, 5], "iscrowd": 0} for n in range(1, 9)]
+UNUSUAL = [
+    {"image_id": 7, "category_id": 1, "bbox": [1, 2, 10, 5], "more": [{"a": 1}, {"bbox": 2}]},
+    {"image_id": 7, "category_id": 1, "bbox": [1, 2, 10, 5], "iscrowd": True},
+    {"image_id": "7", "category_id": 1, "bbox": [1, 2, 10, 5], "note": "}, {"},
+    {"image_id": 7, "category_id": 1, "bbox": "1155", "note": "}]}"},
+    None,
+]
+
+
+@pytest.mark.parametrize("unusual", UNUSUAL)
+@pytest.mark.parametrize("place", [0, 4, 8])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_unusual_annotation_among_plain_ones_changes_none_of_them(tmp_path, unusual, place, indent):
+    entries = [*PLAIN[:place], unusual, *PLAIN[place:]]
+    content = {"annotations": entries, "images": CONTENT["images"], "categories": CONTENT["categories"]}
+    (tmp_path / "a.json").write_text(json.dumps(content, indent=indent))
+    found = list(stream_coco(str(tmp_path / "a.json"))["annotations"])
+    read_of_it = found.pop(place)
+    assert found == PLAIN
+    assert read_of_it is None or {key: unusual[key] for key in read_of_it if key in unusual}.items() <= unusual.items()
+    assert read_of_it is None or read_of_it["bbox"] == unusual["bbox"]
+
+
+@pytest.mark.parametrize("twice", ['"bbox": [3, 2, 10, 5]', '"\\u0062box": [3, 2, 10, 5]', '"image_id": 8'])
+def test_a_key_twice_in_one_of_many_plain_annotations_is_refused(tmp_path, twice):
+    entries = ", ".join(json.dumps(item) for item in PLAIN)
+    entries = entries.replace('"iscrowd": 0', twice, 1)
+    (tmp_path / "a.json").write_text('{"images": [], "annotations": [' + entries + '], "categories": []}')
+    assert stream_coco(str(tmp_path / "a.json")) is None
+
+
 def test_polygons_take_no_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(coco_stream, "PIECE", 1 << 14)
     entry = {"id": 10**6, "image_id": 10**6, "category_id": 50, "bbox": [1.5, 2.5, 3.5, 4.5], "iscrowd": 0}

@@ -12,29 +12,23 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from yolo3.datasets.annotation import Annotation, Dataset, Finding
-from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.copy_images import ImageCopies, path_for_list
-from yolo3.datasets.find_images import ImageIndex, file_in, only_image, unread_findings, without_contested
-from yolo3.datasets.formats.coco_boxes import box_of_entry
+from yolo3.datasets.find_images import ImageIndex, unread_findings
 from yolo3.datasets.formats.coco_categories import (
     category_name,
-    count_categories,
-    entry_id,
     may_be_supercategory,
     supercategories,
     usable_categories,
 )
-from yolo3.datasets.formats.coco_columns import Found, join_boxes
+from yolo3.datasets.formats.coco_reader import CocoReader
 from yolo3.datasets.formats.coco_stream import Entries, stream_coco
 from yolo3.datasets.formats.format import Format, NewLists
-from yolo3.datasets.image_size import image_size, size_findings, size_or_none
+from yolo3.datasets.image_size import image_size
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
 from yolo3.file_states import record_file
-from yolo3.files import has_suffix, is_folder, replace_file, walk_files
+from yolo3.files import has_suffix, replace_file, walk_files
 
 NAME = "coco"
 # Bytes at each end of a file in which the top-level keys are looked for; COCO's own files are huge.
@@ -99,8 +93,8 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
     annotations: list[Annotation] = []
     findings += unread_findings(index.unread, path)
     for list_of_file, file in lists.items():
-        reader = _Reader(file=file, list_name=list_of_file, index=index, class_names=class_names, findings=findings)
-        annotations += reader.read(contents[file])
+        reader = CocoReader(file=file, list_name=list_of_file, index=index, class_names=class_names, findings=findings)
+        annotations += reader.read(contents.pop(file))
     return Dataset(annotations, list(class_names), format=NAME, findings=findings, name=dataset_name(path, list_name))
 
 
@@ -200,7 +194,7 @@ def load_json(path: str) -> dict[str, Any]:
         path: Path of the JSON file.
 
     Returns:
-        The object, with the lists "images", "annotations" and "categories".
+        The object, with the lists "images" and "categories", and "annotations" as `Entries`.
 
     Raises:
         ValueError: If the file is not JSON or lacks one of its parts.
@@ -214,118 +208,11 @@ def load_json(path: str) -> dict[str, Any]:
         if not isinstance(content.get(key), list):
             raise ValueError(f"{path}: expected a list '{key}' in the JSON object, got keys {', '.join(content)}")
     content["annotations"] = content.get("annotations") or []
-    if not isinstance(content["annotations"], (list, Entries)):
+    if isinstance(content["annotations"], list):
+        content["annotations"] = Entries(content["annotations"])
+    if not isinstance(content["annotations"], Entries):
         raise ValueError(f"{path}: expected 'annotations' to be a list, got {show_value(content['annotations'])}")
     return content
-
-
-class _Reader:
-    """Makes annotations of one file's content; what is wrong goes to `findings`."""
-
-    def __init__(
-        self, file: str, list_name: str, index: ImageIndex, class_names: Sequence[str], findings: list[Finding]
-    ):
-        self.file = file
-        self.list_name = list_name
-        self.index = index
-        self.class_names = class_names
-        self.findings = findings
-        here = os.path.dirname(os.path.abspath(file))
-        parts = ("", list_name, "images", os.path.join("images", list_name))
-        self.places = [os.path.join(folder, part) for folder in (here, os.path.dirname(here)) for part in parts]
-        self.folders = list(filter(is_folder, self.places))
-
-    def read(self, content: dict[str, Any]) -> list[Annotation]:
-        """Return one annotation for each image that exists, boxes in the order of the file."""
-        images: dict[Any, dict[str, Any]] = {}
-        for image in content["images"]:
-            number = entry_id(image, "id")
-            if number is None or not isinstance(image.get("file_name"), str):
-                self._report("bad-line", f"expected an image with 'id' and 'file_name', got {show_value(image)}")
-            elif number in images:
-                self._report("bad-line", f"expected each image id once, got {number} again in {show_value(image)}")
-            else:
-                images[number] = image
-
-        places = {image_id: place for place, image_id in enumerate(images)}
-        class_ids = self._class_ids(content)
-        joined = join_boxes(
-            content.pop("annotations"), images, class_ids, lambda entry: self._read_entry(entry, places, class_ids)
-        )
-
-        paths: list[str | None] = []
-        shapes: list[tuple[int, int] | None] = []
-        for image_id, image in images.items():
-            name = image["file_name"]
-            paths.append(only_image(self._find_image(name), name, self.file, self.findings, self.index))
-            shapes.append(None if paths[-1] is None else size_or_none(paths[-1]))
-            stated = (image.get("height"), image.get("width"))
-            if all(isinstance(side, int) and side > 0 for side in stated):
-                where = f"{self.file} (image {image_id})"
-                self.findings += size_findings(stated, shapes[-1], where)  # type: ignore[arg-type]
-
-        boxes, none_difficult = joined.clipped(shapes), np.zeros(len(joined.boxes), bool)
-        annotations, names = [], []
-        for place, (path, image) in enumerate(zip(paths, images.values(), strict=True)):
-            if path is None:
-                continue
-            own = slice(joined.first[place], joined.first[place + 1])
-            annotations.append(
-                Annotation(
-                    image_path=path,
-                    boxes=boxes[own],
-                    class_ids=joined.class_ids[own],
-                    difficult=none_difficult[own],
-                    crowd=joined.crowd[own],
-                    source=self.file,
-                    image_shape=shapes[place],
-                )
-            )
-            names.append(image["file_name"])
-        return without_contested(annotations, names, self.findings)
-
-    def _read_entry(self, entry: Any, places: dict[Any, int], class_ids: dict[Any, int | None]) -> Found | None:
-        """Return what an annotation holds, None for one of a category that is left out, or that is reported."""
-        image_id, category_id = entry_id(entry, "image_id"), entry_id(entry, "category_id")
-        if image_id not in places:
-            self._report("unknown-image", f"expected an annotation of one of the images, got {show_value(entry)}")
-        elif category_id not in class_ids:
-            self._report("unknown-class", f"expected one of the category ids, got {show_value(entry)}")
-        elif (corners := box_of_entry(entry)) is None:
-            self._report("bad-box", f"expected 'bbox': four numbers x, y, width, height, got {show_value(entry)}")
-        elif (class_id := class_ids[category_id]) is not None:
-            crowd = str(entry.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
-            return places[image_id], corners, class_id, crowd
-        return None
-
-    def _report(self, kind: str, message: str) -> None:
-        self.findings.append(Finding("error", kind, self.file, message))
-
-    def _class_ids(self, content: dict[str, Any]) -> dict[Any, int | None]:
-        """Map category id to class id, None for a category that is not among the class names (reported once)."""
-        counts = count_categories(content["annotations"])
-        ids: dict[Any, int | None] = {}
-        for category in usable_categories(content):
-            name, number = category_name(category), entry_id(category, "id")
-            if number in ids:
-                self._report(
-                    "bad-line", f"expected each category id once, got {number} again in {show_value(category)}"
-                )
-                continue
-            ids[number] = self.class_names.index(name) if name in self.class_names else None
-            count = counts[number]
-            if ids[number] is None and count:
-                message = f"{unknown_name_message(name, self.class_names)} ({count} boxes left out)"
-                self._report("unknown-class", message)
-        return ids
-
-    def _find_image(self, file_name: str) -> list[str]:
-        """Look beside the file, in <list>/, images/ or images/<list>/ of its folder or the one above, or by name."""
-        path = file_in(self.places if ".." in file_name else self.folders, file_name)
-        if path is not None:
-            return [path]
-        found = self.index.find(file_name, near=os.path.join(self.places[0], self.list_name, "_"))
-        return self.index.of_list(found, self.list_name, self.file)
 
 
 def _not_classes(path: str, contents: dict[str, dict[str, Any]]) -> list[str]:

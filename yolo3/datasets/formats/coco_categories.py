@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
-
-from yolo3.datasets.formats.coco_stream import Entries
 
 
 def id_key(value: Any) -> int | str | None:
@@ -52,17 +47,6 @@ def usable_categories(content: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(usable, key=lambda item: (isinstance(id_key(item["id"]), str), id_key(item["id"])))
 
 
-def count_categories(entries: Entries | list[Any]) -> Counter:
-    """Return how many annotations each category id has, by its `id_key`."""
-    if not isinstance(entries, Entries):
-        return Counter(entry_id(entry, "category_id") for entry in entries)
-    columns = entries.columns()
-    ids, counts = np.unique(columns.category_ids[columns.plain], return_counts=True)
-    return Counter(dict(zip(ids.tolist(), counts.tolist()))) + Counter(
-        entry_id(entry, "category_id") for entry in entries.others.values()
-    )
-
-
 def may_be_supercategory(content: dict[str, Any]) -> str | None:
     """Return the name of the category that is the supercategory of all others and has no box, None if there is none.
 
@@ -74,7 +58,7 @@ def may_be_supercategory(content: dict[str, Any]) -> str | None:
         name = category_name(item)
         if len(supers) > 1 and supers[name] != name and all(supers[other] == name for other in supers if other != name):
             number = id_key(item["id"])
-            return None if count_categories(content["annotations"])[number] else name
+            return None if content["annotations"].count_categories()[number] else name
     return None
 
 

@@ -7,10 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from yolo3.datasets.find_images import KnownFolders, file_key, num_fitting_parts, num_parts, spellings
+from yolo3.datasets.find_images import KnownFolders, file_key, num_fitting_parts, num_parts
 from yolo3.datasets.formats.coco import load_json
 from yolo3.datasets.formats.coco_categories import category_name, usable_categories
 from yolo3.datasets.images import UNREAD_SUFFIXES
+from yolo3.datasets.written_names import spellings
 from yolo3.files import base_name, has_suffix, stem_of
 
 

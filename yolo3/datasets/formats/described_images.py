@@ -15,9 +15,7 @@ from yolo3.datasets.annotation import Annotation, Box, Dataset, Finding, build_a
 from yolo3.datasets.class_names import unknown_name_message
 from yolo3.datasets.find_images import (
     ImageIndex,
-    file_in,
     only_image,
-    spellings,
     unread_findings,
     without_contested,
 )
@@ -25,6 +23,7 @@ from yolo3.datasets.image_size import size_findings, size_or_none
 from yolo3.datasets.images import ANNOTATION_FOLDERS, IMAGE_SUFFIXES
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_role, require_list
+from yolo3.datasets.written_names import file_in, spellings
 from yolo3.files import has_suffix
 
 

@@ -9,13 +9,14 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from yolo3.datasets.annotation import Annotation, Box
 from yolo3.datasets.class_names import is_class_id
 from yolo3.datasets.find_images import file_key, folder_distance, in_another_list
 from yolo3.datasets.images import IMAGE_FOLDERS, IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from yolo3.datasets.known_files import KnownFiles
 from yolo3.files import has_suffix, is_file, stem_of, text_head, walk_files
 
 _LABEL_FOLDERS = ("labels", "label", "Labels")
@@ -97,13 +98,14 @@ def _shown(line: str) -> str:
     return f"'{text}'" if len(text) <= _SHOWN else f"'{text[:_SHOWN]}...'"
 
 
-def find_label(image: str) -> str | None:
+def find_label(image: str, is_there: Callable[[str], bool] = is_file) -> str | None:
     """Find the label file of an image by the usual layouts.
 
     Looked for with labels/ in place of the last images/ of the image's path, beside the image, and in labels/ there.
 
     Args:
         image: Path of the image.
+        is_there: Tells whether there is a file at a path.
 
     Returns:
         Path of the label file, None if there is none.
@@ -123,7 +125,7 @@ def find_label(image: str) -> str | None:
 
     folders += [folder, *(os.path.join(folder, labels) for labels in _LABEL_FOLDERS)]
     candidates = (os.path.join(place, name) for place in folders for name in names)
-    return next(filter(is_file, candidates), None)
+    return next(filter(is_there, candidates), None)
 
 
 def kind_of_label(path: str) -> Literal["boxes", "empty", "text"]:
@@ -165,7 +167,8 @@ class LabelIndex:
         self.images = [file for file in files if has_suffix(file, IMAGE_SUFFIXES)]
         self.unread = [file for file in files if has_suffix(file, UNREAD_SUFFIXES)]
         self._image_folders = {os.path.basename(os.path.dirname(image)) for image in self.images}
-        self._own = {image: find_label(image) for image in self.images}
+        known = KnownFiles(files)
+        self._own = {image: find_label(image, known.has) for image in self.images}
         taken = {os.path.realpath(label) for label in self._own.values() if label is not None}
         self._by_stem: dict[str, list[str]] = {}
         for file in files:
