@@ -1,5 +1,6 @@
 """The commands as a user types them; the network is that of test_detector."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -57,6 +58,19 @@ def test_wrong_options_end_with_status_2(argv, capsys):
         main(argv)
     assert end.value.code == 2
     assert "usage: yolo3" in capsys.readouterr().err
+
+
+def test_packages_that_evaluate_lacks_are_named_at_once(monkeypatch, capsys):
+    def lacks_lxml(name):
+        raise ModuleNotFoundError("No module named 'lxml.etree'", name="lxml.etree")
+
+    absent = ("lxml", "yaml")
+    monkeypatch.setattr(sys.modules["yolo3.cli.main"], "find_spec", lambda name: None if name in absent else object())
+    monkeypatch.setattr(importlib, "import_module", lacks_lxml)
+    line = fails_in_one_line(["evaluate"], capsys)
+    assert line == "yolo3 evaluate: needs lxml, yaml, which are not installed: pip install lxml pyyaml\n"
+    line = fails_in_one_line(["detect"], capsys)
+    assert line == "yolo3 detect: needs lxml, which is not installed: pip install lxml\n"
 
 
 # evaluate

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from yolo3 import __version__
 from yolo3.cli.darknet_commands import answer
@@ -23,7 +24,7 @@ COMMANDS = {
 SHELLS = ("bash", "zsh", "tcsh")
 BEST = "runs/train-001/best.h5"
 WAY = (
-    ("yolo3 train", "see it work: rendered shapes, a few minutes"),
+    ("yolo3 train", "see it work on rendered shapes"),
     ("yolo3 data stats DATA", "what is in your own images and boxes"),
     ("yolo3 train --data DATA --check-only", "check them, and draw what is learned"),
     ("yolo3 train --data DATA", "train the tiny network"),
@@ -36,6 +37,7 @@ WAY = (
 """The way from nothing to a detector in use: commands, and what each is for."""
 
 _DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}  # of modules with other names
+_NEEDED = {"evaluate": ("lxml", "yaml", "pycocotools", "tqdm")}  # of each command, by exported files too: named at once
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,8 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.name is None or error.name.partition(".")[0] == "yolo3":
             raise
         package = error.name.partition(".")[0]
-        install = _DISTRIBUTIONS.get(package, package)
-        print(f"yolo3 {command}: needs {package}, which is not installed: pip install {install}", file=sys.stderr)
+        missing = [package, *(other for other in _NEEDED.get(command, ()) if other != package and not find_spec(other))]
+        install = " ".join(_DISTRIBUTIONS.get(name, name) for name in missing)
+        verb = "is" if len(missing) == 1 else "are"
+        needed = f"needs {', '.join(missing)}, which {verb} not installed: pip install {install}"
+        print(f"yolo3 {command}: {needed}", file=sys.stderr)
         return 1
 
 
