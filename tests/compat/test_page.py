@@ -82,6 +82,31 @@ def test_the_import_in_place_of_an_old_one_works(line):
     exec(line)
 
 
+def test_the_seven_edits_are_what_keras_asks_and_the_page_says():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile(optimizer="sgd", loss="mse", run_eagerly=True)
+    pair = np.zeros((1, 2)), np.zeros((1, 1))
+
+    with pytest.raises(ValueError, match="lr"):
+        keras.optimizers.Adam(lr=1e-3)
+    with pytest.raises(TypeError, match="period"):
+        keras.callbacks.ModelCheckpoint("ep{epoch:03d}.weights.h5", save_weights_only=True, period=3)
+    with pytest.raises(ValueError, match="weights.h5"):
+        keras.callbacks.ModelCheckpoint("ep{epoch:03d}.h5", save_weights_only=True)
+    with pytest.raises(ValueError, match="weights.h5"):
+        model.save_weights("trained.h5")
+    assert not hasattr(model, "fit_generator") and not hasattr(inputs.shape, "as_list")
+    with pytest.raises(TypeError, match="max_queue_size"):
+        model.fit(*pair, max_queue_size=1)
+    with pytest.raises(TypeError, match="found <class 'list'>"):
+        model.fit((([inputs], outputs) for inputs, outputs in [pair] * 2), steps_per_epoch=1, shuffle=False, verbose=0)
+
+    edits = PAGE[PAGE.index("| before | after |") :]
+    for before in ("lr=", "period=", ".h5", "fit_generator", "yield [", "max_queue_size", "as_list"):
+        assert before in edits
+
+
 def test_a_train_py_of_ones_own_does_not_stand_before_the_functions(tmp_path, monkeypatch):
     (tmp_path / "train.py").write_text("raise SystemExit('the user's own')")
     monkeypatch.chdir(tmp_path)

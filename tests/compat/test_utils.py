@@ -82,6 +82,11 @@ def test_letterbox_takes_any_mode_and_leaves_the_image_alone(mode):
     assert (image.mode, image.size) == (mode, (30, 20))
 
 
+def test_letterbox_asks_for_a_pil_image():
+    with pytest.raises(TypeError, match="expected a PIL image, got str; use PIL.Image.open"):
+        utils.letterbox_image("image.png", (32, 32))
+
+
 @pytest.mark.parametrize("white", [65535, 4095])
 def test_letterbox_shows_images_of_sixteen_bits_as_detect_does(white, tmp_path):
     deep = np.linspace(0, white, 20 * 30).reshape(20, 30).astype(np.uint16)

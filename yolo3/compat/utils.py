@@ -50,9 +50,14 @@ def letterbox_image(image, size):
 
     Returns:
         A PIL image, RGB, of that size; what the image does not cover is grey 128.
+
+    Raises:
+        TypeError: For anything but a PIL image.
     """
     from PIL import Image
 
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"letterbox_image: expected a PIL image, got {type(image).__name__}; use PIL.Image.open")
     width, height = size
     new_height, new_width, top, left = letterbox_geometry((image.height, image.width), (height, width))
     canvas = Image.new("RGB", (width, height), (GREY, GREY, GREY))
