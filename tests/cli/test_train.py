@@ -124,6 +124,13 @@ def test_check_only_says_what_would_be_taken_from_the_weights(capsys, tmp_path, 
     assert f"{weights}: expected 3,556 bytes for {cfg}, got 3,552: it ends inside layer 11 [convolutional]" in error
 
 
+def test_a_cfg_of_images_that_are_neither_rgb_nor_grey_is_refused_before_a_folder_is_made(capsys, tmp_path, shapes_set):
+    (tmp_path / "net.cfg").write_text(text_of(YOLO, channels=4))
+    error = failure(capsys, "--cfg", str(tmp_path / "net.cfg"), "--data", shapes_set, "--output", str(tmp_path / "run"))
+    assert error.endswith("net.cfg:4: expected channels=3, RGB images, or 1, grey ones, in [net], got 4\n")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_edited_cfg_with_weights_of_80_classes_is_told_to_give_the_published_one(capsys, tmp_path, shapes_set):
     cfg, weights = tmp_path / "edited.cfg", tmp_path / "published.weights"
     published = text_of(YOLO.replace("classes=2", "classes=80").replace("filters=14", "filters=170"))

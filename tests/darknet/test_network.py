@@ -122,6 +122,20 @@ def test_odd_sides_and_grey_images_are_computed_too(tmp_path):
     check_parity(tmp_path, text_of(layers, width=17, height=13, channels=1))
 
 
+def test_a_grey_network_takes_colours_and_computes_with_their_luminance(tmp_path):
+    cfg = parse_cfg(text_of(CONV.format(4, 3, 2, "pad=1", "leaky"), channels=1))
+    path = tmp_path / "random.weights"
+    random_weights(path, cfg)
+    colours, greys = build_network(cfg), build_network(cfg, (None, None, 1))
+    for model in (colours, greys):
+        load_weights(model, cfg, path)
+    image = random_image((3, 16, 16))
+    grey = np.tensordot([0.299, 0.587, 0.114], image, 1)[None].astype(np.float32)
+    np.testing.assert_allclose(run(colours, image)[0], run(greys, grey)[0], rtol=1e-4, atol=1e-5)
+    save_weights(colours, cfg, tmp_path / "back.weights", open_weights(path, cfg).header)
+    assert (tmp_path / "back.weights").read_bytes() == path.read_bytes()
+
+
 def test_every_layer_agrees_with_the_reference(tmp_path):
     text = text_of(YOLO)
     cfg = parse_cfg(text)

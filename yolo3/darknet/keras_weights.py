@@ -214,4 +214,7 @@ def _fits(model: keras.Model, stored: LayerArrays) -> bool:
 
 def _model_input(model: keras.Model, cfg: Cfg) -> tuple[int, int, int] | None:
     """Return the input shape of a model where the shapes of its weights depend on it."""
-    return model.input_shape[1:] if needs_fixed_size(cfg) else None
+    if not needs_fixed_size(cfg):
+        return None
+    height, width, _ = model.input_shape[1:]
+    return height, width, cfg.input_shape[2]  # a network of grey images takes RGB images

@@ -95,6 +95,15 @@ def resolve_image_shape(cfg: Cfg, input_shape: tuple[int | None, int | None, int
     return given[0] or height or DEFAULT_SIZE, given[1] or width or DEFAULT_SIZE, channels
 
 
+def check_channels(cfg: Cfg) -> None:
+    """Raise `ValueError`, with file and line, for a network of images that are neither RGB nor grey."""
+    channels = cfg.input_shape[2]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"{cfg.net.where('channels')}: expected channels=3, RGB images, or 1, grey ones, in [net], got {channels}"
+        )
+
+
 def needs_fixed_size(cfg: Cfg) -> bool:
     """Return whether the network works at one input size only: a layer flattens, crops or has weights per position."""
     return any(section.name in ("connected", "local", "crop", "reorg") for section in cfg.layers)

@@ -38,7 +38,8 @@ def build_network(cfg: Cfg, input_shape: InputShape = (None, None, 3), batch_nor
     Args:
         cfg: The parsed cfg.
         input_shape: (height, width, channels) of the input in pixels. A side that is `None` stays open, or comes from
-            the cfg where a layer needs a fixed size.
+            the cfg where a layer needs a fixed size. With 3 channels, a network of grey images (`channels=1`) takes
+            RGB images and computes their luminance.
         batch_norm: Class of the batch normalization layers: `keras.layers.BatchNormalization`, or one with the same
             arguments and weights.
 
@@ -76,9 +77,12 @@ def _connect_layers(cfg: Cfg, input_shape: InputShape, batch_norm: type) -> tupl
         input_shape = height, width, input_shape[2]
 
     image = keras.Input(input_shape, name="image")
+    first = image
+    if (cfg.input_shape[2], input_shape[2]) == (1, 3):
+        first, input_shape = _to_grey(image), (*input_shape[:2], 1)
     outputs: list[Any] = []
     for layer in resolve_layers(cfg, input_shape):
-        inputs = [image if source == IMAGE else outputs[source] for source in layer.sources]
+        inputs = [first if source == IMAGE else outputs[source] for source in layer.sources]
         if layer.kind not in _VECTOR_KINDS:
             # Darknet sees the output of [connected] as a map of 1 x 1 pixels.
             inputs = [x if len(x.shape) == 4 else kl.Reshape((1, 1, x.shape[-1]))(x) for x in inputs]
@@ -92,6 +96,17 @@ def _connect_layers(cfg: Cfg, input_shape: InputShape, batch_norm: type) -> tupl
             # Darknet drops in place (parser.c:parse_network_cfg): layers that name the one before see dropped values.
             outputs[layer.index - 1] = outputs[-1]
     return image, outputs
+
+
+def _to_grey(image: Any) -> Any:
+    """Return the luminance [B, H, W, 1] of RGB images, with the weights of ITU-R BT.601, by layers without weights."""
+    parts = []
+    for channel, (name, factor) in enumerate({"red": 0.299, "green": 0.587, "blue": 0.114}.items()):
+        crop = ((0, 0), (channel, 2 - channel))
+        # With "channels_first" the layer takes the channels of [B, H, W, C] for columns, and crops those.
+        x = kl.Cropping2D(crop, data_format="channels_first", name=f"grey_{name}")(image)
+        parts.append(kl.Rescaling(factor, name=f"grey_{name}_weight")(x))
+    return kl.Add(name="grey")(parts)
 
 
 def _activate(layer: Layer, x: Any) -> Any:

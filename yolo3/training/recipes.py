@@ -105,9 +105,11 @@ def _at_hand(settings: Mapping[str, Any]) -> NetworkFiles | None:
 
 def _cfg_recipe(path: str, recipe: str) -> dict[str, Any]:
     from yolo3.darknet.cfg import read_cfg
+    from yolo3.darknet.layers import check_channels
     from yolo3.darknet.recipe import recipe_of, settings_of
 
     cfg = read_cfg(path)
+    check_channels(cfg)
     return settings_of(cfg) if recipe == "default" else settings_of(cfg) | recipe_of(cfg) | {"epochs": 0}
 
 
