@@ -9,14 +9,13 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
 
 _WHOLE_LIMIT = 2**63
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", types.NoneType: "null"}
-_SHOWN = 60  # characters of a value in a message
 
 
 def build_record(kind: type[Record], values: Any) -> Record:
@@ -65,13 +64,19 @@ def checked_fields(kind: type, values: Any) -> dict[str, Any]:
     }
 
 
-def shown(value: Any) -> str:
-    """Return a value for a message: on one line, printable, and cut where it is long."""
+def shown(value: Any, text_of: Callable[[Any], str] = repr, most: int = 60) -> str:
+    """Return a value for a message: on one line, printable, and cut where it is long.
+
+    Args:
+        value: The value, read from a file of any origin.
+        text_of: Returns it as text.
+        most: Characters behind which the text is cut.
+    """
     try:
-        text = repr(value)
+        text = text_of(value)
     except (RecursionError, ValueError):  # too deep, or too many digits
         return f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def first_line(error: BaseException) -> str:

@@ -85,6 +85,15 @@ def test_weights_that_do_not_know_say_nothing(set_of_ten, weights, capsys):
     assert figures["images_trained_on"] is None and "trained on" not in said
 
 
+def test_weights_of_too_many_images_to_name_say_so(set_of_ten, capsys, monkeypatch):
+    monkeypatch.setattr("yolo3.training.trained_images._MOST", 7)
+    make_run(range(8), [8, 9])
+    shutil.copy("run/best.h5", "alone.h5")
+    figures, *said = evaluated(capsys, "--weights", "alone.h5", "--data", "data")
+    assert figures["images_trained_on"] is None
+    assert "trained on 8 images, too many to name them" in "".join(said)
+
+
 def test_a_run_is_evaluated_where_its_data_has_moved(set_of_ten, capsys):
     make_run(range(8), [8, 9])
     Path("data").rename("moved")

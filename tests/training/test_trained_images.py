@@ -27,11 +27,14 @@ def test_a_file_without_digests_does_not_tell():
         assert count_trained(damaged, digests([1])) is None
 
 
-def test_files_do_not_carry_the_digests_of_millions_of_images(monkeypatch):
+def test_files_do_not_carry_the_digests_of_millions_of_images_but_their_number(monkeypatch):
     monkeypatch.setattr(module, "_MOST", 10)
-    assert trained_images(digests(range(10))) is not None
-    assert trained_images(digests(range(11))) is None
+    kept = trained_images(digests(range(10)))
+    assert len(kept["digests"]) == 80 and module.number_unnamed(kept) == 0
+    assert trained_images(digests(range(11))) == {"number": 11}
+    assert count_trained({"number": 11}, digests([1])) is None and module.number_unnamed({"number": 11}) == 11
     assert trained_images([]) is None
+    assert [module.number_unnamed(damaged) for damaged in (None, {}, {"number": "x"}, [1])] == [0] * 4
 
 
 @pytest.mark.parametrize("repeated", [1, 3])

@@ -32,7 +32,7 @@ from yolo3.training import run_folder
 from yolo3.training.image_lists import select_images
 from yolo3.training.settings import TrainConfig
 from yolo3.training.sources import data_sources
-from yolo3.training.trained_images import count_trained
+from yolo3.training.trained_images import count_trained, number_unnamed
 
 if TYPE_CHECKING:
     from yolo3.inference.detector import Detector
@@ -135,6 +135,10 @@ def evaluate_network(
         # Images that cannot be told apart are an error before the work begins.
         evaluate.coco_ids(annotations, detector.class_names)
 
+    trained_on = (detector.metadata.get("training") or {}).get("images")
+    if number := number_unnamed(trained_on):
+        warn(f"{weights}: trained on {number:,} images, too many to name them: whether it saw these is not known.")
+
     with image_bar() as show:
         detections = evaluate.detect_annotations(detector, annotations, show)
     return Evaluation(
@@ -143,7 +147,7 @@ def evaluate_network(
         detector=detector,
         detections=detections,
         measures=measure(annotations, detections, detector.class_names, request.score),
-        images_trained_on=count_trained((detector.metadata.get("training") or {}).get("images"), digests),
+        images_trained_on=count_trained(trained_on, digests),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from yolo3.files import read_text
+from yolo3.records import shown
 
 LARGEST = 3.4e38  # that boxes, which are float32, can hold
 _SHOWN = 120  # characters of a value in a message
@@ -75,8 +77,4 @@ def finite_numbers(values: Iterable[Any]) -> list[float] | None:
 
 def show_value(value: Any) -> str:
     """Return a value as JSON on one line, cut where it is long, for messages."""
-    try:
-        text = json.dumps(value, default=str)
-    except (RecursionError, ValueError):
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return shown(value, text_of=functools.partial(json.dumps, default=str), most=_SHOWN)

@@ -21,11 +21,13 @@ def trained_images(digests: Iterable[str]) -> dict[str, Any] | None:
         digests: Of the images, hexadecimal, as :class:`yolo3.datasets.check_images.ImageCheck` has them.
 
     Returns:
-        {"number", "digests" (base64)}; None for no digests and for more images than a file should carry.
+        {"number", "digests" (base64)}, of more images than a file should carry the number alone; None for no digests.
     """
     short = sorted({bytes.fromhex(digest)[:_BYTES] for digest in digests})
-    if not 0 < len(short) <= _MOST:
+    if not short:
         return None
+    if len(short) > _MOST:
+        return {"number": len(short)}
     return {"number": len(short), "digests": base64.b64encode(b"".join(short)).decode()}
 
 
@@ -47,3 +49,9 @@ def count_trained(kept: Any, digests: Iterable[str]) -> int | None:
         return None
     known = {content[at : at + _BYTES] for at in range(0, len(content), _BYTES)}
     return sum(bytes.fromhex(digest)[:_BYTES] in known for digest in digests)
+
+
+def number_unnamed(kept: Any) -> int:
+    """Return how many images were trained on where :func:`trained_images` kept their number alone, else 0."""
+    number = kept.get("number") if isinstance(kept, dict) and "digests" not in kept else 0
+    return number if type(number) is int else 0

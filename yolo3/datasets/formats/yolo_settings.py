@@ -12,6 +12,7 @@ import yaml
 
 from yolo3.datasets.class_names import MAX_NUMBERED, numbered_class_names
 from yolo3.files import has_suffix, read_text, text_head
+from yolo3.records import shown
 
 LIST_NAMES = ("train", "val", "valid", "validation", "test")
 _YAML_SUFFIXES, _DARKNET_SUFFIX = (".yaml", ".yml"), ".data"
@@ -49,7 +50,9 @@ class Settings:
         value = self.values.get(key) or []
         entries = [value] if isinstance(value, str) else value
         if not isinstance(entries, list) or not all(isinstance(entry, str) and entry for entry in entries):
-            raise ValueError(f"{self.where(key)}: expected a path or a list of paths for '{key}', got {_short(value)}")
+            raise ValueError(
+                f"{self.where(key)}: expected a path or a list of paths for '{key}', got {shown(value, text_of=str)}"
+            )
         return [entry.replace("\\", "/") for entry in entries]
 
 
@@ -164,7 +167,7 @@ def class_names_of(settings: Settings) -> list[str]:
             raise ValueError(f"{where}: expected names with ids from 0 to {len(names) - 1}, got {', '.join(names)}")
         names = [names[number] for number in ids]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise ValueError(f"{where}: expected 'names' to be a list or 'id: name' pairs, got {_short(names)}")
+        raise ValueError(f"{where}: expected 'names' to be a list or 'id: name' pairs, got {shown(names, text_of=str)}")
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{where}: expected each class name once, got '{twice}' again")
@@ -172,8 +175,8 @@ def class_names_of(settings: Settings) -> list[str]:
     stated = settings.values.get("nc") or str(len(names))
     if not isinstance(stated, str) or stated.strip() != str(len(names)):
         raise ValueError(
-            f"{settings.file}: expected as many names as 'nc' states, {_short(stated)}, got {len(names)}; correct one "
-            "of them"
+            f"{settings.file}: expected as many names as 'nc' states, {shown(stated, text_of=str)}, got {len(names)}; "
+            "correct one of them"
         )
     return names
 
@@ -201,8 +204,3 @@ def _is_foreign(path: str) -> bool:
         and os.path.basename(path).lower() not in _USUAL_NAMES
         and re.search(r"""^["']?names["']?\s*:""", text_head(path, _MAX_BYTES), re.MULTILINE) is None
     )
-
-
-def _short(value: Any, limit: int = 80) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= limit else text[:limit] + "..."
