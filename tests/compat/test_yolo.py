@@ -152,6 +152,12 @@ def test_self_describing_weights_are_trusted_unless_an_argument_is_given(setting
     assert settings["anchors_path"] == os.path.expanduser("~/a.txt") and settings["input_shape"] == (320, 608)
 
 
+def test_weights_that_name_no_classes_get_those_of_the_default_file(settings):
+    settings["metadata"] = {"model": "yolov3-tiny", "anchors": [[10, 14]]}
+    YOLO(model_path="m.h5")
+    assert settings["classes_path"] == "model_data/coco_classes.txt" and settings["anchors_path"] is None
+
+
 def test_the_options_of_yolo_video_have_their_effect(settings):
     # keras-yolo3 set attributes that nothing read
     YOLO(model="m.h5", anchors="a.txt", classes="c.txt", gpu_num=2, image=True, input="in.mp4", output="")

@@ -114,11 +114,12 @@ class YOLO:
         self._takes_own_size = size == (None, None)
 
         weights = os.path.expanduser(self.model_path)
-        described = read_metadata(weights) is not None
-        classes_path, anchors_path = (
-            None if described and name not in self._given else os.path.expanduser(getattr(self, name))
-            for name in ("classes_path", "anchors_path")
-        )
+        described = read_metadata(weights)
+        classes_path = anchors_path = None
+        if "classes_path" in self._given or not (described or {}).get("class_names"):
+            classes_path = os.path.expanduser(self.classes_path)
+        if "anchors_path" in self._given or described is None:
+            anchors_path = os.path.expanduser(self.anchors_path)
         self._detector = load_detector(
             weights,
             classes_path,
