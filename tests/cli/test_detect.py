@@ -23,6 +23,8 @@ from yolo3.inference.sources import Shot, Source
 from yolo3.inference.summary import Summary
 from yolo3.inference.videos import read_frames
 
+pytestmark = pytest.mark.usefixtures("eagerly")  # the network is a layer, whose graph takes longer to build than to run
+
 
 class RedDetector:
     """Finds what is red in an image, score .9, and all of it, score .1; ``stop`` images later it is interrupted."""

@@ -17,6 +17,7 @@ from yolo3.datasets.formats.registry import write_dataset
 from yolo3.datasets.images import write_image
 from yolo3.evaluation.tables import format_line, format_table
 
+pytestmark = pytest.mark.usefixtures("eagerly")  # the network is a layer, whose graph takes longer to build than to run
 RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells that the network sees as red
 
 

@@ -20,6 +20,7 @@ from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig
 from yolo3.training.trained_images import trained_images
 
+pytestmark = pytest.mark.usefixtures("eagerly")  # the network is a layer, whose graph takes longer to build than to run
 LINE = "{}.png 64,0,128,32,0 64,32,128,64,0\n"
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.models.cases import PooledBlocks
 from tests.models.yolov3.test_architecture import FINE_FIRST
@@ -23,6 +24,14 @@ METADATA = {
     "input_shape": [64, 64],
     "resize": "stretch",
 }
+
+
+@pytest.fixture
+def uncompiled():
+    """The network runs operation by operation: it is a layer, whose graph takes longer to build than to run."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def cell_network(always=-20.0):
@@ -56,6 +65,7 @@ def test_boxes_of_a_stretched_image_are_in_its_pixels():
     assert found.boxes.dtype == np.float32 and found.class_ids.dtype == np.int32
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_boxes_of_a_letterboxed_image_are_clipped_to_it():
     # 64 x 128 becomes 32 x 64 at row 16: each right cell is half red, half grey: red - green = .5, logit 0.
     # Cell (32, 0, 64, 32) is (64, -32, 128, 32) in the image, 32 pixels of it are inside.
@@ -72,6 +82,7 @@ def test_boxes_in_the_grey_bars_are_left_out():
     assert found.boxes.tolist() == [[0, 0, 32, 32]] and found.class_ids.tolist() == [2]
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_list_gives_a_list_in_order_whatever_the_batches(tmp_path):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0)]
     photos = [sample_image(40 + 10 * i, 90, colour) for i, colour in enumerate(colours)]
@@ -90,6 +101,7 @@ def test_a_list_gives_a_list_in_order_whatever_the_batches(tmp_path):
     assert [detections.class_ids[0] for detections in together] == [0, 1]
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_callers_image_is_not_changed_and_thresholds_apply():
     image = sample_image()
     before = image.copy()
@@ -114,6 +126,7 @@ def test_a_detector_from_a_file_is_the_same(tmp_path):
     assert sorted_boxes(detector(sample_image())) == [[64, 0, 128, 32], [64, 32, 128, 64]]
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_an_unreadable_image_is_named_or_left_out(tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no image")
@@ -223,6 +236,7 @@ def test_boxes_overlap_as_much_as_their_architecture_says():
     assert Detector(cell_network(), METADATA, iou_threshold=0.3).iou_threshold == 0.3
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_abandoned_detections_wait_for_no_thread(monkeypatch):
     ended = []
     shutdown = ThreadPoolExecutor.shutdown
@@ -245,6 +259,7 @@ def test_a_network_that_does_not_tell_classes_apart_needs_no_class_names(monkeyp
     assert detector.class_names == ["object"]
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_results_know_their_names_and_the_image_that_they_are_of(tmp_path):
     write_image(tmp_path / "a.png", sample_image())
     detector = Detector(cell_network(), METADATA)

@@ -56,9 +56,19 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def whole(settings, slim_tiny, eagerly, tmp_path_factory):
-    """Folder, result and words of a run of three epochs, averages included."""
+    """Folder, result and words of a run of three epochs, averages included; it draws after the last one alone."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    return str(folder), *run(settings, folder)
+    curves, images = loop.draw_training_curves, loop.write_images
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "draw_training_curves", lambda log, path: curves(log, path) if _rows(log) == 3 else None)
+        patch.setattr(
+            loop, "write_images", lambda *words, **given: images(*words, **given) if given["epoch"] == 3 else None
+        )
+        return str(folder), *run(settings, folder)
+
+
+def _rows(log):
+    return len(Path(log).read_text().splitlines()) - 1
 
 
 def test_a_run_leaves_all_its_files_and_no_other(whole):
@@ -279,6 +289,7 @@ def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
     )
     stop = StopAfter(2)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "draw_training_curves", lambda *_: None)
         copied_to, copy_ahead = [], tf.data.experimental.prefetch_to_device
         patch.setattr(run_module, "accelerator", lambda: "/CPU:0")
         patch.setattr(

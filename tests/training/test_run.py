@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from yolo3.training import run as run_module
 from yolo3.training.plan import RunPlan
 from yolo3.training.preparation import prepare
 from yolo3.training.run import Run, open_batches, open_store
@@ -32,16 +33,17 @@ def run_of(settings, tmp_path):
     return make
 
 
-def used_images(run):
-    """The largest number of images in an example, for each batch that is left."""
-    return [int((indices.numpy() >= 0).sum(1).max()) for _, _, indices in open_batches(run, open_store(run))]
-
-
-def test_the_last_part_of_a_run_goes_without_mosaic_and_a_resumed_run_too(run_of, settings):
+def test_the_last_part_of_a_run_goes_without_mosaic_and_a_resumed_run_too(run_of, settings, monkeypatch):
+    # What batches make of it: tests/input/test_batches.py.
+    asked = []
+    monkeypatch.setattr(run_module, "training_batches", lambda store, **options: asked.append(options) or ())
     run = run_of(epochs=6, augment=dataclasses.replace(settings.augment, mosaic=1.0, plain_share=0.3))
-    assert used_images(run) == [4, 4, 4, 4, 4, 1]  # 6 x (1 - .3) = 4.2: the first five epochs begin before it
+    open_batches(run, store=None)
     run.epoch = 4
-    assert used_images(run) == [4, 1]
+    open_batches(run, store=None)
+    assert [options["epochs"] for options in asked] == [range(6), range(4, 6)]
+    # 6 x (1 - .3) = 4.2: the first five epochs begin before it, however many of them were done before
+    assert [options["mosaic_end"] for options in asked] == pytest.approx([4.2, 4.2])
 
 
 def test_multi_scale_sizes_are_multiples_of_the_stride_of_the_architecture(run_of, settings):

@@ -14,6 +14,18 @@ from yolo3.training.stopping import Stopped, stop_signals
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
 
 
+HEARD = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+"""Handlers of a process that hears them all: under nohup, or in the background of a script, some are ignored."""
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    before = {name: signal.signal(getattr(signal, name), handler) for name, handler in HEARD.items()}
+    yield
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)
+
+
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_before_a_run_trains_a_signal_raises_at_once(name, status):
     handlers = signal.getsignal(getattr(signal, name))
