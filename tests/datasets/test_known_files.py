@@ -18,6 +18,15 @@ def test_a_listing_answers_for_its_folders_and_the_disk_for_the_others(tmp_path)
     assert not any(known.has(str(tmp_path / name)) for name in absent)
 
 
+def test_a_folder_without_files_of_a_kind_is_known_to_have_none(tmp_path):
+    for name in ("labelled/a.txt", "plain/a.jpg", "elsewhere/a.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    known = KnownFiles([str(tmp_path / "labelled" / "a.txt"), str(tmp_path / "plain" / "a.jpg")])
+    may = {name: known.may_hold(str(tmp_path / name), ".txt") for name in ("labelled", "plain", "elsewhere", "gone")}
+    assert may == {"labelled": True, "plain": False, "elsewhere": True, "gone": False}
+
+
 def test_folders_that_were_not_listed_are_asked_for_once(tmp_path):
     known = KnownFiles([])
     looked = []

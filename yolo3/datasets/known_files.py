@@ -29,6 +29,11 @@ class KnownFiles:
             self._names[folder] = None if is_folder(folder) else set()
         return self._names[folder]
 
+    def may_hold(self, folder: str, suffix: str) -> bool:
+        """Return whether files with a suffix may be in a folder; False is certain, hidden files aside."""
+        names = self.names_in(folder)
+        return names is None or any(name.endswith(suffix) for name in names)
+
     def has(self, path: str) -> bool:
         """Return whether there is a file."""
         folder, name = os.path.split(path)

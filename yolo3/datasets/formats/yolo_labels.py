@@ -115,6 +115,12 @@ def find_label(image: str, is_there: Callable[[str], bool] = is_file) -> str | N
     names = [stem + ".txt"]
     if not stem.isascii():  # archives of macOS have decomposed names
         names = list(dict.fromkeys([*names, *(unicodedata.normalize(form, stem) + ".txt" for form in ("NFC", "NFD"))]))
+    candidates = (os.path.join(place, name) for place in _label_folders(folder) for name in names)
+    return next(filter(is_there, candidates), None)
+
+
+def _label_folders(folder: str) -> list[str]:
+    """Return the folders in which the labels of a folder's images are looked for, in this order."""
     parts = folder.split(os.sep)
     folders = [
         os.sep.join([*parts[:at], labels, *parts[at + 1 :]])
@@ -122,10 +128,7 @@ def find_label(image: str, is_there: Callable[[str], bool] = is_file) -> str | N
         if parts[at].lower() in IMAGE_FOLDERS
         for labels in _LABEL_FOLDERS
     ]
-
-    folders += [folder, *(os.path.join(folder, labels) for labels in _LABEL_FOLDERS)]
-    candidates = (os.path.join(place, name) for place in folders for name in names)
-    return next(filter(is_there, candidates), None)
+    return [*folders, folder, *(os.path.join(folder, labels) for labels in _LABEL_FOLDERS)]
 
 
 def kind_of_label(path: str) -> Literal["boxes", "empty", "text"]:
@@ -168,7 +171,14 @@ class LabelIndex:
         self.unread = [file for file in files if has_suffix(file, UNREAD_SUFFIXES)]
         self._image_folders = {os.path.basename(os.path.dirname(image)) for image in self.images}
         known = KnownFiles(files)
-        self._own = {image: find_label(image, known.has) for image in self.images}
+        hold_labels = {
+            folder: any(known.may_hold(place, ".txt") for place in _label_folders(folder))
+            for folder in set(map(os.path.dirname, self.images))
+        }
+        self._own = {
+            image: find_label(image, known.has) if hold_labels[os.path.dirname(image)] else None
+            for image in self.images
+        }
         taken = {os.path.realpath(label) for label in self._own.values() if label is not None}
         self._by_stem: dict[str, list[str]] = {}
         for file in files:
