@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True)
     parser.add_argument("--list", dest="list_name", default="test")
     parser.add_argument("--calibration-list", default="train", help="list that int8 is calibrated on")
+    parser.add_argument("--calibration-images", type=int, default=100, help="images of it at most, from all over it")
     parser.add_argument("--formats", nargs="+", choices=EXPORTERS, default=list(EXPORTERS))
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--json", metavar="FILE")
@@ -91,6 +92,8 @@ def main(argv=None) -> int:
     names = detector.class_names
     annotations = list(read_dataset(arguments.data, None, names, arguments.list_name).annotations)
     calibration = list(read_dataset(arguments.data, None, names, arguments.calibration_list).annotations)
+    every = -(-len(calibration) // arguments.calibration_images)
+    calibration = calibration[::every]  # each int8 file is measured on all of it
     images = [read_image(annotation.image_path) for annotation in annotations[:8]]
 
     results: dict = {}

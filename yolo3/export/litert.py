@@ -7,6 +7,7 @@ convolutions and the decoding of boxes, which stay in float32: boxes of 400 pixe
 from __future__ import annotations
 
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,9 @@ def _quantized(converter: tf.lite.TFLiteConverter, graph: ExportGraph, images: n
     repeated = np.concatenate([given] + [given[-1:]] * (-len(given) % size))  # fills the last batch
     converter.representative_dataset = lambda: ({INPUT: part} for part in np.split(repeated, len(repeated) // size))
     converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calibrates with an interpreter of its own that it calls deprecated
+        calibrated = converter.convert()
     return mlir_quantize(calibrated, denylisted_nodes=_after_convolutions(calibrated))
 
 
