@@ -124,6 +124,12 @@ def test_fit_learns_the_images_that_it_is_given():
     assert after["loss"] < first["loss"] / 2 and after.keys() == {"loss", *TERMS}
 
 
+def test_fit_refuses_labels_that_count_from_one():
+    images, y = batch()
+    with pytest.raises(ValueError, match="labels: expected 0 to 2, .*got 3 in image 0"):
+        compiled().fit(images, {**y, "labels": np.where(LABELS < 0, -1, LABELS + 1)}, verbose=0)
+
+
 def test_train_on_batch_returns_the_terms():
     images, y = batch()
     assert compiled().train_on_batch(images, y, return_dict=True).keys() == {"loss", *TERMS}

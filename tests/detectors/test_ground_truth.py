@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tests.detectors.cases import BOXES, LABELS, SIZE
-from yolo3.detectors.ground_truth import FORMATS, check_format, from_corners, to_rows
+from yolo3.detectors.ground_truth import FORMATS, check_format, check_labels, from_corners, to_rows
 
 HEIGHT, WIDTH = SIZE
 
@@ -68,3 +68,9 @@ def test_a_format_that_keras_does_not_know_is_refused():
     assert check_format("XYWH") == "xywh"
     with pytest.raises(ValueError, match="bounding_box_format: expected one of xyxy, .*got 'coco'"):
         check_format("coco")
+
+
+def test_labels_beyond_the_classes_are_refused_with_their_image():
+    check_labels(LABELS, 3)
+    with pytest.raises(ValueError, match=r"^labels: expected 0 to 1, or -1 for padding, got 2 in image 0"):
+        check_labels(LABELS, 2)

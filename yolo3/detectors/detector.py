@@ -15,7 +15,7 @@ from keras import ops
 from yolo3.darknet.cfg import read_cfg
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.detectors.backbone import backbone_of
-from yolo3.detectors.ground_truth import NO_OBJECT, check_format, from_corners, to_rows
+from yolo3.detectors.ground_truth import NO_OBJECT, check_format, check_labels, from_corners, to_rows
 from yolo3.detectors.recipe import DefaultRecipe, default_optimizer
 from yolo3.models.architecture import Architecture, check_input_shape, default_input_shape
 from yolo3.models.loss import as_list, batch_terms, loss_row
@@ -263,7 +263,7 @@ class KerasDetector(keras.Model):
     def _optimizer_precision(self) -> str:
         return "float16" if self.dtype_policy.name == "mixed_float16" else "float32"
 
-    def fit(self, *args, initial_epoch: int = 0, callbacks: Any = None, **kwargs):
+    def fit(self, x=None, y=None, *args, initial_epoch: int = 0, callbacks: Any = None, **kwargs):
         """Train as ``keras.Model.fit`` does, on data of (images, {"boxes", "labels"}).
 
         Data is what Keras takes: arrays, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a PyTorch ``DataLoader``,
@@ -271,7 +271,12 @@ class KerasDetector(keras.Model):
 
         Returns:
             Keras' history, with "loss" and each term of the loss by its name.
+
+        Raises:
+            ValueError: For labels, given as an array, that are no class. In other data they have no class to learn.
         """
+        if isinstance(y, dict) and isinstance(y.get("labels"), np.ndarray):
+            check_labels(y["labels"], self.architecture.num_classes)
         if self._is_default and initial_epoch == 0:
             callbacks = [] if callbacks is None else callbacks
             recipe = DefaultRecipe(self._optimizer_precision)
@@ -279,7 +284,7 @@ class KerasDetector(keras.Model):
                 callbacks.append(recipe)
             else:
                 callbacks = [recipe, *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks])]
-        history = super().fit(*args, initial_epoch=initial_epoch, callbacks=callbacks, **kwargs)
+        history = super().fit(x, y, *args, initial_epoch=initial_epoch, callbacks=callbacks, **kwargs)
         if keras.backend.backend() == "jax":
             # Averaged weights became the weights as the same arrays, which `evaluate` gives away to be overwritten.
             for variable in self.optimizer.variables:

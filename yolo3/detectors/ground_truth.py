@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from yolo3.ops import boxes as geometry
@@ -48,6 +49,17 @@ def dense(ground_truth: Any) -> tuple[Any, Any]:
         shapes = f"{list(boxes.shape)} and {list(labels.shape)}"
         raise ValueError(f"y: expected boxes [B, T, 4] and labels [B, T] (images, objects), got the shapes {shapes}")
     return ops.convert_to_tensor(boxes), ops.convert_to_tensor(labels)
+
+
+def check_labels(labels: np.ndarray, num_classes: int) -> None:
+    """Raise ``ValueError`` for a label [N, T] that is no class; negative ones are padding."""
+    wrong = np.argwhere(np.asarray(labels) >= num_classes)
+    if len(wrong):
+        image, row = wrong[0][:2]
+        raise ValueError(
+            f"labels: expected 0 to {num_classes - 1}, or {NO_OBJECT} for padding, got {labels[image][row]} in image "
+            f"{image}; classes count from 0"
+        )
 
 
 def to_rows(ground_truth: Any, bounding_box_format: str, input_shape: tuple[int, int]):
