@@ -21,6 +21,7 @@ from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats.registry import FORMATS, detect_format, list_names, read_dataset
 from yolo3.datasets.image_size import image_size
 from yolo3.datasets.images import read_image
+from yolo3.inference.runtimes.runtime import export_metadata
 from yolo3.inference.videos import count_frames, read_frames
 from yolo3.models.loading import holds_model, read_layer_arrays
 from yolo3.models.metadata import check_array_sizes, read_metadata
@@ -288,7 +289,13 @@ def _network_targets(folder: Path) -> list[Target]:
         if metadata is not None:
             architecture_from_metadata(metadata)
 
-    return [*targets, _target("metadata", text, read_text)]
+    export = {"outputs": "boxes", "input": "uint8", "batch": None, "precision": "float32", "iou_threshold": 0.45}
+    exported = _write(folder / "m.onnx.json", json.dumps(METADATA | {"export": export}))
+    return [
+        *targets,
+        _target("metadata", text, read_text),
+        _target("metadata of an exported file", exported, lambda: export_metadata(exported.read_bytes(), exported)),
+    ]
 
 
 def _run_targets(folder: Path) -> list[Target]:
