@@ -43,6 +43,7 @@ WITHOUT_TENSORFLOW = (
     "inference.writers.json_csv inference.summary evaluation.average_precision evaluation.measures "
     "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
     "training.settings training.advice training.run_folder training.schedules "
+    "ops.box_formats input.epoch_plan input.image_boxes input.augmentation_numpy input.usable_images "
     "api.arguments api.train api.evaluate training.recipes training.result training.whole_run "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "

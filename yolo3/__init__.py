@@ -17,6 +17,7 @@ _HOMES = {
     "DetectionResult": "yolo3.inference.detection_result",
     "Detections": "yolo3.detections",
     "Detector": "yolo3.inference.detector",
+    "KerasBatches": "yolo3.input.keras_batches",
     "KerasDetector": "yolo3.detectors.detector",
     "RetinaNetDetector": "yolo3.detectors.architectures",
     "RpnDetector": "yolo3.detectors.architectures",
@@ -24,6 +25,7 @@ _HOMES = {
     "YoloV3Detector": "yolo3.detectors.architectures",
     "evaluate": "yolo3.api.evaluate",
     "read_dataset": "yolo3.datasets.formats.registry",
+    "tf_batches": "yolo3.input.tf_batches",
     "train": "yolo3.api.train",
 }
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.detectors.cases import BOXES, LABELS, NAMES, batch
 from yolo3.detectors.average_precision import AveragePrecision, average_precision
-from yolo3.detectors.ground_truth import FORMATS, from_corners
+from yolo3.detectors.ground_truth import from_corners
+from yolo3.ops.box_formats import FORMATS
 
 FOUND = np.pad(BOXES, ((0, 0), (0, 1), (0, 0)))  # [2, 4, 4]
 

@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from tests.detectors.cases import BOXES, LABELS, SIZE
-from yolo3.detectors.ground_truth import FORMATS, check_format, check_labels, from_corners, to_rows
+from yolo3.detectors.ground_truth import check_labels, from_corners, to_rows
+from yolo3.ops.box_formats import FORMATS, check_format
 
 HEIGHT, WIDTH = SIZE
 

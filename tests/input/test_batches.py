@@ -11,15 +11,9 @@ from PIL import Image
 from tests.input.images import BLUE, RECTANGLE, RED, annotated, opened, write_rotated
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
-from yolo3.input import batches as batches_module
-from yolo3.input.batches import (
-    block_size,
-    epoch_order,
-    mosaic_partners,
-    multi_scale_sizes,
-    training_batches,
-    validation_batches,
-)
+from yolo3.input import epoch_plan
+from yolo3.input.batches import training_batches, validation_batches
+from yolo3.input.epoch_plan import block_size, epoch_order, mosaic_partners, multi_scale_sizes
 from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
@@ -163,7 +157,7 @@ def test_images_kept_in_memory_give_the_batches_of_those_read_from_files(annotat
 
 @pytest.mark.slow
 def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(annotations, monkeypatch):
-    monkeypatch.setattr(batches_module, "_BLOCK", 5)  # 12 images: three blocks of 4
+    monkeypatch.setattr(epoch_plan, "_BLOCK", 5)  # 12 images: three blocks of 4
     settings = Augmentation(mosaic=0.7)
     kept, decoded = (batches_of(opened(annotations, cache), settings) for cache in ("memory", "none"))
     assert_same(decoded, kept)
@@ -172,7 +166,7 @@ def test_several_blocks_of_images_give_the_same_batches_as_images_in_memory(anno
 @pytest.mark.slow
 @pytest.mark.parametrize("cache", ["memory", "none"])
 def test_batches_from_within_an_epoch_are_those_that_follow(annotations, monkeypatch, cache):
-    monkeypatch.setattr(batches_module, "_BLOCK", 5)  # blocks of 4, batches of 3: they begin within a block
+    monkeypatch.setattr(epoch_plan, "_BLOCK", 5)  # blocks of 4, batches of 3: they begin within a block
     settings = Augmentation(mosaic=0.7)
     store = opened(annotations, cache)
     whole = batches_of(store, settings, batch_size=3, epochs=range(2))

@@ -27,7 +27,8 @@ from tests.input.images import (
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
 from yolo3.input import image_cache
-from yolo3.input.image_cache import file_reader, pixel_bytes, relative_boxes
+from yolo3.input.image_boxes import relative_boxes
+from yolo3.input.image_cache import file_reader, pixel_bytes
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from keras import ops
 from yolo3.darknet.cfg import read_cfg
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.detectors.backbone import backbone_of
-from yolo3.detectors.ground_truth import NO_OBJECT, check_format, check_labels, from_corners, to_rows
+from yolo3.detectors.ground_truth import check_labels, from_corners, to_rows
 from yolo3.detectors.recipe import DefaultRecipe, default_optimizer
 from yolo3.models.architecture import Architecture, check_input_shape, default_input_shape
 from yolo3.models.loss import as_list, batch_terms, loss_row
@@ -24,6 +24,7 @@ from yolo3.models.registry import architecture_from_metadata, architecture_of_cf
 from yolo3.models.saving import save_model
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.ops import boxes as geometry
+from yolo3.ops.box_formats import NO_OBJECT, check_format
 from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import MAX_BOXES
 from yolo3.precision import dtype_policy

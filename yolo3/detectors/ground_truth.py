@@ -9,22 +9,7 @@ import numpy as np
 from keras import ops
 
 from yolo3.ops import boxes as geometry
-
-FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh")
-"""Values of ``bounding_box_format``, those of ``keras.utils.bounding_boxes.convert_format``."""
-
-NO_OBJECT = -1  # label of padding
-
-
-def check_format(name: str) -> str:
-    """Return the name of a format of boxes in lower case.
-
-    Raises:
-        ValueError: For a name that Keras does not know.
-    """
-    if not isinstance(name, str) or name.lower() not in FORMATS:
-        raise ValueError(f"bounding_box_format: expected one of {', '.join(FORMATS)}, got {name!r}")
-    return name.lower()
+from yolo3.ops.box_formats import NO_OBJECT
 
 
 def dense(ground_truth: Any) -> tuple[Any, Any]:
@@ -69,7 +54,8 @@ def to_rows(ground_truth: Any, bounding_box_format: str, input_shape: tuple[int,
 
     Args:
         ground_truth: ``{"boxes", "labels"}``; see :func:`dense`.
-        bounding_box_format: One of :data:`FORMATS`, in pixels of the network input or relative to it.
+        bounding_box_format: One of :data:`yolo3.ops.box_formats.FORMATS`, in pixels of the network input or
+            relative to it.
         input_shape: (height, width) of the network input in pixels.
 
     Returns:

@@ -10,17 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.datasets.image_size import shape_of
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
-from yolo3.input.image_cache import ImageStore, relative_boxes
+from yolo3.input.epoch_plan import block_size, plan_epoch
+from yolo3.input.image_boxes import network_boxes
+from yolo3.input.image_cache import ImageStore
 from yolo3.input.reading import reading
-from yolo3.input.settings import SCALE_EVERY, Augmentation
-from yolo3.ops.letterbox import boxes_to_network, resize_image
+from yolo3.input.settings import Augmentation
+from yolo3.ops.letterbox import resize_image
 
 _BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
-_BLOCK = 32  # images at most that mosaics are made of together
-_BLOCK_BYTES = 128 << 20  # of their pixels, about
 _IMAGE = (-1, -1, 3)
 
 # None of these functions needs autograph, whose rewriting takes time.
@@ -35,7 +34,7 @@ def training_batches(
     stride: int,
     augmentation: Augmentation,
     seed: int,
-    epochs: range,
+    epochs: range | tf.data.Dataset,
     first_batch: int = 0,
     resize: str = "letterbox",
     scales: tuple[float, ...] = (),
@@ -51,7 +50,7 @@ def training_batches(
         stride: Multi-scale sizes are multiples of it.
         augmentation: How images vary.
         seed: Together with the epoch it determines everything that is drawn at random.
-        epochs: The epochs, 0 is the first of a run.
+        epochs: The epochs, 0 is the first of a run; or a data set of their numbers, int64.
         first_batch: The batch that the first of them begins with, when a run is resumed within an epoch.
         resize: "letterbox" or "stretch", see `yolo3.input.augmentation.place`.
         scales: Factors of the input size in multi-scale training; empty for one size.
@@ -98,8 +97,11 @@ def training_batches(
     def batch(images, boxes, colours, indices):
         return distort_colours(images, colours), _pad_rows(boxes), indices
 
+    numbers = tf.data.Dataset.range(epochs.start, epochs.stop) if isinstance(epochs, range) else epochs
+    first_epoch = epochs.start if isinstance(epochs, range) else 0
+
     def num_skipped(epoch):
-        return tf.where(epoch == epochs.start, tf.constant(first_batch * batch_size, tf.int64), 0)
+        return tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
 
     parallel = {"num_parallel_calls": workers or tf.data.AUTOTUNE}
     if augmentation.mosaic and store.kept == "none":
@@ -107,8 +109,7 @@ def training_batches(
     else:
         examples = _examples(store, planned, num_skipped, example, parallel=parallel)
 
-    dataset = examples(tf.data.Dataset.range(epochs.start, epochs.stop))
-    dataset = dataset.padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
+    dataset = examples(numbers).padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
     return dataset.map(_no_autograph(batch), num_parallel_calls=2).prefetch(2)
 
 
@@ -166,119 +167,6 @@ def _examples_of_blocks(store: ImageStore, planned, num_skipped, example, *, blo
     return lambda epochs: epochs.flat_map(_no_autograph(places_in_blocks)).map(_no_autograph(of_block), **parallel)
 
 
-def plan_epoch(
-    epoch: int,
-    *,
-    num_images: int,
-    batch_size: int,
-    block: int,
-    input_shape,
-    stride: int,
-    scales,
-    seed: int,
-    mosaic: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Draw what does not depend on the images of an epoch.
-
-    Args:
-        epoch: 0 is the first.
-        num_images: Images in the data set.
-        batch_size: Images in a batch.
-        block: Size of a block, from `block_size`.
-        input_shape: (height, width) of the network input in pixels.
-        stride: Multi-scale sizes are multiples of it.
-        scales: Factors of the input size; empty for one size.
-        seed: Of the run.
-        mosaic: Probability of a mosaic.
-
-    Returns:
-        Of each example: indices and places, int64 [N, 4], as from `mosaic_partners`; size, float32 [N, 2]; seed, int64
-        [N, 2]; probability of a mosaic, float32 [N].
-    """
-    order = epoch_order(num_images, batch_size, seed, epoch)
-    places, indices = mosaic_partners(order, block, seed, epoch)
-    sizes = multi_scale_sizes(
-        len(order) // batch_size, input_shape, stride=stride, scales=scales, seed=seed, epoch=epoch
-    )
-    seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
-    return indices, places, np.repeat(sizes, batch_size, 0), seeds, np.full(len(order), mosaic, np.float32)
-
-
-def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the order of the images in an epoch.
-
-    Args:
-        num_images: Images in the data set.
-        batch_size: Images in a batch.
-        seed: Of the run.
-        epoch: 0 is the first.
-
-    Returns:
-        int64 [steps * batch_size]: every image once, and the last batch filled up with the first ones.
-    """
-    order = np.random.default_rng([seed, epoch]).permutation(num_images)
-    steps = -(-num_images // batch_size)
-    return np.resize(order, steps * batch_size).astype(np.int64)
-
-
-def multi_scale_sizes(num_steps: int, input_shape, *, stride: int, scales, seed: int, epoch: int) -> np.ndarray:
-    """Return the input size of each batch of an epoch: one of `scales` for every ten batches, as in Darknet.
-
-    Args:
-        num_steps: Batches in the epoch.
-        input_shape: (height, width) in pixels.
-        stride: Sizes are rounded to multiples of it.
-        scales: Factors of the input size; empty for one size.
-        seed: Of the run.
-        epoch: 0 is the first.
-
-    Returns:
-        float32 [num_steps, 2] (height, width) in pixels.
-    """
-    if not scales:
-        return np.tile(np.array(input_shape, np.float32), (num_steps, 1))
-    rng = np.random.default_rng([seed, epoch, 1])
-    drawn = rng.choice(np.asarray(scales), -(-num_steps // SCALE_EVERY))
-    sides = np.round(np.outer(drawn, input_shape) / stride).clip(1) * stride
-    return np.repeat(sides, SCALE_EVERY, 0)[:num_steps].astype(np.float32)
-
-
-def block_size(positions: int, image_bytes: int = 0) -> int:
-    """Return how many neighbours in the order of an epoch share their images for mosaics.
-
-    All blocks are about equally large.
-
-    Args:
-        positions: Length of the order.
-        image_bytes: Size of a decoded image, on average.
-    """
-    at_most = min(_BLOCK, max(_BLOCK_BYTES // max(image_bytes, 1), 4))
-    return -(-positions // -(-positions // at_most))
-
-
-def mosaic_partners(order: np.ndarray, block: int, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the three images that complete the mosaic of each image of an epoch.
-
-    They come from the same block of the order, so that each image is decoded once for all mosaics that show it.
-
-    Args:
-        order: int64 [N] from `epoch_order`.
-        block: Size of a block, from `block_size`.
-        seed: Of the run.
-        epoch: 0 is the first.
-
-    Returns:
-        (places, indices), int64 [N, 4], the image itself first: places within the block, indices within the data set.
-    """
-    positions = np.arange(len(order))
-    starts = positions // block * block
-    sizes = np.minimum(block, len(order) - starts)
-    drawn = np.random.default_rng([seed, epoch, 2]).random((len(order), 3))
-    others = (drawn * sizes[:, None]).astype(np.int64)
-    places = np.concatenate([(positions - starts)[:, None], others], 1)
-    return places, order[starts[:, None] + places]
-
-
 def validation_batches(
     annotations: list[Annotation], *, batch_size: int, input_shape: tuple[int, int], resize: str
 ) -> tf.data.Dataset:
@@ -294,7 +182,7 @@ def validation_batches(
         Data set of (images, boxes, indices): images and boxes as from `training_batches`; int64 [B], the places of the
         images in `annotations`.
     """
-    rows = [_network_boxes(annotation, input_shape, resize) for annotation in annotations]
+    rows = [network_boxes(annotation, input_shape, resize) for annotation in annotations]
     flat = tf.constant(np.concatenate(rows) if rows else np.zeros((0, 5), np.float32))
     first = tf.constant(np.cumsum([0, *map(len, rows)]).astype(np.int64))
     read = reading(
@@ -309,16 +197,6 @@ def validation_batches(
     dataset = tf.data.Dataset.range(len(annotations)).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))
     return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes), indices)).prefetch(2)
-
-
-def _network_boxes(annotation: Annotation, input_shape, resize) -> np.ndarray:
-    """Return float32 [N, 5]: (x, y, w, h) relative to the letterboxed or stretched input, and class id."""
-    rows, _ = relative_boxes([annotation])
-    height, width = shape_of(annotation)
-    corners = boxes_to_network(rows[:, :4] * [width, height, width, height], (height, width), input_shape, resize)
-    corners = corners / np.array([input_shape[1], input_shape[0]] * 2, np.float32)
-    sides = corners[:, 2:] - corners[:, :2]
-    return np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, sides, rows[:, 4:]], 1).astype(np.float32)
 
 
 def _pad_rows(boxes):

@@ -14,11 +14,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.datasets.clipping import clip_boxes
-from yolo3.datasets.flat_boxes import flatten, shape_rows
 from yolo3.datasets.image_size import shape_of
 from yolo3.datasets.images import read_image
 from yolo3.files import free_bytes, naming
+from yolo3.input.image_boxes import relative_boxes
 from yolo3.input.reading import reading
 from yolo3.input.settings import CACHES
 from yolo3.ops.letterbox import least_side, reduced_shape
@@ -125,27 +124,6 @@ def open_images(
         kept=kept,
         resized=resized,
     )
-
-
-def relative_boxes(annotations: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the boxes of images to train on: without crowd regions, clipped to the image, and not empty.
-
-    Args:
-        annotations: The images and their boxes.
-
-    Returns:
-        boxes: float32 [M, 5]: corners relative to the image, class id; image after image.
-        first: int64 [N + 1], where the boxes of each image begin.
-    """
-    flat = flatten(annotations)
-    shapes = shape_rows([shape_of(annotation) for annotation in annotations])[flat.image]
-    clipped = clip_boxes(flat.boxes, shapes, slack=np.inf).astype(np.float32)
-    corners = clipped / shapes[:, [1, 0, 1, 0]].astype(np.float32)
-    keep = ~flat.crowd & (corners[:, 2:] > corners[:, :2]).all(1)
-
-    rows = np.concatenate([corners, flat.class_ids[:, None]], 1).astype(np.float32)[keep]  # [M, 5]
-    counts = np.bincount(flat.image[keep], minlength=len(annotations))
-    return rows, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 # Room for decoded images
