@@ -87,10 +87,9 @@ def test_room_for_objects_can_be_fixed_so_that_shapes_never_change(data):
         lambda: keras.layers.RandomFlip("horizontal", bounding_box_format="xyxy", seed=1),
         lambda: keras.layers.RandomZoom((-0.2, 0.2), bounding_box_format="xyxy", seed=1),
         lambda: keras.layers.RandomTranslation(0.1, 0.1, bounding_box_format="xyxy", seed=1),
-        lambda: keras.layers.MixUp(bounding_box_format="xyxy", seed=1),
         lambda: keras.layers.RandomBrightness(0.2, (0, 1), bounding_box_format="xyxy", seed=1),
     ],
-    ids=["RandomFlip", "RandomZoom", "RandomTranslation", "MixUp", "RandomBrightness"],
+    ids=["RandomFlip", "RandomZoom", "RandomTranslation", "RandomBrightness"],
 )
 @pytest.mark.parametrize("kind", [KerasBatches, tf_batches])
 def test_keras_own_layers_take_the_batches(kind, layer, data):
@@ -100,6 +99,17 @@ def test_keras_own_layers_take_the_batches(kind, layer, data):
     boxes, labels = (np.asarray(made["bounding_boxes"][name]) for name in ("boxes", "labels"))
     assert np.asarray(made["images"]).shape == (5, 64, 96, 3) and boxes.shape[:2] == labels.shape
     assert (labels >= 0).any() and np.isfinite(boxes).all()
+
+
+def test_mixup_of_keras_mixes_images_and_joins_their_objects(data):
+    images, objects = KerasBatches(data, **SMALL)[0]
+    made = keras.layers.MixUp(bounding_box_format="xyxy", seed=1)({"images": images, "bounding_boxes": dict(objects)})
+    boxes, labels = (np.asarray(made["bounding_boxes"][name]) for name in ("boxes", "labels"))
+    if len(labels) == 2 * len(images):  # Keras 3.15 joins boxes along objects, but labels along images
+        labels = np.concatenate(np.split(labels, 2), 1)
+    assert np.asarray(made["images"]).shape == images.shape
+    assert boxes.shape[:2] == labels.shape == (5, 2 * objects["labels"].shape[1])
+    assert (labels >= 0).sum() >= (objects["labels"] >= 0).sum()
 
 
 def test_a_flip_of_keras_mirrors_the_boxes_with_the_image(data):
