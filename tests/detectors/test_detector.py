@@ -261,6 +261,15 @@ def test_h5_holds_the_network_alone(confident, tmp_path):
     assert not isinstance(keras.models.load_model(tmp_path / "d.h5", compile=False), KerasDetector)
 
 
+@pytest.mark.slow
+def test_an_exported_detector_gives_the_raw_outputs(confident, tmp_path):
+    images, _ = batch()
+    confident.export(tmp_path / "exported", format="tf_saved_model", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    for one, other in zip(exported.serve(images), confident(images), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_its_config_builds_it_again(built):
     model = detector(bounding_box_format="center_xywh", input_size=(96, 64), max_boxes=7, name="mine")
     again = type(model).from_config(model.get_config())
