@@ -42,7 +42,8 @@ def endless(batch):
         yield (photos, *y_true), np.zeros(len(photos))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_the_lambda_idiom_of_old_tutorials_trains(optimizer):
     model_body = small_body(2)
     y_true = [Input(shape=(64 // stride, 96 // stride, 3, 2 + 5)) for stride in (32, 16)]

@@ -105,7 +105,13 @@ def data_of(kind):
     return {"x": (batch() for _ in range(2)), "steps_per_epoch": 2, "shuffle": False}
 
 
-@pytest.mark.parametrize("kind", ["arrays", "tf.data", "ragged", "PyDataset", "generator"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tf.data",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("arrays", "ragged", "PyDataset", "generator")),
+    ],
+)
 def test_fit_takes_the_data_that_keras_takes_and_logs_each_term(kind):
     model = compiled()
     history = model.fit(**data_of(kind), verbose=0).history
@@ -184,6 +190,7 @@ def confident(slim_tiny):
     return model
 
 
+@pytest.mark.slow
 def test_detections_are_those_of_the_detector_of_the_same_network(confident):
     pixels = np.random.default_rng(3).integers(0, 256, (2, *SIZE, 3)).astype(np.uint8)
     found = confident.predict(pixels, verbose=0)
@@ -202,6 +209,7 @@ def test_detections_are_those_of_the_detector_of_the_same_network(confident):
         assert (found["labels"][index, count:] == -1).all() and not found["boxes"][index, count:].any()
 
 
+@pytest.mark.slow
 def test_boxes_are_predicted_in_the_format_that_fit_takes(confident):
     images, _ = batch()
     corners = confident.predict(images, verbose=0)["boxes"]
@@ -223,6 +231,7 @@ def test_a_threshold_can_be_given_for_one_call(confident):
 # Files
 
 
+@pytest.mark.slow
 def test_a_saved_detector_opens_with_plain_keras_and_trains_on(confident, tmp_path):
     model, (images, y) = compiled("auto", loss=LossOptions(box_loss="ciou")), batch()
     model.fit(images, y, verbose=0)
@@ -310,6 +319,7 @@ def test_a_missing_file_of_weights_is_an_error_of_the_system(tmp_path):
 # Other architectures
 
 
+@pytest.mark.slow
 def test_every_architecture_has_the_same_interface():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("yolo3.models.retinanet.Blocks", PooledBlocks)

@@ -188,6 +188,7 @@ def test_a_box_lands_where_its_pixels_do(change):
     assert found >= 10
 
 
+@pytest.mark.slow
 def test_boxes_of_mosaics_land_where_their_pixels_do_and_a_share_of_the_canvases_is_one():
     settings = replace(OFF, mosaic=0.5, mosaic_zoom=(0.6, 1.4), jitter=0.2, flip=0.5)
     seen, parts = [], []

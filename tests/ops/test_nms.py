@@ -156,6 +156,7 @@ def test_with_more_candidates_than_are_examined_the_best_are_still_right():
     assert_equals_slow_loop(found, boxes, scores, 0.0, 0.3, 30)
 
 
+@pytest.mark.slow
 def test_a_graph_of_unknown_shape_and_a_compiled_one_give_the_same():
     tf = pytest.importorskip("tensorflow")
     boxes, scores = random_case(images=2, boxes=150, classes=2)

@@ -15,6 +15,7 @@ from yolo3.models import registry
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.training.preparation import choose_architecture
+from yolo3.training.recipes import config_from
 from yolo3.training.settings import TrainConfig
 
 ANCHORS = DEFAULT_TINY_ANCHORS[:4]
@@ -73,7 +74,7 @@ def test_its_stride_and_its_backbone_are_those_of_its_entry(toy_settings):
 def test_the_command_offers_it_and_gives_it_a_recipe_for_the_embedded_set(toy, tmp_path, capsys):
     write_anchors(tmp_path / "toy.txt", ANCHORS)
     options = ["--model", "toy", "--anchors", str(tmp_path / "toy.txt")]
-    config = command.config_from(vars(command.build_parser().parse_args(options)))
+    config = config_from(vars(command.build_parser().parse_args(options)))
     assert (config.model, config.epochs) == ("toy", registry.EMBEDDED["epochs"])
     with pytest.raises(SystemExit, match="0"):
         command.main(["--help"])

@@ -101,6 +101,7 @@ def test_the_displayed_loss_excludes_weight_decay(eagerly):
     assert train(make(weight_decay=0.0)) == train(make(weight_decay=0.5))
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_by_their_common_norm(eagerly):
     trainer = make(optimizer="sgd", clip_norm=0.1)
     before = learned(trainer)

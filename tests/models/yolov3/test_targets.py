@@ -251,6 +251,7 @@ def test_the_device_puts_a_centre_on_the_far_border_into_the_last_cell():
     assert np.argwhere(fine[..., 4] > 0)[:, 1:3].tolist() == [[0, 0], [7, 11]]
 
 
+@pytest.mark.slow
 def test_the_device_builds_the_same_targets_when_compiled():
     import tensorflow as tf
 

@@ -24,6 +24,25 @@ class LossOptions:
 
     box_loss: str = _of_loss("xywh", "box loss: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
     box_scale: float = _of_loss(1.0, "weight of the box loss", metavar="WEIGHT", number=POSITIVE)
+    focal: tuple[str, ...] = _of_loss(
+        (),
+        "terms that take the focal loss instead of cross-entropy; objectness covers objects and background",
+        unset="none",
+        choices=FOCAL_TERMS,
+        many="+",
+    )
+    focal_alpha: float = _of_loss(0.25, "weight of positive targets in the focal loss", metavar="A", number=BETWEEN)
+    focal_gamma: float = _of_loss(2.0, "focusing exponent of the focal loss", metavar="G", number=NOT_NEGATIVE)
+    label_smoothing: float = _of_loss(
+        0.0, "class targets become E/2 and 1 - E/2 instead of 0 and 1", metavar="E", number=BELOW_ONE
+    )
+    iou_thresh: float = _of_loss(
+        1.0,
+        "assign an object to all anchors whose shapes overlap it by more than this IoU, besides the best one; "
+        "1 = the best one only",
+        metavar="IOU",
+        number=SHARE,
+    )
     box_gradient: str = _of_loss(
         "derivative",
         "gradient of an overlap as box loss: its derivative, or Darknet's deltas, which are no derivative",
@@ -45,25 +64,6 @@ class LossOptions:
     )
     class_scale: float = setting(
         1.0, "factor of class_weights for the class itself (Darknet's cls_normalizer)", option=False, number=POSITIVE
-    )
-    focal: tuple[str, ...] = _of_loss(
-        (),
-        "terms that take the focal loss instead of cross-entropy; objectness covers objects and background",
-        unset="none",
-        choices=FOCAL_TERMS,
-        many="+",
-    )
-    focal_alpha: float = _of_loss(0.25, "weight of positive targets in the focal loss", metavar="A", number=BETWEEN)
-    focal_gamma: float = _of_loss(2.0, "focusing exponent of the focal loss", metavar="G", number=NOT_NEGATIVE)
-    label_smoothing: float = _of_loss(
-        0.0, "class targets become E/2 and 1 - E/2 instead of 0 and 1", metavar="E", number=BELOW_ONE
-    )
-    iou_thresh: float = _of_loss(
-        1.0,
-        "assign an object to all anchors whose shapes overlap it by more than this IoU, besides the best one; "
-        "1 = the best one only",
-        metavar="IOU",
-        number=SHARE,
     )
 
     def __post_init__(self):
