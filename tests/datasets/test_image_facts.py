@@ -15,13 +15,14 @@ from yolo3.datasets.image_facts import known_checks
 
 
 @pytest.fixture
-def decoded(monkeypatch):
-    """Names of the images that are decoded from here on."""
+def decoded(monkeypatch, tmp_path):
+    """Names of the images of this test that are decoded from here on; threads of others may still be at work."""
     names = []
     check_image = check_images.check_image
 
     def noted(path):
-        names.append(os.path.basename(path))
+        if path.startswith(str(tmp_path)):
+            names.append(os.path.basename(path))
         return check_image(path)
 
     monkeypatch.setattr(check_images, "check_image", noted)
