@@ -47,7 +47,9 @@ def network(server, tmp_path, monkeypatch):
         content = (folder / name).read_bytes()
         return PublishedFile(name, (f"{url}/{name}",), len(content), hashlib.sha256(content).hexdigest())
 
-    entry = published.PublishedNetwork(file("net.cfg"), file("net.weights"), "nothing", masks=("3,4,5", "1,2,3"))
+    entry = published.PublishedNetwork(
+        file("net.cfg"), file("net.weights"), "nothing", anchor_mask=((3, 4, 5), (1, 2, 3))
+    )
     monkeypatch.setattr(published, "PUBLISHED", {"net": entry})
     return entry
 
@@ -139,3 +141,19 @@ def test_the_sizes_of_weights_follow_from_their_cfgs():
         layers = [stored for stored in layer_arrays(read_cfg(path), None) if last is None or stored.layer.index < last]
         numbers = sum(functools.reduce(int.__mul__, shape, 1) for it in layers for shape in it.shapes.values())
         assert entry.weights.size == 4 * numbers + 20, name  # a header of 20 bytes
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/darknet")
+def test_a_preset_takes_published_weights_by_name_with_their_masks(tmp_path, monkeypatch):
+    from yolo3 import YoloV3Detector
+
+    monkeypatch.setenv("YOLO3_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for file in (PUBLISHED["yolov3-tiny"].cfg, PUBLISHED["yolov3-tiny"].weights):
+        (tmp_path / file.name).symlink_to(next(SHARED.rglob(file.name)))
+    detector = YoloV3Detector.from_preset("yolov3-tiny", class_names=["dog", "cell"], weights="yolov3-tiny")
+    assert detector.metadata["anchor_mask"] == [[3, 4, 5], [1, 2, 3]]
+    again = YoloV3Detector.from_darknet(*find_network("yolov3-tiny"))
+    for layer, kept in (("conv_0", slice(None)), ("conv_12", slice(0, 5))):
+        ours, theirs = (model.get_layer(layer).get_weights()[0] for model in (detector, again))
+        assert (ours[..., kept] == theirs[..., kept]).all(), layer

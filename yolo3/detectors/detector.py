@@ -20,6 +20,7 @@ from yolo3.detectors.recipe import DefaultRecipe, default_optimizer
 from yolo3.models.architecture import Architecture, check_input_shape, default_input_shape
 from yolo3.models.loss import as_list, batch_terms, loss_row
 from yolo3.models.metadata import format_metadata, is_keras_file
+from yolo3.models.published import PUBLISHED, find_network, is_published_name
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg, named_architecture
 from yolo3.models.saving import save_model
 from yolo3.models.yolov3.loss_options import LossOptions
@@ -132,7 +133,9 @@ class KerasDetector(keras.Model):
             preset: A name of :data:`yolo3.models.registry.MODELS`: "yolov3", "yolov3-tiny", "yolov3-spp", ...
             num_classes: C; by default as many as ``class_names``.
             weights: Keras file whose layers of the same names are loaded: those of the same shapes whole, and of heads
-                for other classes what was learned of boxes and of classes of the same name. ``None`` for random ones.
+                for other classes what was learned of boxes and of classes of the same name; or the name of a published
+                network, :data:`yolo3.models.published.PUBLISHED`, whose files are fetched if they are not at hand.
+                ``None`` for random ones.
             class_names: Name of each class.
             anchors: For YOLOv3: float [N, 2] (w, h) in pixels of the network input; by default the network's own.
             anchor_mask: For YOLOv3: indices of the anchors of each scale.
@@ -149,6 +152,12 @@ class KerasDetector(keras.Model):
             raise ValueError("num_classes: expected the number of classes, or class_names")
         if not isinstance(preset, str):
             raise ValueError(f"preset: expected the name of a network, got {type(preset).__name__}")
+        files = None
+        if weights is not None and is_published_name(weights):
+            files = find_network(os.fspath(weights), fetch=True)
+            published = PUBLISHED[os.fspath(weights)]
+            if anchor_mask is None and anchors is None and published.model == preset:
+                anchor_mask = published.anchor_mask
         architecture = named_architecture(
             preset,
             len(class_names or ()) if num_classes is None else num_classes,
@@ -159,7 +168,9 @@ class KerasDetector(keras.Model):
             options=options,
         )
         detector = cls(architecture, class_names=class_names, **arguments)
-        if weights is not None:
+        if files is not None:
+            load_what_fits(detector, architecture, files.weights, detector.class_names, files.cfg)
+        elif weights is not None:
             if not is_keras_file(weights):
                 raise ValueError(f"{weights}: expected a Keras file; for Darknet's use {cls.__name__}.from_darknet")
             load_what_fits(detector, architecture, os.fspath(weights), detector.class_names)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from yolo3.darknet.cfg import Cfg, cfg_bytes, read_cfg, replace_option
 from yolo3.datasets.cache import user_cache
 from yolo3.files import free_bytes, replace_bytes
+from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, AnchorMask
 from yolo3.temporary import put_in_place, temporary_path
 
 VARIABLE = "YOLO3_WEIGHTS"
@@ -68,8 +69,8 @@ class PublishedNetwork:
         trained_on: Data that the weights have learned.
         license: Of the weights.
         model: Name of the same network in `yolo3.models.registry.MODELS`, None for another.
-        masks: Indices of the anchors of each [yolo] section where the weights were trained with others than the cfg
-            says.
+        anchor_mask: Indices of the anchors of each [yolo] section where the weights were trained with others than the
+            cfg says.
     """
 
     cfg: PublishedFile
@@ -77,7 +78,7 @@ class PublishedNetwork:
     trained_on: str
     license: str = "public domain (Darknet's license)"
     model: str | None = None
-    masks: tuple[str, ...] = ()
+    anchor_mask: AnchorMask | None = None
 
 
 _YOLOV3_CFG = PublishedFile(
@@ -115,7 +116,7 @@ PUBLISHED = MappingProxyType(
             ),
             "COCO",
             model="yolov3-tiny",
-            masks=("3,4,5", "1,2,3"),
+            anchor_mask=OFFICIAL_TINY_MASK,
         ),
         "yolov3-spp": PublishedNetwork(
             PublishedFile(
@@ -278,9 +279,9 @@ def _sha256(path: str | os.PathLike) -> str:
 
 def _with_masks(network: PublishedNetwork, name: str, cfg_path: str) -> str:
     """Return the path of a cfg with the masks of the weights: a file in the user's cache folder if they differ."""
-    if not network.masks:
+    if not network.anchor_mask:
         return cfg_path
-    cfg = _replace_masks(read_cfg(cfg_path), network.masks)
+    cfg = _replace_masks(read_cfg(cfg_path), network.anchor_mask)
     path = os.path.join(_own_folder(), f"{name}-masks.cfg")
     content = cfg_bytes(cfg)
     if not os.path.isfile(path) or Path(path).read_bytes() != content:
@@ -289,8 +290,8 @@ def _with_masks(network: PublishedNetwork, name: str, cfg_path: str) -> str:
     return path
 
 
-def _replace_masks(cfg: Cfg, masks: tuple[str, ...]) -> Cfg:
-    for index, mask in enumerate(masks):
+def _replace_masks(cfg: Cfg, anchor_mask: AnchorMask) -> Cfg:
+    for index, mask in enumerate(anchor_mask):
         heads = [section for section in cfg.layers if section.name == "yolo"]
-        cfg = replace_option(cfg, heads[index], "mask", mask)
+        cfg = replace_option(cfg, heads[index], "mask", ",".join(map(str, mask)))
     return cfg
