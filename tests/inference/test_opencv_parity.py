@@ -9,7 +9,7 @@ from yolo3.ops.boxes import iou
 
 # cv2.dnn.readNetFromDarknet of opencv-python-headless 4.12.0 (5.0 has no reader of Darknet's files), yolov3-tiny.cfg
 # with mask=1,2,3 in its second [yolo], a letterbox to 416 by cv2.resize, NMSBoxes(.3, .45) class by class. For the same
-# pixels the raw outputs agree within .0013, of values up to 21; what differs here is the resize, which ours has of Darknet.
+# pixels the raw outputs agree within .0013, of values up to 21; what differs here is the resize, which is Darknet's.
 OPENCV = {
     "dog": [
         ("car", 0.64417, (465.39, 74.07, 677.39, 172.03)),

@@ -16,6 +16,7 @@ from yolo3.darknet.recipe import recipe_of
 from yolo3.inference.loading import load_detector
 from yolo3.input.settings import Augmentation
 from yolo3.models.metadata import read_metadata
+from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.run_folder import read_settings
 from yolo3.training.settings import MULTI_SCALES
 
@@ -172,10 +173,11 @@ def test_a_run_of_a_cfg_is_resumed_without_the_cfg_file(settings, eagerly, darkn
 @pytest.mark.slow
 def test_the_recipe_of_a_cfg_makes_the_length_of_the_run_and_its_rates(settings, eagerly, darknet, tmp_path):
     options = recipe_of(read_cfg(darknet / "net.cfg"))
-    names = {field.name for field in dataclasses.fields(Augmentation)}
-    augment = Augmentation(**{name: options.pop(name) for name in list(options) if name in names})
+    for name, record in {"augment": Augmentation, "loss": LossOptions}.items():
+        fields = [field.name for field in dataclasses.fields(record) if field.name in options]
+        options[name] = record(**{field: options.pop(field) for field in fields})
     rates = Rates()
-    config = of_cfg(settings, darknet, **options, epochs=0, augment=augment)
+    config = of_cfg(settings, darknet, **options, epochs=0)
     run(config, tmp_path / "run", callbacks=[rates])
     # 12 images, 4 a step, 2 steps an update, 4 updates: 8 steps, in epochs of three: 3 epochs, whole.
     # Rates: (1/2)^4 of .01, then all of it at update 2, a tenth from update 3 on.
