@@ -11,6 +11,8 @@ they do after they were written. Memory is the process's peak above what it hold
 """
 
 import argparse
+import contextlib
+import functools
 import importlib
 import json
 import os
@@ -138,7 +140,7 @@ def _mixed(templates: list[tuple[bytes, list[bytes]]], rng: np.random.Generator)
 def measure(folder: str, evaluate: bool) -> dict[str, float]:
     """Run the part of a command that comes before its first step, and return seconds by phase, and memory."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from yolo3.cli import evaluate as evaluate_command
+    from yolo3.api import whole_evaluation
     from yolo3.file_states import one_look
     from yolo3.input import image_cache
     from yolo3.training import preparation
@@ -159,9 +161,8 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
         setattr(module, name, call)
 
     registry = importlib.import_module("yolo3.datasets.formats.registry")
-    checks = importlib.import_module("yolo3.datasets.checks")
-    timed(registry, "read_dataset", "read")
-    timed(preparation if not evaluate else checks, "check_dataset", "check")
+    timed(whole_evaluation if evaluate else registry, "read_dataset", "read")
+    timed(whole_evaluation if evaluate else preparation, "check_dataset", "check")
     if not evaluate:
         timed(preparation, "check_anchor_fit", "fit")
         timed(preparation, "known_groups", "groups")
@@ -171,10 +172,12 @@ def measure(folder: str, evaluate: bool) -> dict[str, float]:
     if evaluate:
         from types import SimpleNamespace
 
-        arguments = evaluate_command.build_parser().parse_args(["--data", folder, "--weights", "x.h5", "--skip-bad"])
+        request = whole_evaluation.Request(weights="x.h5", data=folder, skip_bad=True)
         names = [f"class{number}" for number in range(CLASSES)]
         detector = SimpleNamespace(class_names=names, network=SimpleNamespace(one_class=""))
-        annotations = evaluate_command._read_checked(arguments, detector, None)[0].annotations
+        bar = functools.partial(contextlib.nullcontext, lambda done, total: None)
+        dataset, _ = whole_evaluation._read_checked(request, detector, None, warn=len, data_bar=bar)
+        annotations = dataset.annotations
     else:
         config = TrainConfig(data=folder, anchors="model_data/yolo_anchors.txt")
         with one_look():  # as the command does

@@ -44,7 +44,7 @@ def test_a_scheduler_s_signal_saves_the_state_and_the_run_goes_on(command, tmp_p
     asked = time.monotonic()
     child.send_signal(signal.SIGTERM)
     out, err = child.communicate()
-    assert child.returncode == 143 and time.monotonic() - asked < 10
+    assert child.returncode == 143 and time.monotonic() - asked < 30  # ten seconds but on a loaded machine
     assert "Stopped by SIGTERM. Continue with: yolo3 train --resume run" in out and "Traceback" not in err
     progress = RunFolder(tmp_path / "run").load_state()[1]
 
