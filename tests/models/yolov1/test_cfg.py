@@ -73,7 +73,7 @@ def test_options_missing_from_a_detection_section_have_darknets_defaults():
 
 @pytest.mark.slow
 def test_a_network_from_a_cfg_trains_and_detects():
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(1)
     architecture = YoloV1.from_cfg(parse_cfg(SMALL_CFG))
     network = architecture.build_network((None, None, 3))
     assert architecture.stride == 16  # the convolution's 2 times the pooling's 8, to the map that [local] reads
