@@ -44,8 +44,8 @@ def test_a_scheduler_s_signal_saves_the_state_and_the_run_goes_on(command, tmp_p
     asked = time.monotonic()
     child.send_signal(signal.SIGTERM)
     out, err = child.communicate()
-    assert child.returncode == 143 and time.monotonic() - asked < 30  # ten seconds but on a loaded machine
-    assert "Stopped by SIGTERM. Continue with: yolo3 train --resume " in out and "Traceback" not in err
+    assert child.returncode == 143 and time.monotonic() - asked < 10
+    assert "Stopped by SIGTERM. Continue with: yolo3 train --resume run" in out and "Traceback" not in err
     progress = RunFolder(tmp_path / "run").load_state()[1]
 
     again = start([*command[:4], "--resume", "run"], tmp_path)
@@ -56,7 +56,7 @@ def test_a_scheduler_s_signal_saves_the_state_and_the_run_goes_on(command, tmp_p
     assert again.returncode == 129
     batches = progress["progress"]["batches"]
     place = f"batch {batches} of 6 in epoch {progress['epoch'] + 1}" if batches else f"epoch {progress['epoch']}"
-    assert f"run after {place} of 400" in out
+    assert f"Resuming run after {place} of 400" in out
 
 
 def test_ctrl_c_before_the_first_step_advises_nothing_that_fails(command, tmp_path):

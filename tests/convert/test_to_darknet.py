@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.convert.command import convert
-from tests.darknet.networks import NANO, YOLO, needs_data, random_weights, text_of
+from tests.darknet.networks import DATA, NANO, YOLO, needs_data, random_weights, text_of
 from yolo3.cli.evaluate import main as evaluate_main
+from yolo3.cli.train import main as train_main
 from yolo3.convert.to_keras import metadata_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.heads import joined_anchors, yolo_heads
@@ -129,6 +130,26 @@ def test_a_round_trip_of_a_network_of_another_size_than_its_cfg_evaluates_to_the
         assert evaluate_main([str(word) for word in words]) == 0
         found.append(json.loads((tmp_path / "found.json").read_text())["AP50"])
     assert found[0] > 0 and found[1] == pytest.approx(found[0], abs=1e-6)
+
+
+@pytest.mark.slow
+@needs_data
+def test_a_trained_round_trip_at_another_size_evaluates_to_the_same_ap(tmp_path, shapes_set):
+    cfg = DATA / "darknet" / "cfg" / "yolov3-tiny.cfg"
+    weights = DATA / "darknet" / "weights" / "yolov3-tiny.weights"
+    words = ["--data", shapes_set, "--cfg", cfg, "--weights", weights, "--input-size", 96, 96, "--precision", "float32"]
+    words += ["--epochs", 20, "--batch-size", 4, "--evaluate-every", 20, "--mosaic", 0, "--output", tmp_path / "run"]
+    assert train_main([str(word) for word in words]) == 0
+    back = tmp_path / "back.cfg", tmp_path / "back.weights"
+    assert convert("--to-darknet", tmp_path / "run" / "last.h5", *back) == 0
+    assert read_cfg(back[0]).input_shape == (96, 96, 3)
+    found = []
+    names = tmp_path / "run" / "classes.txt"
+    for network in (["--weights", tmp_path / "run" / "last.h5"], ["--cfg", back[0], "--weights", back[1]]):
+        words = [*network, "--data", shapes_set, "--classes", names, "--json", tmp_path / "found.json"]
+        assert evaluate_main([str(word) for word in words]) == 0
+        found.append(json.loads((tmp_path / "found.json").read_text())["AP50"])
+    assert found[0] > 0.5 and found[1] == pytest.approx(found[0], abs=1e-6)
 
 
 def test_a_model_without_metadata_needs_anchors_and_classes(tmp_path, capsys):

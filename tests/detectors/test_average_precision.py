@@ -17,12 +17,13 @@ class Knowing:
 
     class_names = NAMES
 
-    def __init__(self, bounding_box_format):
+    def __init__(self, bounding_box_format, found=FOUND):
+        self.found = found
         self.bounding_box_format = bounding_box_format
 
     def predict_on_batch(self, images, score_threshold):
         assert score_threshold == 0
-        boxes = keras.ops.convert_to_numpy(from_corners(FOUND, self.bounding_box_format, images.shape[1:3]))
+        boxes = keras.ops.convert_to_numpy(from_corners(self.found, self.bounding_box_format, images.shape[1:3]))
         found = {"boxes": boxes, "confidence": np.full((2, 4), 0.9), "labels": np.array([[0, -1, -1, -1]] * 2)}
         found["labels"][1, 0] = 1
         return found | {"num_detections": np.array([1, 1])}
@@ -39,6 +40,14 @@ def test_it_is_the_mean_over_the_classes_in_every_format(name):
     # Cat and dog are found, the owl is not: 1, 1 and 0.
     assert results["AP50"] == pytest.approx(2 / 3, abs=1e-6)
     assert [results["per_class"][name]["AP50"] for name in NAMES] == pytest.approx([1, 1, 0])
+
+
+def test_ap_is_the_mean_over_the_thresholds_of_coco():
+    boxes = FOUND + np.float32([0, 0, 0.2, 0]) * (FOUND[..., 2:3] - FOUND[..., :1])  # a fifth wider: IoU 1 / 1.2
+    detector = Knowing("xyxy", boxes)
+    results = average_precision(detector, data_in("xyxy"))
+    assert results["per_class"]["cat"]["AP50"] == pytest.approx(1)
+    assert results["per_class"]["cat"]["AP"] == pytest.approx(0.7)  # .5 to .8 of the ten thresholds
 
 
 def test_batches_are_counted_together():

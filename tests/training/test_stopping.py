@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from yolo3.training import stopping
 from yolo3.training.stopping import Stopped, stop_signals
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX signals")
@@ -113,3 +114,7 @@ def test_a_signal_that_nohup_ignores_is_ignored():
         signal.SIGHUP,
     )
     assert status == 0 and err == ""
+
+
+def test_ten_seconds_are_kept_for_all_but_a_state_that_is_being_written():
+    assert stopping.GRACE < 10 <= stopping.GRACE_SAVING < 30  # what schedulers wait before they kill: 30 s

@@ -99,25 +99,44 @@ def serve_page(detector: Detector, score_threshold: float, port: int | None = No
             page.close(verbose=False)
 
 
-def build_page(detector: Detector, score_threshold: float) -> Any:
-    """Return the page, a `gradio.Blocks`; arguments as of :func:`serve_page`."""
-    import gradio as gr
+class Answers:
+    """What the page shows for a photograph and two thresholds.
 
-    def look(path: str | None, score_threshold: float, iou_threshold: float):
-        """Compute the network for a new photograph."""
+    Args:
+        detector: With the lowest score threshold that its network allows.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def look(self, path: str | None, score_threshold: float, iou_threshold: float) -> tuple:
+        """Compute the network for a new photograph.
+
+        Args:
+            path: The file, or None when the photograph was taken away.
+            score_threshold: Detections above it are shown.
+            iou_threshold: IoU above which the weaker of two boxes goes.
+
+        Returns:
+            What :meth:`select` takes as `seen`, and what it returns.
+        """
         if path is None:
             return None, None, [], ""
         start = time.perf_counter()
         try:
-            candidates = detector.candidates(path)
+            candidates = self._detector.candidates(path)
         except (OSError, ValueError) as error:
             expected = str(error).removeprefix(f"{path}: ")  # the path is that of a copy
             return None, None, [], f"**This file cannot be used:** {expected}"
         seen = (candidates, time.perf_counter() - start)
-        return seen, *select(seen, score_threshold, iou_threshold)
+        return seen, *self.select(seen, score_threshold, iou_threshold)
 
-    def select(seen: tuple[Candidates, float] | None, score_threshold: float, iou_threshold: float):
-        """Select detections anew; the network is not computed again."""
+    def select(self, seen: tuple[Candidates, float] | None, score_threshold: float, iou_threshold: float) -> tuple:
+        """Select detections anew; the network is not computed again.
+
+        Returns:
+            The image with its boxes, the rows of the table, and a line of Markdown.
+        """
         if seen is None:
             return None, [], ""
         candidates, network_seconds = seen
@@ -131,41 +150,20 @@ def build_page(detector: Detector, score_threshold: float) -> Any:
             f"**{number}** in {width} x {height} pixels. Reading and network {1000 * network_seconds:.0f} ms, "
             f"suppression {1000 * seconds:.1f} ms."
         )
-        return (
-            draw_reduced(candidates.image, found, detector.class_names),
-            table_rows(found, detector.class_names),
-            words,
-        )
+        names = self._detector.class_names
+        return draw_reduced(candidates.image, found, names), table_rows(found, names), words
 
-    within = detector.network.suppresses
+
+def build_page(detector: Detector, score_threshold: float) -> Any:
+    """Return the page, a `gradio.Blocks`; arguments as of :func:`serve_page`."""
+    import gradio as gr
+
+    answers = Answers(detector)
     with gr.Blocks(title="yolo3 demo", analytics_enabled=False, delete_cache=(_KEPT, _KEPT)) as page:
         gr.Markdown(f"# {os.path.basename(detector.source)}\n{_network_in_words(detector)}")
         with gr.Row():
             with gr.Column(scale=1):
-                photograph = gr.Image(
-                    label="Photograph", sources=["upload", "clipboard"], height=300, elem_id="photograph"
-                )
-                # handed over as the file it is: `read_image` reads more kinds of files than Gradio does
-                photograph.preprocess = lambda payload: payload and payload.path
-                score = gr.Slider(
-                    label="Score threshold",
-                    info="Detections above it are shown",
-                    minimum=detector.score_threshold,
-                    maximum=1,
-                    step=0.01,
-                    value=max(score_threshold, detector.score_threshold),
-                    elem_id="score",
-                )
-                overlap = gr.Slider(
-                    label="NMS threshold",
-                    info="Fixed within the file" if within else "Overlap above which the weaker of two boxes goes",
-                    minimum=0,
-                    maximum=1,
-                    step=0.01,
-                    value=detector.iou_threshold,
-                    interactive=not within,
-                    elem_id="overlap",
-                )
+                photograph, thresholds = _inputs(gr, detector, score_threshold)
                 words = gr.Markdown(elem_id="words")
             with gr.Column(scale=2):
                 image = gr.Image(
@@ -180,19 +178,48 @@ def build_page(detector: Detector, score_threshold: float) -> Any:
                 )
 
         seen = gr.State(time_to_live=_KEPT)
-        thresholds = [score, overlap]
-        hidden = {"api_visibility": "private"}
-        photograph.change(look, [photograph, *thresholds], [seen, image, table, words], concurrency_limit=1, **hidden)
+        shown = [image, table, words]
+        photograph.change(
+            answers.look, [photograph, *thresholds], [seen, *shown], concurrency_limit=1, api_visibility="private"
+        )
         gr.on(
             [slider.input for slider in thresholds],
-            select,
+            answers.select,
             [seen, *thresholds],
-            [image, table, words],
+            shown,
             show_progress="hidden",
             trigger_mode="always_last",
-            **hidden,
+            api_visibility="private",
         )
     return page
+
+
+def _inputs(gr: Any, detector: Detector, score_threshold: float) -> tuple[Any, list]:
+    """Return (photograph, sliders of the score and of the overlap), of the Gradio module `gr`."""
+    photograph = gr.Image(label="Photograph", sources=["upload", "clipboard"], height=300, elem_id="photograph")
+    # handed over as the file it is: `read_image` reads more kinds of files than Gradio does
+    photograph.preprocess = lambda payload: payload and payload.path
+    score = gr.Slider(
+        label="Score threshold",
+        info="Detections above it are shown",
+        minimum=detector.score_threshold,
+        maximum=1,
+        step=0.01,
+        value=max(score_threshold, detector.score_threshold),
+        elem_id="score",
+    )
+    within = detector.network.suppresses
+    overlap = gr.Slider(
+        label="NMS threshold",
+        info="Fixed within the file" if within else "Overlap above which the weaker of two boxes goes",
+        minimum=0,
+        maximum=1,
+        step=0.01,
+        value=detector.iou_threshold,
+        interactive=not within,
+        elem_id="overlap",
+    )
+    return photograph, [score, overlap]
 
 
 def _network_in_words(detector: Detector) -> str:

@@ -10,11 +10,8 @@ import functools
 
 import tensorflow as tf
 
-from yolo3.input.settings import Augmentation
+from yolo3.input.settings import MIN_SIDE, MIN_VISIBLE, Augmentation
 from yolo3.ops.letterbox import GREY
-
-_MIN_SIDE = 2.0  # pixels of the network input; the visible part of a box has to be at least as wide and as high
-_MIN_VISIBLE = 0.2  # of its area, for a box that the canvas or the mosaic cuts
 
 
 def _between(unit, low, high):
@@ -270,8 +267,8 @@ def move_boxes(boxes_xyxy, transform, region):
     low, high = tf.stack([left, top] * 2), tf.stack([left + width, top + height] * 2)
     clipped = tf.clip_by_value(moved, low, high)
     sides, full = clipped[:, 2:] - clipped[:, :2], moved[:, 2:] - moved[:, :2]
-    visible = tf.reduce_prod(sides, 1) >= _MIN_VISIBLE * tf.reduce_prod(full, 1)
-    return clipped, visible & tf.reduce_all(sides >= _MIN_SIDE, 1)
+    visible = tf.reduce_prod(sides, 1) >= MIN_VISIBLE * tf.reduce_prod(full, 1)
+    return clipped, visible & tf.reduce_all(sides >= MIN_SIDE, 1)
 
 
 def draw_colours(units, settings: Augmentation):

@@ -12,12 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from yolo3.input.settings import Augmentation
+from yolo3.input.settings import MIN_SIDE, MIN_VISIBLE, Augmentation
 from yolo3.ops.letterbox import GREY
 
 NUM_UNITS = 32  # random numbers for an example
-MIN_SIDE = 2.0  # pixels of the network input; the visible part of a box has to be at least as wide and as high
-MIN_VISIBLE = 0.2  # of its area, for a box that the canvas or the mosaic cuts
 
 Load = Callable[[int], tuple[np.ndarray, np.ndarray]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,40 +82,22 @@ def run_training(
             :func:`yolo3.training.loop.train`.
         Stopped: When `stop` asks for it; once training has begun, how to go on was said.
     """
-    if resume is not None:
-        config, folder = resumed(resume, **options)
-        _check_paths(config, folder.path)
-        folder.take_lock()
-    else:
-        config = config_from(options)
-        for line in recipe_notes(options):
-            say(line)
-        output = config.output
-        _check_paths(config, Path(output or "runs"))
-        folder = run_folder.new_run_folder(output, "check" if check_only else "train")
+    config, folder = _begin(options, resume, check_only, say)
     try:
         check_loggers(config.log)
         start_tensorflow()
         check_tensorflow()
-        from yolo3.training.loop import train
-        from yolo3.training.run_images import write_targets_sheet
-
         lists = folder.image_lists() if resume is not None else None
         prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
         if check_only:
-            if config.weights:
-                from yolo3.training.pretrained import try_weights
+            return _check(config, folder, prepared, say)
 
-                say(try_weights(config, prepared.architecture, prepared.class_names))
-            path = folder.file(run_folder.TARGETS)
-            write_targets_sheet(config, prepared, path)
-            say(f"The data can be used. Training targets: {path}")
-            return Checked(prepared, path)
+        from yolo3.training.loop import train
 
         say(f"Run folder: {folder.path}")
         if resume is not None:
             folder.move_data(*(options.get(name) for name in MAY_MOVE))
-        try:
+        with _saying_how_to_go_on(folder, say):
             return train(
                 config,
                 prepared,
@@ -126,15 +108,53 @@ def run_training(
                 show_progress=show_progress,
                 stop=stop,
             )
-        except Stopped as stopped:
-            if folder.has_state():
-                say(f"\nStopped by {stopped}. Continue with: yolo3 train --resume {folder.path}")
-            else:
-                say(f"\nStopped by {stopped} before the first step: there is nothing to continue.")
-            stopped.told = True
-            raise
     finally:
         folder.lock.release()
+
+
+def _begin(
+    options: Mapping[str, Any], resume: str | None, check_only: bool, say: Callable[[str], None]
+) -> tuple[TrainConfig, RunFolder]:
+    """Return (settings, folder) of a run, whose lock is taken; arguments as of :func:`run_training`."""
+    if resume is not None:
+        config, folder = resumed(resume, **options)
+        _check_paths(config, folder.path)
+        folder.take_lock()
+        return config, folder
+    config = config_from(options)
+    for line in recipe_notes(options):
+        say(line)
+    output = options.get("output")  # as it was given, to be named so
+    _check_paths(config, Path(output or "runs"))
+    return config, run_folder.new_run_folder(output, "check" if check_only else "train")
+
+
+def _check(config: TrainConfig, folder: RunFolder, prepared: Prepared, say: Callable[[str], None]) -> Checked:
+    """Try the weights on the network, draw the sheet of targets, and return what was checked."""
+    from yolo3.training.run_images import write_targets_sheet
+
+    if config.weights:
+        from yolo3.training.pretrained import try_weights
+
+        say(try_weights(config, prepared.architecture, prepared.class_names))
+    path = folder.file(run_folder.TARGETS)
+    write_targets_sheet(config, prepared, path)
+    say(f"The data can be used. Training targets: {path}")
+    return Checked(prepared, path)
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(folder: RunFolder, say: Callable[[str], None]) -> Iterator[None]:
+    """Say how to continue a run that is stopped within the block."""
+    try:
+        yield
+    except Stopped as stopped:
+        if folder.has_state():
+            say(f"\nStopped by {stopped}. Continue with: yolo3 train --resume {folder.path}")
+        else:
+            say(f"\nStopped by {stopped} before the first step: there is nothing to continue.")
+        stopped.told = True
+        raise
 
 
 def resumed(path: str, **moved: Any) -> tuple[TrainConfig, RunFolder]:
