@@ -12,7 +12,7 @@ import tensorflow as tf
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
-from yolo3.input.epoch_plan import block_size, plan_epoch
+from yolo3.input.epoch_plan import WHOLE, BatchPart, block_size, plan_epoch
 from yolo3.input.image_boxes import network_boxes
 from yolo3.input.image_cache import ImageStore
 from yolo3.input.reading import reading
@@ -40,6 +40,7 @@ def training_batches(
     scales: tuple[float, ...] = (),
     workers: int = 0,
     mosaic_end: float = float("inf"),
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """Return the augmented batches of several epochs, one after the other.
 
@@ -56,12 +57,16 @@ def training_batches(
         scales: Factors of the input size in multi-scale training; empty for one size.
         workers: Data-loading threads (0 = auto).
         mosaic_end: The epoch from which on there is no mosaic.
+        part: Which images of each batch are made, and among how many replicas they are divided.
 
     Returns:
         Data set of (images, boxes, indices): float32 [B, H, W, 3], 0..1; float32 [B, T, 5] (x, y, w, h relative to the
-        input, class id), padded with rows of zeros; int64 [B, 4], the images in each example, -1 for none.
+        input, class id), padded with rows of zeros; int64 [B, 4], the images in each example, -1 for none. With several
+        replicas each of them is a piece of a batch, one after the other.
     """
     count = store.count
+    bounds = np.subtract(part.bounds(batch_size), part.bounds(batch_size)[0])
+    num_made = int(bounds[-1])
     block = block_size(-(-count // batch_size) * batch_size, store.image_bytes)
 
     def plan(epoch):
@@ -75,6 +80,7 @@ def training_batches(
             scales=scales,
             seed=seed,
             mosaic=augmentation.mosaic if epoch < mosaic_end else 0.0,
+            part=part,
         )
 
     def planned(epoch):
@@ -97,20 +103,30 @@ def training_batches(
     def batch(images, boxes, colours, indices):
         return distort_colours(images, colours), _pad_rows(boxes), indices
 
+    def divided(*whole):
+        sizes = set(np.diff(bounds).tolist())
+        rows = sizes.pop() if len(sizes) == 1 else None
+
+        def piece(start, stop):
+            return tuple(tf.ensure_shape(column[start:stop], [rows, *column.shape[1:]]) for column in whole)
+
+        return tf.data.Dataset.from_tensor_slices((bounds[:-1], bounds[1:])).map(_no_autograph(piece))
+
     numbers = tf.data.Dataset.range(epochs.start, epochs.stop) if isinstance(epochs, range) else epochs
     first_epoch = epochs.start if isinstance(epochs, range) else 0
 
     def num_skipped(epoch):
-        return tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
+        return tf.where(epoch == first_epoch, tf.constant(first_batch * num_made, tf.int64), 0)
 
     parallel = {"num_parallel_calls": workers or tf.data.AUTOTUNE}
-    if augmentation.mosaic and store.kept == "none":
+    if augmentation.mosaic and store.kept == "none" and part.is_whole:
         examples = _examples_of_blocks(store, planned, num_skipped, example, block=block, parallel=parallel)
     else:
         examples = _examples(store, planned, num_skipped, example, parallel=parallel)
 
-    dataset = examples(numbers).padded_batch(batch_size, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
-    return dataset.map(_no_autograph(batch), num_parallel_calls=2).prefetch(2)
+    dataset = examples(numbers).padded_batch(num_made, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
+    dataset = dataset.map(_no_autograph(batch), num_parallel_calls=2)
+    return (dataset if part.here == 1 else dataset.flat_map(_no_autograph(divided))).prefetch(2 * part.here)
 
 
 def _examples(store: ImageStore, planned, num_skipped, example, *, parallel):

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from yolo3.input.settings import SCALE_EVERY
 
 _BLOCK = 32  # images at most that mosaics are made of together
 _BLOCK_BYTES = 128 << 20  # of their pixels, about
+
+
+@dataclass(frozen=True)
+class BatchPart:
+    """The part of each batch that is made here, for devices that train together.
+
+    Args:
+        replicas: All of them, which divide a batch among themselves as evenly as can be.
+        first: The first one whose images are made here.
+        here: How many of them.
+    """
+
+    replicas: int = 1
+    first: int = 0
+    here: int = 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all images of a batch are made here."""
+        return self.here == self.replicas
+
+    def bounds(self, batch_size: int) -> list[int]:
+        """Return where in a batch the images of each replica begin, and after them where the last ones end."""
+        return [batch_size * number // self.replicas for number in range(self.first, self.first + self.here + 1)]
+
+
+WHOLE = BatchPart()
 
 
 def plan_epoch(
@@ -21,6 +50,7 @@ def plan_epoch(
     scales,
     seed: int,
     mosaic: float,
+    part: BatchPart = WHOLE,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Draw what does not depend on the images of an epoch.
 
@@ -34,6 +64,7 @@ def plan_epoch(
         scales: Factors of the input size; empty for one size.
         seed: Of the run.
         mosaic: Probability of a mosaic.
+        part: What is returned of each batch; all are drawn, so that every part belongs to the same batch.
 
     Returns:
         Of each example: indices and places, int64 [N, 4], as from `mosaic_partners`; size, float32 [N, 2]; seed, int64
@@ -45,7 +76,11 @@ def plan_epoch(
         len(order) // batch_size, input_shape, stride=stride, scales=scales, seed=seed, epoch=epoch
     )
     seeds = np.stack([np.full(len(order), seed * 100_003 + epoch), np.arange(len(order))], 1)
-    return indices, places, np.repeat(sizes, batch_size, 0), seeds, np.full(len(order), mosaic, np.float32)
+    columns = indices, places, np.repeat(sizes, batch_size, 0), seeds, np.full(len(order), mosaic, np.float32)
+    start, *_, stop = part.bounds(batch_size)
+    kept = np.arange(len(order)).reshape(-1, batch_size)[:, start:stop].ravel()
+    indices, places, sizes, seeds, mosaics = (column[kept] for column in columns)
+    return indices, places, sizes, seeds, mosaics
 
 
 def epoch_order(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:

@@ -171,7 +171,7 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
         }
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
-            raise _not_finite(run, ", ".join(wrong), indices.numpy(), step)
+            raise _not_finite(run, ", ".join(wrong), indices, step)
 
         progress.totals = {name: progress.totals.get(name, 0.0) + value for name, value in values.items()}
         progress.batches, progress.seconds = index + 1, done_before + time.perf_counter() - start
@@ -185,7 +185,7 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
 
     last_step = (run.epoch + 1) * plan.steps_per_epoch - 1
     if not trainer.is_finite():  # the last update may have corrupted them; the next loss would show it too late
-        raise _not_finite(run, "weights", np.asarray(indices), last_step)
+        raise _not_finite(run, "weights", indices, last_step)
     num_images = plan.steps_per_epoch * plan.batch_size
     timing = {
         "learning_rate": plan.learning_rate(last_step),
@@ -281,8 +281,9 @@ def _set_phase(run: Run) -> None:
         run.say("Backbone frozen." if frozen else "Backbone unfrozen; training all layers.")
 
 
-def _not_finite(run: Run, wrong: str, indices: np.ndarray, step: int) -> NotFiniteError:
-    names = sorted({run.prepared.train[index].image_path for index in indices.ravel() if index >= 0})
+def _not_finite(run: Run, wrong: str, indices, step: int) -> NotFiniteError:
+    here = np.concatenate([np.ravel(part) for part in run.trainer.strategy.experimental_local_results(indices)])
+    names = sorted({run.prepared.train[index].image_path for index in here if index >= 0})
     return NotFiniteError(
         f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; "
         f"{run.folder.path} keeps what was saved before; look at these images, or lower --learning-rate"

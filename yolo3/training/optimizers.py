@@ -33,18 +33,41 @@ def build_optimizer(config: TrainConfig, total_steps: int) -> keras.optimizers.O
         "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
     }
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=config.momentum, nesterov=True, **common)
+        optimizer = SGD(momentum=config.momentum, nesterov=True, **common)
     elif config.optimizer == "darknet":
         optimizer = DarknetSGD(momentum=config.momentum, **common)
     else:
-        optimizer = keras.optimizers.Adam(**common)
+        optimizer = Adam(**common)
 
     if choose_precision(config.precision) == "float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 
 
-class DarknetSGD(keras.optimizers.Optimizer):
+class LocalUpdates:
+    """Of an optimizer whose gradients are the same on all replicas: each replica updates its own copy of the variables.
+
+    Keras' own sums the gradients itself, after it has clipped those of each replica.
+    """
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        for gradient, variable in zip(grads, trainable_variables):
+            self.update_step(gradient, variable, learning_rate)
+
+    def _backend_increment_gradient_accumulators(self, grads, acc_grads):
+        for gradient, accumulated in zip(grads, acc_grads):
+            accumulated.assign(accumulated + gradient)
+
+
+class Adam(LocalUpdates, keras.optimizers.Adam):
+    """Keras' Adam."""
+
+
+class SGD(LocalUpdates, keras.optimizers.SGD):
+    """Keras' gradient descent."""
+
+
+class DarknetSGD(LocalUpdates, keras.optimizers.Optimizer):
     """Gradient descent with momentum as in Darknet (src/convolutional_layer.c, update_convolutional_layer).
 
         u <- momentum u - gradient        w <- w + rate u

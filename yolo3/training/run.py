@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from yolo3.input.batches import training_batches
+from yolo3.input.epoch_plan import WHOLE, BatchPart
 from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
@@ -146,24 +147,43 @@ def open_store(run: Run) -> ImageStore:
 def open_batches(run: Run, store: ImageStore) -> Iterator:
     """Iterate over the batches from where the run stands to its end; mosaic ends where its settings say.
 
-    On a GPU the next batches are copied to it during a step.
+    On a GPU the next batches are copied to it during a step. With several replicas a batch has a part for each.
+
+    Raises:
+        ValueError: When a batch has fewer images than there are replicas.
     """
-    config = run.config
-    batches = training_batches(
-        store,
-        batch_size=run.plan.batch_size,
-        input_shape=config.input_size,
-        stride=run.architecture.stride,
-        augmentation=config.augment,
-        seed=config.seed,
-        epochs=range(run.epoch, config.epochs),
-        first_batch=run.progress.batches,
-        resize=config.resize,
-        scales=config.multi_scale,
-        workers=config.workers,
-        mosaic_end=config.augment.mosaic_end(config.epochs),
-    )
-    device = accelerator()
-    if device and run.trainer.strategy.num_replicas_in_sync == 1:
-        batches = batches.apply(tf.data.experimental.prefetch_to_device(device))
-    return iter(batches)
+    config, strategy = run.config, run.trainer.strategy
+
+    def batches_of(part: BatchPart):
+        return training_batches(
+            store,
+            batch_size=run.plan.batch_size,
+            input_shape=config.input_size,
+            stride=run.architecture.stride,
+            augmentation=config.augment,
+            seed=config.seed,
+            epochs=range(run.epoch, config.epochs),
+            first_batch=run.progress.batches,
+            resize=config.resize,
+            scales=config.multi_scale,
+            workers=config.workers,
+            mosaic_end=config.augment.mosaic_end(config.epochs),
+            part=part,
+        )
+
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        device = accelerator()
+        batches = batches_of(WHOLE)
+        return iter(batches.apply(tf.data.experimental.prefetch_to_device(device)) if device else batches)
+    if run.plan.batch_size < replicas:
+        raise ValueError(
+            f"batch_size: expected an image or more for each of {replicas} devices, got {run.plan.batch_size} in all"
+        )
+
+    def batches_here(context):
+        here = replicas // context.num_input_pipelines
+        # without an end, so that the replicas need not ask each other at each step whether there is a batch
+        return batches_of(BatchPart(replicas, context.input_pipeline_id * here, here)).repeat()
+
+    return iter(strategy.distribute_datasets_from_function(batches_here))

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
 from yolo3.records import build_record
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
+from yolo3.training.devices import DEVICES, check_devices
 from yolo3.training.loggers import logger_summaries
 from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
 
@@ -217,6 +219,13 @@ class TrainConfig:
         "numeric precision; auto is bfloat16 where the hardware supports it, else float32",
         choices=PRECISIONS,
     )
+    devices: str | None = _of_training(
+        None,
+        f"what to train on: {DEVICES}; of several each has a part of every batch",
+        unset="the first GPU, or the processor",
+        parse=check_devices,
+        metavar="DEVICES",
+    )
     jit_compile: bool = _of_training(False, "compile the training step with XLA", const=True)
     evaluate_every: int | None = _of_training(
         None,
@@ -244,6 +253,8 @@ class TrainConfig:
     def __post_init__(self):
         runs_by_batches = self.epochs == 0 and self.max_batches
         check_settings(self, but=("epochs",) if runs_by_batches else ())
+        if self.devices is not None:
+            _named("devices", check_devices, self.devices)
 
         if self.cfg is None and self.anchors is not None and not reads_anchors(self.model):
             raise ValueError(f"anchors: expected no file of anchors for {self.model}, got {self.anchors}")
@@ -252,6 +263,14 @@ class TrainConfig:
                 raise ValueError(
                     f"{other}: expected none with a cfg, which defines its own, got {getattr(self, other)}"
                 )
+
+
+def _named(name: str, check: Callable[[Any], Any], value: Any) -> None:
+    """Let the error of a check begin with the name of the setting."""
+    try:
+        check(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 PATHS = tuple(name for name, (_, described) in settings_in(TrainConfig).items() if described.is_path)

@@ -88,6 +88,7 @@ class Trainer:
         for layer in self.network.layers:
             if isinstance(layer, FusedBatchNormalization):
                 layer.momentum = statistics_momentum(steps)
+                layer.synchronized = True
         self.set_frozen(False)
 
     # The step
@@ -106,41 +107,52 @@ class Trainer:
             self._update = tf.function(self._apply, jit_compile=True, autograph=False)
             self.terms_of = compiled_terms(self.batch_terms)
         self._step = tf.function(self._distributed_step, autograph=False)
-        self._replica = tf.function(self._replica_step, jit_compile=self.config.jit_compile or None, autograph=False)
+        self._replica = self._replica_step
+        if self.strategy.num_replicas_in_sync == 1:  # a function within a replica could not meet the other ones
+            self._replica = tf.function(self._replica, jit_compile=self.config.jit_compile or None, autograph=False)
 
     def train_step(self, images, boxes, rate: float) -> dict:
         """Update the network with the gradient of one batch.
 
         Args:
-            images: float32 [B, H, W, 3], 0..1.
-            boxes: float32 [B, T, 5] (x, y, w, h relative to the input, class id), padded with rows of zeros.
+            images: float32 [B, H, W, 3], 0..1; with several replicas the part of each, a `PerReplica`.
+            boxes: float32 [B, T, 5] (x, y, w, h relative to the input, class id), padded with rows of zeros; likewise.
             rate: Learning rate.
 
         Returns:
-            The terms of the loss by name, scalar tensors, without weight decay.
+            The terms of the loss by name, scalar tensors, without weight decay: means over all images of the batch.
         """
         self.optimizer.learning_rate = rate
         return self._step(images, boxes)
 
     def _distributed_step(self, images, boxes):
         terms = self.strategy.run(self._replica, (images, boxes))
-        replicas = self.strategy.num_replicas_in_sync
-        return {name: self.strategy.reduce("sum", value, None) / replicas for name, value in terms.items()}
+        return {name: self.strategy.reduce("sum", value, None) for name, value in terms.items()}
 
     def _replica_step(self, images, boxes):
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.network(images, training=True)
-            terms = self.terms_of(outputs, tuple(images.shape[1:3]), boxes)
-            loss = sum(terms[name] for name in self.architecture.terms) / self.strategy.num_replicas_in_sync
-            loss = self.optimizer.scale_loss(loss)
-        self._update(tape.gradient(loss, [variable.value for variable in variables]))
+            terms = self._shares(images, self.terms_of(outputs, tuple(images.shape[1:3]), boxes))
+            loss = self.optimizer.scale_loss(sum(terms[name] for name in self.architecture.terms))
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        if self.strategy.num_replicas_in_sync > 1:
+            gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
+        self._update(gradients)
         return terms
+
+    def _shares(self, images, terms: dict) -> dict:
+        """Return what the images of a replica add to the means over all images of a batch."""
+        if self.strategy.num_replicas_in_sync == 1:
+            return terms
+        own = tf.cast(tf.shape(images)[0], tf.float32)
+        share = own / tf.distribute.get_replica_context().all_reduce("sum", own)
+        return {name: share * value for name, value in terms.items()}
 
     def _apply(self, gradients):
         """Add the gradient of decay/2 |w|^2 for kernels, scaled as the loss is, and apply the optimizer."""
         variables = self.network.trainable_variables
-        decay = self.optimizer.scale_loss(self.config.weight_decay / self.strategy.num_replicas_in_sync)
+        decay = self.optimizer.scale_loss(self.config.weight_decay)
         gradients = [
             gradient + decay * variable.value if variable.name == "kernel" else gradient
             for gradient, variable in zip(gradients, variables)

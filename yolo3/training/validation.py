@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -36,7 +37,11 @@ class Validator:
         self._batches = validation_batches(
             annotations, batch_size=config.batch_size, input_shape=config.input_size, resize=config.resize
         )
-        self._forward = tf.function(self._forward_batch, reduce_retracing=True, autograph=False)
+        self._forward = tf.function(self._forward_batches, reduce_retracing=True, autograph=False)
+
+    def _forward_batches(self, images, boxes):
+        """Compute a batch on each replica."""
+        return self.trainer.strategy.run(self._forward_batch, (images, boxes))
 
     def _forward_batch(self, images, boxes):
         trainer = self.trainer
@@ -64,12 +69,10 @@ class Validator:
         """
         sums: dict[str, float] = {}
         detections: list[Detections] = []
-        for images, boxes, indices in self._batches:
-            on_batch()
-            terms, found = self._forward(images, boxes)
+        for terms, found, indices in self._results(on_batch):
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
-            detections += self._to_images(indices.numpy(), *(part.numpy() for part in found))
+            detections += self._to_images(indices, *(part.numpy() for part in found))
 
         means = {name: value / len(self.annotations) for name, value in sums.items()}
         row = loss_row(means, self.trainer.architecture.terms, prefix="val_")
@@ -81,9 +84,28 @@ class Validator:
             row["recall"] = recall_of_best(self.annotations, detections)
         return row, detections, measures
 
+    def _results(self, on_batch: Callable[[], None]) -> Iterator[tuple]:
+        """Yield (terms, detections, indices) of each batch, in order; replicas compute a whole batch each."""
+        strategy, batches = self.trainer.strategy, iter(self._batches)
+        while together := list(itertools.islice(batches, strategy.num_replicas_in_sync)):
+            on_batch()
+            # where batches are fewer than replicas, some compute the last one for nothing
+            parts = [
+                strategy.experimental_distribute_values_from_function(_of_replica(column)) for column in zip(*together)
+            ]
+            results = self._forward(*parts[:2])
+            of_each = [strategy.experimental_local_results(leaf) for leaf in tf.nest.flatten(results)]
+            for leaves, (_, _, indices) in zip(zip(*of_each), together):
+                yield *tf.nest.pack_sequence_as(results, leaves), indices.numpy()
+
     def _to_images(self, indices, boxes, scores, class_ids, counts):
         """Yield the detections in each image of a batch, from pixels of the network input to those of the image."""
         for place, index in enumerate(indices):
             num, shape = counts[place], shape_of(self.annotations[index])
             found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
             yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
+
+
+def _of_replica(values: Sequence) -> Callable:
+    """Return what gives each replica its value, and the last one to replicas without."""
+    return lambda context: values[min(context.replica_id_in_sync_group, len(values) - 1)]

@@ -17,6 +17,7 @@ from yolo3.files import existing_parent
 from yolo3.startup import check_tensorflow, start_tensorflow
 from yolo3.training import run_folder
 from yolo3.training.data_error import DataError
+from yolo3.training.devices import build_strategy
 from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.recipes import config_from, recipe_notes
@@ -87,6 +88,7 @@ def run_training(
         check_loggers(config.log)
         start_tensorflow()
         check_tensorflow()
+        strategy = build_strategy(config.devices)
         lists = folder.image_lists() if resume is not None else None
         prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
         if check_only:
@@ -97,7 +99,7 @@ def run_training(
         say(f"Run folder: {folder.path}")
         if resume is not None:
             folder.move_data(*(options.get(name) for name in MAY_MOVE))
-        with _saying_how_to_go_on(folder, say):
+        with _saying_how_to_go_on(folder, say), strategy.scope():
             return train(
                 config,
                 prepared,
