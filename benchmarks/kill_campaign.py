@@ -3,7 +3,8 @@
     python benchmarks/kill_campaign.py --kills 100 --seed 0
 
 A tiny YOLOv3 is trained on rendered shapes, once without interruption, then again and again with SIGKILL, SIGTERM and
-SIGINT at random instants of start, steps, saving and evaluation; now and then the disk is full or cannot be written to.
+SIGINT: at random instants of start, compilation, steps and evaluation, and as often within a fifth of a second after a
+file of the run begins to change; now and then the disk is full or cannot be written to.
 After each kill every file must be readable, no epoch may be missing from the log or logged twice, and no epoch that the
 state held may be lost; then the run is resumed. When a run ends, its weights must be those of the uninterrupted one bit
 for bit. Prints a line for each kill and, last, the numbers; status 1 unless lost, unreadable and different are all 0.
@@ -148,11 +149,38 @@ def weights_of(run: Path) -> list:
     return RunFolder(run).load_state()[0]
 
 
-def try_once(arguments: list[str], log: Path, *, limit: int | None, number: int, seconds: float) -> tuple[bool, int]:
-    """Run a training and kill it by a signal after some seconds; return (whether it was killed, its status)."""
+class Instant:
+    """When a run is killed: after some seconds, or shortly after its files begin to change for the nth time.
+
+    Args:
+        draw: Random numbers.
+        run: Folder of the run.
+        whole: Seconds that a run takes.
+    """
+
+    def __init__(self, draw: random.Random, run: Path, whole: float):
+        self.run, self.changes, self.after = run, draw.choice([0, 0, 0, 1, 2, 4]), draw.uniform(0, 0.2)
+        self.end = time.monotonic() + (3 * whole if self.changes else draw.uniform(0, 1.1 * whole))
+        self._seen = self._files()
+
+    def _files(self) -> frozenset:
+        with contextlib.suppress(OSError):
+            return frozenset((entry.name, entry.inode()) for entry in os.scandir(self.run))
+        return frozenset()
+
+    def has_come(self) -> bool:
+        """Return whether it is time."""
+        if self.changes and (files := self._files()) != self._seen:
+            self._seen, self.changes = files, self.changes - 1
+            if not self.changes:
+                self.end = time.monotonic() + self.after
+        return time.monotonic() >= self.end
+
+
+def try_once(arguments: list[str], log: Path, *, limit: int | None, number: int, instant: Instant) -> tuple[bool, int]:
+    """Run a training and kill it by a signal at an instant; return (whether it was killed, its status)."""
     child = train(arguments, log, limit)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while not instant.has_come():
         done, code = os.waitpid(child, os.WNOHANG)
         if done:
             return False, os.waitstatus_to_exitcode(code)
@@ -187,7 +215,8 @@ def campaign(disk: Disk, place: Path, common: list[str], options: argparse.Names
         number = draw.choice(SIGNALS)
         trouble, context = draw_trouble(disk, draw, begun)
         with context as limit:
-            killed, status = try_once(arguments, log, limit=limit, number=number, seconds=draw.uniform(0, 0.7 * whole))
+            instant = Instant(draw, run, whole)
+            killed, status = try_once(arguments, log, limit=limit, number=number, instant=instant)
         if status and not killed and not trouble:
             raise SystemExit(f"a run without trouble ended with status {status}: see {log}")
 

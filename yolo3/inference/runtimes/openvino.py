@@ -8,6 +8,10 @@ import openvino
 
 from yolo3.inference.runtimes.runtime import KEY, cannot_open, check_outputs, export_metadata
 
+# Left to itself, OpenVINO computes float32 files in bfloat16 where a processor has it: the same file would detect
+# otherwise on another machine than the one that it was verified on.
+_PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+
 
 class OpenVino:
     """An OpenVINO file; see :class:`yolo3.inference.runtimes.runtime.Runtime`."""
@@ -23,7 +27,7 @@ class OpenVino:
         self.metadata: dict[str, Any] = export_metadata(text, path)
         check_outputs(self.metadata, [output.any_name for output in model.outputs], path)
         try:
-            self._compiled = openvino.compile_model(model, "AUTO")
+            self._compiled = openvino.compile_model(model, "AUTO", _PRECISION)
         except RuntimeError as error:
             raise cannot_open(path, "OpenVINO", error) from error
 
