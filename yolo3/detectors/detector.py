@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from yolo3.arguments import Arguments
 from yolo3.darknet.cfg import read_cfg
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.detectors.backbone import backbone_of
@@ -31,6 +32,9 @@ from yolo3.ops.nms_methods import MAX_BOXES
 from yolo3.precision import dtype_policy
 from yolo3.records import build_record
 from yolo3.training.pretrained import load_what_fits
+
+_OWN = ("cfg", "weights", "anchors", "class_names")
+_ARGUMENTS = Arguments("KerasDetector", (), own=_OWN, names={"classes": "class_names", "model": "preset"}, valued=_OWN)
 
 
 @keras.saving.register_keras_serializable(package="yolo3")
@@ -113,6 +117,7 @@ class KerasDetector(keras.Model):
     # Ways to make one
 
     @classmethod
+    @_ARGUMENTS.in_messages()
     def from_preset(
         cls,
         preset: str,
@@ -177,6 +182,7 @@ class KerasDetector(keras.Model):
         return detector
 
     @classmethod
+    @_ARGUMENTS.in_messages()
     def from_darknet(
         cls,
         cfg: str | os.PathLike,
