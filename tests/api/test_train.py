@@ -36,7 +36,7 @@ def test_errors_name_arguments(arguments, message, shapes_set, tmp_path):
 
 
 def test_resuming_takes_only_where_the_data_is_now(tmp_path):
-    with pytest.raises(TypeError, match="train.. takes no epochs with resume, only data and val"):
+    with pytest.raises(TypeError, match="train.. takes no epochs with resume, only data, val, devices"):
         train(resume=tmp_path, epochs=3)
     with pytest.raises(ValueError, match="expected the folder of a run with settings.json"):
         train(resume=tmp_path)

@@ -13,7 +13,7 @@ from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
 from yolo3.input import epoch_plan
 from yolo3.input.batches import training_batches, validation_batches
-from yolo3.input.epoch_plan import block_size, epoch_order, mosaic_partners, multi_scale_sizes
+from yolo3.input.epoch_plan import BatchPart, block_size, epoch_order, mosaic_partners, multi_scale_sizes
 from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
@@ -173,6 +173,22 @@ def test_batches_from_within_an_epoch_are_those_that_follow(annotations, monkeyp
     assert len(whole) == 8
     rest = batches_of(store, settings, batch_size=3, epochs=range(2), first_batch=3)
     assert_same(rest, whole[3:])
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+@pytest.mark.parametrize("sizes, here", [([2, 2], 1), ([1, 1, 2], 1), ([2, 2], 2)])
+def test_the_parts_of_several_devices_are_the_batches_of_one(annotations, cache, sizes, here):
+    settings, options = replace(PLAIN, mosaic=0.5), {"epochs": range(1, 3), "first_batch": 1}
+    whole = batches_of(opened(annotations, cache), settings, **options)
+    parts = [BatchPart(len(sizes), first, here) for first in range(0, len(sizes), here)]
+    made = [batches_of(opened(annotations, cache), settings, part=part, **options) for part in parts]
+    if here == 2:  # one process makes both parts, one after the other
+        made = [made[0][0::2], made[0][1::2]]
+    assert [len(batches) for batches in made] == [len(whole)] * len(sizes)
+    for expected, pieces in zip(whole, zip(*made)):
+        assert [len(piece[0]) for piece in pieces] == sizes
+        for column, columns in zip(expected, zip(*pieces)):
+            np.testing.assert_array_equal(np.concatenate(columns), column)
 
 
 def test_blocks_hold_all_positions_and_are_about_as_large():

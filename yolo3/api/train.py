@@ -18,7 +18,7 @@ from yolo3.training.recipes import RECIPES
 from yolo3.training.result import Result
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import stop_signals
-from yolo3.training.whole_run import MAY_MOVE, Checked, run_training
+from yolo3.training.whole_run import MAY_CHANGE, Checked, run_training
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +44,8 @@ def train(
 
     Args:
         data: Annotations, a file or a folder, in any format that is read; the embedded rendered shapes if None.
-        resume: Folder of a run to continue; of the settings it takes `data` and `val`, where these have moved.
+        resume: Folder of a run to continue; of the settings it takes `data` and `val`, where these have moved, and
+            `devices`.
         recipe: "darknet" trains as the [net] section of `cfg` says, except for settings that are given.
         pretrained: Name of the published network to start from, or "none" for random weights.
         check_only: Whether to check the data and draw a sheet of training targets, and train nothing.
@@ -75,11 +76,11 @@ def train(
     given = dict(settings) if data is None else {"data": data, **settings}
     options = ARGUMENTS.checked(given)
     if resume is not None:
-        fixed = [name for name in (*settings, "recipe", "pretrained") if name not in MAY_MOVE]
+        fixed = [name for name in (*settings, "recipe", "pretrained") if name not in MAY_CHANGE]
         changed = {"recipe": recipe != RECIPES[0], "pretrained": pretrained is not None}
         for name in fixed:
             if changed.get(name, True):
-                raise TypeError(f"train() takes no {name} with resume, only {' and '.join(MAY_MOVE)} if these moved")
+                raise TypeError(f"train() takes no {name} with resume, only {', '.join(MAY_CHANGE)}")
     else:
         options |= {} if recipe == RECIPES[0] else {"recipe": recipe}
         options |= {} if pretrained is None else {"pretrained": pretrained}

@@ -18,7 +18,7 @@ from yolo3.training.recipes import RANDOM_WEIGHTS, RECIPES
 from yolo3.training.result import Result
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import Stopped, stop_signals
-from yolo3.training.whole_run import MAY_MOVE, run_training
+from yolo3.training.whole_run import MAY_CHANGE, run_training
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="continue the run in this folder; of the other options it takes --data and --val, for data that has moved",
+        help="continue the run in this folder; of the other options it takes --data and --val, for data that has moved, "
+        "and --devices",
     )
     parser.add_argument("--check-only", action="store_true", help="check data and weights, draw targets, and stop")
     parser.add_argument(
@@ -63,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     options = vars(parser.parse_args(argv))
-    if "resume" in options and set(options) - {"resume", *MAY_MOVE}:
-        parser.error("--resume takes no other option but --data and --val, for data that has moved")
+    if "resume" in options and set(options) - {"resume", *MAY_CHANGE}:
+        parser.error("--resume takes no other option but --data and --val, for data that has moved, and --devices")
     for other in ("model", "anchor_mask"):
         if "cfg" in options and other in options:
             parser.error(f"--{other.replace('_', '-')} does not go with --cfg, which defines its own")

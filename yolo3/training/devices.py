@@ -58,8 +58,10 @@ def build_strategy(devices: str | None) -> tf.distribute.Strategy:
             names = [f"CPU:{number}" for number in range(replicas)]
         else:
             numbers = [int(part) for part in devices.split(",")] if "," in devices else list(range(int(devices)))
-            if absent := [number for number in numbers if number >= len(gpus)]:
-                raise ValueError(f"devices: expected GPUs 0 to {max(numbers)}, got none of number {absent[0]}")
+            if max(numbers) >= len(gpus):
+                raise ValueError(
+                    f"devices: expected GPUs of this machine, which has {len(gpus) or 'none'}, got {devices}"
+                )
             tf.config.set_visible_devices([gpus[number] for number in numbers], "GPU")
             names = [f"GPU:{place}" for place in range(len(numbers))]
     except RuntimeError as error:

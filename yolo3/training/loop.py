@@ -296,10 +296,12 @@ def _not_finite(run: Run, wrong: str, indices, step: int) -> NotFiniteError:
 def _describe(run: Run, images: str) -> str:
     config, plan = run.config, run.plan
     height, width = config.input_size
+    replicas = run.trainer.strategy.num_replicas_in_sync
+    on = f" on {replicas} devices" if replicas > 1 else ""
     return (
         f"{os.path.basename(config.cfg) if config.cfg else run.architecture.name}, "
         f"{run.trainer.network.count_params():,} parameters, {len(run.prepared.class_names)} classes, "
-        f"input {width}x{height}, {run.trainer.precision}; {_epochs(config.epochs)} of {plan.steps_per_epoch} batches "
+        f"input {width}x{height}, {run.trainer.precision}{on}; {_epochs(config.epochs)} of {plan.steps_per_epoch} batches "
         f"of {plan.batch_size}; {images}."
     )
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MAY_MOVE = ("data", "val")
 """Settings that a resumed run takes, for data that has moved."""
 
+MAY_CHANGE = (*MAY_MOVE, "devices")
+"""All settings that a resumed run takes."""
+
 Bar = Callable[[], AbstractContextManager[Callable[[int, int], None] | None]]
 
 
@@ -65,7 +68,7 @@ def run_training(
 
     Args:
         options: Values by setting, without those that were not given, as :func:`yolo3.training.recipes.config_from`
-            takes them; of a resumed run those in `MAY_MOVE`.
+            takes them; of a resumed run those in `MAY_CHANGE`.
         resume: Folder of the run to continue.
         check_only: Whether to check the data and draw a sheet of targets, and train nothing.
         callbacks: Keras callbacks, besides those of the trackers in the settings.
@@ -159,18 +162,18 @@ def _saying_how_to_go_on(folder: RunFolder, say: Callable[[str], None]) -> Itera
         raise
 
 
-def resumed(path: str, **moved: Any) -> tuple[TrainConfig, RunFolder]:
+def resumed(path: str, **changed: Any) -> tuple[TrainConfig, RunFolder]:
     """Return (settings, folder) of a run to continue: it takes class names, anchors and cfg from its own folder.
 
     Args:
         path: The folder.
-        moved: The settings `data` and `val`, where the data has moved.
+        changed: Settings that are not what they were, of those in `MAY_CHANGE`.
     """
     config = run_folder.read_settings(path)
     folder = RunFolder(path)
     own = {"classes": run_folder.CLASSES, "anchors": run_folder.ANCHORS, "cfg": run_folder.CFG}
     files: dict[str, Any] = {name: str(folder.file(file)) for name, file in own.items() if folder.file(file).exists()}
-    return dataclasses.replace(config, **files, **moved), folder
+    return dataclasses.replace(config, **files, **changed), folder
 
 
 def _check_paths(config: TrainConfig, output: Path) -> None:

@@ -1,0 +1,98 @@
+"""Several devices train as one does: steps, whole runs, resumed runs. Processors take the place of GPUs."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.replicas import CASES
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
+from yolo3.training.run_folder import RunFolder
+
+pytestmark = pytest.mark.slow
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+STOPPED = ("-c", """
+import sys
+import keras
+from yolo3.cli.train import build_parser
+from yolo3.training.whole_run import run_training
+
+class AfterTwo(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == 1
+
+run_training(vars(build_parser().parse_args()), callbacks=[AfterTwo()])
+""")  # fmt: skip
+
+
+def test_two_replicas_differ_from_one_device_as_rounding_does():
+    command = [sys.executable, "-m", "tests.training.replicas"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=900)
+    assert done.returncode == 0, done.stderr
+    found = {row.pop("case"): row for row in map(json.loads, done.stdout.splitlines())}
+    assert found.keys() == CASES.keys()
+    for name, row in found.items():
+        for part, apart in row["apart"].items():
+            assert apart <= max(1e-6, 20 * row["rounding"][part]), (name, part)
+    # Where nothing amplifies rounding, the learned weights are the same to a millionth.
+    assert all(found[name]["apart"]["learned"] < 1e-6 for name in CASES if "sgd" in name or "darknet" in name)
+
+
+@pytest.fixture
+def train(shapes_set, tmp_path):
+    """Function that runs the command in a process of its own, and returns its output."""
+    write_anchors(tmp_path / "anchors.txt", DEFAULT_TINY_ANCHORS)
+    new = f"--data {shapes_set} --anchors anchors.txt --input-size 64 64 --batch-size 5 --epochs 3 --precision float32 "
+    new += "--optimizer sgd --learning-rate 0.0001 --evaluate-every 1 --mosaic 0.5"
+
+    def run(*words, status=0, program=("-m", "yolo3", "train")):
+        command = [sys.executable, *program, *([] if "--resume" in words else new.split()), *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, timeout=600)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def arrays_of(folder):
+    return RunFolder(folder).load_state()[0]
+
+
+def rows_of(folder):
+    with open(folder / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_on_one_two_and_three_devices_are_the_same_run(train, tmp_path):
+    for devices in ("cpu", "cpu:2", "cpu:3"):
+        said = train("--devices", devices, "--output", devices)
+        assert ("3 devices" in said) == (devices == "cpu:3")
+    one = arrays_of(tmp_path / "cpu")
+    for devices in ("cpu:2", "cpu:3"):  # batches of 5 are divided into 2 and 3, and into 1, 2 and 2
+        for ours, theirs in zip(arrays_of(tmp_path / devices), one, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
+        for ours, theirs in zip(rows_of(tmp_path / devices), rows_of(tmp_path / "cpu"), strict=True):
+            assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-4)
+            assert float(ours["val_loss"]) == pytest.approx(float(theirs["val_loss"]), rel=1e-4)
+
+
+def test_a_run_goes_on_with_another_number_of_devices(train, tmp_path):
+    whole = train("--devices", "cpu", "--output", "whole")
+    assert "devices" not in whole
+    train("--devices", "cpu:2", "--output", "part", program=STOPPED, status=0)
+    assert len(rows_of(tmp_path / "part")) == 2
+    assert "after epoch 2 of 3" in train("--resume", "part", "--devices", "cpu")
+    assert [row["epoch"] for row in rows_of(tmp_path / "part")] == ["1", "2", "3"]
+    for ours, theirs in zip(arrays_of(tmp_path / "part"), arrays_of(tmp_path / "whole"), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
+
+
+def test_fewer_images_than_devices_is_one_line(train):
+    said = train("--devices", "cpu:7", "--output", "run", status=1)
+    assert "batch_size: expected an image or more for each of 7 devices, got 5 in all" in said
+    assert "Traceback" not in said
