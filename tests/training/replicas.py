@@ -20,7 +20,7 @@ from yolo3.training.devices import build_strategy
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 
-STEPS, IMAGES, SIDE = 5, 6, 128
+STEPS, IMAGES, SIDE = 5, 6, 64
 PARTS = {1: [6], 2: [4, 2]}  # images of each replica
 
 ARCHITECTURES = {

@@ -32,8 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="continue the run in this folder; of the other options it takes --data and --val, for data that has moved, "
-        "and --devices",
+        help="continue the run in this folder; it takes --data and --val too, for data that has moved, and --devices",
     )
     parser.add_argument("--check-only", action="store_true", help="check data and weights, draw targets, and stop")
     parser.add_argument(

@@ -301,8 +301,8 @@ def _describe(run: Run, images: str) -> str:
     return (
         f"{os.path.basename(config.cfg) if config.cfg else run.architecture.name}, "
         f"{run.trainer.network.count_params():,} parameters, {len(run.prepared.class_names)} classes, "
-        f"input {width}x{height}, {run.trainer.precision}{on}; {_epochs(config.epochs)} of {plan.steps_per_epoch} batches "
-        f"of {plan.batch_size}; {images}."
+        f"input {width}x{height}, {run.trainer.precision}{on}; {_epochs(config.epochs)} of "
+        f"{plan.steps_per_epoch} batches of {plan.batch_size}; {images}."
     )
 
 
