@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     "temporary file_states startup outputs",
     "ops files records detections precision settings progress",
-    "arrays",
+    "arrays arguments",
     "darknet datasets",
     "models input",
     "visualize convert",
@@ -44,7 +44,7 @@ WITHOUT_TENSORFLOW = (
     "evaluation.report evaluation.evaluate evaluation.recall export.settings evaluation.advice "
     "training.settings training.advice training.run_folder training.schedules "
     "ops.box_formats input.epoch_plan input.image_boxes input.augmentation_numpy input.usable_images "
-    "api.arguments api.train api.evaluate training.recipes training.result training.whole_run "
+    "arguments api.train api.evaluate training.recipes training.result training.whole_run "
     "training.sources training.image_lists training.trained_images "
     "input.settings compat.utils training.workload cli.main cli.options cli.train cli.detect cli.evaluate "
     "cli.export cli.demo cli.anchors cli.completion training.loggers cli.benchmark cli.convert_darknet "

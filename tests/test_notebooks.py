@@ -16,6 +16,12 @@ def test_there_are_four_notebooks_without_outputs():
         assert not any(cell["outputs"] or cell["execution_count"] for cell in cells), f"{path.name}: clear its outputs"
 
 
+def test_a_detector_is_trained_by_fit_in_fifteen_lines():
+    cells = json.loads((FOLDER / "keras_fit.ipynb").read_text())["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in cell["source"] if line.strip()]
+    assert len(lines) <= 15
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the packages that run a notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

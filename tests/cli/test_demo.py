@@ -59,7 +59,7 @@ def test_a_port_that_is_taken_is_one_line(weights):
         command = [sys.executable, "-c", PROGRAM, "--weights", weights, "--port", str(port)]
         done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120)
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == f"yolo3 demo: port {port} is taken; give another one with --port, or none\n"
+    assert done.stderr == f"yolo3 demo: port {port} is taken; give another port, or none\n"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from tests.convert.command import convert
 from tests.darknet.networks import DATA, NANO, YOLO, needs_data, random_weights, text_of
 from yolo3.cli.evaluate import main as evaluate_main
 from yolo3.cli.train import main as train_main
+from yolo3.convert.to_darknet import convert_to_darknet
 from yolo3.convert.to_keras import metadata_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.heads import joined_anchors, yolo_heads
@@ -159,7 +160,9 @@ def test_a_model_without_metadata_needs_anchors_and_classes(tmp_path, capsys):
     keras.Model(image, outputs).save(tmp_path / "own.keras")
     command = ["--to-darknet", tmp_path / "own.keras", tmp_path / "own.cfg", tmp_path / "own.weights"]
     assert convert(*command) == 1
-    assert "give --anchors and --classes" in capsys.readouterr().err
+    assert "give both (--anchors, --classes)" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="which Darknet's cfg needs; give both .anchors, class_names.$"):
+        convert_to_darknet(*command[1:])
     (tmp_path / "anchors.txt").write_text("10,14, 23,27, 37,58, 81,82, 135,169, 344,319\n")
     (tmp_path / "names.txt").write_text("a\nb\n")
     assert convert(*command, "--anchors", tmp_path / "anchors.txt", "--classes", tmp_path / "names.txt") == 0

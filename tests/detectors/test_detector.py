@@ -299,7 +299,7 @@ def test_weights_of_a_file_are_loaded_by_name(confident, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"preset": "yolov9", "num_classes": 2}, "model: expected one of yolov3, .*got 'yolov9'"),
+        ({"preset": "yolov9", "num_classes": 2}, "^preset: expected one of yolov3, .*got 'yolov9'"),
         ({"preset": "yolov3-tiny"}, "num_classes: expected the number of classes, or class_names"),
         ({"preset": "yolov3-tiny", "num_classes": 2, "class_names": ["a"]}, "class_names: expected 2 names, got 1"),
         ({"preset": "retinanet", "num_classes": 2}, "YoloV3Detector: expected a network of YoloV3, got 'retinanet'"),

@@ -1,10 +1,15 @@
 """What a detector is trained with that was compiled without an optimizer."""
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.detectors.cases import batch, detector
+from tests.detectors.cases import SIZE, batch, detector
+from yolo3.detectors.ground_truth import to_rows
 from yolo3.detectors.recipe import default_optimizer
+from yolo3.training.settings import TrainConfig
+from yolo3.training.step import Trainer
 
 pytestmark = pytest.mark.usefixtures("slim_tiny")
 
@@ -50,3 +55,23 @@ def test_an_optimizer_that_is_given_stays():
     model.compile(own, run_eagerly=True)
     model.fit(images, y, verbose=0)
     assert model.optimizer is own and model.get_layer("bn_0").momentum == 0.99
+
+
+def test_an_update_is_that_of_the_command():
+    model, (images, y) = detector(), batch()
+    trainer = Trainer(TrainConfig(ema=0.0, precision="float32", input_size=SIZE), model.architecture, steps=1)
+    trainer.network.set_weights(model.get_weights())
+    model.compile(run_eagerly=True)
+    assert model.optimizer.kernel_decay == TrainConfig.weight_decay
+    model.optimizer.learning_rate = rate = 1e-3
+
+    tf.config.run_functions_eagerly(True)  # one step is done sooner than its graph is built
+    try:
+        model.train_on_batch(images, y)
+        trainer.train_step(tf.constant(images), to_rows(y, "xyxy", SIZE), rate)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+    # Adam's first moments are a tenth of the gradients: of the loss, and of the decay of kernels.
+    for one, other in zip(model.optimizer._momentums, trainer.optimizer._momentums, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max(), err_msg=one.path)

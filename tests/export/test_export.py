@@ -124,7 +124,10 @@ def test_suppression_within_a_file_has_its_thresholds(tmp_path):
     assert lowest.score_threshold == 0.4 and lowest.max_boxes == 5
     for options, message in (
         ({"score_threshold": 0.3}, "keeps scores above 0.4, got a score threshold of 0.3; export it with a lower one"),
-        ({"score_threshold": 0.5, "iou_threshold": 0.2}, "has iou_threshold 0.45, got 0.2; export it without --nms"),
+        (
+            {"score_threshold": 0.5, "iou_threshold": 0.2},
+            "iou_threshold 0.45, got 0.2; run yolo3 export without --nms",
+        ),
         ({"score_threshold": 0.5, "nms": "soft"}, "has nms greedy, got soft"),
         ({"score_threshold": 0.5, "input_shape": (32, 32)}, "takes images of 64 x 96 only, got 32 x 32"),
         ({"score_threshold": 0.5, "precision": "bfloat16"}, "computes in float32, got bfloat16"),
@@ -163,8 +166,8 @@ def test_names_of_files_say_format_and_precision():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"raw": True, "suppression": "greedy"}, "--raw: expected no --nms with it"),
-        ({"format": "onnx", "suppression": "soft"}, "--nms: expected one of greedy for onnx, got soft"),
+        ({"raw": True, "suppression": "greedy"}, "^raw=True: expected no suppression with it"),
+        ({"format": "onnx", "suppression": "soft"}, "^suppression: expected one of greedy for onnx, got soft"),
         (
             {"format": "saved_model", "precision": "int8"},
             "one of float32, float16 for saved_model, got int8, which needs onnx or litert or openvino",

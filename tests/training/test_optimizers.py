@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from yolo3.training.optimizers import DarknetSGD, build_optimizer
+from yolo3.training.optimizers import DarknetSGD, DecayedAdam, DecayedSGD, build_optimizer
 from yolo3.training.settings import TrainConfig
 
 
@@ -12,14 +12,13 @@ def test_it_follows_darknet_where_the_rate_changes():
     """src/convolutional_layer.c: updates -= decay batch w; w += rate / batch updates; updates *= momentum."""
     rng = np.random.default_rng(0)
     weights, batch, decay, momentum = rng.normal(size=4), 8, 0.01, 0.9
-    variable = keras.Variable(weights.astype(np.float32))
-    optimizer = DarknetSGD(momentum=momentum)
+    variable = keras.Variable(weights.astype(np.float32), name="kernel")
+    optimizer = DarknetSGD(momentum=momentum, kernel_decay=decay)
     updates = np.zeros(4)
     for rate in (1e-5, 1e-3, 0.1, 0.1, 0.01, 0.01):
         gradient = rng.normal(size=4)  # the mean over the images, as ours is; Darknet adds up minus the gradients
         optimizer.learning_rate = rate
-        decayed = gradient + decay * np.asarray(variable.numpy(), np.float64)  # as the training step does
-        optimizer.apply([keras.ops.convert_to_tensor(decayed.astype(np.float32))], [variable])
+        optimizer.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))], [variable])
         updates += -batch * gradient
         updates -= decay * batch * weights
         weights = weights + rate / batch * updates
@@ -48,9 +47,21 @@ def test_it_averages_accumulates_and_can_be_rebuilt():
     assert (again.momentum, again.gradient_accumulation_steps, again.use_ema) == (0.8, 2, True)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_decay_is_for_kernels_alone_and_stays_in_the_config(scaled):
+    optimizer = DecayedSGD(learning_rate=1.0, kernel_decay=0.25)
+    again = DecayedAdam.from_config(DecayedAdam(kernel_decay=0.25).get_config())
+    assert again.kernel_decay == 0.25
+    outer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8) if scaled else optimizer
+    kernel, bias = (keras.Variable([4.0], name=name) for name in ("kernel", "bias"))
+    outer.apply([outer.scale_loss(keras.ops.ones(1)) for _ in range(2)], [kernel, bias])
+    assert (float(kernel.numpy()[0]), float(bias.numpy()[0])) == (2.0, 3.0)  # 4 - (1 + .25 x 4) and 4 - 1
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_the_optimizer_is_the_one_asked_for(optimizer):
     built = build_optimizer(TrainConfig(anchors="a", optimizer=optimizer, precision="float32"), 100)
-    assert type(built).__name__.lower() == optimizer
+    assert isinstance(built, getattr(keras.optimizers, {"adam": "Adam", "sgd": "SGD"}[optimizer]))
+    assert built.kernel_decay == TrainConfig.weight_decay == 5e-4
     if optimizer == "sgd":
         assert built.momentum == 0.9 and built.nesterov

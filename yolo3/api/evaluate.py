@@ -6,8 +6,9 @@ import contextlib
 import os
 from typing import Any
 
-from yolo3.api.arguments import Arguments
 from yolo3.api.whole_evaluation import Request, evaluate_network
+from yolo3.arguments import Arguments
+from yolo3.datasets.check_findings import print_to_stderr
 from yolo3.evaluation.result import Evaluation
 from yolo3.inference.settings import DetectorSettings
 from yolo3.progress import data_bar, progress_bar
@@ -94,6 +95,7 @@ def evaluate(
         raise ValueError(f"at_score: expected a number from score_threshold ({lowest:g}) to 1, got {at_score}")
 
     options: dict[str, Any] = {"data_bar": data_bar, "image_bar": lambda: progress_bar("image", leave=False)}
+    options["warn"] = lambda line: print_to_stderr(ARGUMENTS.words(line))
     if not verbose:
         options = {"data_bar": contextlib.nullcontext, "image_bar": contextlib.nullcontext, "warn": lambda line: None}
     with ARGUMENTS.in_messages():

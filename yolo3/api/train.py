@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from yolo3.api.arguments import Arguments
+from yolo3.arguments import Arguments
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.progress import data_bar

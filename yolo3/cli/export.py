@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from yolo3.arguments import options_in_messages
 from yolo3.cli.options import add_network_files, add_settings
 from yolo3.cli.running import run_command
 from yolo3.detections import AP_SCORE_THRESHOLD
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:
-        settings = ExportSettings(**{name: getattr(arguments, name) for name in settings_in(ExportSettings)})
+        with options_in_messages():
+            settings = ExportSettings(**{name: getattr(arguments, name) for name in settings_in(ExportSettings)})
     except ValueError as error:
         parser.error(str(error))
     return run_command("yolo3 export", lambda: _export(arguments, settings))

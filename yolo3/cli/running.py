@@ -7,6 +7,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator
 
+from yolo3.arguments import options_in_messages
 from yolo3.files import printable
 
 # What a terminal would take for a command, but for what progress bars use: tabs, ends of lines, and one line up.
@@ -29,7 +30,7 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         import cv2.utils.logging as opencv
 
         opencv.setLogLevel(opencv.LOG_LEVEL_SILENT)  # nor are OpenCV's on a damaged image, which the command names
-    with printable_output():
+    with printable_output(), options_in_messages():
         try:
             return command()
         except (ValueError, OSError) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from yolo3.arguments import Arguments
 from yolo3.datasets.image_header import exif_orientation
 from yolo3.datasets.images import pil_pixels, turn_upright
 from yolo3.inference.detector import Detector
@@ -38,6 +39,20 @@ _SHIPPED = {
 }
 # The options of keras-yolo3's yolo_video.py, which passed all of them on: YOLO(**vars(FLAGS)).
 _OPTION_NAMES = {"model": "model_path", "anchors": "anchors_path", "classes": "classes_path"}
+_ARGUMENTS = Arguments(
+    "YOLO",
+    (),
+    own=tuple(_SHIPPED),
+    names={
+        "weights": "model_path",
+        "classes": "classes_path",
+        "anchors": "anchors_path",
+        "score_threshold": "score",
+        "iou_threshold": "iou",
+        "input_shape": "model_image_size",
+    },
+    valued=tuple(_SHIPPED),
+)
 _OTHER_OPTIONS = {"image", "input", "output"}
 _SIZES_KEPT = 8  # graphs for images of different sizes, of a few MB each
 
@@ -105,6 +120,7 @@ class YOLO:
         self.__dict__.update(settings)
         self.boxes, self.scores, self.classes = self.generate()
 
+    @_ARGUMENTS.in_messages()
     def generate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read the network as the attributes say; return boxes, scores and classes of no image, all empty."""
         size = self.model_image_size

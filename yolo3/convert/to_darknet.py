@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from yolo3.arguments import Arguments
 from yolo3.convert.cfg_from_model import DarknetModel, Heads, cfg_from_model
 from yolo3.darknet.cfg import Cfg, cfg_bytes, format_anchor_list, parse_cfg, replace_option
 from yolo3.darknet.heads import class_count, joined_anchors, with_classes, yolo_heads
@@ -23,7 +24,11 @@ from yolo3.models.loading import holds_model, load_network, load_weights
 from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.scales import make_scales
 
+_OWN = ("anchors", "class_names")
+_ARGUMENTS = Arguments("convert_to_darknet", (), own=_OWN, names={"classes": "class_names"}, valued=_OWN)
 
+
+@_ARGUMENTS.in_messages()
 def convert_to_darknet(
     model_path: str | os.PathLike[str],
     cfg_path: str | os.PathLike[str],
@@ -149,7 +154,7 @@ def _describe(
     class_names = metadata.get("class_names", class_names)
     if anchors is None or class_names is None:
         raise ValueError(
-            f"{path}: holds no anchors or class names, which Darknet's cfg needs; give --anchors and --classes"
+            f"{path}: holds no anchors or class names, which Darknet's cfg needs; give both (--anchors, --classes)"
         )
 
     scales = make_scales(

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from yolo3.arguments import Arguments
 from yolo3.darknet.cfg import read_cfg
 from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.detectors.backbone import backbone_of
@@ -30,7 +31,11 @@ from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import MAX_BOXES
 from yolo3.precision import dtype_policy
 from yolo3.records import build_record
+from yolo3.training.optimizers import num_replicas
 from yolo3.training.pretrained import load_what_fits
+
+_OWN = ("cfg", "weights", "anchors", "class_names")
+_ARGUMENTS = Arguments("KerasDetector", (), own=_OWN, names={"classes": "class_names", "model": "preset"}, valued=_OWN)
 
 
 @keras.saving.register_keras_serializable(package="yolo3")
@@ -113,6 +118,7 @@ class KerasDetector(keras.Model):
     # Ways to make one
 
     @classmethod
+    @_ARGUMENTS.in_messages()
     def from_preset(
         cls,
         preset: str,
@@ -177,6 +183,7 @@ class KerasDetector(keras.Model):
         return detector
 
     @classmethod
+    @_ARGUMENTS.in_messages()
     def from_darknet(
         cls,
         cfg: str | os.PathLike,
@@ -251,9 +258,9 @@ class KerasDetector(keras.Model):
         """Make the detector ready for training and evaluation; the loss is the architecture's.
 
         Args:
-            optimizer: A Keras optimizer or its name. "auto" trains as ``yolo3 train`` does by default: Adam with a
-                warm-up, then a cosine over the length of ``fit``, and averaged weights. Each ``fit`` that begins with
-                epoch 0 is then a run of its own.
+            optimizer: A Keras optimizer or its name. "auto" is that of ``yolo3 train``: Adam with a warm-up, then a
+                cosine over the length of ``fit``, weight decay of the kernels, and averaged weights. Each ``fit`` that
+                begins with epoch 0 is then a run of its own.
             jit_compile: Whether steps are compiled by XLA; "auto" leaves that to JAX, and compiles nothing on
                 TensorFlow and PyTorch.
             run_eagerly: Whether steps run operation by operation.
@@ -331,7 +338,7 @@ class KerasDetector(keras.Model):
         for tracker in self._term_trackers:
             tracker.update_state(row[tracker.name], sample_weight=ops.shape(x)[0])
         loss = row["loss"] + sum(self.losses)
-        return loss / _num_replicas()
+        return loss / num_replicas()
 
     # Detections
 
@@ -461,12 +468,3 @@ class KerasDetector(keras.Model):
         self.compile(**config)
         self._is_default = is_default
         self.optimizer.build(self.trainable_variables)
-
-
-def _num_replicas() -> int:
-    """Return the number of replicas whose gradients TensorFlow adds up."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -1,4 +1,4 @@
-"""How a detector is trained that was compiled without an optimizer: as ``yolo3 train`` does by default.
+"""How a detector is trained that was compiled without an optimizer: with that of ``yolo3 train``.
 
 Adam, whose rate rises during a warm-up and then falls along a cosine; averaged weights; and averages of batch
 normalization that are as short as the run. All of it depends on the length of the run, which ``fit`` knows.

@@ -41,7 +41,7 @@ def format_trained(trained: int, number: int) -> str:
     were = "was" if trained == 1 else "were"
     return (
         f"{trained} of these {number} images {were} trained on: on new images the network is worse than these figures "
-        "say; --run or --list selects others."
+        "say; validation images of its run, or another list, tell more."
     )
 
 

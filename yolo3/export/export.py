@@ -16,7 +16,7 @@ from yolo3.export.compare import TOLERANCES, Comparison, compare
 from yolo3.export.graph import ExportGraph
 from yolo3.export.images import CALIBRATED, COMPARED, sample_images
 from yolo3.export.registry import EXPORTERS
-from yolo3.export.settings import ExportSettings
+from yolo3.export.settings import ARGUMENTS, ExportSettings
 from yolo3.files import replace_file
 from yolo3.inference.detector import Detector
 from yolo3.inference.runtimes.registry import RUNTIMES
@@ -49,6 +49,7 @@ class DifferentError(ValueError):
     """A file computes something else than the network that it was made of."""
 
 
+@ARGUMENTS.in_messages()
 def export(
     detector: Detector,
     path: str | os.PathLike,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from yolo3.arguments import Arguments
 from yolo3.export.registry import EXPORTERS
 from yolo3.inference.runtimes.registry import RUNTIMES
 from yolo3.ops.nms_methods import METHODS
@@ -44,6 +45,10 @@ class ExportSettings:
     )
 
     def __post_init__(self):
+        with ARGUMENTS.in_messages():
+            self._check()
+
+    def _check(self) -> None:
         check_settings(self)
         if self.raw and self.suppression:
             raise ValueError("--raw: expected no --nms with it, which needs decoded boxes")
@@ -62,3 +67,8 @@ class ExportSettings:
     def outputs(self) -> str:
         """Name of the outputs in :data:`yolo3.inference.runtimes.runtime.OUTPUTS`."""
         return "raw" if self.raw else "detections" if self.suppression else "boxes"
+
+
+_OWN = ("annotations",)
+ARGUMENTS = Arguments("export", (ExportSettings,), own=_OWN, names={"data": "annotations"}, valued=_OWN)
+"""Those of :func:`yolo3.export.export.export`, with the fields of its settings."""

@@ -92,7 +92,7 @@ def serve_page(detector: Detector, score_threshold: float, port: int | None = No
         except OSError as error:
             if port is None:
                 raise
-            raise OSError(f"port {port} is taken; give another one with --port, or none") from error
+            raise OSError(f"port {port} is taken; give another port, or none") from error
         try:
             yield address
         finally:

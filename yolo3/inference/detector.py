@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from yolo3.arguments import Arguments
 from yolo3.datasets.images import read_image
 from yolo3.detections import Detections
 from yolo3.inference.candidates import Candidates, detections_in_image
@@ -23,6 +24,9 @@ from yolo3.settings import settings_in
 _READERS = 4  # threads that decode images while the network computes
 
 Image = str | os.PathLike | np.ndarray
+
+_OWN = ("class_names", "anchors")
+_ARGUMENTS = Arguments("Detector", (DetectorSettings,), own=_OWN, names={"classes": "class_names"}, valued=_OWN)
 
 
 class Detector:
@@ -70,6 +74,7 @@ class Detector:
         (3, 4)
     """
 
+    @_ARGUMENTS.in_messages()
     def __init__(
         self,
         weights_or_model,
@@ -190,7 +195,8 @@ class Detector:
             >>> [len(candidates.select(score_threshold)) for score_threshold in (0.05, 0.3, 0.5)]
             [10, 6, 5]
         """
-        pixels, resized = self._load(image)
+        with _ARGUMENTS.in_messages():
+            pixels, resized = self._load(image)
         if self._network.suppresses:
             ((boxes, scores, class_ids),) = self._select(resized[None])
             scores = scores[:, None] * (class_ids[:, None] == np.arange(len(self.class_names)))  # [N, C]
@@ -251,7 +257,8 @@ class Detector:
 
                 index, source, future = waiting.popleft()
                 try:
-                    image, resized = future.result()
+                    with _ARGUMENTS.in_messages():
+                        image, resized = future.result()
                 except (OSError, ValueError) as error:
                     if on_error is None:
                         raise

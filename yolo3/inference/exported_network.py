@@ -115,14 +115,16 @@ class ExportedNetwork:
         if settings.score_threshold < self.lowest_score:
             raise ValueError(
                 f"{self.source}: suppression within the file keeps scores above {self.lowest_score:g}, got a score "
-                f"threshold of {settings.score_threshold:g}; export it with a lower one, or without --nms"
+                f"threshold of {settings.score_threshold:g}; export it with a lower one, or run yolo3 export without "
+                "--nms"
             )
         defaults = DetectorSettings()
         for name in ("iou_threshold", "nms", "nms_overlap"):
             value, own = getattr(settings, name), self._export[name]
             if value not in (own, getattr(defaults, name)):
                 raise ValueError(
-                    f"{self.source}: suppression within the file has {name} {own}, got {value}; export it without --nms"
+                    f"{self.source}: suppression within the file has {name} {own}, got {value}; run yolo3 export "
+                    "without --nms"
                 )
 
     def selection(
@@ -219,8 +221,8 @@ class ExportedNetwork:
             from keras import ops
         except ImportError as error:
             raise ValueError(
-                f"{self.source}: holds raw outputs, and Keras, which decodes them, is not installed; export it without "
-                "--raw"
+                f"{self.source}: holds raw outputs, and Keras, which decodes them, is not installed; run yolo3 export "
+                "without --raw"
             ) from error
         from yolo3.models.registry import architecture_from_metadata
 

@@ -7,18 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from yolo3.arguments import Arguments
 from yolo3.darknet.cfg import read_cfg
 from yolo3.darknet.recipe import settings_of
 from yolo3.datasets.class_names import bundled_class_names, read_class_names
 from yolo3.inference.detector import Detector
 from yolo3.inference.runtimes.registry import find_runtime
+from yolo3.inference.settings import DetectorSettings
 from yolo3.models.architecture import default_input_shape
 from yolo3.models.published import find_network, is_published_name
 from yolo3.models.registry import architecture_of_cfg
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.startup import held_back_stderr, start_tensorflow
 
+_NAMES = {"classes": "classes_path", "anchors": "anchors_path", "cfg": "cfg_path"}
+_OWN = ("weights", *_NAMES.values())
+_ARGUMENTS = Arguments("load_detector", (DetectorSettings,), own=_OWN, names=_NAMES, valued=_OWN)
 
+
+@_ARGUMENTS.in_messages()
 def load_detector(
     weights: str | os.PathLike,
     classes_path: str | None = None,

@@ -222,10 +222,8 @@ class VideoFile:
                 writer = cv2.VideoWriter(str(self._part), codec, fps=self.rate, frameSize=self._size_wh)
             if not writer.isOpened():
                 self._part.unlink(missing_ok=True)
-                raise ValueError(
-                    f"{self.path}: OpenCV cannot write a video of {self._size_wh[0]} x {self._size_wh[1]} pixels here "
-                    "(mp4v); --no-images does without"
-                )
+                size = f"{self._size_wh[0]} x {self._size_wh[1]} pixels"
+                raise ValueError(f"{self.path}: OpenCV cannot write a video (mp4v) of {size} here")
             self._writer = writer
 
         if image.shape[1::-1] != self._size_wh:

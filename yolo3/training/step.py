@@ -138,14 +138,7 @@ class Trainer:
         return terms
 
     def _apply(self, gradients):
-        """Add the gradient of decay/2 |w|^2 for kernels, scaled as the loss is, and apply the optimizer."""
-        variables = self.network.trainable_variables
-        decay = self.optimizer.scale_loss(self.config.weight_decay / self.strategy.num_replicas_in_sync)
-        gradients = [
-            gradient + decay * variable.value if variable.name == "kernel" else gradient
-            for gradient, variable in zip(gradients, variables)
-        ]
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(gradients, self.network.trainable_variables)
 
     def batch_terms(self, outputs, input_shape, boxes) -> dict:
         """Return the terms of the loss of one batch.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yolo3.cli.main import main
 from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.images import write_image
 
@@ -49,7 +50,7 @@ def test_csv_made_of_the_xml_is_no_question_and_the_note_says_what_was_taken(fol
     write_csv(folder / "labels.csv")
     dataset = formats.read_dataset(folder)
     assert (dataset.format, len(dataset.annotations)) == ("voc", 3) and not dataset.findings
-    assert dataset.notes == [f"{folder}: read as voc; csv lies there too and agrees (--format chooses)."]
+    assert dataset.notes == [f"{folder}: read as voc; csv lies there too and agrees."]
     assert formats.detect_format(folder) == "voc" and formats.matching_formats(folder) == ["voc", "csv"]
     named = formats.read_dataset(folder, format="csv")
     assert named.format == "csv" and not named.notes
@@ -60,23 +61,20 @@ def test_a_format_without_the_difficult_objects_or_some_images_agrees(folder):
     assert formats.read_dataset(folder).format == "voc"
 
 
-def test_other_numbers_of_boxes_are_an_error_that_says_where(folder):
+def test_other_numbers_of_boxes_are_an_error_that_says_where(folder, capsys):
     write_csv(folder / "labels.csv", {"a": 2, "b": 3, "c": 2})
     with pytest.raises(ValueError) as caught:
         formats.read_dataset(folder)
-    says = (
-        f"got voc and csv: {folder}/b.png has 1 boxes in voc, 3 in csv, and 1 more images differ; choose with --format"
-    )
+    says = f"got voc and csv: {folder}/b.png has 1 boxes in voc, 3 in csv, and 1 more images differ; choose with format"
     assert str(caught.value).endswith(says) and "\n" not in str(caught.value)
+    assert main(["anchors", "--data", str(folder)]) == 1 and capsys.readouterr().err.endswith("choose with --format\n")
     assert len(formats.read_dataset(folder, format="csv").annotations) == 3
 
 
 def test_images_that_only_the_other_format_annotates_are_an_error(folder):
     write_csv(folder / "labels.csv")
     (folder / "b.xml").unlink()
-    with pytest.raises(
-        ValueError, match="csv has boxes of 1 image that voc lacks, first .*b.png; choose with --format"
-    ):
+    with pytest.raises(ValueError, match="csv has boxes of 1 image that voc lacks, first .*b.png; choose with format"):
         formats.read_dataset(folder)
 
 

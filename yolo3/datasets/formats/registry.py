@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from yolo3.arguments import Arguments
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.cache import module_version
 from yolo3.datasets.class_names import require_printable
@@ -20,6 +21,8 @@ from yolo3.datasets.lists import default_pair
 from yolo3.file_states import one_look
 
 FORMATS: dict[str, Format] = {}
+_OWN = ("format", "class_names", "list_name")
+_ARGUMENTS = Arguments("read_dataset", (), own=_OWN, names={"list": "list_name", "classes": "class_names"}, valued=_OWN)
 
 # One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages. Of the
 # formats that a folder holds the first is taken: the richest, and the one that others are made of.
@@ -98,6 +101,7 @@ def find_default_lists(path: str | os.PathLike, format: str | None = None) -> tu
     return next((pair for pair in pairs if pair is not None), None)
 
 
+@_ARGUMENTS.in_messages()
 def read_dataset(
     path: str | os.PathLike,
     format: str | None = None,
@@ -235,7 +239,7 @@ def _read_detected(path: str, class_names: Sequence[str] | None, list_name: str 
         if difference:
             message = f"expected formats that agree, got {taken.format} and {name}: {difference}"
             raise ValueError(f"{path}: {message}; choose with --format")
-        notes.append(f"{path}: read as {taken.format}; {name} lies there too and agrees (--format chooses).")
+        notes.append(f"{path}: read as {taken.format}; {name} lies there too and agrees.")
     return replace(taken, notes=[*taken.notes, *notes])
 
 

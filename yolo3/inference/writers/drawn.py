@@ -62,7 +62,10 @@ class DrawnFiles:
             write_image(path, drawn)
             return
         self._video = self._video or VideoFile(path, shot.rate)
-        self._video.add(drawn, shot.seconds)
+        try:
+            self._video.add(drawn, shot.seconds)
+        except ValueError as error:
+            raise ValueError(f"{error}; --no-images does without") from error
 
     def close(self) -> None:
         """Finish the video that is being written, if there is one."""

@@ -7,6 +7,7 @@ import difflib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ from yolo3.settings import Setting, settings_in
 
 _COMMAND = re.compile(r"`?yolo3 [a-z]+[^`,;]*")  # a command in a message stays one
 _OPTION = re.compile(r"--([a-z][a-z-]*)(?:( |=)([^\s,;:]*[^\s,;:.)]))?")
+_SETTING = re.compile(r"^\w+(?=: expected )")  # a setting that is out of range
+_ELSEWHERE = {"max-pixels": "yolo3.datasets.images.limit_pixels"}  # does what the option does, for all calls
+_is_named = ContextVar("whether a call or a command around the present one names what messages mean", default=False)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Arguments:
         call: Name of the call, such as "train".
         records: Dataclasses of `yolo3.settings.setting` fields, whose names are arguments.
         own: The other arguments.
-        names: Argument of each option whose name differs from it, such as {"list": "list_name"}.
+        names: Argument of each option or setting whose name differs from it, such as {"list": "list_name"}.
         valued: Options of `own` that have a value; the others are switches.
     """
 
@@ -69,6 +73,7 @@ class Arguments:
 
     def words(self, text: str) -> str:
         """Return a message with arguments in place of options: "skip_bad=True" for "--skip-bad"."""
+        text = _SETTING.sub(lambda found: (self.names or {}).get(found.group(), found.group()), text, count=1)
         parts, at = [], 0
         for command in _COMMAND.finditer(text):
             parts += [_OPTION.sub(self._word, text[at : command.start()]), command.group()]
@@ -81,7 +86,7 @@ class Arguments:
         flags = {(described.flag or "").removeprefix("--"): name for name, (_, described) in settings.items()}
         name = (self.names or {}).get(option) or flags.get(option) or option.replace("-", "_")
         if name not in settings and name not in self.own:
-            return found.group()
+            return _ELSEWHERE.get(option, f"--{option}") + between + value
 
         described = settings[name][1] if name in settings else None
         if described.const is True if described else name not in self.valued:
@@ -94,13 +99,30 @@ class Arguments:
 
     @contextlib.contextmanager
     def in_messages(self) -> Iterator[None]:
-        """Within the block, name arguments in the messages of `ValueError`, and put each on one line."""
-        try:
+        """Within the block, or the function that it decorates, name arguments in the messages of `ValueError`.
+
+        Of calls within each other the outermost names them, as its caller knows no others.
+        """
+        if _is_named.get():
             yield
-        except ValueError as error:
-            if len(error.args) == 1 and isinstance(error.args[0], str):
-                error.args = (self.words(error.args[0]),)
-            raise
+            return
+        with options_in_messages():
+            try:
+                yield
+            except ValueError as error:
+                if len(error.args) == 1 and isinstance(error.args[0], str):
+                    error.args = (self.words(error.args[0]),)
+                raise
+
+
+@contextlib.contextmanager
+def options_in_messages() -> Iterator[None]:
+    """Within the block, leave options in the messages of all calls: for commands, whose users gave options."""
+    before = _is_named.set(True)
+    try:
+        yield
+    finally:
+        _is_named.reset(before)
 
 
 def _plain(value: Any) -> Any:
