@@ -1,5 +1,11 @@
 """keras-yolo3's functions on the symbolic outputs of a body, as its ``generate()`` and many exports used them."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -83,6 +89,24 @@ def test_the_graph_of_yolo_eval_is_saved_loaded_and_exported(body, image, tmp_pa
     exported = tf.saved_model.load(tmp_path / "exported")
     assert_same(exported.serve(inputs), expected)
     assert_same(model.predict(inputs, verbose=0), expected)
+
+
+def test_predict_compiles_nothing_whose_results_have_no_fixed_length(body, image):
+    model = keras.Model(body.input, evaluate(body.output))
+    assert not model.layers[-1].supports_jit
+    assert_same(model.predict(image, verbose=0), evaluate(body(image)))
+
+
+@pytest.mark.slow
+def test_the_graphs_are_those_of_jax_too():
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    names = "image_shape_may or fixed_size or predict_compiles or give_the_eager_numbers or without_a_lambda"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", names, __file__]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_batch_of_two_fails_in_a_graph_rather_than_mixing_its_images(body, image):

@@ -282,6 +282,14 @@ def test_the_seed_of_numpy_repeats_the_batches(lines):
         np.testing.assert_array_equal(one, other)
 
 
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "bad.jpg").write_text("no image")
+    for name, error in (("bad.jpg", ValueError), ("none.jpg", OSError)):
+        lines = [f"{tmp_path / name} 1,2,30,40,0"]
+        with pytest.raises(error, match=name):
+            next(legacy.data_generator(lines, 1, (64, 96), DEFAULT_TINY_ANCHORS, 2))
+
+
 def test_masks_reach_the_targets(lines):
     generator = legacy.data_generator(lines, 2, (64, 96), DEFAULT_TINY_ANCHORS, 2, OFFICIAL_TINY_MASK)
     (_, coarse, fine), _ = next(generator)

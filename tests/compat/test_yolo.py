@@ -166,6 +166,14 @@ def test_the_options_of_yolo_video_have_their_effect(settings):
         YOLO(scor=0.5)
 
 
+@pytest.mark.parametrize("content", [b"", b"no network", b"<html>not found</html>"])
+def test_a_file_that_cannot_be_loaded_is_named_and_not_tried_as_something_else(tmp_path, content):
+    path = tmp_path / "yolo.h5"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{path}: expected a Keras file"):
+        YOLO(model_path=str(path))
+
+
 @pytest.mark.slow
 def test_old_tiny_weights_work_whole(tmp_path, slim_tiny):
     network = tiny_yolo_body(keras.Input((None, None, 3)), 3, 2)

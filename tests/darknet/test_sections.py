@@ -46,8 +46,9 @@ def test_filters_that_do_not_fit_the_classes_are_refused():
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ("[convolutional]\n\n[lstm]\n", ("some.cfg:7", "[lstm]")),
-        ("[convolutional]\nactivation=relu6\n", ("some.cfg:6", "relu6")),
+        ("[convolutional]\n\n[lstm]\n", ("some.cfg:7: [lstm] is not supported",)),
+        ("[convolutional]\n[region]\n", ("some.cfg:6: [region] is not supported",)),
+        ("[convolutional]\nactivation=relu6\n", ("some.cfg:6", "in [convolutional], got 'relu6'")),
         ("[convolutional]\nxnor=1\n", ("some.cfg:6", "xnor=1")),
         ("[convolutional]\ngroups=2\n", ("3 channels",)),
         ("[convolutional]\nfilters=0\n", ("filters", "got 0")),

@@ -144,7 +144,7 @@ def _train(call: Call) -> Answer:
 
 def _evaluate(call: Call) -> Answer:
     """Answer `map`, `recall` and `valid`, which compare a network with the images of the list `valid`."""
-    words = ["yolo3", "evaluate", *call.network, "--data", call.data, "--list", "val"]
+    words = ["yolo3", "evaluate", *call.network, "--data", call.data, "--list", "valid", *_class_names(call.data)]
     notes = []
     if call.command == "map":
         words += ["--at-score", call.flags.get("-thresh", "0.25")]

@@ -34,6 +34,7 @@ class FunctionLayer(layers.Layer):
             kwargs["name"] = function if number == 1 else f"{function}_{number - 1}"
         super().__init__(**kwargs | {"dtype": "float32", "autocast": False})
         self.function, self.arguments = function, arguments or {}
+        self.supports_jit = function != "yolo_eval"  # XLA has no results of a length that is known only when it runs
 
     def call(self, tensors: dict):
         """Return the function's result for its tensor arguments by name."""
@@ -42,6 +43,8 @@ class FunctionLayer(layers.Layer):
 
     def compute_output_spec(self, tensors: dict):
         """Return the kinds of the results; how many boxes ``yolo_eval`` finds is known only when it runs."""
+        if self.function == "yolo_loss":
+            return keras.KerasTensor((), "float32")
         if self.function != "yolo_eval":
             return super().compute_output_spec(tensors)
         specs = ((None, 4), "float32"), ((None,), "float32"), ((None,), "int32")

@@ -49,7 +49,7 @@ def read_section(section: Section, in_shapes: list[Shape]) -> tuple[Any, Shape]:
     """
     if section.name not in _READERS:
         raise ValueError(
-            f"{section.where()}: expected one of {', '.join(sorted(_READERS))}; [{section.name}] is not supported"
+            f"{section.where()}: [{section.name}] is not supported; expected one of {', '.join(sorted(_READERS))}"
         )
 
     options, out_shape = _READERS[section.name](section, in_shapes)
@@ -501,7 +501,8 @@ def _activation(section: Section, default: str) -> str:
     name = section.text("activation", default)
     if name not in ACTIVATIONS:
         where = section.where("activation")
-        raise ValueError(f"{where}: expected an activation of {', '.join(ACTIVATIONS)}, got '{name}'")
+        known = ", ".join(ACTIVATIONS)
+        raise ValueError(f"{where}: expected an activation of {known} in [{section.name}], got '{name}'")
     return name
 
 

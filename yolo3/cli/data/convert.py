@@ -80,7 +80,8 @@ def _convert(arguments: argparse.Namespace) -> int:
         write_lists(dataset, lists, arguments.output, arguments.format, link=arguments.link, progress=show)
     for note in notes:
         print(note)
-    boxes = sum(len(item.boxes) for item in written.values())
+    keeps_crowd = "crowd" in FORMATS[arguments.format].keeps
+    boxes = sum(len(item.boxes) if keeps_crowd else int((~item.crowd).sum()) for item in written.values())
     parts = ", ".join(f"{name} {len(members):,}" for name, members in lists.items())
     classes = len(dataset.class_names)
     print(
