@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
+from yolo3.detections import Detections
+from yolo3.evaluation.measures import Measures
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
+from yolo3.training.best_weights import row_of_epoch
 from yolo3.training.plan import RunPlan, fit_length
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
@@ -53,7 +56,9 @@ class Run:
         say: Is called with each line of text for the user.
         show_progress: Whether progress bars are shown.
         epoch: Epochs that are finished.
-        best_ap50: The best AP50 so far, NaN before the first evaluation.
+        best_epoch: Epoch whose weights are in `best.h5`; 0 before the first ones.
+        best_evaluation: Detections in each validation image with these weights, and their figures; None where another
+            process has evaluated them.
         loaded_layers: Names of the layers with pretrained weights.
         warned: Rules of `yolo3.training.advice` that have spoken.
         progress: How far the epoch that is being trained has come.
@@ -71,7 +76,8 @@ class Run:
     say: Callable[[str], None] = print
     show_progress: bool = True
     epoch: int = 0
-    best_ap50: float = math.nan
+    best_epoch: int = 0
+    best_evaluation: tuple[list[Detections], Measures] | None = None
     loaded_layers: list[str] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
     progress: EpochProgress = field(default_factory=EpochProgress)
@@ -88,6 +94,11 @@ class Run:
     def architecture(self) -> Architecture:
         """What the outputs of the networks mean."""
         return self.prepared.architecture
+
+    @property
+    def best_row(self) -> dict:
+        """Row of the log of the weights in `best.h5`; empty before the first ones."""
+        return row_of_epoch(self.folder.rows, self.best_epoch)
 
 
 def build_run(
