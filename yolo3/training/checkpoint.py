@@ -18,9 +18,10 @@ from yolo3.records import build_record
 from yolo3.training import run_folder
 from yolo3.training.best_weights import epoch_of_highest_ap50, is_better
 from yolo3.training.data_summary import DataSummary, summarize
+from yolo3.training.preparation import with_network
 from yolo3.training.pretrained import load_pretrained
 from yolo3.training.run import EpochProgress, Run
-from yolo3.training.settings import PATHS
+from yolo3.training.settings import paths_in
 from yolo3.training.trained_images import trained_images
 
 _DRAWN_BYTES = 20_000_000  # of curves, sheets of predictions and the report, at most about
@@ -46,7 +47,7 @@ def begin(run: Run) -> None:
     check_room(run)
     cfg = getattr(prepared.architecture, "cfg", None)
     run.folder.start(
-        config,
+        with_network(config, prepared.architecture),
         class_names=prepared.class_names,
         anchors=prepared.anchors,
         findings=prepared.findings,
@@ -175,7 +176,7 @@ def weights_metadata(run: Run, row: dict) -> dict:
     """
     config, prepared = run.config, run.prepared
     settings = dataclasses.asdict(config)
-    settings |= {name: os.path.basename(settings[name]) for name in PATHS if settings[name]}
+    settings |= {name: os.path.basename(path) for name, path in paths_in(settings).items()}
     scores = {name: row.get(name, math.nan) for name in ("AP50", "AP")}
     return {
         **prepared.architecture.metadata(),

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, 
 EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
 FROZEN_PART = 10  # 1 / FROZEN_PART of the epochs have the backbone frozen, if pretrained weights are given
 OPTIMIZERS = ("adam", "sgd", "darknet")
+AUTO_ANCHORS = "auto"
+"""Word of `anchors` for anchors that are clustered on the training boxes."""
 MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
 
 
@@ -85,8 +88,8 @@ class TrainConfig:
 
     anchors: str | None = setting(
         None,
-        lambda: f"file of anchors, {anchor_counts()}",
-        unset="those of --weights or of the network",
+        lambda: f"file of anchors, {anchor_counts()}; or {AUTO_ANCHORS}: clustered on the training boxes",
+        unset=f"those of --weights, of --cfg or of the network; of a network that fits badly, as {AUTO_ANCHORS}",
         is_path=True,
     )
 
@@ -254,7 +257,11 @@ class TrainConfig:
                 )
 
 
-PATHS = tuple(name for name, (_, described) in settings_in(TrainConfig).items() if described.is_path)
+def paths_in(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return those settings that name a file or a folder."""
+    described = {name: setting for name, (_, setting) in settings_in(TrainConfig).items()}
+    named = {name: value for name, value in values.items() if value and name in described and described[name].is_path}
+    return {name: value for name, value in named.items() if (name, value) != ("anchors", AUTO_ANCHORS)}
 
 
 def format_config(config: TrainConfig) -> str:
