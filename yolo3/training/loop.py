@@ -368,7 +368,7 @@ def _in_words(run: Run, error: tf.errors.OpError) -> str | None:
         )
     first_line = str(error).strip().split("\n")[0][:300]
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return f"out of memory; lower --batch-size or --input-size ({first_line})"
+        return f"out of memory; lower --batch-size (auto finds what fits) or --input-size ({first_line})"
     if isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
         return f"TensorFlow cannot compute this: {first_line}"
     return None

@@ -12,7 +12,7 @@ from yolo3.models.yolov3.anchor_clusters import anchor_fit, cluster_rounded
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training.anchor_fit import ANCHOR_FIT
 from yolo3.training.box_sizes import network_sizes
-from yolo3.training.settings import AUTO_ANCHORS, TrainConfig
+from yolo3.training.settings import AUTO, TrainConfig
 
 
 def may_cluster(config: TrainConfig, kinds: Collection[str]) -> bool:
@@ -24,7 +24,7 @@ def may_cluster(config: TrainConfig, kinds: Collection[str]) -> bool:
         kinds: Kinds of the findings of the checks, which say whether the network's anchors fit badly.
     """
     if config.anchors is not None:
-        return config.anchors == AUTO_ANCHORS
+        return config.anchors == AUTO
     return config.weights is None and config.cfg is None and ANCHOR_FIT in kinds
 
 
@@ -61,5 +61,5 @@ def cluster_own(
         f"Anchors clustered on {len(sizes):,} training boxes at {width}x{height}: average IoU {after:.3f}, with those "
         f"of {architecture.name} {before:.3f}"
     )
-    asked = config.anchors == AUTO_ANCHORS
+    asked = config.anchors == AUTO
     return anchors, f"{line}." if asked else f"{line}, which fit badly (--anchors FILE keeps others)."

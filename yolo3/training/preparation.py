@@ -34,7 +34,7 @@ from yolo3.training.data_error import DataError
 from yolo3.training.image_lists import ImageLists, image_names, select_images
 from yolo3.training.own_anchors import cluster_own, may_cluster
 from yolo3.training.pretrained import check_darknet_weights
-from yolo3.training.settings import AUTO_ANCHORS, TrainConfig
+from yolo3.training.settings import AUTO, TrainConfig
 from yolo3.training.sources import data_sources
 
 
@@ -79,7 +79,7 @@ def choose_architecture(config: TrainConfig, num_classes: int, own_anchors=None)
     Raises:
         ValueError: When anchors, cfg, model and input size do not fit each other; names the file.
     """
-    anchors = None if config.anchors in (None, AUTO_ANCHORS) else read_anchors(str(config.anchors))
+    anchors = None if config.anchors in (None, AUTO) else read_anchors(str(config.anchors))
     model, anchor_mask = config.model, config.anchor_mask
     if config.weights and anchors is None and config.cfg is None and reads_anchors(model):
         model, anchors, anchor_mask = _network_of_weights(config, config.weights)
@@ -207,9 +207,9 @@ def _choose_anchors(
         try:
             own = cluster_own(config, architecture, train, [checks[item.image_path].shape for item in train])
         except ValueError:
-            if config.anchors == AUTO_ANCHORS:
+            if config.anchors == AUTO:
                 raise
-    if config.model is None and config.anchors in (None, AUTO_ANCHORS) and config.cfg is None:
+    if config.model is None and config.anchors in (None, AUTO) and config.cfg is None:
         whose = f"the anchors of {os.path.basename(config.weights)}" if config.weights else "its own anchors"
         notes.append(f"No --model given: training {architecture.name}{f' with {whose}' * (own is None)}.")
     if own is None:

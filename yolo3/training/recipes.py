@@ -10,7 +10,7 @@ from yolo3.models.published import PUBLISHED, NetworkFiles, find_network
 from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.training.settings import TrainConfig, paths_in
+from yolo3.training.settings import AUTO, TrainConfig, paths_in
 
 RECIPES = ("default", "darknet")
 RANDOM_WEIGHTS = "none"
@@ -46,7 +46,9 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
         raise ValueError(f"--recipe {recipe}: expected --cfg FILE with it, which holds the recipe")
     else:
         settings = {} if "data" in given else _embedded_recipe(given)
-    settings |= given
+    fits = given.get("batch_size") == AUTO
+    settings |= {name: value for name, value in given.items() if not (fits and name == "batch_size")}
+    settings |= {"fit_batch": True} if fits else {}
 
     # what belongs to a record within the settings goes into it
     for name, record in {"augment": Augmentation, "loss": LossOptions}.items():

@@ -15,6 +15,7 @@ from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
+from yolo3.training.batch_fit import fit_batch_size
 from yolo3.training.best_weights import row_of_epoch
 from yolo3.training.plan import RunPlan, fit_length
 from yolo3.training.preparation import Prepared
@@ -123,10 +124,14 @@ def build_run(
         stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
 
     Raises:
-        ValueError: When decoded images are to be kept on a disk without room for them.
+        ValueError: When decoded images are to be kept on a disk without room for them; where the batch size is to fit
+            into memory, when not even one image does.
     """
     if config.cache == "disk":
         check_room(prepared.train, max(config.input_size), folder.path)
+    stop = stop or StopRequest()
+    if config.fit_batch:
+        config = fit_batch_size(config, prepared, say=say, check=stop.check)
     plan = RunPlan(fit_length(config, len(prepared.train)), len(prepared.train))
     keras.utils.set_random_seed(config.seed)
     trainer = Trainer(plan.config, prepared.architecture, plan.total_steps)
@@ -139,7 +144,7 @@ def build_run(
         callbacks=keras.callbacks.CallbackList(list(callbacks), model=trainer.network),
         say=say,
         show_progress=show_progress,
-        stop=stop or StopRequest(),
+        stop=stop,
     )
 
 
