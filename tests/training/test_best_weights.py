@@ -2,7 +2,7 @@
 
 import math
 
-from yolo3.training.best_weights import epoch_of_highest_ap50, is_better, row_of_epoch
+from yolo3.training.best_weights import epoch_of_highest_ap50, evaluations_since_best, is_better, row_of_epoch
 
 
 def test_ap_decides_and_not_ap50():
@@ -24,3 +24,15 @@ def test_earlier_versions_kept_the_first_epoch_with_the_highest_ap50():
     rows = [{"epoch": 1}, {"epoch": 2, "AP50": 0.4}, {"epoch": 3, "AP50": 0.4}, {"epoch": 4, "AP50": math.nan}]
     assert epoch_of_highest_ap50(rows) == 2 and epoch_of_highest_ap50(rows[:1]) == 0
     assert row_of_epoch(rows, 2) == rows[1] and row_of_epoch(rows, 9) == {}
+
+
+def test_evaluations_are_counted_from_the_first_of_the_highest_ap():
+    rows = [
+        {"epoch": number, **({} if ap is None else {"AP": ap})} for number, ap in enumerate([0.1, 0.4, None, 0.4, 0.3])
+    ]
+    assert [evaluations_since_best(rows[:count]) for count in range(6)] == [0, 0, 0, 0, 1, 2]
+
+
+def test_nothing_is_counted_while_nothing_is_found():
+    assert evaluations_since_best([{"AP": 0.0}] * 5) == 0 and evaluations_since_best([{"AP": math.nan}] * 5) == 0
+    assert evaluations_since_best([*[{"AP": 0.0}] * 5, {"AP": 0.1}, {"AP": 0.1}]) == 1

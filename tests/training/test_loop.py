@@ -144,6 +144,7 @@ class Shows:
         monkeypatch.setattr(loop, "write_run_report", self.report)
 
     def evaluate(self, validator, on_batch=lambda: None):
+        on_batch()
         weights = [array.copy() for array in validator.trainer.inference_network.get_weights()]
         ap50, ap = self.scores.pop(0)
         return {"val_loss": 1.0, "AP50": ap50, "AP": ap}, [weights], SimpleNamespace(ap=ap)
@@ -194,6 +195,49 @@ def test_a_run_prints_what_it_does(whole):
     assert "yolov3-tiny" in said[0] and "3 classes" in said[0] and "3 epochs of 3 batches of 4" in said[0]
     assert sum(line.startswith("epoch ") for line in said) == 3
     assert all("waiting for data" in line and "AP50" in line for line in said if line.startswith("epoch "))
+
+
+# AP that stands
+
+
+STANDING = [(0.5, 0.1), (0.6, 0.3), (0.9, 0.3), (0.9, 0.2), (0.9, 0.25), (0.9, 0.9)]
+
+
+def test_a_run_whose_ap_stands_ends_in_good_order(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, STANDING)
+    result, said = run(one_batch(settings, epochs=9, patience=2), tmp_path / "run")
+    # The highest AP comes twice; the later weights are kept, and two evaluations after the first of both are enough.
+    assert "AP has not risen in 2 evaluations; ended after epoch 4 of 9." in said
+    assert result.last_row["epoch"] == 4 and result.best_row["epoch"] == 3 and shows.reported == [(3, 0.3)]
+    assert read_metadata(result.weights)["training"]["epoch"] == 3 and result.last_weights.exists()
+    assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 4
+
+    again, said = run(read_settings(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert again.last_row["epoch"] == 4 and not any(line.startswith("epoch ") for line in said)
+
+
+def test_without_patience_all_epochs_are_trained(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    Shows(monkeypatch, STANDING)
+    assert run(one_batch(settings, epochs=6), tmp_path / "run")[0].last_row["epoch"] == 6
+
+
+@pytest.mark.slow
+def test_patience_counts_on_in_a_resumed_run(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, [*STANDING[:3], (0.9, 0.2), (0.6, 0.3)])
+    config = one_batch(settings, epochs=9, patience=2)
+    with pytest.raises(Stopped):
+        stop = StopRequest()
+        run(config, tmp_path / "run", callbacks=[Ask(stop, 3, 0)], stop=stop)  # after the third evaluation
+    result, _ = run(read_settings(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert result.last_row["epoch"] == 4 and shows.reported == [(3, 0.3)]
+
+
+@pytest.mark.slow
+def test_evaluations_with_the_backbone_frozen_do_not_count(settings, slim_tiny, eagerly, tmp_path, monkeypatch, whole):
+    Shows(monkeypatch, [(0.5, 0.3), (0.5, 0.2), (0.5, 0.1), (0.5, 0.15), (0.5, 0.1)])
+    config = one_batch(settings, epochs=5, patience=1, weights=os.path.join(whole[0], "last.h5"), freeze_epochs=2)
+    result, _ = run(config, tmp_path / "run")
+    assert result.last_row["epoch"] == 5
 
 
 # Interrupted, repeated

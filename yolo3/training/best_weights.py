@@ -23,6 +23,17 @@ def is_better(row: dict, best: dict) -> bool:
     return math.isnan(best_ap) or ap >= best_ap
 
 
+def evaluations_since_best(rows: Sequence[dict]) -> int:
+    """Return how many evaluations there were since the one with the highest AP, of several equal ones the first.
+
+    While AP is 0 nothing is counted: nothing was learned so far that could be lost.
+    """
+    scores = [row[CHOSEN_BY] for row in rows if not math.isnan(row.get(CHOSEN_BY, math.nan))]
+    if not scores or not max(scores):
+        return 0
+    return len(scores) - 1 - scores.index(max(scores))
+
+
 def epoch_of_highest_ap50(rows: Sequence[dict]) -> int:
     """Return the epoch whose weights a version has kept that chose them by AP50: the first highest; 0 for none."""
     evaluated = [row for row in rows if not math.isnan(row.get("AP50", math.nan))]

@@ -5,7 +5,7 @@
     run = build_run(config, prepare(config), RunFolder("runs/notebook"))
     checkpoint.begin(run)  # or checkpoint.resume(run)
     batches = open_batches(run, open_store(run))
-    while run.epoch < run.config.epochs:
+    while not run.is_over:
         finish_epoch(run, train_epoch(run, batches))
     write_last_images(run)
 """
@@ -31,6 +31,7 @@ from yolo3.models.loss import loss_row
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
+from yolo3.training.best_weights import CHOSEN_BY
 from yolo3.training.preparation import Prepared
 from yolo3.training.result import Result
 from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store
@@ -120,13 +121,18 @@ def _train_epochs(run: Run, batches: Iterator) -> None:
     """Train and finish the epochs that are left, and draw; save the state when the run is asked to stop."""
     begun_at = run.epoch
     try:
-        while run.epoch < run.config.epochs:
+        while not run.is_over:
             row = train_epoch(run, batches)
             finish_epoch(run, row)
             if getattr(run.trainer.network, "stop_training", False):
                 run.say(f"Stopped after epoch {run.epoch} by a callback.")
                 _save_all(run, row)
                 break
+        if run.stands:
+            run.say(
+                f"{CHOSEN_BY} has not risen in {run.config.patience} evaluations; ended after epoch {run.epoch} of "
+                f"{run.config.epochs}."
+            )
         if run.epoch > begun_at or not run.folder.file(run_folder.REPORT).exists():
             write_last_images(run)
     except Stopped:
@@ -211,7 +217,7 @@ def finish_epoch(run: Run, row: dict) -> None:
     """Evaluate where it is due, log the epoch, save, and only then draw.
 
     After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a twentieth of the time;
-    after the last one in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP is the best
+    when the run is over in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP is the best
     so far; after it `curves.png`, and with validation images `predictions.png`, `precision_recall.png` and
     `confusion.png` of the weights in `best.h5`, which are drawn anew when these are.
 
@@ -223,7 +229,7 @@ def finish_epoch(run: Run, row: dict) -> None:
         Stopped: When the run is asked to stop during the evaluation; the epoch is then finished when it is resumed.
     """
     folder, trainer = run.folder, run.trainer
-    last, evaluates = run.epoch + 1 == run.config.epochs, run.plan.evaluates_after(run.epoch + 1)
+    evaluates = run.plan.evaluates_after(run.epoch + 1)
 
     evaluation: tuple[list[Detections], Measures] | None = None
     if evaluates:
@@ -239,14 +245,14 @@ def finish_epoch(run: Run, row: dict) -> None:
     run.say(_epoch_line(run, row))
     if evaluates:
         checkpoint.save_weights(run, row)
-    checkpoint.save_state(run, always=last)  # before anything is drawn: an image that fails must not cost the epoch
+    checkpoint.save_state(run, always=run.is_over)  # before anything is drawn: an image that fails must not cost it
 
     if evaluates:
         draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
     if evaluation and run.best_epoch == run.epoch:
         run.best_evaluation = evaluation
         _write_images(run, *evaluation)
-    if evaluation and not last:
+    if evaluation and not run.is_over:
         for rule, sentence in run_warnings(**_log(run)).items():
             if rule not in run.warned:
                 run.say(f"  {sentence}")

@@ -16,7 +16,7 @@ from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
 from yolo3.training.batch_fit import fit_batch_size
-from yolo3.training.best_weights import row_of_epoch
+from yolo3.training.best_weights import evaluations_since_best, row_of_epoch
 from yolo3.training.plan import RunPlan, fit_length
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
@@ -95,6 +95,20 @@ class Run:
     def architecture(self) -> Architecture:
         """What the outputs of the networks mean."""
         return self.prepared.architecture
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are trained, or AP stands."""
+        return self.epoch >= self.config.epochs or self.stands
+
+    @property
+    def stands(self) -> bool:
+        """Whether AP has not risen in as many evaluations, of the whole network in training, as the settings allow."""
+        if self.config.patience is None:
+            return False
+        frozen = self.plan.frozen_epochs(pretrained=bool(self.loaded_layers))
+        rows = [row for row in self.folder.rows if row["epoch"] > frozen]
+        return evaluations_since_best(rows) >= self.config.patience
 
     @property
     def best_row(self) -> dict:

@@ -117,11 +117,12 @@ def write_run_report(
         epoch: Whose weights they are.
     """
     boxes = sum(len(annotation.boxes) for annotation in prepared.train)
+    epochs = folder.rows[-1]["epoch"] if folder.rows else config.epochs
     height, width = config.input_size
     facts = {
         "Network": prepared.architecture.name,
         "Classes": f"{len(prepared.class_names)}: {some_of(prepared.class_names)}",
-        "Trained on": f"{len(prepared.train)} images with {boxes} boxes, {config.epochs} epochs",
+        "Trained on": f"{len(prepared.train)} images with {boxes} boxes, {epochs} epochs",
         "Weights": f"{run_folder.BEST}: epoch {epoch}, whose {CHOSEN_BY} on these images is the highest",
     }
     settings = {

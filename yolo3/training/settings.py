@@ -236,6 +236,12 @@ class TrainConfig:
         number=COUNT,
         metavar="EPOCHS",
     )
+    patience: int | None = _of_training(
+        None,
+        "evaluations without a better AP after which the run ends; those with the backbone frozen do not count",
+        unset="all epochs are trained",
+        number=COUNT,
+    )
     log: tuple[str, ...] = _of_training(
         (),
         "experiment trackers that the run reports to, besides its log.csv",
