@@ -34,7 +34,7 @@ from yolo3.training.advice import run_advice, run_warnings
 from yolo3.training.best_weights import CHOSEN_BY
 from yolo3.training.preparation import Prepared
 from yolo3.training.result import Result
-from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store
+from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store, update_inference_network
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
@@ -228,12 +228,12 @@ def finish_epoch(run: Run, row: dict) -> None:
     Raises:
         Stopped: When the run is asked to stop during the evaluation; the epoch is then finished when it is resumed.
     """
-    folder, trainer = run.folder, run.trainer
+    folder = run.folder
     evaluates = run.plan.evaluates_after(run.epoch + 1)
 
     evaluation: tuple[list[Detections], Measures] | None = None
     if evaluates:
-        trainer.update_inference_network()
+        update_inference_network(run)
         if run.validator:
             started = time.perf_counter()
             values, detections, measures = run.validator.run(run.stop.check)
@@ -304,7 +304,7 @@ def _write_images(run: Run, detections: list[Detections], measures: Measures) ->
 def _save_all(run: Run, row: dict) -> None:
     """Save weights and state after an epoch that did not save them itself."""
     if "AP50" not in row:
-        run.trainer.update_inference_network()
+        update_inference_network(run)
         checkpoint.save_weights(run, row)
     checkpoint.save_state(run, always=True)
 

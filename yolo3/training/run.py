@@ -16,6 +16,7 @@ from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
 from yolo3.training.batch_fit import fit_batch_size
+from yolo3.training.batch_statistics import batches_for_statistics
 from yolo3.training.best_weights import evaluations_since_best, row_of_epoch
 from yolo3.training.plan import RunPlan, fit_length
 from yolo3.training.preparation import Prepared
@@ -64,6 +65,7 @@ class Run:
         warned: Rules of `yolo3.training.advice` that have spoken.
         progress: How far the epoch that is being trained has come.
         stop: Whether the run has been asked to stop.
+        store: The training images, once `open_batches` has been called.
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
     """
@@ -83,6 +85,7 @@ class Run:
     warned: set[str] = field(default_factory=set)
     progress: EpochProgress = field(default_factory=EpochProgress)
     stop: StopRequest = field(default_factory=StopRequest)
+    store: ImageStore | None = None
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
 
@@ -178,7 +181,7 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
 
     On a GPU the next batches are copied to it during a step.
     """
-    config = run.config
+    config, run.store = run.config, store
     batches = training_batches(
         store,
         batch_size=run.plan.batch_size,
@@ -197,3 +200,21 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
     if device and run.trainer.strategy.num_replicas_in_sync == 1:
         batches = batches.apply(tf.data.experimental.prefetch_to_device(device))
     return iter(batches)
+
+
+def update_inference_network(run: Run) -> None:
+    """Give the inference network the averaged weights, with batch statistics over images of the present epoch.
+
+    Raises:
+        Stopped: When the run is asked to stop, between two batches.
+    """
+    if run.store is None:
+        return run.trainer.update_inference_network()
+    batches = batches_for_statistics(run.plan, run.store, stride=run.architecture.stride, epoch=run.epoch)
+
+    def images() -> Iterator[tf.Tensor]:
+        for batch in batches:
+            run.stop.check()
+            yield batch
+
+    run.trainer.update_inference_network(images())
