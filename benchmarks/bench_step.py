@@ -20,9 +20,10 @@ import tensorflow as tf
 from flops import training_flop
 
 from yolo3.precision import POLICIES, dtype_policy
-from yolo3.training.benchmark import WARM_UP, Workload, matrix_product, rates, synthetic_batch, take_turns
+from yolo3.training.benchmark import WARM_UP, Workload, matrix_product, rates, take_turns
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
+from yolo3.training.synthetic import synthetic_batch
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -140,7 +141,9 @@ def main(argv=None) -> int:
     work = Workload(
         arguments.model, arguments.num_classes, tuple(arguments.input_size), arguments.batch_size, steps=arguments.steps
     )
-    images, boxes = synthetic_batch(work, np.random.default_rng(0))
+    images, boxes = synthetic_batch(
+        work.batch_size, work.input_size, num_classes=work.num_classes, rng=np.random.default_rng(0)
+    )
     calls, gflop = {}, {}
     for precision in ("bfloat16", "float32"):
         calls[f"yolo3 {precision}"] = our_step(work, precision, images, boxes)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # Folders and modules at the top of the package, level by level: each imports from the levels above it and from itself.
 LEVELS = [
-    "temporary file_states startup outputs",
+    "temporary file_states startup outputs memory",
     "ops files records detections precision settings progress",
     "arrays arguments",
     "darknet datasets",

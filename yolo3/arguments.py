@@ -66,9 +66,10 @@ class Arguments:
         for name, value in plain.items():
             if settings[name][1].is_path and not isinstance(value, (str, type(None))):
                 raise ValueError(f"{name}: expected the path of a file or folder, got {value!r}")
-        values: dict[str, Any] = {}
+        words = {name: value for name, value in plain.items() if _is_word(settings[name][1], value)}
+        values: dict[str, Any] = dict(words)
         for record in self.records:
-            values |= checked_fields(record, plain)
+            values |= checked_fields(record, {name: value for name, value in plain.items() if name not in words})
         return values
 
     def words(self, text: str) -> str:
@@ -123,6 +124,11 @@ def options_in_messages() -> Iterator[None]:
         yield
     finally:
         _is_named.reset(before)
+
+
+def _is_word(described: Setting, value: Any) -> bool:
+    """Return whether a value is the word that a setting takes instead of a number."""
+    return described.number is not None and value is not None and value == described.number.word
 
 
 def _plain(value: Any) -> Any:

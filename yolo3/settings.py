@@ -16,18 +16,22 @@ class Number:
         words: The range as messages say it.
         kind: `int` or `float`.
         holds: Whether a number lies in the range.
+        word: Word that an option takes instead of a number; what it means is told by who reads the option.
     """
 
     words: str
     kind: type
     holds: Callable[[Any], bool]
+    word: str | None = None
 
     def parse(self, text: str) -> Any:
-        """Return the number that a text means.
+        """Return the number that a text means, or the word.
 
         Raises:
             ValueError: For text that is not a number in the range.
         """
+        if text == self.word:
+            return text
         try:
             value = self.kind(text)
         except ValueError:

@@ -3,12 +3,16 @@
 import inspect
 import math
 
+import numpy as np
 import pytest
 
 import yolo3
 from yolo3.api.train import train
+from yolo3.models.metadata import read_metadata
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
 from yolo3.training.data_error import DataError
 from yolo3.training.settings import TrainConfig
+from yolo3.training.whole_run import resumed
 
 SMALL = {"input_size": (64, 64), "batch_size": 12, "mosaic": 0, "precision": "float32", "pretrained": "none"}
 
@@ -85,3 +89,20 @@ def test_one_call_trains_and_says_what_came_out(slim_tiny, eagerly, tmp_path, sh
 
     again = train(resume=result.path, verbose=False)
     assert again.last_row == result.last_row
+
+
+def test_anchors_are_clustered_by_a_word_and_a_resumed_run_takes_them_from_its_folder(
+    slim_tiny, eagerly, tmp_path, shapes_set, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # where no file has the name of the word
+    result = train(shapes_set, anchors="auto", epochs=1, output="run", **SMALL)
+    assert "Anchors clustered on" in capsys.readouterr().out
+    anchors = read_anchors(result.path / "anchors.txt")
+    assert anchors.shape == (6, 2) and not np.array_equal(anchors, DEFAULT_TINY_ANCHORS)
+    np.testing.assert_array_equal(read_metadata(result.weights)["anchors"], anchors)
+    assert read_metadata(result.weights)["training"]["settings"]["anchors"] == "auto"
+
+    config, _ = resumed(str(result.path))
+    assert config.anchors == str(result.path / "anchors.txt")
+    train(resume=result.path)
+    assert "Anchors clustered on" not in capsys.readouterr().out

@@ -17,11 +17,14 @@ from tests.inference.test_window import Screen
 from yolo3.cli import detect
 from yolo3.cli.main import main
 from yolo3.datasets import images
+from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
 from yolo3.inference.sources import Shot, Source
 from yolo3.inference.summary import Summary
 from yolo3.inference.videos import read_frames
+from yolo3.training.preparation import prepare
+from yolo3.training.settings import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("eagerly")  # the network is a layer, whose graph takes longer to build than to run
 
@@ -417,3 +420,22 @@ def test_impossible_requests_are_reported_in_one_line_before_any_work(folder, mo
     before = sorted(folder.rglob("*"))
     assert message in fails_in_one_line(["detect", "--weights", "m.h5", "red.png", *argv], capsys)
     assert sorted(folder.rglob("*")) == before
+
+
+def test_what_was_found_becomes_a_data_set_that_is_counted_and_prepared(red, folder, capsys):
+    assert red("red.png", "green.png", "--dataset", "labelled", "--no-images")[0] == 0
+    assert "detections: labelled" in capsys.readouterr().out
+    dataset = read_dataset("labelled")
+    assert {Path(item.image_path).name: item.boxes.tolist() for item in dataset.annotations} == {
+        "red.png": [[64, 0, 128, 64]],
+        "green.png": [],
+    }
+    assert main(["data", "stats", "labelled", "--json"]) == 0
+    stats = json.loads(capsys.readouterr().out)
+    assert stats["lists"] == {"train": {"images": 2, "boxes": 1}}
+    prepared = prepare(TrainConfig(data="labelled", val_split=0.0))
+    assert prepared.class_names == ["red", "all"] and len(prepared.train) == 2
+
+    # Once more, into the folder that is there.
+    error = fails_in_one_line(["detect", "--weights", "m.h5", "red.png", "--dataset", "labelled"], capsys)
+    assert error.startswith("yolo3 detect: labelled: expected a new or empty folder")

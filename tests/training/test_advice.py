@@ -92,8 +92,9 @@ SPEAKING = {
         {"val_loss": RISING},  # but AP rises too
     ),
     "best_is_past": (
-        {"AP50": [*COLUMNS["AP50"][:18], 0.85, 0.8]}, ["epoch 16", "0.900", "0.800", "best.h5"],
-        {"AP50": [*COLUMNS["AP50"][:18], 0.85, 0.88]},
+        {"AP": [*np.linspace(0.1, 0.5, 16), 0.49, 0.48, 0.47, 0.46]},
+        ["AP was best in epoch 16", "0.500", "0.460", "best.h5"],
+        {"AP": [*np.linspace(0.1, 0.5, 16), 0.49, 0.48, 0.47, 0.48]},
     ),
     "class_is_weak": (
         {"AP50_plate": np.full(20, 0.2)}, ["'plate'", "0.200", "0.750"], {"AP50_plate": np.full(20, 0.45)},

@@ -49,7 +49,7 @@ def test_boxes_too_small_for_the_network_are_a_warning(tmp_path):
 def test_anchors_that_fit_badly_are_a_warning_with_advice(tmp_path):
     # 300x10 against the anchors: the best is 81x82 with 810 / (3000 + 6642 - 810) = .09.
     (finding,) = one_image(tmp_path, (10, 10, 310, 20))
-    assert finding.kind == "anchor-fit" and "IoU 0.09" in finding.message and "yolo3 anchors" in finding.message
+    assert finding.kind == "anchor-fit" and "IoU 0.09" in finding.message and "--anchors auto" in finding.message
 
 
 def test_the_best_shape_iou_is_that_of_concentric_boxes():

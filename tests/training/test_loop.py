@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import keras
@@ -56,14 +57,11 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def whole(settings, slim_tiny, eagerly, tmp_path_factory):
-    """Folder, result and words of a run of three epochs, averages included; it draws after the last one alone."""
+    """Folder, result and words of a run of three epochs, averages included, whose curves are drawn after the last."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    curves, images = loop.draw_training_curves, loop.write_images
+    curves = loop.draw_training_curves
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "draw_training_curves", lambda log, path: curves(log, path) if _rows(log) == 3 else None)
-        patch.setattr(
-            loop, "write_images", lambda *words, **given: images(*words, **given) if given["epoch"] == 3 else None
-        )
         return str(folder), *run(settings, folder)
 
 
@@ -127,11 +125,69 @@ def test_the_weights_open_with_keras_alone_and_are_the_averages(whole):
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(whole):
-    values = [float(row["AP50"]) for row in rows_of(whole[0])]
+    values = [float(row["AP"]) for row in rows_of(whole[0])]
     best = read_metadata(os.path.join(whole[0], "best.h5"))["training"]
-    assert best["AP50"] == pytest.approx(max(values)) and best["epoch"] == 1 + int(np.argmax(values))
-    assert whole[1].best_ap50 == max(values)
+    assert best["AP"] == pytest.approx(max(values)) and values[best["epoch"] - 1] == max(values)
+    assert whole[1].AP == max(values) and whole[1].best_row["epoch"] == best["epoch"]
     assert whole[1].last_row["epoch"] == 3
+    page = Path(whole[0], "report.html").read_text()
+    assert f"best.h5: epoch {best['epoch']}, whose AP on these images is the highest" in page
+
+
+class Shows:
+    """In place of what evaluates, draws and writes in a run: scores as they are told, and what was made of them."""
+
+    def __init__(self, monkeypatch, scores):
+        self.scores, self.drawn, self.reported, self.weights = list(scores), [], [], {}
+        monkeypatch.setattr(run_module.Validator, "run", lambda *given: self.evaluate(*given))
+        monkeypatch.setattr(loop, "write_images", lambda *_, **given: self.drawn.append(given["epoch"]))
+        monkeypatch.setattr(loop, "write_run_report", self.report)
+
+    def evaluate(self, validator, on_batch=lambda: None):
+        on_batch()
+        weights = [array.copy() for array in validator.trainer.inference_network.get_weights()]
+        ap50, ap = self.scores.pop(0)
+        return {"val_loss": 1.0, "AP50": ap50, "AP": ap}, [weights], SimpleNamespace(ap=ap)
+
+    def report(self, folder, *_, measures, detections, epoch, **__):
+        folder.file("report.html").write_text("the page")
+        self.reported.append((epoch, measures.ap))
+        self.weights = detections[0]
+
+
+def test_ap_decides_which_weights_are_kept_drawn_and_reported(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, [(0.5, 0.0), (0.9, 0.2), (0.7, 0.4), (0.95, 0.3)])
+    result, _ = run(one_batch(settings, epochs=4), tmp_path / "run")
+    assert read_metadata(result.weights)["training"]["epoch"] == 3
+    assert (result.AP50, result.AP, result.last_row["AP"]) == (0.7, 0.4, 0.3)
+    assert shows.drawn == [1, 2, 3] and shows.reported == [(3, 0.4)]
+    assert "(epoch 3, highest AP)" in repr(result)
+
+
+@pytest.mark.slow
+def test_a_resumed_run_reports_the_best_weights_of_before(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, [(0.9, 0.4), (0.7, 0.2), (0.8, 0.3), (0.9, 0.4)])
+    config = one_batch(settings, epochs=3)
+    run(config, tmp_path / "run", callbacks=[StopAfter(1)])
+    assert shows.reported == [(1, 0.4)]
+    result, _ = run(config, tmp_path / "run", resume=True)  # the last of the scores is that of best.h5, evaluated again
+    assert shows.reported[1:] == [(1, 0.4)] and shows.drawn == [1, 1]
+    assert result.AP == 0.4 and result.best_row["epoch"] == 1
+    best = keras.models.load_model(result.weights, compile=False)
+    assert {array.tobytes() for array in shows.weights} == {array.tobytes() for array in best.get_weights()}
+
+
+@pytest.mark.slow
+def test_a_run_of_a_version_that_chose_by_ap50_goes_on_by_ap(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, [(0.9, 0.2), (0.7, 0.3), (0.6, 0.1), (0.8, 0.25)])
+    config = one_batch(settings, epochs=4)
+    run(config, tmp_path / "run", callbacks=[StopAfter(2)])
+    folder = RunFolder(tmp_path / "run")
+    arrays, progress = folder.load_state()
+    del progress["best_epoch"]
+    folder.save_state(arrays, progress | {"best_ap50": 0.9})  # best.h5 of epoch 1, as that version kept it
+    result, _ = run(config, tmp_path / "run", resume=True)
+    assert result.best_row["epoch"] == 4 and shows.reported[-1] == (4, 0.25)
 
 
 def test_a_run_prints_what_it_does(whole):
@@ -139,6 +195,49 @@ def test_a_run_prints_what_it_does(whole):
     assert "yolov3-tiny" in said[0] and "3 classes" in said[0] and "3 epochs of 3 batches of 4" in said[0]
     assert sum(line.startswith("epoch ") for line in said) == 3
     assert all("waiting for data" in line and "AP50" in line for line in said if line.startswith("epoch "))
+
+
+# AP that stands
+
+
+STANDING = [(0.5, 0.1), (0.6, 0.3), (0.9, 0.3), (0.9, 0.2), (0.9, 0.25), (0.9, 0.9)]
+
+
+def test_a_run_whose_ap_stands_ends_in_good_order(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, STANDING)
+    result, said = run(one_batch(settings, epochs=9, patience=2), tmp_path / "run")
+    # The highest AP comes twice; the later weights are kept, and two evaluations after the first of both are enough.
+    assert "AP has not risen in 2 evaluations; ended after epoch 4 of 9." in said
+    assert result.last_row["epoch"] == 4 and result.best_row["epoch"] == 3 and shows.reported == [(3, 0.3)]
+    assert read_metadata(result.weights)["training"]["epoch"] == 3 and result.last_weights.exists()
+    assert RunFolder(tmp_path / "run").load_state()[1]["epoch"] == 4
+
+    again, said = run(read_settings(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert again.last_row["epoch"] == 4 and not any(line.startswith("epoch ") for line in said)
+
+
+def test_without_patience_all_epochs_are_trained(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    Shows(monkeypatch, STANDING)
+    assert run(one_batch(settings, epochs=6), tmp_path / "run")[0].last_row["epoch"] == 6
+
+
+@pytest.mark.slow
+def test_patience_counts_on_in_a_resumed_run(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
+    shows = Shows(monkeypatch, [*STANDING[:3], (0.9, 0.2), (0.6, 0.3)])
+    config = one_batch(settings, epochs=9, patience=2)
+    with pytest.raises(Stopped):
+        stop = StopRequest()
+        run(config, tmp_path / "run", callbacks=[Ask(stop, 3, 0)], stop=stop)  # after the third evaluation
+    result, _ = run(read_settings(tmp_path / "run"), tmp_path / "run", resume=True)
+    assert result.last_row["epoch"] == 4 and shows.reported == [(3, 0.3)]
+
+
+@pytest.mark.slow
+def test_evaluations_with_the_backbone_frozen_do_not_count(settings, slim_tiny, eagerly, tmp_path, monkeypatch, whole):
+    Shows(monkeypatch, [(0.5, 0.3), (0.5, 0.2), (0.5, 0.1), (0.5, 0.15), (0.5, 0.1)])
+    config = one_batch(settings, epochs=5, patience=1, weights=os.path.join(whole[0], "last.h5"), freeze_epochs=2)
+    result, _ = run(config, tmp_path / "run")
+    assert result.last_row["epoch"] == 5
 
 
 # Interrupted, repeated
@@ -156,7 +255,7 @@ def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit
         files = [os.path.join(folder, name) for folder in (tmp_path / "run", whole[0])]
         assert same(*(keras.models.load_model(file, compile=False).get_weights() for file in files))
     assert untimed_rows_of(tmp_path / "run") == untimed_rows_of(whole[0])
-    assert result.best_ap50 == whole[1].best_ap50
+    assert result.best_row["epoch"] == whole[1].best_row["epoch"] and result.AP == whole[1].AP
 
 
 @pytest.mark.slow
@@ -198,7 +297,7 @@ def test_a_finished_run_is_resumed_without_a_step(whole, settings):
     before = state_of(whole[0])
     result, said = run(settings, whole[0], resume=True)
     assert same(state_of(whole[0]), before)
-    assert result.last_row["epoch"] == 3 and result.best_ap50 == whole[1].best_ap50
+    assert result.last_row["epoch"] == 3 and result.best_row == whole[1].best_row
 
 
 @pytest.mark.slow
@@ -314,7 +413,7 @@ def test_callbacks_see_the_numbers_of_the_epoch(stopped):
 
 def test_a_run_without_validation_writes_weights_and_no_predictions(stopped):
     folder, result, _, _ = stopped
-    assert np.isnan(result.best_ap50) and "AP50" not in result.last_row
+    assert np.isnan(result.AP50) and "AP50" not in result.last_row
     assert "predictions.png" not in os.listdir(folder)
 
 

@@ -1,5 +1,6 @@
 """From settings to checked data: lists, where validation images come from, class names, what stops a run."""
 
+import dataclasses
 import shutil
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS, write_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.image_lists import ImageLists
-from yolo3.training.preparation import DataError, choose_architecture, prepare
+from yolo3.training.preparation import DataError, choose_architecture, prepare, with_network
 from yolo3.training.settings import TrainConfig
 
 
@@ -363,6 +364,78 @@ def test_a_mask_that_names_no_anchor_is_refused(prepared, shapes_set):
 
 
 # Architectures without anchors
+
+
+def sized(*sizes_wh):
+    """Lines of 24 images, each with a box of each size (w, h), which grow a little from image to image."""
+    return [
+        " ".join(f"2,2,{2 + w + number / 50:.2f},{2 + h + number / 50:.2f},0" for w, h in sizes_wh)
+        for number in range(24)
+    ]
+
+
+def test_anchors_are_clustered_on_the_training_boxes_at_the_size_of_the_input(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *sized((10, 10), (14, 40), (40, 14), (30, 30), (60, 20), (60, 80)))
+    result = prepared(data=data, anchors="auto", input_size=(192, 192), val_split=0.25)
+    # 100 x 100 pixels in an input of 192 x 192: all is 1.92 times as large, and grows by less than a pixel.
+    sizes = np.array([[10, 10], [14, 40], [40, 14], [30, 30], [60, 20], [60, 80]]) * 1.92
+    np.testing.assert_allclose(result.anchors, sizes, atol=0.02 * 24 * 1.92)
+    assert "Anchors clustered on 108 training boxes at 192x192: average IoU 0.98" in "\n".join(result.notes)
+    assert not [finding for finding in result.findings if finding.kind == "anchor-fit"]
+    again = prepared(data=data, anchors="auto", input_size=(192, 192), val_split=0.25, model="yolov3-tiny")
+    np.testing.assert_array_equal(again.anchors, result.anchors)
+
+
+TALL = ((2, 80), (3, 70), (4, 90), (2, 40), (3, 95), (5, 60))
+
+
+def test_anchors_that_fit_badly_are_replaced_where_nothing_says_otherwise(prepared, tmp_path, weights_of):
+    data = write_lines(tmp_path / "d", *sized(*TALL))
+    result = prepared(data=data, anchors=None)
+    assert result.anchors[:, 0].max() < 10
+    assert sum("which fit badly" in note for note in result.notes) == 1
+    assert "No --model given: training yolov3-tiny." in result.notes
+
+    given = prepared(data=data)  # a file of anchors
+    np.testing.assert_array_equal(given.anchors, DEFAULT_TINY_ANCHORS)
+    weights = weights_of(model="yolov3-tiny", anchors=DEFAULT_TINY_ANCHORS.tolist())
+    pretrained = prepared(data=data, anchors=None, weights=weights)
+    np.testing.assert_array_equal(pretrained.anchors, DEFAULT_TINY_ANCHORS)
+    for kept in (given, pretrained):
+        (finding,) = [finding for finding in kept.findings if finding.kind == "anchor-fit"]
+        assert "--anchors auto trains with 6" in finding.message
+
+
+def test_anchors_that_fit_stay(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", *sized((10, 13), (22, 26), (35, 58)))
+    result = prepared(data=data, anchors=None, input_size=(96, 96))
+    np.testing.assert_array_equal(result.anchors, DEFAULT_TINY_ANCHORS)
+    assert "No --model given: training yolov3-tiny with its own anchors." in result.notes
+
+
+def test_too_few_boxes_keep_the_networks_anchors_unless_others_are_asked_for(prepared, tmp_path):
+    data = write_lines(tmp_path / "d", "2,2,4,90,0", "2,2,4,80,0", "2,2,4,70,0")
+    np.testing.assert_array_equal(prepared(data=data, anchors=None).anchors, DEFAULT_TINY_ANCHORS)
+    with pytest.raises(ValueError, match="cannot make 6 anchors of 2 boxes with 2 distinct sizes"):
+        prepared(data=data, anchors="auto", val_split=0.4)
+
+
+def test_anchors_are_clustered_for_the_network_of_the_weights(prepared, tmp_path, weights_of):
+    data = write_lines(tmp_path / "d", *sized(*TALL))
+    mask = [[3, 4, 5], [1, 2, 3]]
+    weights = weights_of(model="yolov3-tiny", anchors=DEFAULT_TINY_ANCHORS.tolist(), anchor_mask=mask)
+    result = prepared(data=data, anchors="auto", weights=weights)
+    assert mask_of(result.architecture) == ((3, 4, 5), (1, 2, 3)) and result.anchors[:, 0].max() < 10
+    write_anchors(tmp_path / "own.txt", result.anchors)  # as a run keeps them, to be resumed
+    config = with_network(TrainConfig(data=data, anchors="auto", weights=weights), result.architecture)
+    resumed = choose_architecture(dataclasses.replace(config, anchors=str(tmp_path / "own.txt")), 2)
+    assert (resumed.name, mask_of(resumed)) == (result.architecture.name, mask_of(result.architecture))
+    np.testing.assert_array_equal(resumed.anchors, result.anchors)
+
+
+def test_networks_without_anchors_to_choose_have_none_clustered(shapes_set):
+    with pytest.raises(ValueError, match="anchors: expected no file of anchors for retinanet, got auto"):
+        TrainConfig(data=shapes_set, model="retinanet", anchors="auto")
 
 
 def test_proposals_are_of_one_class_whatever_the_classes_of_the_data(prepared, shapes_set):

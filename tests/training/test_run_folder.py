@@ -53,11 +53,11 @@ ARRAYS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64), n
 def test_a_state_comes_back_with_its_arrays_and_the_log(tmp_path):
     folder = RunFolder(tmp_path)
     folder.log({"epoch": 1, "loss": 2.5})
-    folder.save_state(ARRAYS, {"epoch": 1, "best_ap50": float("nan"), "taken": ["conv_0"]})
+    folder.save_state(ARRAYS, {"epoch": 1, "share": float("nan"), "taken": ["conv_0"]})
     again = RunFolder(tmp_path)
     arrays, progress = again.load_state()
     assert again.rows == [{"epoch": 1, "loss": 2.5}]
-    assert progress["epoch"] == 1 and np.isnan(progress["best_ap50"]) and progress["taken"] == ["conv_0"]
+    assert progress["epoch"] == 1 and np.isnan(progress["share"]) and progress["taken"] == ["conv_0"]
     assert len(arrays) == len(ARRAYS)
     for array, expected in zip(arrays, ARRAYS):
         assert array.dtype == expected.dtype

@@ -58,9 +58,16 @@ def test_without_tensorboard_only_the_files_are_written(prepared, found, measure
 def test_the_report_says_what_was_trained(prepared, found, measures, tmp_path):
     config = TrainConfig(anchors="a.txt", epochs=17, optimizer="sgd", batch_size=4, accumulate=3)
     folder = RunFolder(tmp_path / "run-3")
-    write_run_report(folder, config, prepared, measures=measures, detections=found, precision="float32")
+    write_run_report(folder, config, prepared, measures=measures, detections=found, precision="float32", epoch=9)
     page = (tmp_path / "run-3" / "report.html").read_text()
-    for words in ("Training run run-3", "17 epochs", "sgd, learning rate 0.001, cosine", "some network", "<dd>12</dd>"):
+    for words in (
+        "Training run run-3",
+        "17 epochs",
+        "best.h5: epoch 9,",
+        "sgd, learning rate 0.001, cosine",
+        "some network",
+        "<dd>12</dd>",
+    ):
         assert words in page, words
 
 

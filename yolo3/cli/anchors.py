@@ -12,17 +12,17 @@ from yolo3.cli.options import add_settings, option_type
 from yolo3.cli.running import run_command
 from yolo3.datasets.check_findings import check_findings
 from yolo3.models.registry import DEFAULT_MODEL, default_model_for_anchors, find_model
-from yolo3.models.yolov3.anchor_clusters import AnchorFit, anchor_fit, cluster_anchors
+from yolo3.models.yolov3.anchor_clusters import AnchorFit, anchor_fit, cluster_rounded
 from yolo3.models.yolov3.anchors import (
     default_anchors,
     format_anchors,
     read_anchors,
     write_anchors,
 )
-from yolo3.ops.letterbox import boxes_to_network_each
 from yolo3.outputs import check_outputs
 from yolo3.progress import data_bar
 from yolo3.settings import COUNT, settings_in
+from yolo3.training.box_sizes import network_sizes
 from yolo3.training.settings import TrainConfig, anchor_counts
 
 # Of average IoU, a rule of thumb; below the first, pretrained weights are worth more.
@@ -70,7 +70,7 @@ def _cluster(arguments: argparse.Namespace) -> int:
     check_outputs(arguments.output, arguments.findings)
     old = read_anchors(arguments.anchors) if arguments.anchors else default_anchors(arguments.num_anchors)
     sizes, left_out = _read_sizes(arguments)
-    new = np.maximum(np.round(cluster_anchors(sizes, arguments.num_anchors, arguments.seed), 2), 0.01)
+    new = cluster_rounded(sizes, arguments.num_anchors, arguments.seed)
     fit, old_fit = anchor_fit(sizes, new), None if old is None else anchor_fit(sizes, old)
 
     report = {
@@ -94,7 +94,6 @@ def _cluster(arguments: argparse.Namespace) -> int:
 def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
     """Return sizes [N, 2], (w, h) in pixels of the network input, and how many boxes cannot be used."""
     from yolo3.datasets.class_names import read_class_names
-    from yolo3.datasets.flat_boxes import flatten, shape_rows
     from yolo3.datasets.formats.registry import read_dataset
     from yolo3.datasets.image_size import shape_of
 
@@ -103,11 +102,9 @@ def _read_sizes(arguments: argparse.Namespace) -> tuple[np.ndarray, int]:
         dataset = read_dataset(arguments.data, arguments.format, names, arguments.list_name)
     check_findings(dataset, arguments.data, arguments.findings)
 
-    flat = flatten(dataset.annotations)
-    shapes = shape_rows([shape_of(annotation) for annotation in dataset.annotations])[flat.image]
-    kept = ~flat.crowd  # one crowd region is many objects
-    mapped = boxes_to_network_each(flat.boxes[kept], shapes[kept], arguments.input_size, arguments.resize)
-    sizes = (mapped[:, 2:] - mapped[:, :2]).astype(np.float64)  # [N, 2]
+    shapes = [shape_of(annotation) for annotation in dataset.annotations]
+    size, resize = tuple(arguments.input_size), arguments.resize
+    sizes = network_sizes(dataset.annotations, shapes, input_shape=size, resize=resize)  # [N, 2]
     usable = np.isfinite(sizes).all(axis=1) & (sizes > 0).all(axis=1)
     left_out, sizes = int((~usable).sum()), sizes[usable]
     if not len(sizes):

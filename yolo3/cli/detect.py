@@ -97,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _detect(arguments: argparse.Namespace) -> int:
     limit_pixels(arguments.max_pixels)
-    sources = find_sources(arguments.inputs, arguments.camera, filter(None, [arguments.output, arguments.crops]))
+    results = (arguments.output, arguments.crops, arguments.dataset)
+    sources = find_sources(arguments.inputs, arguments.camera, filter(None, results))
     drawn = {} if arguments.no_images else drawn_paths(sources, arguments.output)
     check_results(arguments, sources, drawn.values())
     coco_ids = read_coco_ids(arguments.coco_images, sources) if arguments.coco_images else None

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.datasets.formats.yolo_labels import find_label
+from yolo3.datasets.write_lists import require_new_folder
 from yolo3.inference.sources import Source
 from yolo3.inference.writers.coco_results import CocoFile
 from yolo3.inference.writers.crops import CropsFolder
 from yolo3.inference.writers.drawn import DrawnFiles
 from yolo3.inference.writers.json_csv import CsvFile, JsonFile
 from yolo3.inference.writers.writer import Writer
+from yolo3.inference.writers.yolo_dataset import YoloDataset
 from yolo3.inference.writers.yolo_txt import YoloTxtFolder
 from yolo3.outputs import check_outputs
 
@@ -46,6 +48,12 @@ def add_result_options(group) -> None:
     group.add_argument(
         "--yolo-scores", action="store_true", help="with --yolo-txt: add the score, which labels do not have"
     )
+    group.add_argument(
+        "--dataset",
+        metavar="DIR",
+        help="write images and detections as a YOLO data set, a new folder, to be corrected in a labelling tool and "
+        "trained on",
+    )
     group.add_argument("--crops", metavar="DIR", help="write each detection as an image, in a folder for its class")
     group.add_argument("--show", action="store_true", help="show the results in a window; Esc or q quits")
 
@@ -64,6 +72,9 @@ def check_results(arguments: argparse.Namespace, sources: Sequence[Source], draw
     drawn = list(drawn)
     files = [path for path in (arguments.json, arguments.csv, arguments.coco) if path]
     check_outputs(*drawn, *files)
+    if arguments.dataset:
+        require_new_folder(arguments.dataset)
+        check_outputs(Path(arguments.dataset, "data.yaml"))
     for folder in filter(None, (arguments.yolo_txt, arguments.crops)):
         check_outputs(*(Path(folder, f"{source.name}.txt") for source in sources))
 
@@ -107,6 +118,8 @@ def open_writers(
 
     if arguments.yolo_txt:
         writers.append(YoloTxtFolder(arguments.yolo_txt, arguments.yolo_scores))
+    if arguments.dataset:
+        writers.append(YoloDataset(arguments.dataset, class_names))
     if arguments.crops:
         writers.append(CropsFolder(arguments.crops, class_names))
     if arguments.json:
@@ -121,6 +134,6 @@ def open_writers(
 def results_in_words(arguments: argparse.Namespace) -> str:
     """Return where the results are, as text."""
     drawn = [] if arguments.no_images else [f"Images with boxes: {arguments.output}"]
-    paths = [getattr(arguments, name) for name in ("json", "csv", "coco", "yolo_txt", "crops")]
+    paths = [getattr(arguments, name) for name in ("json", "csv", "coco", "yolo_txt", "dataset", "crops")]
     files = ", ".join(path for path in paths if path)
     return "; ".join([*drawn, *([f"detections: {files}"] if files else [])])

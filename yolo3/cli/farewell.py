@@ -16,10 +16,9 @@ def farewell(result: Result) -> str:
     best = path(run_folder.BEST)
 
     lines = ["", "Done."]
-    if "AP50" in result.last_row:
-        row = result.last_row
-        lines[-1] += f" On {result.num_val} images it has not seen: AP50 {row['AP50']:.3f}, AP {row['AP']:.3f}"
-        lines[-1] += f" (best AP50 {result.best_ap50:.3f})."
+    if result.chosen:
+        lines[-1] += f" On {result.num_val} images it has not seen: AP50 {result.AP50:.3f}, AP {result.AP:.3f}"
+        lines[-1] += f"{result.chosen}."
 
     lines += [f"Weights      {best} (best), {path(run_folder.LAST)} (last)"]
     lines += [f"Curves       {path(run_folder.CURVES)}, numbers in {path(run_folder.LOG)}"]

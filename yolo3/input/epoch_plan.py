@@ -118,8 +118,13 @@ def multi_scale_sizes(num_steps: int, input_shape, *, stride: int, scales, seed:
         return np.tile(np.array(input_shape, np.float32), (num_steps, 1))
     rng = np.random.default_rng([seed, epoch, 1])
     drawn = rng.choice(np.asarray(scales), -(-num_steps // SCALE_EVERY))
-    sides = np.round(np.outer(drawn, input_shape) / stride).clip(1) * stride
+    sides = scaled_size(input_shape, drawn[:, None], stride)
     return np.repeat(sides, SCALE_EVERY, 0)[:num_steps].astype(np.float32)
+
+
+def scaled_size(input_shape, scale, stride: int) -> np.ndarray:
+    """Return (height, width) [..., 2] in pixels, `input_shape` times a scale [..., 1], in multiples of the stride."""
+    return np.round(np.multiply(scale, input_shape) / stride).clip(1) * stride
 
 
 def block_size(positions: int, image_bytes: int = 0) -> int:

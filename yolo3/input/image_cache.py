@@ -20,6 +20,7 @@ from yolo3.files import free_bytes, naming
 from yolo3.input.image_boxes import relative_boxes
 from yolo3.input.reading import reading
 from yolo3.input.settings import CACHES
+from yolo3.memory import free_memory
 from yolo3.ops.letterbox import least_side, reduced_shape
 
 _IMAGE = (None, None, 3)
@@ -178,17 +179,7 @@ def check_room(annotations: Iterable[Annotation], largest_side: int, folder: str
 
 def spare_memory() -> int:
     """Return the bytes that a cache may take: a quarter of what is free, since it is copied once as it is made."""
-    try:
-        with open("/proc/meminfo") as file:
-            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        free = 4 << 30
-    try:  # the limit of a container
-        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        free = min(free, max(limit - used, 0))
-    except (OSError, ValueError):
-        pass
-    return free // 4
+    return free_memory() // 4
 
 
 # Readers: graph functions from an index to uint8 [h, w, 3]

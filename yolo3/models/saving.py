@@ -30,8 +30,8 @@ not (see :mod:`yolo3.training.run_folder`). The metadata is one JSON object, all
 ``ignore_thresh`` YOLOv3: number, or one per scale
 ``yolov1``        YOLOv1: the options, by the names of :class:`yolo3.models.yolov1.architecture.YoloV1`
 ``options``       other architectures: their options, by the names of their fields
-``training``      a dict: ``settings`` of the training, ``epoch``, ``AP50``, and ``images``, which ones it saw
-                  (:mod:`yolo3.training.trained_images`)
+``training``      a dict: ``settings`` of the training, ``epoch``, ``AP50``, ``AP``, and ``images``, which ones
+                  it saw (:mod:`yolo3.training.trained_images`)
 ``darknet``       what a Darknet file holds beyond the Keras model, a dict: ``cfg`` (text), ``header``
 ================= ================================================================================================
 

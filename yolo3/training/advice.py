@@ -230,13 +230,13 @@ def ap_stays_low(log: Log) -> str | None:
 
 
 def best_is_past(log: Log) -> str | None:
-    """Speak if AP50 fell by three hundredths or more since its best epoch for another reason than overfitting."""
-    epochs, ap50 = log.known("AP50")
-    if not len(ap50) or overfits(log) or ap50[-1] > ap50.max() - 0.03:
+    """Speak if AP fell by three hundredths or more since its best epoch for another reason than overfitting."""
+    epochs, ap = log.known("AP")
+    if not len(ap) or overfits(log) or ap[-1] > ap.max() - 0.03:
         return None
-    best = int(ap50.argmax())
+    best = int(ap.argmax())
     return (
-        f"AP50 was best in epoch {int(epochs[best])} ({ap50[best]:.3f}) and is {ap50[-1]:.3f} now: use best.h5. If it "
+        f"AP was best in epoch {int(epochs[best])} ({ap[best]:.3f}) and is {ap[-1]:.3f} now: use best.h5. If it "
         "varies from epoch to epoch, the learning rate is too high or there are few validation images."
     )
 

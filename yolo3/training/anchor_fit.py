@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from yolo3.datasets.annotation import Dataset, Finding
-from yolo3.datasets.clipping import clip_boxes
 from yolo3.datasets.flat_boxes import flatten, shape_rows
 from yolo3.models.yolov3.scales import Scale
 from yolo3.models.yolov3.targets import assign_slots, candidate_anchors
-from yolo3.ops.boxes import shape_iou, xyxy_to_cxcywh
-from yolo3.ops.letterbox import boxes_to_network_each
+from yolo3.ops.boxes import shape_iou
+from yolo3.training.box_sizes import relative_boxes
 
+ANCHOR_FIT, SHARED_SLOT = "anchor-fit", "shared-slot"  # kinds of findings that depend on the anchors
 SMALL_SIDE = 2.0  # pixels of the network input below which a box can hardly be learned
 POOR_FIT = 0.5  # shape IoU with the best anchor below which a box counts as badly fitted
 MEAN_FIT = 0.6  # mean shape IoU below which the anchors fit badly
@@ -51,12 +51,7 @@ def check_anchor_fit(
             first, after = flat.first[finding.annotation : finding.annotation + 2]
             keep[slice(first, after) if finding.box is None else first + finding.box] = False
     image = flat.image[keep]  # [M]
-    image_shapes = shape_rows(shapes)[image]
-
-    # Pixels of the image, to pixels and fractions of the network input.
-    boxes = clip_boxes(flat.boxes[keep], image_shapes, slack=np.inf)
-    corners = boxes_to_network_each(boxes, image_shapes, input_shape, resize)
-    relative = xyxy_to_cxcywh(corners / np.array(input_shape[::-1] * 2, np.float32))  # [M, 4]
+    relative = relative_boxes(flat.boxes[keep], shape_rows(shapes)[image], input_shape=input_shape, resize=resize)
     sizes_wh = relative[:, 2:] * np.array(input_shape[::-1])  # [M, 2]
 
     found = []
@@ -84,7 +79,7 @@ def check_anchor_fit(
             f"{len(shared)} boxes in {(counts > 0).sum()} images share scale, cell and anchor with another one at "
             f"{input_shape[1]}x{input_shape[0]} (most here: {counts[worst]}); a larger --input-size separates them"
         )
-        found.append(Finding("warning", "shared-slot", dataset.annotations[worst].source, message))
+        found.append(Finding("warning", SHARED_SLOT, dataset.annotations[worst].source, message))
     return found + _anchor_findings(np.concatenate([np.zeros(0), *ious]), len(anchors), dataset.name)
 
 
@@ -114,7 +109,7 @@ def _anchor_findings(values: np.ndarray, num_anchors: int, where: str) -> list[F
     if mean >= MEAN_FIT and poor <= MANY_POOR:
         return []
     message = (
-        f"the anchors fit badly: mean shape IoU {mean:.2f}, {poor:.0%} of boxes below {POOR_FIT:g}; `yolo3 anchors "
-        f"--num-anchors {num_anchors}` computes anchors for these boxes"
+        f"the anchors fit badly: mean shape IoU {mean:.2f}, {poor:.0%} of boxes below {POOR_FIT:g}; --anchors auto "
+        f"trains with {num_anchors} that are clustered on these boxes, `yolo3 anchors` compares both"
     )
-    return [Finding("warning", "anchor-fit", where, message)]
+    return [Finding("warning", ANCHOR_FIT, where, message)]

@@ -25,10 +25,10 @@ from yolo3.input.image_cache import open_images
 from yolo3.input.settings import Augmentation
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
+from yolo3.training.synthetic import synthetic_batch
 from yolo3.training.workload import Workload
 
 WARM_UP = 3  # turns that compile and fill caches, and do not count
-_BOXES = 20  # in a synthetic image
 _MATRIX_SIDE = 2048
 _JPEG_SHAPE = (480, 640)  # (height, width) of the synthetic files
 _NUM_JPEGS = 64
@@ -106,7 +106,9 @@ def benchmark_step(work: Workload) -> dict:
         precision=work.precision,
     )
     trainer = Trainer(config, architecture, steps=1000)
-    images, boxes = synthetic_batch(work, np.random.default_rng(0))
+    images, boxes = synthetic_batch(
+        work.batch_size, work.input_size, num_classes=work.num_classes, rng=np.random.default_rng(0)
+    )
     product, gflop = matrix_product("bfloat16" if trainer.precision == "bfloat16" else "float32")
 
     seconds = take_turns(
@@ -122,23 +124,6 @@ def benchmark_step(work: Workload) -> dict:
         "loss_share": statistics.median(seconds["loss"]) / statistics.median(seconds["step"]),
         "matrix_gflops": gflop / statistics.median(seconds["matrix"]),
     }
-
-
-def synthetic_batch(work: Workload, rng: np.random.Generator):
-    """Return a batch of random content, 20 boxes in each image.
-
-    Args:
-        work: Sizes and number of classes.
-        rng: Source of random numbers.
-
-    Returns:
-        (images, boxes): float32 [B, H, W, 3], 0..1; float32 [B, 20, 5] (x, y, w, h relative, class id).
-    """
-    images = rng.random((work.batch_size, *work.input_size, 3), np.float32)
-    boxes = rng.random((work.batch_size, _BOXES, 5), np.float32)
-    boxes[..., 2:4] = 0.05 + 0.4 * boxes[..., 2:4]
-    boxes[..., 4] = rng.integers(0, work.num_classes, boxes.shape[:2])
-    return tf.constant(images), tf.constant(boxes)
 
 
 def loss_alone(trainer: Trainer, work: Workload, images, boxes) -> Callable[[], object]:

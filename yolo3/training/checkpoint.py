@@ -16,10 +16,12 @@ from yolo3.files import free_bytes
 from yolo3.models.saving import file_bytes, save_model
 from yolo3.records import build_record
 from yolo3.training import run_folder
+from yolo3.training.best_weights import epoch_of_highest_ap50, is_better
 from yolo3.training.data_summary import DataSummary, summarize
+from yolo3.training.preparation import with_network
 from yolo3.training.pretrained import load_pretrained
 from yolo3.training.run import EpochProgress, Run
-from yolo3.training.settings import PATHS
+from yolo3.training.settings import paths_in
 from yolo3.training.trained_images import trained_images
 
 _DRAWN_BYTES = 20_000_000  # of curves, sheets of predictions and the report, at most about
@@ -45,7 +47,7 @@ def begin(run: Run) -> None:
     check_room(run)
     cfg = getattr(prepared.architecture, "cfg", None)
     run.folder.start(
-        config,
+        with_network(config, prepared.architecture),
         class_names=prepared.class_names,
         anchors=prepared.anchors,
         findings=prepared.findings,
@@ -74,13 +76,13 @@ def resume(run: Run) -> None:
     arrays, progress = run.folder.load_state()
     try:
         run.trainer.set_state(arrays)
-        if progress.get("best_ap50") != progress.get("best_ap50"):  # NaN, as earlier versions wrote it
-            progress["best_ap50"] = None
+        progress.pop("best_ap50", None)  # earlier versions, which chose the best weights by it
         state = build_record(_State, progress)
     except ValueError as error:
         raise ValueError(f"{run.folder.file(run_folder.STATE)}: {error}") from error
     run.epoch, run.loaded_layers = state.epoch, list(state.taken)
-    run.best_ap50 = math.nan if state.best_ap50 is None else state.best_ap50
+    rows = run.folder.rows
+    run.best_epoch = epoch_of_highest_ap50(rows) if state.best_epoch is None else state.best_epoch
     run.progress = dataclasses.replace(state.progress, totals=dict(state.progress.totals))
     place = f"epoch {run.epoch} of {run.config.epochs}"
     if run.progress.batches:
@@ -115,10 +117,13 @@ def check_room(run: Run) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _State:
-    """What the state holds beside arrays and the log; earlier versions saved after whole epochs only."""
+    """What the state holds beside arrays and the log; earlier versions saved after whole epochs only.
+
+    They chose the best weights by AP50, and kept no `best_epoch`.
+    """
 
     epoch: int
-    best_ap50: float | None = None
+    best_epoch: int | None = None
     taken: tuple[str, ...] = ()
     progress: EpochProgress = dataclasses.field(default_factory=EpochProgress)
 
@@ -130,7 +135,7 @@ def save_state(run: Run, *, always: bool = False) -> None:
         return
     progress = {
         "epoch": run.epoch,
-        "best_ap50": None if math.isnan(run.best_ap50) else run.best_ap50,
+        "best_epoch": run.best_epoch,
         "taken": run.loaded_layers,
         "progress": dataclasses.asdict(run.progress),
     }
@@ -147,17 +152,16 @@ def save_state_within_epoch(run: Run) -> None:
 
 
 def save_weights(run: Run, row: dict) -> None:
-    """Write `last.h5`, and `best.h5` if AP50 is the best so far; without validation the last weights are the best.
+    """Write `last.h5`, and `best.h5` if AP is the best so far; without validation the last weights are the best.
 
     Args:
-        run: Its inference network is saved.
+        run: Its inference network is saved; `run.best_epoch` becomes the epoch if its weights are the best.
         row: The epoch's row of the log.
     """
     metadata = weights_metadata(run, row)
     save_model(run.trainer.inference_network, run.folder.file(run_folder.LAST), metadata)
-    ap50 = row.get("AP50", math.nan)
-    if run.validator is None or math.isnan(run.best_ap50) or ap50 > run.best_ap50:
-        run.best_ap50 = ap50
+    if is_better(row, run.best_row):
+        run.best_epoch = row["epoch"]
         save_model(run.trainer.inference_network, run.folder.file(run_folder.BEST), metadata)
 
 
@@ -172,8 +176,8 @@ def weights_metadata(run: Run, row: dict) -> dict:
     """
     config, prepared = run.config, run.prepared
     settings = dataclasses.asdict(config)
-    settings |= {name: os.path.basename(settings[name]) for name in PATHS if settings[name]}
-    ap50 = row.get("AP50", math.nan)
+    settings |= {name: os.path.basename(path) for name, path in paths_in(settings).items()}
+    scores = {name: row.get(name, math.nan) for name in ("AP50", "AP")}
     return {
         **prepared.architecture.metadata(),
         "class_names": list(prepared.class_names),
@@ -182,7 +186,7 @@ def weights_metadata(run: Run, row: dict) -> dict:
         "training": {
             "settings": settings,
             "epoch": row["epoch"],
-            "AP50": None if math.isnan(ap50) else ap50,
+            **{name: None if math.isnan(score) else score for name, score in scores.items()},
             "images": trained_images(prepared.train_digests),
         },
     }

@@ -5,8 +5,9 @@
     run = build_run(config, prepare(config), RunFolder("runs/notebook"))
     checkpoint.begin(run)  # or checkpoint.resume(run)
     batches = open_batches(run, open_store(run))
-    while run.epoch < run.config.epochs:
+    while not run.is_over:
         finish_epoch(run, train_epoch(run, batches))
+    write_last_images(run)
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.recall import RECALL_PROPOSALS
 from yolo3.input.reading import unreadable_image
+from yolo3.models.loading import load_weights_by_name
 from yolo3.models.loss import loss_row
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
+from yolo3.training.best_weights import CHOSEN_BY
 from yolo3.training.preparation import Prepared
 from yolo3.training.result import Result
-from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store
+from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store, update_inference_network
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
@@ -111,19 +114,27 @@ def _train_locked(run: Run, *, resume: bool) -> Result:
 
     evaluated = [row for row in folder.rows if "AP50" in row]
     last_row = (evaluated or folder.rows or [{}])[-1]
-    return Result(folder, last_row, run.best_ap50, tuple(run_advice(**_log(run))), num_val=len(run.prepared.val))
+    return Result(folder, last_row, run.best_row, tuple(run_advice(**_log(run))), num_val=len(run.prepared.val))
 
 
 def _train_epochs(run: Run, batches: Iterator) -> None:
-    """Train and finish the epochs that are left; save the state when the run is asked to stop."""
+    """Train and finish the epochs that are left, and draw; save the state when the run is asked to stop."""
+    begun_at = run.epoch
     try:
-        while run.epoch < run.config.epochs:
+        while not run.is_over:
             row = train_epoch(run, batches)
             finish_epoch(run, row)
             if getattr(run.trainer.network, "stop_training", False):
                 run.say(f"Stopped after epoch {run.epoch} by a callback.")
                 _save_all(run, row)
                 break
+        if run.stands:
+            run.say(
+                f"{CHOSEN_BY} has not risen in {run.config.patience} evaluations; ended after epoch {run.epoch} of "
+                f"{run.config.epochs}."
+            )
+        if run.epoch > begun_at or not run.folder.file(run_folder.REPORT).exists():
+            write_last_images(run)
     except Stopped:
         checkpoint.save_state(run, always=True)
         raise
@@ -206,9 +217,9 @@ def finish_epoch(run: Run, row: dict) -> None:
     """Evaluate where it is due, log the epoch, save, and only then draw.
 
     After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a twentieth of the time;
-    after the last one in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP50 is the best
-    so far; after it `curves.png`, and with validation images `predictions.png`, `precision_recall.png`,
-    `confusion.png` and, after the last epoch, `report.html`.
+    when the run is over in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP is the best
+    so far; after it `curves.png`, and with validation images `predictions.png`, `precision_recall.png` and
+    `confusion.png` of the weights in `best.h5`, which are drawn anew when these are.
 
     Args:
         run: `run.epoch` is the epoch that ends; it goes up by one.
@@ -217,16 +228,16 @@ def finish_epoch(run: Run, row: dict) -> None:
     Raises:
         Stopped: When the run is asked to stop during the evaluation; the epoch is then finished when it is resumed.
     """
-    folder, trainer = run.folder, run.trainer
-    last, evaluates = run.epoch + 1 == run.config.epochs, run.plan.evaluates_after(run.epoch + 1)
+    folder = run.folder
+    evaluates = run.plan.evaluates_after(run.epoch + 1)
 
-    measures: Measures | None = None
-    detections: list[Detections] = []
+    evaluation: tuple[list[Detections], Measures] | None = None
     if evaluates:
-        trainer.update_inference_network()
+        update_inference_network(run)
         if run.validator:
             started = time.perf_counter()
             values, detections, measures = run.validator.run(run.stop.check)
+            evaluation = detections, measures
             row |= values | {"validation_seconds": time.perf_counter() - started}
 
     run.epoch, run.progress = run.epoch + 1, EpochProgress()
@@ -234,41 +245,66 @@ def finish_epoch(run: Run, row: dict) -> None:
     run.say(_epoch_line(run, row))
     if evaluates:
         checkpoint.save_weights(run, row)
-    checkpoint.save_state(run, always=last)  # before anything is drawn: an image that fails must not cost the epoch
+    checkpoint.save_state(run, always=run.is_over)  # before anything is drawn: an image that fails must not cost it
 
     if evaluates:
         draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
-    if measures:
-        write_images(
-            folder,
-            run.prepared,
-            measures=measures,
-            detections=detections,
-            callbacks=run.callbacks.callbacks,
-            epoch=run.epoch,
-        )
-        if last:
-            write_run_report(
-                folder,
-                run.config,
-                run.prepared,
-                measures=measures,
-                detections=detections,
-                precision=trainer.precision,
-            )
-        else:
-            for rule, sentence in run_warnings(**_log(run)).items():
-                if rule not in run.warned:
-                    run.say(f"  {sentence}")
-                run.warned.add(rule)
+    if evaluation and run.best_epoch == run.epoch:
+        run.best_evaluation = evaluation
+        _write_images(run, *evaluation)
+    if evaluation and not run.is_over:
+        for rule, sentence in run_warnings(**_log(run)).items():
+            if rule not in run.warned:
+                run.say(f"  {sentence}")
+            run.warned.add(rule)
 
     run.callbacks.on_epoch_end(run.epoch - 1, {name: value for name, value in row.items() if name != "epoch"})
+
+
+def write_last_images(run: Run) -> None:
+    """Write the report at the end of a run with validation images: that of the weights in `best.h5`.
+
+    Where another process has evaluated these, they are evaluated again, and all that shows them is drawn anew.
+
+    Raises:
+        Stopped: When the run is asked to stop during that evaluation.
+    """
+    if run.validator is None or not run.best_epoch:
+        return
+    if run.best_evaluation is None:
+        load_weights_by_name(run.trainer.inference_network, run.folder.file(run_folder.BEST))
+        _, detections, measures = run.validator.run(run.stop.check)
+        run.best_evaluation = detections, measures
+        _write_images(run, detections, measures)
+
+    detections, measures = run.best_evaluation
+    write_run_report(
+        run.folder,
+        run.config,
+        run.prepared,
+        measures=measures,
+        detections=detections,
+        precision=run.trainer.precision,
+        epoch=run.best_epoch,
+    )
+
+
+def _write_images(run: Run, detections: list[Detections], measures: Measures) -> None:
+    """Draw what the weights in `best.h5` detect."""
+    write_images(
+        run.folder,
+        run.prepared,
+        measures=measures,
+        detections=detections,
+        callbacks=run.callbacks.callbacks,
+        epoch=run.best_epoch,
+    )
 
 
 def _save_all(run: Run, row: dict) -> None:
     """Save weights and state after an epoch that did not save them itself."""
     if "AP50" not in row:
-        run.trainer.update_inference_network()
+        update_inference_network(run)
         checkpoint.save_weights(run, row)
     checkpoint.save_state(run, always=True)
 
@@ -341,7 +377,7 @@ def _in_words(run: Run, error: tf.errors.OpError) -> str | None:
         )
     first_line = str(error).strip().split("\n")[0][:300]
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return f"out of memory; lower --batch-size or --input-size ({first_line})"
+        return f"out of memory; lower --batch-size (auto finds what fits) or --input-size ({first_line})"
     if isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
         return f"TensorFlow cannot compute this: {first_line}"
     return None

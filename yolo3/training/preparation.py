@@ -28,11 +28,13 @@ from yolo3.models.metadata import is_keras_file, read_metadata
 from yolo3.models.registry import MODELS, architecture_of_cfg, named_architecture, reads_anchors
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.architecture import YoloV3
-from yolo3.training.anchor_fit import check_anchor_fit
+from yolo3.models.yolov3.scales import Scale
+from yolo3.training.anchor_fit import ANCHOR_FIT, SHARED_SLOT, check_anchor_fit
 from yolo3.training.data_error import DataError
 from yolo3.training.image_lists import ImageLists, image_names, select_images
+from yolo3.training.own_anchors import cluster_own, may_cluster
 from yolo3.training.pretrained import check_darknet_weights
-from yolo3.training.settings import TrainConfig
+from yolo3.training.settings import AUTO, TrainConfig
 from yolo3.training.sources import data_sources
 
 
@@ -66,20 +68,22 @@ class Prepared:
         return getattr(self.architecture, "anchors", None)
 
 
-def choose_architecture(config: TrainConfig, num_classes: int) -> Architecture:
+def choose_architecture(config: TrainConfig, num_classes: int, own_anchors=None) -> Architecture:
     """Return the architecture that the settings ask for, or that the number of anchors or the weights imply.
 
     Args:
         config: Settings.
         num_classes: Of the data.
+        own_anchors: Anchors in place of those that it would have, float [A, 2] (w, h) in pixels of the network input.
 
     Raises:
         ValueError: When anchors, cfg, model and input size do not fit each other; names the file.
     """
-    anchors = None if config.anchors is None else read_anchors(config.anchors)
+    anchors = None if config.anchors in (None, AUTO) else read_anchors(str(config.anchors))
     model, anchor_mask = config.model, config.anchor_mask
     if config.weights and anchors is None and config.cfg is None and reads_anchors(model):
         model, anchors, anchor_mask = _network_of_weights(config, config.weights)
+    anchors = anchors if own_anchors is None else own_anchors
 
     if config.cfg is not None:
         architecture = architecture_of_cfg(
@@ -122,6 +126,17 @@ def _network_of_weights(config: TrainConfig, weights: str) -> tuple[str | None, 
     return config.model, None, config.anchor_mask
 
 
+def with_network(config: TrainConfig, architecture: Architecture) -> TrainConfig:
+    """Return settings that name the network and the masks that pretrained weights have brought.
+
+    With them and its file of anchors a run is resumed, without the weights that it began with.
+    """
+    if config.weights is None or config.cfg is not None or not isinstance(architecture, YoloV3):
+        return config
+    mask = tuple(scale.anchor_mask for scale in architecture.scales)
+    return dataclasses.replace(config, model=architecture.name, anchor_mask=mask)
+
+
 def prepare(
     config: TrainConfig, progress: Callable[[int, int], None] | None = None, lists: ImageLists | None = None
 ) -> Prepared:
@@ -148,9 +163,6 @@ def prepare(
             f"class_weights: expected {len(sets[0].class_names)}, one for each class of {sets[0].name}, got "
             f"{len(config.loss.class_weights)} (counters_per_class of a cfg)"
         )
-    if config.model is None and config.anchors is None and config.cfg is None:
-        whose = f"the anchors of {os.path.basename(config.weights)}" if config.weights else "its own anchors"
-        notes.append(f"No --model given: training {architecture.name} with {whose}.")
     if architecture.one_class:
         sets = [in_one_class(part, architecture.one_class) for part in sets]
         notes.append(
@@ -160,6 +172,9 @@ def prepare(
     kept, findings, checks = _check_sets(config, sets, architecture, notes, progress)
     _refuse_errors(config, findings, notes)
     train, val = _choose_images(config, kept, lists=lists, checks=checks, notes=notes, progress=progress)
+    architecture, findings = _choose_anchors(
+        config, architecture, dataset=kept[0], train=train, checks=checks, findings=findings, notes=notes
+    )
     findings += check_overlap(train, val, {path: check.digest for path, check in checks.items()})
     if not sum(int((~annotation.crowd).sum()) for annotation in train):
         message = f"{sets[0].name}: expected at least one box to train on, got none in {len(train)} images"
@@ -174,6 +189,50 @@ def prepare(
         lists=ImageLists(train=image_names(train, kept[0].root), val=image_names(val, kept[-1].root)),
         train_digests=[checks[item.image_path].digest for item in train],
     )
+
+
+def _choose_anchors(
+    config: TrainConfig,
+    architecture: Architecture,
+    *,
+    dataset: Dataset,
+    train: Sequence[Annotation],
+    checks: dict[str, ImageCheck],
+    findings: list[Finding],
+    notes: list[str],
+) -> tuple[Architecture, list[Finding]]:
+    """Return (architecture, findings) with the anchors to train with; what was chosen for the user is noted."""
+    own = None
+    if may_cluster(config, {finding.kind for finding in findings}):
+        try:
+            own = cluster_own(config, architecture, train, [checks[item.image_path].shape for item in train])
+        except ValueError:
+            if config.anchors == AUTO:
+                raise
+    if config.model is None and config.anchors in (None, AUTO) and config.cfg is None:
+        whose = f"the anchors of {os.path.basename(config.weights)}" if config.weights else "its own anchors"
+        notes.append(f"No --model given: training {architecture.name}{f' with {whose}' * (own is None)}.")
+    if own is None:
+        return architecture, findings
+
+    anchors, line = own
+    notes.append(line)
+    architecture = choose_architecture(config, max(len(dataset.class_names), 1), anchors)
+    found = check_anchor_fit(
+        dataset,
+        [checks[item.image_path].shape for item in dataset.annotations],
+        (),  # what they remove is gone already
+        scales=_scales(architecture),
+        input_shape=config.input_size,
+        resize=config.resize,
+    )
+    others = [finding for finding in findings if finding.kind not in (ANCHOR_FIT, SHARED_SLOT)]
+    return architecture, others + [finding for finding in found if finding.kind == SHARED_SLOT]
+
+
+def _scales(architecture: Architecture) -> Sequence[Scale]:
+    """Return the scales with anchors of an architecture; none of one without."""
+    return architecture.scales if isinstance(architecture, YoloV3) else ()
 
 
 def _read_sets(config: TrainConfig) -> tuple[list[Dataset], list[str]]:
@@ -203,7 +262,7 @@ def _check_sets(
     Returns:
         The sets without what cannot be used, which is noted; the findings; what each image showed, by its path.
     """
-    scales = architecture.scales if isinstance(architecture, YoloV3) else ()
+    scales = _scales(architecture)
     findings: list[Finding] = []
     kept = []
     checks: dict[str, ImageCheck] = {}

@@ -10,7 +10,7 @@ from yolo3.models.published import PUBLISHED, NetworkFiles, find_network
 from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, default_model_for_anchors, find_model
 from yolo3.models.yolov3.anchors import read_anchors
 from yolo3.models.yolov3.loss_options import LossOptions
-from yolo3.training.settings import PATHS, TrainConfig
+from yolo3.training.settings import AUTO, TrainConfig, paths_in
 
 RECIPES = ("default", "darknet")
 RANDOM_WEIGHTS = "none"
@@ -34,7 +34,7 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }
-    given |= {name: os.path.abspath(given[name]) for name in PATHS if name in given}
+    given |= {name: os.path.abspath(path) for name, path in paths_in(given).items()}
     recipe = given.pop("recipe", RECIPES[0])
     given = _with_pretrained(given)
 
@@ -46,7 +46,9 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
         raise ValueError(f"--recipe {recipe}: expected --cfg FILE with it, which holds the recipe")
     else:
         settings = {} if "data" in given else _embedded_recipe(given)
-    settings |= given
+    fits = given.get("batch_size") == AUTO
+    settings |= {name: value for name, value in given.items() if not (fits and name == "batch_size")}
+    settings |= {"fit_batch": True} if fits else {}
 
     # what belongs to a record within the settings goes into it
     for name, record in {"augment": Augmentation, "loss": LossOptions}.items():
@@ -97,7 +99,7 @@ def _at_hand(settings: Mapping[str, Any]) -> NetworkFiles | None:
     if not found:
         return None
     model = settings.get("model", DEFAULT_MODEL)
-    if "model" not in settings and "anchors" in settings:
+    if "model" not in settings and "anchors" in paths_in(settings):
         entry = default_model_for_anchors(len(read_anchors(settings["anchors"])))
         model = entry.name if entry else None
     return found.get(model) if model else None
@@ -116,7 +118,7 @@ def _cfg_recipe(path: str, recipe: str) -> dict[str, Any]:
 def _embedded_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
     if "model" in given:
         return dict(find_model(given["model"]).embedded)
-    if "anchors" not in given:
+    if "anchors" not in paths_in(given):
         return dict(find_model(DEFAULT_MODEL).embedded)
     entry = default_model_for_anchors(len(read_anchors(given["anchors"])))
     return dict((entry or find_model("yolov3")).embedded)

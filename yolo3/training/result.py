@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from yolo3.training import run_folder
+from yolo3.training.best_weights import CHOSEN_BY
 from yolo3.training.run_folder import RunFolder
 
 
@@ -18,14 +19,14 @@ class Result:
     Args:
         folder: Its folder.
         last_row: The last row of the log with an evaluation, or the last row.
-        best_ap50: The best AP50, NaN without an evaluation.
+        best_row: Row of the log of the best weights, those with the highest AP; without validation the last row.
         advice: Sentences on the log, see `yolo3.training.advice`.
         num_val: Number of images that it validated on.
     """
 
     folder: RunFolder
     last_row: dict
-    best_ap50: float
+    best_row: dict
     advice: tuple[str, ...] = ()
     num_val: int = 0
 
@@ -36,7 +37,7 @@ class Result:
 
     @property
     def weights(self) -> Path:
-        """File of the weights with the best AP50, or of the last ones without validation."""
+        """File of the weights with the highest AP, or of the last ones without validation."""
         return self.folder.file(run_folder.BEST)
 
     @property
@@ -53,19 +54,24 @@ class Result:
 
     @property
     def AP50(self) -> float:  # noqa: N802
-        """AP50 of the last evaluation, NaN without one."""
-        return self.last_row.get("AP50", math.nan)
+        """AP50 of the best weights, NaN without an evaluation."""
+        return self.best_row.get("AP50", math.nan)
 
     @property
     def AP(self) -> float:  # noqa: N802
-        """AP of the last evaluation, NaN without one."""
-        return self.last_row.get("AP", math.nan)
+        """AP of the best weights, NaN without an evaluation."""
+        return self.best_row.get("AP", math.nan)
 
     @property
     def history(self) -> dict[str, list]:
         """Columns of the log, a value for each epoch; None in epochs without an evaluation."""
         rows = self.folder.rows
         return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+
+    @property
+    def chosen(self) -> str:
+        """Why the best weights are the best, in words after their name; empty without an evaluation."""
+        return f" (epoch {self.best_row['epoch']}, highest {CHOSEN_BY})" if CHOSEN_BY in self.best_row else ""
 
     def detector(self, **options: Any) -> Any:
         """Return the detector of the best weights.
@@ -82,5 +88,5 @@ class Result:
         if self.last_row:
             lines += [f"  loss     {self.last_row['loss']:.2f}"]
         if not math.isnan(self.AP50):
-            lines += [f"  AP50     {self.AP50:.3f}, best {self.best_ap50:.3f}", f"  AP       {self.AP:.3f}"]
-        return "\n".join([*lines, f"  weights  {self.weights}"])
+            lines += [f"  AP50     {self.AP50:.3f}", f"  AP       {self.AP:.3f}"]
+        return "\n".join([*lines, f"  weights  {self.weights}{self.chosen}"])

@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
+from yolo3.detections import Detections
+from yolo3.evaluation.measures import Measures
 from yolo3.input.batches import training_batches
 from yolo3.input.epoch_plan import WHOLE, BatchPart
 from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
+from yolo3.training.batch_fit import fit_batch_size
+from yolo3.training.batch_statistics import batches_for_statistics
+from yolo3.training.best_weights import evaluations_since_best, row_of_epoch
 from yolo3.training.plan import RunPlan, fit_length
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
@@ -54,11 +59,14 @@ class Run:
         say: Is called with each line of text for the user.
         show_progress: Whether progress bars are shown.
         epoch: Epochs that are finished.
-        best_ap50: The best AP50 so far, NaN before the first evaluation.
+        best_epoch: Epoch whose weights are in `best.h5`; 0 before the first ones.
+        best_evaluation: Detections in each validation image with these weights, and their figures; None where another
+            process has evaluated them.
         loaded_layers: Names of the layers with pretrained weights.
         warned: Rules of `yolo3.training.advice` that have spoken.
         progress: How far the epoch that is being trained has come.
         stop: Whether the run has been asked to stop.
+        store: The training images, once `open_batches` has been called.
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
     """
@@ -72,11 +80,13 @@ class Run:
     say: Callable[[str], None] = print
     show_progress: bool = True
     epoch: int = 0
-    best_ap50: float = math.nan
+    best_epoch: int = 0
+    best_evaluation: tuple[list[Detections], Measures] | None = None
     loaded_layers: list[str] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
     progress: EpochProgress = field(default_factory=EpochProgress)
     stop: StopRequest = field(default_factory=StopRequest)
+    store: ImageStore | None = None
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
 
@@ -89,6 +99,25 @@ class Run:
     def architecture(self) -> Architecture:
         """What the outputs of the networks mean."""
         return self.prepared.architecture
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are trained, or AP stands."""
+        return self.epoch >= self.config.epochs or self.stands
+
+    @property
+    def stands(self) -> bool:
+        """Whether AP has not risen in as many evaluations, of the whole network in training, as the settings allow."""
+        if self.config.patience is None:
+            return False
+        frozen = self.plan.frozen_epochs(pretrained=bool(self.loaded_layers))
+        rows = [row for row in self.folder.rows if row["epoch"] > frozen]
+        return evaluations_since_best(rows) >= self.config.patience
+
+    @property
+    def best_row(self) -> dict:
+        """Row of the log of the weights in `best.h5`; empty before the first ones."""
+        return row_of_epoch(self.folder.rows, self.best_epoch)
 
 
 def build_run(
@@ -113,10 +142,14 @@ def build_run(
         stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
 
     Raises:
-        ValueError: When decoded images are to be kept on a disk without room for them.
+        ValueError: When decoded images are to be kept on a disk without room for them; where the batch size is to fit
+            into memory, when not even one image does.
     """
     if config.cache == "disk":
         check_room(prepared.train, max(config.input_size), folder.path)
+    stop = stop or StopRequest()
+    if config.fit_batch:
+        config = fit_batch_size(config, prepared, say=say, check=stop.check)
     plan = RunPlan(fit_length(config, len(prepared.train)), len(prepared.train))
     keras.utils.set_random_seed(config.seed)
     trainer = Trainer(plan.config, prepared.architecture, plan.total_steps)
@@ -129,7 +162,7 @@ def build_run(
         callbacks=keras.callbacks.CallbackList(list(callbacks), model=trainer.network),
         say=say,
         show_progress=show_progress,
-        stop=stop or StopRequest(),
+        stop=stop,
     )
 
 
@@ -152,7 +185,7 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
     Raises:
         ValueError: When a batch has fewer images than there are replicas.
     """
-    config, strategy = run.config, run.trainer.strategy
+    config, strategy, run.store = run.config, run.trainer.strategy, store
 
     def batches_of(part: BatchPart):
         return training_batches(
@@ -187,3 +220,21 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
         return batches_of(BatchPart(replicas, context.input_pipeline_id * here, here)).repeat()
 
     return iter(strategy.distribute_datasets_from_function(batches_here))
+
+
+def update_inference_network(run: Run) -> None:
+    """Give the inference network the averaged weights, with batch statistics over images of the present epoch.
+
+    Raises:
+        Stopped: When the run is asked to stop, between two batches.
+    """
+    if run.store is None:
+        return run.trainer.update_inference_network()
+    batches = batches_for_statistics(run.plan, run.store, stride=run.architecture.stride, epoch=run.epoch)
+
+    def images() -> Iterator[tf.Tensor]:
+        for batch in batches:
+            run.stop.check()
+            yield batch
+
+    run.trainer.update_inference_network(images())

@@ -19,6 +19,7 @@ from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import run_folder
+from yolo3.training.best_weights import CHOSEN_BY
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig
@@ -69,12 +70,12 @@ def write_images(
     callbacks: Iterable[keras.callbacks.Callback],
     epoch: int,
 ) -> None:
-    """Draw predictions, precision-recall curves and the confusion matrix of an evaluation, in place of the last ones.
+    """Draw predictions, precision-recall curves and confusion matrix of the best weights, in place of the last ones.
 
     Args:
         folder: Of the run.
         prepared: Its data.
-        measures: Figures of the evaluation.
+        measures: Figures of their evaluation.
         detections: In each validation image.
         callbacks: TensorBoard's gets the images too, under `images` in its folder.
         epoch: Number of the epoch, for TensorBoard.
@@ -102,23 +103,27 @@ def write_run_report(
     measures: Measures,
     detections: Sequence[Detections],
     precision: str,
+    epoch: int,
 ) -> None:
-    """Write the report of the run's last evaluation.
+    """Write the report of the weights that a run recommends.
 
     Args:
         folder: Of the run.
         config: Its settings.
         prepared: Its data.
-        measures: Figures of the evaluation.
+        measures: Figures of their evaluation.
         detections: In each validation image.
         precision: What the training step computed in.
+        epoch: Whose weights they are.
     """
     boxes = sum(len(annotation.boxes) for annotation in prepared.train)
+    epochs = folder.rows[-1]["epoch"] if folder.rows else config.epochs
     height, width = config.input_size
     facts = {
         "Network": prepared.architecture.name,
         "Classes": f"{len(prepared.class_names)}: {some_of(prepared.class_names)}",
-        "Trained on": f"{len(prepared.train)} images with {boxes} boxes, {config.epochs} epochs",
+        "Trained on": f"{len(prepared.train)} images with {boxes} boxes, {epochs} epochs",
+        "Weights": f"{run_folder.BEST}: epoch {epoch}, whose {CHOSEN_BY} on these images is the highest",
     }
     settings = {
         "Network input": f"{width} x {height} pixels (width x height)",

@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,9 @@ from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, 
 EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
 FROZEN_PART = 10  # 1 / FROZEN_PART of the epochs have the backbone frozen, if pretrained weights are given
 OPTIMIZERS = ("adam", "sgd", "darknet")
+AUTO = "auto"
+"""Word of `anchors` for those that are clustered on the training boxes, and of `--batch-size` for what memory holds."""
+COUNT_OR_AUTO = dataclasses.replace(COUNT, words=f"{COUNT.words}, or {AUTO}", word=AUTO)
 MULTI_SCALES = (0.75, 0.875, 1.0, 1.125, 1.25)  # of the input size; Darknet's `random=1` goes from .77 to 1.46
 
 
@@ -87,8 +90,8 @@ class TrainConfig:
 
     anchors: str | None = setting(
         None,
-        lambda: f"file of anchors, {anchor_counts()}",
-        unset="those of --weights or of the network",
+        lambda: f"file of anchors, {anchor_counts()}; or {AUTO}: clustered on the training boxes",
+        unset=f"those of --weights, of --cfg or of the network; of a network that fits badly, as {AUTO}",
         is_path=True,
     )
 
@@ -183,7 +186,14 @@ class TrainConfig:
         option=False,
         number=COUNT,
     )
-    batch_size: int = _of_training(8, "images per step", number=COUNT)
+    batch_size: int = _of_training(
+        8,
+        f"images per step; {AUTO}: as many of an update's as memory holds, which is tried before the run",
+        number=COUNT_OR_AUTO,
+    )
+    fit_batch: bool = setting(
+        False, "whether the batch size is halved, and `accumulate` doubled, until memory holds a step", option=False
+    )
     accumulate: int = _of_training(1, "steps whose gradients are accumulated for one update", number=COUNT)
     optimizer: str = _of_training("adam", "optimizer", choices=OPTIMIZERS)
     learning_rate: float = _of_training(1e-3, "peak learning rate", number=POSITIVE)
@@ -234,6 +244,12 @@ class TrainConfig:
         number=COUNT,
         metavar="EPOCHS",
     )
+    patience: int | None = _of_training(
+        None,
+        "evaluations without a better AP after which the run ends; those with the backbone frozen do not count",
+        unset="all epochs are trained",
+        number=COUNT,
+    )
     log: tuple[str, ...] = _of_training(
         (),
         "experiment trackers that the run reports to, besides its log.csv",
@@ -273,7 +289,11 @@ def _named(name: str, check: Callable[[Any], Any], value: Any) -> None:
         raise ValueError(f"{name}: {error}") from None
 
 
-PATHS = tuple(name for name, (_, described) in settings_in(TrainConfig).items() if described.is_path)
+def paths_in(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return those settings that name a file or a folder."""
+    described = {name: setting for name, (_, setting) in settings_in(TrainConfig).items()}
+    named = {name: value for name, value in values.items() if value and name in described and described[name].is_path}
+    return {name: value for name, value in named.items() if (name, value) != ("anchors", AUTO)}
 
 
 def format_config(config: TrainConfig) -> str:

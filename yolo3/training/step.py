@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from yolo3.models.loss import as_list, batch_terms
 from yolo3.models.rewriting import pool_before_activation
 from yolo3.precision import POLICIES, accelerator, choose_precision, dtype_policy
 from yolo3.training.averages import statistics_momentum
+from yolo3.training.batch_statistics import estimate_statistics
 from yolo3.training.optimizers import build_optimizer
 from yolo3.training.settings import TrainConfig
 
@@ -107,6 +109,7 @@ class Trainer:
             self._update = tf.function(self._apply, jit_compile=True, autograph=False)
             self.terms_of = compiled_terms(self.batch_terms)
         self._step = tf.function(self._distributed_step, autograph=False)
+        self._forward = tf.function(self._distributed_forward, autograph=False)
         self._replica = self._replica_step
         if self.strategy.num_replicas_in_sync == 1:  # a function within a replica could not meet the other ones
             self._replica = tf.function(self._replica, jit_compile=self.config.jit_compile or None, autograph=False)
@@ -167,15 +170,36 @@ class Trainer:
 
     # Weights
 
-    def update_inference_network(self) -> None:
-        """Copy the averaged weights to the inference network, or the current ones where no average is kept."""
-        current = [variable.numpy() for variable in self._learned]
+    def update_inference_network(self, images: Iterable = ()) -> None:
+        """Copy the averaged weights to the inference network, or the current ones where no average is kept.
+
+        The network that is trained stays as it is.
+
+        Args:
+            images: Batches float32 [B, H, W, 3] over which the batch statistics of averaged weights are estimated;
+                without any they are the moving averages of the current ones.
+        """
+        variables = self.network.variables
+        current = [variable.numpy() for variable in variables]
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if inner.use_ema and int(inner.iterations.numpy()) > 0:
-            inner.finalize_variable_values(self._learned)
-        self.inference_network.set_weights(self.network.get_weights())
-        for variable, value in zip(self._learned, current):
-            variable.assign(value)
+        try:
+            if inner.use_ema and int(inner.iterations.numpy()) > 0:
+                inner.finalize_variable_values(self._learned)
+                estimate_statistics(self.network, self._forward, images)
+            self.inference_network.set_weights(self.network.get_weights())
+        finally:
+            for variable, value in zip(variables, current):
+                variable.assign(value)
+
+    def _distributed_forward(self, images) -> None:
+        """Compute the network in training, for its moving averages alone."""
+
+        def forward(images):
+            replica = tf.distribute.get_replica_context()
+            own = images[replica.replica_id_in_sync_group :: replica.num_replicas_in_sync]
+            return self.network(own, training=True)
+
+        self.strategy.run(forward, (images,))
 
     def is_finite(self) -> bool:
         """Return whether all weights of the network that is trained are finite."""

@@ -22,7 +22,7 @@ from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.recipes import config_from, recipe_notes
 from yolo3.training.run_folder import RunFolder
-from yolo3.training.settings import PATHS, TrainConfig
+from yolo3.training.settings import TrainConfig, paths_in
 from yolo3.training.stopping import Stopped, StopRequest
 
 if TYPE_CHECKING:
@@ -178,8 +178,8 @@ def resumed(path: str, **changed: Any) -> tuple[TrainConfig, RunFolder]:
 
 def _check_paths(config: TrainConfig, output: Path) -> None:
     """Raise `OSError` or `ValueError` now for files that would stop the run after its data was checked."""
-    for name in PATHS:
-        if name != "output" and (path := getattr(config, name)):
+    for name, path in paths_in(vars(config)).items():
+        if name != "output":
             os.stat(path)
     parent = existing_parent(output)
     if not parent.is_dir() or not os.access(parent, os.W_OK):

@@ -14,6 +14,7 @@ from yolo3.ops.boxes import shape_iou
 # More boxes than this do not move the clusters by a tenth of a pixel, but cost minutes (COCO has 860,000).
 _MAX_CLUSTERED = 30_000
 _MAX_ROUNDS = 200
+_SMALLEST = 0.01  # pixels, of a rounded anchor
 _PART = 100_000  # sizes compared at a time, so that the IoUs [N, A] stay small
 
 
@@ -54,6 +55,11 @@ def cluster_anchors(sizes_wh, num_anchors: int, seed: int = 0, restarts: int = 8
         candidates += [by_median, _settle(sizes, by_median, np.mean)]
     best = max(candidates, key=lambda centres: float(shape_iou(sizes, centres).max(axis=1).mean()))
     return best[np.lexsort((best[:, 0], best.prod(axis=1)))]
+
+
+def cluster_rounded(sizes_wh, num_anchors: int, seed: int = 0) -> np.ndarray:
+    """Return :func:`cluster_anchors` in hundredths of a pixel, which a file of anchors holds exactly."""
+    return np.maximum(np.round(cluster_anchors(sizes_wh, num_anchors, seed), 2), _SMALLEST)
 
 
 def _plus_plus(sizes: np.ndarray, num_anchors: int, rng: np.random.Generator) -> np.ndarray:
