@@ -47,7 +47,7 @@ from yolo3.training.stopping import Stopped, StopRequest
 pytestmark = pytest.mark.usefixtures("undrawn")
 FILES = {
     "best.h5", "last.h5", "log.csv", "curves.png", "predictions.png", "settings.json", "classes.txt", "anchors.txt",
-    "state.npz", "data.json", "train.txt", "val.txt", "findings.txt", "precision_recall.png",
+    "state.npz", "data.json", "timing.json", "train.txt", "val.txt", "findings.txt", "precision_recall.png",
     "confusion.png", "report.html",
 }  # fmt: skip
 
@@ -73,6 +73,14 @@ def test_a_run_leaves_all_its_files_and_no_other(whole):
     assert set(os.listdir(whole[0])) == FILES
     for name in ("curves.png", "predictions.png"):
         assert min(cv2.imread(os.path.join(whole[0], name)).shape[:2]) > 100
+
+
+def test_a_run_records_where_its_time_went(whole):
+    folder, result, _ = whole
+    kept = json.loads(Path(folder, "timing.json").read_text())
+    assert kept["seconds"] == {name: round(value, 3) for name, value in result.seconds.items()}
+    assert kept["total"] == pytest.approx(sum(kept["seconds"].values()), abs=0.01)
+    assert all(kept["seconds"][name] > 0 for name in ("building", "steps", "waiting", "evaluation", "saving", "drawing"))
 
 
 def test_a_run_records_its_settings_and_data(whole, settings):

@@ -4,6 +4,7 @@ import shlex
 
 from yolo3.training import run_folder
 from yolo3.training.result import Result
+from yolo3.training.timing import time_in_words
 
 
 def farewell(result: Result) -> str:
@@ -26,6 +27,7 @@ def farewell(result: Result) -> str:
         lines += [f"Predictions  {path(run_folder.PREDICTIONS)}"]
         lines += [f"Report       {path(run_folder.REPORT)}"] if path(run_folder.REPORT).exists() else []
 
+    lines += [f"Time         {time_in_words(result.seconds)}"] if result.seconds else []
     lines += ["", *result.advice] if result.advice else []
 
     lines += ["", "Next:", f"  yolo3 detect --weights {shlex.quote(str(best))} IMAGES_OR_FOLDERS"]

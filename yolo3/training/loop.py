@@ -39,6 +39,7 @@ from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import Stopped, StopRequest
+from yolo3.training.timing import Timing
 from yolo3.visualize.curves import draw_training_curves
 
 _IMAGES = {
@@ -62,6 +63,7 @@ def train(
     say: Callable[[str], None] = print,
     show_progress: bool = True,
     stop: StopRequest | None = None,
+    timing: Timing | None = None,
 ) -> Result:
     """Train a network; weights, log and images are in the run's folder.
 
@@ -75,27 +77,40 @@ def train(
         say: Is called with each line of text for the user.
         show_progress: Whether to show progress bars.
         stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
+        timing: Where the time went before.
 
     Raises:
         NotFiniteError: When the loss or a weight is no longer finite.
         Stopped: When `stop` asks for it; the state is saved then.
         ValueError: When memory does not suffice, TensorFlow cannot compute a step, or an image can no longer be read.
     """
+    timing = timing or Timing()
     with folder.locked():
-        return _train_locked(
-            build_run(config, prepared, folder, callbacks=callbacks, say=say, show_progress=show_progress, stop=stop),
-            resume=resume,
-        )
+        with timing.phase("building"):
+            run = build_run(
+                config,
+                prepared,
+                folder,
+                callbacks=callbacks,
+                say=say,
+                show_progress=show_progress,
+                stop=stop,
+                timing=timing,
+            )
+        return _train_locked(run, resume=resume)
 
 
 def _train_locked(run: Run, *, resume: bool) -> Result:
     folder, say = run.folder, run.say
     try:
-        if resume:
-            checkpoint.resume(run)
-        else:
-            checkpoint.begin(run)
-        store = open_store(run)
+        with run.timing.phase("building"):
+            if resume:
+                checkpoint.resume(run)
+                run.timing.add(folder.seconds())
+            else:
+                checkpoint.begin(run)
+        with run.timing.phase("data"):
+            store = open_store(run)
         say(_describe(run, _IMAGES[store.kept] + " at network size" * store.resized))
         batches = open_batches(run, store)
 
@@ -103,6 +118,7 @@ def _train_locked(run: Run, *, resume: bool) -> Result:
         run.last_saved = max(run.last_saved, time.perf_counter())
         with run.stop.deferring():
             _train_epochs(run, batches)
+        folder.keep_seconds(run.timing.seconds)
         run.callbacks.on_train_end()
     except tf.errors.OpError as error:
         words = _in_words(run, error)
@@ -114,7 +130,14 @@ def _train_locked(run: Run, *, resume: bool) -> Result:
 
     evaluated = [row for row in folder.rows if "AP50" in row]
     last_row = (evaluated or folder.rows or [{}])[-1]
-    return Result(folder, last_row, run.best_row, tuple(run_advice(**_log(run))), num_val=len(run.prepared.val))
+    return Result(
+        folder,
+        last_row,
+        run.best_row,
+        advice=tuple(run_advice(**_log(run))),
+        num_val=len(run.prepared.val),
+        seconds=dict(run.timing.seconds),
+    )
 
 
 def _train_epochs(run: Run, batches: Iterator) -> None:
@@ -134,7 +157,8 @@ def _train_epochs(run: Run, batches: Iterator) -> None:
                 f"{run.config.epochs}."
             )
         if run.epoch > begun_at or not run.folder.file(run_folder.REPORT).exists():
-            write_last_images(run)
+            with run.timing.phase("drawing"):
+                write_last_images(run)
     except Stopped:
         checkpoint.save_state(run, always=True)
         raise
@@ -172,14 +196,13 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
     for index in range(progress.batches, plan.steps_per_epoch):
         run.stop.check()
         asked = time.perf_counter()
-        images, boxes, indices = next(batches)
+        with run.timing.phase("waiting"):
+            images, boxes, indices = next(batches)
         progress.waited += time.perf_counter() - asked
 
         step = run.epoch * plan.steps_per_epoch + index
         run.callbacks.on_train_batch_begin(index)
-        values = {
-            name: float(value) for name, value in trainer.train_step(images, boxes, plan.learning_rate(step)).items()
-        }
+        values = _timed_step(run, images, boxes, plan.learning_rate(step))
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             raise _not_finite(run, ", ".join(wrong), indices, step)
@@ -191,7 +214,8 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
         speed, waiting = progress.batches * plan.batch_size / progress.seconds, progress.waited / progress.seconds
         bar.set_postfix_str(f"{_losses(means, terms)} {speed:.1f} img/s, data {waiting:.0%}", refresh=False)
         bar.update()
-        checkpoint.save_state_within_epoch(run)
+        with run.timing.phase("saving"):
+            checkpoint.save_state_within_epoch(run)
     bar.close()
 
     last_step = (run.epoch + 1) * plan.steps_per_epoch - 1
@@ -204,6 +228,16 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
         "data_wait": progress.waited / progress.seconds,
     }
     return {"epoch": run.epoch + 1, **_mean_losses(run), **timing}
+
+
+def _timed_step(run: Run, images, boxes, rate: float) -> dict[str, float]:
+    """Return the terms of the loss after a step, whose time counts as compilation where a graph was built for it."""
+    started, graphs = time.perf_counter(), run.trainer.num_graphs
+    with run.timing.phase("steps"):
+        values = {name: float(value) for name, value in run.trainer.train_step(images, boxes, rate).items()}
+    if run.trainer.num_graphs > graphs:
+        run.timing.move(time.perf_counter() - started, "steps", "compilation" if graphs else "first_step")
+    return values
 
 
 def _mean_losses(run: Run) -> dict[str, float]:
@@ -233,25 +267,29 @@ def finish_epoch(run: Run, row: dict) -> None:
 
     evaluation: tuple[list[Detections], Measures] | None = None
     if evaluates:
-        update_inference_network(run)
-        if run.validator:
-            started = time.perf_counter()
-            values, detections, measures = run.validator.run(run.stop.check)
-            evaluation = detections, measures
-            row |= values | {"validation_seconds": time.perf_counter() - started}
+        with run.timing.phase("evaluation"):
+            update_inference_network(run)
+            if run.validator:
+                started = time.perf_counter()
+                values, detections, measures = run.validator.run(run.stop.check)
+                evaluation = detections, measures
+                row |= values | {"validation_seconds": time.perf_counter() - started}
 
     run.epoch, run.progress = run.epoch + 1, EpochProgress()
     folder.log(row)
     run.say(_epoch_line(run, row))
-    if evaluates:
-        checkpoint.save_weights(run, row)
-    checkpoint.save_state(run, always=run.is_over)  # before anything is drawn: an image that fails must not cost it
+    with run.timing.phase("saving"):
+        if evaluates:
+            checkpoint.save_weights(run, row)
+        checkpoint.save_state(run, always=run.is_over)  # before anything is drawn: an image that fails must not cost it
 
-    if evaluates:
-        draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
-    if evaluation and run.best_epoch == run.epoch:
-        run.best_evaluation = evaluation
-        _write_images(run, *evaluation)
+    with run.timing.phase("drawing"):
+        if evaluates:
+            draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
+        if evaluation and run.best_epoch == run.epoch:
+            run.best_evaluation = evaluation
+            _write_images(run, *evaluation)
+    folder.keep_seconds(run.timing.seconds)
     if evaluation and not run.is_over:
         for rule, sentence in run_warnings(**_log(run)).items():
             if rule not in run.warned:

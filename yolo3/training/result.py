@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Result:
         best_row: Row of the log of the best weights, those with the highest AP; without validation the last row.
         advice: Sentences on the log, see `yolo3.training.advice`.
         num_val: Number of images that it validated on.
+        seconds: Time of each phase of the run, see `yolo3.training.timing`.
     """
 
     folder: RunFolder
@@ -29,6 +31,7 @@ class Result:
     best_row: dict
     advice: tuple[str, ...] = ()
     num_val: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:

@@ -25,6 +25,7 @@ from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 from yolo3.training.stopping import StopRequest
+from yolo3.training.timing import Timing
 from yolo3.training.validation import Validator
 
 
@@ -69,6 +70,7 @@ class Run:
         store: The training images, once `open_batches` has been called.
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
+        timing: Where the time goes.
     """
 
     prepared: Prepared
@@ -89,6 +91,7 @@ class Run:
     store: ImageStore | None = None
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
+    timing: Timing = field(default_factory=Timing)
 
     @property
     def config(self) -> TrainConfig:
@@ -129,6 +132,7 @@ def build_run(
     say: Callable[[str], None] = print,
     show_progress: bool = True,
     stop: StopRequest | None = None,
+    timing: Timing | None = None,
 ) -> Run:
     """Build the networks of a run, with random weights that depend on the seed; nothing is written yet.
 
@@ -140,6 +144,7 @@ def build_run(
         say: Is called with each line of text for the user.
         show_progress: Whether to show progress bars.
         stop: Whether the run has been asked to stop, from :func:`yolo3.training.stopping.stop_signals`.
+        timing: Where the time went before.
 
     Raises:
         ValueError: When decoded images are to be kept on a disk without room for them; where the batch size is to fit
@@ -163,6 +168,7 @@ def build_run(
         say=say,
         show_progress=show_progress,
         stop=stop,
+        timing=timing or Timing(),
     )
 
 

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,19 @@ from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 SETTINGS, CLASSES, ANCHORS, FINDINGS = "settings.json", "classes.txt", "anchors.txt", "findings.txt"
 TRAIN_LIST, VAL_LIST = "train.txt", "val.txt"
-DATA = "data.json"
+DATA, TIMING = "data.json", "timing.json"
 CFG = "network.cfg"  # in runs with --cfg
 LOG, CURVES, PREDICTIONS, TARGETS = "log.csv", "curves.png", "predictions.png", "targets.png"
 PRECISION_RECALL, CONFUSION, REPORT = "precision_recall.png", "confusion.png", "report.html"
 STATE, BEST, LAST = "state.npz", "best.h5", "last.h5"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seconds:
+    """Content of `timing.json`."""
+
+    seconds: dict[str, float]
+    total: float
 
 
 class RunFolder:
@@ -131,6 +139,19 @@ class RunFolder:
             return build_record(DataSummary, json.loads(self.file(DATA).read_text()))
         except (OSError, ValueError, RecursionError):
             return None
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds that the run took so far, by phase; empty if none were kept, or the file is damaged."""
+        try:
+            return build_record(_Seconds, json.loads(self.file(TIMING).read_text())).seconds
+        except (OSError, ValueError, RecursionError):
+            return {}
+
+    def keep_seconds(self, seconds: Mapping[str, float]) -> None:
+        """Write down how long each phase took: `yolo3.training.timing`."""
+        rounded = {name: round(value, 3) for name, value in seconds.items()}
+        content = {"seconds": rounded, "total": round(sum(seconds.values()), 3)}
+        replace_file(self.file(TIMING), json.dumps(content, indent=2) + "\n")
 
     def move_data(self, data: str | None, val: str | None) -> None:
         """Write down that the data of the run is elsewhere now.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -91,12 +92,15 @@ class Trainer:
             if isinstance(layer, FusedBatchNormalization):
                 layer.momentum = statistics_momentum(steps)
                 layer.synchronized = True
+        self._step: Any = None
+        self._former_graphs = 0
         self.set_frozen(False)
 
     # The step
 
     def set_frozen(self, frozen: bool) -> None:
         """Freeze or unfreeze the backbone, batch normalization included, and recompile the step."""
+        self._former_graphs = self.num_graphs
         self.frozen = frozen
         for name in self.architecture.backbone_layers(self.network):
             self.network.get_layer(name).trainable = not frozen
@@ -127,6 +131,11 @@ class Trainer:
         """
         self.optimizer.learning_rate = rate
         return self._step(images, boxes)
+
+    @property
+    def num_graphs(self) -> int:
+        """Graphs that were built for steps, one for each phase of freezing and each shape of a batch."""
+        return self._former_graphs + (self._step.experimental_get_tracing_count() if self._step else 0)
 
     def _distributed_step(self, images, boxes):
         terms = self.strategy.run(self._replica, (images, boxes))

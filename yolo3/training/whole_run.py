@@ -24,6 +24,7 @@ from yolo3.training.recipes import config_from, recipe_notes
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig, paths_in
 from yolo3.training.stopping import Stopped, StopRequest
+from yolo3.training.timing import Timing
 
 if TYPE_CHECKING:
     import keras
@@ -86,19 +87,22 @@ def run_training(
             :func:`yolo3.training.loop.train`.
         Stopped: When `stop` asks for it; once training has begun, how to go on was said.
     """
+    timing = Timing()
     config, folder = _begin(options, resume, check_only, say)
     try:
-        check_loggers(config.log)
-        start_tensorflow()
-        check_tensorflow()
-        strategy = build_strategy(config.devices)
-        lists = folder.image_lists() if resume is not None else None
-        prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
+        with timing.phase("start"):
+            check_loggers(config.log)
+            start_tensorflow()
+            check_tensorflow()
+            strategy = build_strategy(config.devices)
+        with timing.phase("data"):
+            lists = folder.image_lists() if resume is not None else None
+            prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
         if check_only:
             return _check(config, folder, prepared, say)
 
-        from yolo3.training.loop import train
-
+        with timing.phase("start"):
+            from yolo3.training.loop import train
         say(f"Run folder: {folder.path}")
         if resume is not None:
             folder.move_data(*(options.get(name) for name in MAY_MOVE))
@@ -112,6 +116,7 @@ def run_training(
                 say=say,
                 show_progress=show_progress,
                 stop=stop,
+                timing=timing,
             )
     finally:
         folder.lock.release()
