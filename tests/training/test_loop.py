@@ -80,7 +80,9 @@ def test_a_run_records_where_its_time_went(whole):
     kept = json.loads(Path(folder, "timing.json").read_text())
     assert kept["seconds"] == {name: round(value, 3) for name, value in result.seconds.items()}
     assert kept["total"] == pytest.approx(sum(kept["seconds"].values()), abs=0.01)
-    assert all(kept["seconds"][name] > 0 for name in ("building", "steps", "waiting", "evaluation", "saving", "drawing"))
+    assert all(
+        kept["seconds"][name] > 0 for name in ("building", "steps", "waiting", "evaluation", "saving", "drawing")
+    )
 
 
 def test_a_run_records_its_settings_and_data(whole, settings):

@@ -23,7 +23,13 @@ FULL = str(ROOT / "model_data" / "yolo_anchors.txt")
 # These say what to do, not how to train: tests of their own are below.
 ACTIONS = {"help", "resume", "check_only", "cfg", "recipe", "pretrained"}
 OF_A_RECIPE = {"fit_batch", "cfg", "class_scale", "rate_steps", "max_batches", "burn_in_power"}  # a cfg says them
-VALUES = {"input_size": "320 256", "anchor_mask": "3,4,5 1,2,3", "zoom": ".5 2", "mosaic_zoom": ".5 2"}
+VALUES = {
+    "devices": "cpu",
+    "input_size": "320 256",
+    "anchor_mask": "3,4,5 1,2,3",
+    "zoom": ".5 2",
+    "mosaic_zoom": ".5 2",
+}
 VALUES |= {"saturation": "2", "exposure": "2", "model_options": "grid_size=9"}
 RECORDS = {"augment": Augmentation, "loss": LossOptions}  # settings within the settings
 
