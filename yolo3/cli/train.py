@@ -14,6 +14,7 @@ from yolo3.input.settings import Augmentation
 from yolo3.models.published import PUBLISHED, describe_published
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.progress import data_bar
+from yolo3.training.cluster import task_of_environment
 from yolo3.training.recipes import RANDOM_WEIGHTS, RECIPES
 from yolo3.training.result import Result
 from yolo3.training.settings import TrainConfig
@@ -88,7 +89,7 @@ def _run(options: dict[str, Any]) -> int:
             if not stopped.told:
                 raise
             return stopped.status
-    if isinstance(result, Result):
+    if isinstance(result, Result) and task_of_environment().is_first:
         print(farewell(result))
     return 0
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -413,6 +414,10 @@ def _in_words(run: Run, error: tf.errors.OpError) -> str | None:
             f"{image}; it was changed since it was checked: put it right, and continue with "
             f"yolo3 train --resume {run.folder.path}, which keeps the epochs that were saved"
         )
+    if isinstance(error, (tf.errors.UnavailableError, tf.errors.AbortedError)):
+        other = re.search(r"/job:(\w+)/replica:\d+/task:(\d+)", str(error))
+        name = f"{other[1]} {other[2]}" if other else "another process"
+        return f"{name} of the run has ended; start all of them again with --resume {run.folder.path}"
     first_line = str(error).strip().split("\n")[0][:300]
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return f"out of memory; lower --batch-size (auto finds what fits) or --input-size ({first_line})"

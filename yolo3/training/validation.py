@@ -18,6 +18,7 @@ from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import MAX_BOXES
+from yolo3.training.devices import local_replicas
 from yolo3.training.step import Trainer
 
 
@@ -87,13 +88,13 @@ class Validator:
     def _results(self, on_batch: Callable[[], None]) -> Iterator[tuple]:
         """Yield (terms, detections, indices) of each batch, in order; replicas compute a whole batch each."""
         strategy, batches = self.trainer.strategy, iter(self._batches)
-        while together := list(itertools.islice(batches, strategy.num_replicas_in_sync)):
+        here = local_replicas(strategy)  # each process validates on all images: it needs no other one's results
+        while together := list(itertools.islice(batches, here)):
             on_batch()
             # where batches are fewer than replicas, some compute the last one for nothing
-            parts = [
-                strategy.experimental_distribute_values_from_function(_of_replica(column)) for column in zip(*together)
-            ]
-            results = self._forward(*parts[:2])
+            spread = strategy.experimental_distribute_values_from_function
+            images, boxes, _ = (_of_replica(column, here) for column in zip(*together))
+            results = self._forward(spread(images), spread(boxes))
             of_each = [strategy.experimental_local_results(leaf) for leaf in tf.nest.flatten(results)]
             for leaves, (_, _, indices) in zip(zip(*of_each), together):
                 yield *tf.nest.pack_sequence_as(results, leaves), indices.numpy()
@@ -106,6 +107,6 @@ class Validator:
             yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
 
 
-def _of_replica(values: Sequence) -> Callable:
-    """Return what gives each replica its value, and the last one to replicas without."""
-    return lambda context: values[min(context.replica_id_in_sync_group, len(values) - 1)]
+def _of_replica(values: Sequence, here: int) -> Callable:
+    """Return what gives each of the replicas here its value, and the last one to replicas without."""
+    return lambda context: values[min(context.replica_id_in_sync_group % here, len(values) - 1)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from yolo3.file_states import one_look
 from yolo3.files import existing_parent
 from yolo3.startup import check_tensorflow, start_tensorflow
 from yolo3.training import run_folder
+from yolo3.training.cluster import Task, task_of_environment
 from yolo3.training.data_error import DataError
 from yolo3.training.devices import build_strategy
 from yolo3.training.image_lists import ImageLists
@@ -87,14 +90,18 @@ def run_training(
             :func:`yolo3.training.loop.train`.
         Stopped: When `stop` asks for it; once training has begun, how to go on was said.
     """
-    timing = Timing()
-    config, folder = _begin(options, resume, check_only, say)
+    timing, task = Timing(), task_of_environment()
+    if not task.is_first:
+        say, show_progress, callbacks = _nothing, False, ()
+    config, folder = _begin(options, resume, check_only, say, task)
     try:
+        if task.count > 1 and config.fit_batch:
+            raise ValueError(f"batch_size: expected a number for {task.count} processes, got auto")
         with timing.phase("start"):
             check_loggers(config.log)
             start_tensorflow()
             check_tensorflow()
-            strategy = build_strategy(config.devices)
+            strategy = build_strategy(config.devices, task)
         with timing.phase("data"):
             lists = folder.image_lists() if resume is not None else None
             prepared = _prepare(config, folder, lists, keep=check_only, say=say, data_bar=data_bar)
@@ -112,7 +119,7 @@ def run_training(
                 prepared,
                 folder,
                 resume=resume is not None,
-                callbacks=[*build_loggers(config, folder), *callbacks],
+                callbacks=[*(build_loggers(config, folder) if task.is_first else ()), *callbacks],
                 say=say,
                 show_progress=show_progress,
                 stop=stop,
@@ -120,12 +127,19 @@ def run_training(
             )
     finally:
         folder.lock.release()
+        if not task.is_first:
+            shutil.rmtree(folder.path.parent, ignore_errors=True)
 
 
 def _begin(
-    options: Mapping[str, Any], resume: str | None, check_only: bool, say: Callable[[str], None]
+    options: Mapping[str, Any], resume: str | None, check_only: bool, say: Callable[[str], None], task: Task
 ) -> tuple[TrainConfig, RunFolder]:
-    """Return (settings, folder) of a run, whose lock is taken; arguments as of :func:`run_training`."""
+    """Return (settings, folder) of a run, whose lock is taken; arguments as of :func:`run_training`.
+
+    Of several processes the first one has the folder of the run; the others write to temporary ones.
+    """
+    if not task.is_first:
+        return _begin_beside(options, resume)
     if resume is not None:
         config, folder = resumed(resume, **options)
         _check_paths(config, folder.path)
@@ -137,6 +151,19 @@ def _begin(
     output = options.get("output")  # as it was given, to be named so
     _check_paths(config, Path(output or "runs"))
     return config, run_folder.new_run_folder(output, "check" if check_only else "train")
+
+
+def _begin_beside(options: Mapping[str, Any], resume: str | None) -> tuple[TrainConfig, RunFolder]:
+    """Return (settings, temporary folder) of a process besides the first one, with a copy of what is resumed."""
+    place = Path(tempfile.mkdtemp(prefix="yolo3-process-")) / "run"
+    if resume is None:
+        return config_from(options), RunFolder(place)
+    shutil.copytree(resume, place, ignore=shutil.ignore_patterns(".*"))
+    return resumed(str(place), **options)
+
+
+def _nothing(line: str) -> None:
+    """Say nothing."""
 
 
 def _check(config: TrainConfig, folder: RunFolder, prepared: Prepared, say: Callable[[str], None]) -> Checked:

@@ -1,0 +1,73 @@
+"""The processes that train together, one on each host, as what starts them says in the environment.
+
+TF_CONFIG is set by hand, by Kubeflow's TFJob and by Ray Train; `srun` of Slurm sets variables of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_EXPECTED = 'expected JSON such as {"cluster": {"worker": ["a:22", "b:22"]}, "task": {"type": "worker", "index": 0}}'
+
+
+@dataclass(frozen=True)
+class Task:
+    """One of the processes that train together.
+
+    Args:
+        number: 0 is the first, which alone writes and speaks.
+        count: How many there are.
+        starter: "TF_CONFIG" or "Slurm"; empty for a process by itself.
+    """
+
+    number: int = 0
+    count: int = 1
+    starter: str = ""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run folder and speaks to the user."""
+        return self.number == 0
+
+    def resolver(self) -> tf.distribute.cluster_resolver.ClusterResolver:
+        """Return what tells TensorFlow where the other processes are."""
+        import tensorflow as tf
+
+        resolvers = tf.distribute.cluster_resolver
+        return resolvers.SlurmClusterResolver() if self.starter == "Slurm" else resolvers.TFConfigClusterResolver()
+
+
+def task_of_environment() -> Task:
+    """Return which process of how many this is.
+
+    Raises:
+        ValueError: When TF_CONFIG is not what TensorFlow's documentation says, or names roles besides chief and worker.
+    """
+    if text := os.environ.get("TF_CONFIG"):
+        return _task_of_config(text)
+    count, number = os.environ.get("SLURM_STEP_NUM_TASKS", "1"), os.environ.get("SLURM_PROCID", "0")
+    if count.isdecimal() and number.isdecimal() and int(count) > 1:  # set by srun, for each of several tasks
+        return Task(int(number), int(count), "Slurm")
+    return Task()
+
+
+def _task_of_config(text: str) -> Task:
+    try:
+        config = json.loads(text)
+        cluster, task = config.get("cluster", {}), config.get("task", {"type": "worker", "index": 0})
+        hosts = [("chief", place) for place in range(len(cluster.get("chief", ())))]
+        hosts += [("worker", place) for place in range(len(cluster.get("worker", ())))]
+        if not hosts and not cluster:
+            return Task()
+        number = hosts.index((task["type"], int(task["index"])))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(f"TF_CONFIG: {_EXPECTED}, got {text[:200]}") from None
+    if others := set(cluster) - {"chief", "worker"}:
+        raise ValueError(f"TF_CONFIG: expected the roles chief and worker alone, got {', '.join(sorted(others))} too")
+    return Task(number, len(hosts), "TF_CONFIG") if len(hosts) > 1 else Task()
