@@ -27,3 +27,10 @@ def check_outputs(*paths: str | os.PathLike | None) -> None:
             raise ValueError(f"{path}: expected a folder at {folder}, got a file")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ValueError(f"{path}: expected a folder that can be written to, got {folder}")
+
+
+def require_new_folder(path: str) -> None:
+    """Raise ValueError if a path is something else than an empty folder or nothing."""
+    if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
+        found = "a folder that holds something" if os.path.isdir(path) else "a file"
+        raise ValueError(f"{path}: expected a new or empty folder to write to, got {found}")

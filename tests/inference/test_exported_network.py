@@ -48,7 +48,19 @@ def test_detect_and_evaluate_import_neither_tensorflow_nor_keras_nor_matplotlib(
 @pytest.mark.slow
 def test_detection_needs_numpy_opencv_and_onnxruntime_alone(exported, tmp_path):
     write_image(tmp_path / "a.png", photographs()[0])
-    absent = ("tensorflow", "keras", "h5py", "matplotlib", "PIL", "tqdm", "lxml", "yaml", "jinja2", "pycocotools")
+    absent = (
+        "tensorflow",
+        "keras",
+        "h5py",
+        "matplotlib",
+        "PIL",
+        "tqdm",
+        "lxml",
+        "yaml",
+        "jinja2",
+        "pycocotools",
+        "msgspec",
+    )
     start = f"import sys\nsys.modules.update(dict.fromkeys({absent!r}))\nfrom yolo3.cli.main import main\n"
     argv = ["detect", "--weights", str(exported), "a.png", "--no-images", "--csv", "found.csv"]
     done = subprocess.run(

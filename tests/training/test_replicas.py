@@ -43,15 +43,20 @@ def test_two_replicas_differ_from_one_device_as_rounding_does():
     assert all(found[name]["apart"]["learned"] < 1e-6 for name in CASES if "sgd" in name or "darknet" in name)
 
 
+def words_of_a_run(data):
+    """Options of a short run, whose weights depend little on rounding."""
+    words = f"--data {data} --anchors anchors.txt --input-size 64 64 --batch-size 5 --epochs 3 --precision float32"
+    return f"{words} --optimizer sgd --learning-rate 0.0001 --evaluate-every 1 --mosaic 0.5".split()
+
+
 @pytest.fixture
 def train(shapes_set, tmp_path):
     """Function that runs the command in a process of its own, and returns its output."""
     write_anchors(tmp_path / "anchors.txt", DEFAULT_TINY_ANCHORS)
-    new = f"--data {shapes_set} --anchors anchors.txt --input-size 64 64 --batch-size 5 --epochs 3 --precision float32 "
-    new += "--optimizer sgd --learning-rate 0.0001 --evaluate-every 1 --mosaic 0.5"
+    new = words_of_a_run(shapes_set)
 
     def run(*words, status=0, program=("-m", "yolo3", "train")):
-        command = [sys.executable, *program, *([] if "--resume" in words else new.split()), *words]
+        command = [sys.executable, *program, *([] if "--resume" in words else new), *words]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, timeout=600)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from yolo3.datasets.formats.coco_ids import CocoIds
 from yolo3.datasets.formats.yolo_labels import find_label
-from yolo3.datasets.write_lists import require_new_folder
 from yolo3.inference.sources import Source
 from yolo3.inference.writers.coco_results import CocoFile
 from yolo3.inference.writers.crops import CropsFolder
@@ -16,7 +15,7 @@ from yolo3.inference.writers.json_csv import CsvFile, JsonFile
 from yolo3.inference.writers.writer import Writer
 from yolo3.inference.writers.yolo_dataset import YoloDataset
 from yolo3.inference.writers.yolo_txt import YoloTxtFolder
-from yolo3.outputs import check_outputs
+from yolo3.outputs import check_outputs, require_new_folder
 
 
 def add_result_options(group) -> None:

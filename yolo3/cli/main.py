@@ -37,7 +37,8 @@ WAY = (
 """The way from nothing to a detector in use: commands, and what each is for."""
 
 _DISTRIBUTIONS = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}  # of modules with other names
-_NEEDED = {"evaluate": ("lxml", "yaml", "pycocotools", "tqdm")}  # of each command, by exported files too: named at once
+# What a command needs, by exported files too: named at once.
+_NEEDED = {"evaluate": ("lxml", "yaml", "msgspec", "pycocotools", "tqdm")}
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from yolo3.datasets.annotation import Annotation, Dataset
 from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.lists import list_role
+from yolo3.outputs import require_new_folder
 
 ONLY_LIST = "train"  # name of the list of a data set without lists
 
@@ -54,13 +55,6 @@ def write_lists(
         os.rename(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def require_new_folder(path: str) -> None:
-    """Raise ValueError if a path is something else than an empty folder or nothing."""
-    if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
-        found = "a folder that holds something" if os.path.isdir(path) else "a file"
-        raise ValueError(f"{path}: expected a new or empty folder to write to, got {found}")
 
 
 def lists_for(

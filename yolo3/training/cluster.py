@@ -40,7 +40,11 @@ class Task:
         import tensorflow as tf
 
         resolvers = tf.distribute.cluster_resolver
-        return resolvers.SlurmClusterResolver() if self.starter == "Slurm" else resolvers.TFConfigClusterResolver()
+        if self.starter == "TF_CONFIG":
+            return resolvers.TFConfigClusterResolver()
+        # It lists as many tasks of a node as that has GPUs. Which of them a task sees is left to Slurm, by
+        # --gpus-per-task, and to the devices of the run.
+        return resolvers.SlurmClusterResolver(gpus_per_node=self.count, gpus_per_task=1, auto_set_gpu=False)
 
 
 def task_of_environment() -> Task:

@@ -17,6 +17,7 @@ from yolo3.datasets.finding_groups import finding_lines, group_findings
 from yolo3.file_states import one_look
 from yolo3.files import existing_parent
 from yolo3.startup import check_tensorflow, start_tensorflow
+from yolo3.temporary import temporary_path
 from yolo3.training import run_folder
 from yolo3.training.cluster import Task, task_of_environment
 from yolo3.training.data_error import DataError
@@ -128,7 +129,7 @@ def run_training(
     finally:
         folder.lock.release()
         if not task.is_first:
-            shutil.rmtree(folder.path.parent, ignore_errors=True)
+            shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def _begin(
@@ -155,7 +156,7 @@ def _begin(
 
 def _begin_beside(options: Mapping[str, Any], resume: str | None) -> tuple[TrainConfig, RunFolder]:
     """Return (settings, temporary folder) of a process besides the first one, with a copy of what is resumed."""
-    place = Path(tempfile.mkdtemp(prefix="yolo3-process-")) / "run"
+    place = temporary_path(Path(tempfile.gettempdir(), "yolo3"))
     if resume is None:
         return config_from(options), RunFolder(place)
     shutil.copytree(resume, place, ignore=shutil.ignore_patterns(".*"))

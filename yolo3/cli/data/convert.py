@@ -11,7 +11,7 @@ from yolo3.cli.options import add_settings
 from yolo3.cli.running import run_command
 from yolo3.datasets.formats.registry import FORMATS, written_formats
 from yolo3.datasets.split_settings import SplitSettings
-from yolo3.outputs import check_outputs
+from yolo3.outputs import check_outputs, require_new_folder
 from yolo3.progress import progress_bar
 
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     from yolo3.datasets.draw_lists import draw_lists
-    from yolo3.datasets.write_lists import ONLY_LIST, lists_for, lost_marks, require_new_folder, write_lists
+    from yolo3.datasets.write_lists import ONLY_LIST, lists_for, lost_marks, write_lists
 
     require_new_folder(arguments.output)
     check_outputs(os.path.join(arguments.output, "data.yaml"))  # or whatever file

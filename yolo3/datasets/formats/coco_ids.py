@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yolo3.datasets.find_images import KnownFolders, file_key, num_fitting_parts, num_parts
-from yolo3.datasets.formats.coco import load_json
 from yolo3.datasets.formats.coco_categories import category_name, usable_categories
 from yolo3.datasets.images import UNREAD_SUFFIXES
 from yolo3.datasets.written_names import spellings
@@ -26,6 +25,8 @@ class CocoIds:
     """
 
     def __init__(self, file: str):
+        from yolo3.datasets.formats.coco import load_json  # needs msgspec, which detection without such a file does not
+
         content = load_json(file)
         self.file = file
         self.categories: Mapping[str, int] = {category_name(item): item["id"] for item in usable_categories(content)}

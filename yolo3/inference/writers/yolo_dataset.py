@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from yolo3.datasets.class_names import write_class_names
 from yolo3.datasets.images import write_image
@@ -62,6 +61,8 @@ class YoloDataset:
             self._write_classes()
         replace_file(self.folder / "train.txt", "".join(f"./images/{name}\n" for name in self._images))
         settings = {"train": "train.txt", "names": dict(enumerate(self.class_names))}
+        import yaml  # which detection by an exported file does not need else
+
         replace_file(self.folder / "data.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         self._closed = True
 
