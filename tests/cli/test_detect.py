@@ -439,3 +439,29 @@ def test_what_was_found_becomes_a_data_set_that_is_counted_and_prepared(red, fol
     # Once more, into the folder that is there.
     error = fails_in_one_line(["detect", "--weights", "m.h5", "red.png", "--dataset", "labelled"], capsys)
     assert error.startswith("yolo3 detect: labelled: expected a new or empty folder")
+
+
+# Parts, for jobs that share the inputs
+
+
+def test_the_parts_of_the_inputs_give_together_what_one_job_gives(red, folder):
+    Path("more").mkdir()
+    for name in ("red.png", "b.png", "c.png"):  # of two of one name the second is numbered, whichever part it is in
+        write_image(Path("more", name), sample_image())
+    inputs = ["red.png", "green.png", "more"]
+    assert red(*inputs, "--json", "whole.json", "--output", "whole")[0] == 0
+    parts = []
+    for number in (1, 2):
+        assert red(*inputs, "--part", f"{number}/2", "--json", f"{number}.json", "--output", "parts")[0] == 0
+        parts += [read_json(f"{number}.json")]
+    assert [len(part) for part in parts] == [3, 2]
+    both = [record for pair in zip(parts[0], [*parts[1], None]) for record in pair if record]
+    assert both == read_json("whole.json")
+    assert sorted(os.listdir("parts")) == sorted(os.listdir("whole"))
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/0"])
+def test_a_part_that_there_is_not_is_refused(part, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["detect", "--weights", "m.h5", "a.png", f"--part={part}"])
+    assert f"expected a part such as 1/4, from 1/4 to 4/4, got {part}" in capsys.readouterr().err

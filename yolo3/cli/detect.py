@@ -37,6 +37,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="INPUT",
         help="an image, a video, a folder (searched recursively) or a quoted pattern such as 'images/**/*.jpg'",
     )
+    parser.add_argument(
+        "--part",
+        type=option_type(parse_part),
+        default=(1, 1),
+        metavar="I/N",
+        help="detect in the I-th of N parts of the inputs, for N jobs that share them; result names are as of all",
+    )
     add_detector_options(parser)
     add_settings(parser, TrainConfig, ["max_pixels"])
 
@@ -75,6 +82,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_part(text: str) -> tuple[int, int]:
+    """Return (I, N) of "I/N"."""
+    number, slash, parts = text.partition("/")
+    if slash and number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts):
+        return int(number), int(parts)
+    raise ValueError(f"expected a part such as 1/4, from 1/4 to 4/4, got {text}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, 1 after a user's mistake or when an image could not be read, 130 after Ctrl-C."""
     parser = build_parser()
@@ -111,12 +126,13 @@ def _detect(arguments: argparse.Namespace) -> int:
     with loading_network(arguments.weights):
         detector = _load_detector(arguments)
     writers = open_writers(arguments, detector.class_names, sources, drawn, coco_ids)
+    number, parts = arguments.part
     own = getattr(detector, "detector", detector)  # behind tiles
     max_boxes = min(arguments.max_boxes, own.max_boxes)
     network_input = f"{own.input_shape[0]} x {own.input_shape[1]} pixels ({own.resize})"
     summary = Summary(detector.class_names, arguments.score_threshold, max_boxes, network_input)
     try:
-        _look(detector, sources, arguments, writers, summary)
+        _look(detector, sources[number - 1 :: parts], arguments, writers, summary)
     except KeyboardInterrupt:
         summary.print(results_in_words(arguments))
         raise
