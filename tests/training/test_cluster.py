@@ -36,10 +36,12 @@ def environment(monkeypatch):
         ({"chief": ["c:1"], **WORKERS}, ("worker", 1), Task(2, 3, "TF_CONFIG")),
         ({"worker": ["a:1"]}, ("worker", 0), Task()),
         ({}, ("worker", 0), Task()),
+        (None, None, Task()),
     ],
 )
 def test_tf_config_says_which_process_this_is(environment, cluster, task, expected):
-    environment(TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": task[0], "index": task[1]}}))
+    said = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}} if task else {}
+    environment(TF_CONFIG=json.dumps(said), SLURM_STEP_NUM_TASKS="4", SLURM_PROCID="1")  # TF_CONFIG goes first
     assert task_of_environment() == expected
 
 
@@ -79,7 +81,7 @@ def test_parts_of_a_processor_do_not_go_with_several_processes():
 class Processes:
     """Two processes that train together on this machine."""
 
-    def __init__(self, folder, words):
+    def __init__(self, folder, words, of_each=((), ())):
         hosts = []
         with contextlib.ExitStack() as stack:
             for _ in range(2):
@@ -89,7 +91,7 @@ class Processes:
         for number in range(2):
             config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}}
             environment = ENVIRONMENT | {"TF_CONFIG": json.dumps(config)}
-            command = [sys.executable, "-m", "yolo3", "train", *words]
+            command = [sys.executable, "-m", "yolo3", "train", *words, *of_each[number]]
             with open(self._said[number], "w") as said:
                 process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
             self.all.append(process)
@@ -131,3 +133,15 @@ def test_two_processes_of_which_one_is_killed_end_in_the_run_of_one(shapes_set, 
     subprocess.run(alone, cwd=tmp_path, env=dict(os.environ, **ENVIRONMENT), check=True, capture_output=True)
     assert len(rows_of(tmp_path / "two")) == 3
     assert_same_run(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_processes_with_other_settings_do_not_train_together(shapes_set, tmp_path):
+    write_anchors(tmp_path / "anchors.txt", DEFAULT_TINY_ANCHORS)
+    begun = Processes(tmp_path, words_of_a_run(shapes_set), [["--seed", "0"], ["--seed", "1"]])
+    assert begun.wait() == [1, 1]
+    for number in (0, 1):
+        assert begun.said(number).splitlines()[-1] == (
+            "yolo3 train: settings: expected the same in all 2 processes, got others in some; for runs of their own start "
+            "each with TF_CONFIG={}"
+        )

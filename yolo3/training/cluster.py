@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,31 @@ class Task:
         # It lists as many tasks of a node as that has GPUs. Which of them a task sees is left to Slurm, by
         # --gpus-per-task, and to the devices of the run.
         return resolvers.SlurmClusterResolver(gpus_per_node=self.count, gpus_per_task=1, auto_set_gpu=False)
+
+
+def check_same(strategy: tf.distribute.Strategy, task: Task, **facts: str | int) -> None:
+    """Check that all processes agree before they train together.
+
+    Args:
+        strategy: The strategy that they share.
+        task: Which of them this is.
+        **facts: What has to be the same in all of them, by what it is called.
+
+    Raises:
+        ValueError: Naming the first fact that is not.
+    """
+    if task.count == 1:
+        return
+    import tensorflow as tf
+
+    own = [zlib.crc32(str(value).encode("utf-8", "surrogatepass")) for value in facts.values()]
+    every = strategy.gather(strategy.run(lambda: tf.constant([own], tf.int64)), 0).numpy()  # [replicas, facts]
+    for place, name in enumerate(facts):
+        if len(set(every[:, place].tolist())) > 1:
+            raise ValueError(
+                f"{name}: expected the same in all {task.count} processes, got others in some; for runs of their own start "
+                "each with TF_CONFIG={}"
+            )
 
 
 def task_of_environment() -> Task:

@@ -19,20 +19,21 @@ from yolo3.files import existing_parent
 from yolo3.startup import check_tensorflow, start_tensorflow
 from yolo3.temporary import temporary_path
 from yolo3.training import run_folder
-from yolo3.training.cluster import Task, task_of_environment
+from yolo3.training.cluster import Task, check_same, task_of_environment
 from yolo3.training.data_error import DataError
 from yolo3.training.devices import build_strategy
 from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.recipes import config_from, recipe_notes
 from yolo3.training.run_folder import RunFolder
-from yolo3.training.settings import TrainConfig, paths_in
+from yolo3.training.settings import TrainConfig, format_config, paths_in
 from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.timing import Timing
 
 if TYPE_CHECKING:
     import keras
 
+    from yolo3.datasets.annotation import Annotation
     from yolo3.training.preparation import Prepared
     from yolo3.training.result import Result
 
@@ -41,6 +42,8 @@ MAY_MOVE = ("data", "val")
 
 MAY_CHANGE = (*MAY_MOVE, "devices")
 """All settings that a resumed run takes."""
+
+_OWN_FILES: dict[str, Any] = {"classes": None, "anchors": None, "cfg": None}  # a resumed run takes them from its folder
 
 Bar = Callable[[], AbstractContextManager[Callable[[int, int], None] | None]]
 
@@ -109,6 +112,8 @@ def run_training(
         if check_only:
             return _check(config, folder, prepared, say)
 
+        settings = format_config(dataclasses.replace(config, output=None, devices=None, **_OWN_FILES))
+        check_same(strategy, task, settings=settings, train=_names(prepared.train), val=_names(prepared.val))
         with timing.phase("start"):
             from yolo3.training.loop import train
         say(f"Run folder: {folder.path}")
@@ -161,6 +166,11 @@ def _begin_beside(options: Mapping[str, Any], resume: str | None) -> tuple[Train
         return config_from(options), RunFolder(place)
     shutil.copytree(resume, place, ignore=shutil.ignore_patterns(".*"))
     return resumed(str(place), **options)
+
+
+def _names(annotations: Iterable[Annotation]) -> str:
+    """Return the names of images, in their order."""
+    return "\n".join(os.path.basename(annotation.image_path) for annotation in annotations)
 
 
 def _nothing(line: str) -> None:
