@@ -142,6 +142,6 @@ def test_processes_with_other_settings_do_not_train_together(shapes_set, tmp_pat
     assert begun.wait() == [1, 1]
     for number in (0, 1):
         assert begun.said(number).splitlines()[-1] == (
-            "yolo3 train: settings: expected the same in all 2 processes, got others in some; for runs of their own start "
+            "yolo3 train: settings: expected the same in all 2 processes, got others; for runs of their own start "
             "each with TF_CONFIG={}"
         )

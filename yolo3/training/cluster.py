@@ -68,7 +68,7 @@ def check_same(strategy: tf.distribute.Strategy, task: Task, **facts: str | int)
     for place, name in enumerate(facts):
         if len(set(every[:, place].tolist())) > 1:
             raise ValueError(
-                f"{name}: expected the same in all {task.count} processes, got others in some; for runs of their own start "
+                f"{name}: expected the same in all {task.count} processes, got others; for runs of their own start "
                 "each with TF_CONFIG={}"
             )
 
