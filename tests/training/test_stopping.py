@@ -1,5 +1,6 @@
 """Signals become a request to stop: heeded between two steps, at once where nothing can be saved, always in time."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -46,6 +47,19 @@ def test_while_a_run_trains_a_signal_waits_for_the_end_of_the_step(capfd):
             with pytest.raises(Stopped):
                 stop.check()
     assert step_is_whole and "Stopping after this step" in capfd.readouterr().err
+
+
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_heeded_at_the_next_check(capfd):
+    def collected(phase, info):
+        gc.callbacks.remove(collected)
+        signal.raise_signal(signal.SIGTERM)
+
+    with stop_signals() as stop:
+        gc.callbacks.append(collected)
+        gc.collect()  # the exception that a signal raises ends there
+        with pytest.raises(Stopped):
+            stop.check()
+    assert capfd.readouterr().err == ""
 
 
 def test_without_a_signal_nothing_happens():

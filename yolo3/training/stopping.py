@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -107,6 +108,13 @@ def stop_signals() -> Iterator[StopRequest]:
             raise Stopped(number)
         os.write(2, b"\nStopping after this step; press Ctrl-C again to end at once.\n")
 
+    unraised = sys.unraisablehook
+
+    def pass_over(unraisable):
+        """Callbacks of the garbage collector cannot be left by an exception: the next `check` heeds the signal."""
+        if not isinstance(unraisable.exc_value, Stopped):
+            unraised(unraisable)
+
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     heard, told = socket.socketpair()
@@ -117,9 +125,11 @@ def stop_signals() -> Iterator[StopRequest]:
     for number in numbers:
         if before[number] is not signal.SIG_IGN:  # nohup
             signal.signal(number, handle)
+    sys.unraisablehook = pass_over
     try:
         yield request
     finally:
+        sys.unraisablehook = unraised
         signal.set_wakeup_fd(wakeup)
         for number in numbers:
             signal.signal(number, before[number])
