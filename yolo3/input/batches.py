@@ -65,8 +65,8 @@ def training_batches(
         replicas each of them is a piece of a batch, one after the other.
     """
     count = store.count
-    bounds = np.subtract(part.bounds(batch_size), part.bounds(batch_size)[0])
-    num_made = int(bounds[-1])
+    bounds = part.bounds(batch_size)
+    num_made = bounds[-1] - bounds[0]
     block = block_size(-(-count // batch_size) * batch_size, store.image_bytes)
 
     def plan(epoch):
@@ -103,15 +103,6 @@ def training_batches(
     def batch(images, boxes, colours, indices):
         return distort_colours(images, colours), _pad_rows(boxes), indices
 
-    def divided(*whole):
-        sizes = set(np.diff(bounds).tolist())
-        rows = sizes.pop() if len(sizes) == 1 else None
-
-        def piece(start, stop):
-            return tuple(tf.ensure_shape(column[start:stop], [rows, *column.shape[1:]]) for column in whole)
-
-        return tf.data.Dataset.from_tensor_slices((bounds[:-1], bounds[1:])).map(_no_autograph(piece))
-
     numbers = tf.data.Dataset.range(epochs.start, epochs.stop) if isinstance(epochs, range) else epochs
     first_epoch = epochs.start if isinstance(epochs, range) else 0
 
@@ -126,7 +117,22 @@ def training_batches(
 
     dataset = examples(numbers).padded_batch(num_made, ([None, None, 3], [None, 5], [3], [4]), drop_remainder=True)
     dataset = dataset.map(_no_autograph(batch), num_parallel_calls=2)
-    return (dataset if part.here == 1 else dataset.flat_map(_no_autograph(divided))).prefetch(2 * part.here)
+    return (dataset if part.here == 1 else _divided(dataset, bounds)).prefetch(2 * part.here)
+
+
+def _divided(dataset: tf.data.Dataset, bounds: list[int]) -> tf.data.Dataset:
+    """Return the pieces of each batch, one after the other; they lie between neighbours of `bounds`."""
+    places = np.array(bounds) - bounds[0]
+    sizes = set(np.diff(places).tolist())
+    rows = sizes.pop() if len(sizes) == 1 else None
+
+    def pieces(*batch):
+        def piece(start, stop):
+            return tuple(tf.ensure_shape(column[start:stop], [rows, *column.shape[1:]]) for column in batch)
+
+        return tf.data.Dataset.from_tensor_slices((places[:-1], places[1:])).map(_no_autograph(piece))
+
+    return dataset.flat_map(_no_autograph(pieces))
 
 
 def _examples(store: ImageStore, planned, num_skipped, example, *, parallel):
