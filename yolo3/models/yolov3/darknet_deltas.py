@@ -28,13 +28,12 @@ def overlap_deltas(pred, true, overlap: str):
     """
     left, top, right, bottom = ops.unstack(geometry.cxcywh_to_xyxy(pred), 4, axis=-1)
     true_left, true_top, true_right, true_bottom = ops.unstack(geometry.cxcywh_to_xyxy(true), 4, axis=-1)
-    x, y, w, h = ops.unstack(pred, 4, axis=-1)
-    true_x, true_y, true_w, true_h = ops.unstack(true, 4, axis=-1)
+    w, h = pred[..., 2], pred[..., 3]
 
     inter_w = ops.minimum(right, true_right) - ops.maximum(left, true_left)
     inter_h = ops.minimum(bottom, true_bottom) - ops.maximum(top, true_top)
     inter = inter_w * inter_h
-    union = w * h + true_w * true_h - inter
+    union = w * h + true[..., 2] * true[..., 3] - inter
     apart = (inter_w <= 0) | (inter_h <= 0)
     cover_w = ops.maximum(right, true_right) - ops.minimum(left, true_left)
     cover_h = ops.maximum(bottom, true_bottom) - ops.minimum(top, true_top)
@@ -61,26 +60,43 @@ def overlap_deltas(pred, true, overlap: str):
     deltas = [d_left + d_right, d_top + d_bottom, d_right - d_left, d_bottom - d_top]
 
     if overlap in ("diou", "ciou"):
-        distance = (x - true_x) ** 2 + (y - true_y) ** 2
-        diagonal = cover_w**2 + cover_h**2
-        centres, sizes = [], []
-        for gap, cover_side, low, high in (
-            (true_x - x, cover_w, left < true_left, right > true_right),
-            (true_y - y, cover_h, top < true_top, bottom > true_bottom),
-        ):
-            low, high = ops.cast(low, "float32"), ops.cast(high, "float32")
-            centres.append((2 * gap * diagonal - 2 * cover_side * (high - low) * distance) / diagonal**2)
-            sizes.append(2 * cover_side * (high + low) / 2 * distance / diagonal**2)
-        if overlap == "ciou":
-            turn = ops.arctan(true_w / true_h) - ops.arctan(w / h)
-            aspect = 4 / math.pi**2 * turn**2
-            alpha = aspect / (1 - inter / union + aspect + 1e-6)
-            sizes = [
-                sizes[0] + alpha * 8 / math.pi**2 * turn * h,
-                sizes[1] - alpha * 8 / math.pi**2 * turn * w,
-            ]
-        deltas = [ops.where(apart, 0.0, delta) + extra for delta, extra in zip(deltas, (*centres, *sizes), strict=True)]
+        extra = _distance_deltas(pred, true, cover=(cover_w, cover_h), iou=inter / union, aspect=overlap == "ciou")
+        deltas = [ops.where(apart, 0.0, delta) + more for delta, more in zip(deltas, extra, strict=True)]
     return ops.stack(deltas, -1)
+
+
+def _distance_deltas(pred, true, *, cover, iou, aspect: bool) -> list:
+    """Return what DIoU adds to the ascent direction of IoU by x, y, w and h, and with `aspect` CIoU.
+
+    Args:
+        pred: float32 [..., 4] (x, y, w, h), predictions relative to the network input.
+        true: float32 [..., 4], ground truth in the same form.
+        cover: (width, height) of the smallest box around both, [...] each.
+        iou: float32 [...].
+        aspect: Whether the term of the aspect ratio is added.
+    """
+    left, top, right, bottom = ops.unstack(geometry.cxcywh_to_xyxy(pred), 4, axis=-1)
+    true_left, true_top, true_right, true_bottom = ops.unstack(geometry.cxcywh_to_xyxy(true), 4, axis=-1)
+    x, y, w, h = ops.unstack(pred, 4, axis=-1)
+    true_x, true_y, true_w, true_h = ops.unstack(true, 4, axis=-1)
+    cover_w, cover_h = cover
+
+    distance = (x - true_x) ** 2 + (y - true_y) ** 2
+    diagonal = cover_w**2 + cover_h**2
+    centres, sizes = [], []
+    for gap, cover_side, low, high in (
+        (true_x - x, cover_w, left < true_left, right > true_right),
+        (true_y - y, cover_h, top < true_top, bottom > true_bottom),
+    ):
+        low, high = ops.cast(low, "float32"), ops.cast(high, "float32")
+        centres.append((2 * gap * diagonal - 2 * cover_side * (high - low) * distance) / diagonal**2)
+        sizes.append(2 * cover_side * (high + low) / 2 * distance / diagonal**2)
+    if aspect:
+        turn = ops.arctan(true_w / true_h) - ops.arctan(w / h)
+        ratio = 4 / math.pi**2 * turn**2
+        alpha = ratio / (1 - iou + ratio + 1e-6)
+        sizes = [sizes[0] + alpha * 8 / math.pi**2 * turn * h, sizes[1] - alpha * 8 / math.pi**2 * turn * w]
+    return [*centres, *sizes]
 
 
 def box_deltas(raw, pred, y_true, *, overlap: str, scale, max_delta: float, new_coords: bool):
