@@ -4,10 +4,10 @@
         --zzh8829 yolov3-tf2/ --ultralytics
 
 The peers are not part of this repository: --zzh8829 names a folder with the package `yolov3_tf2` of zzh8829/yolov3-tf2
-(`pip download yolov3-tf2`), and --python an interpreter that has what they need (tensorflow, tf_keras, absl-py, opencv-python, seaborn; or
-ultralytics). Each row is a process of its own, which makes a step when it is told to; all take turns, and a loop over
-numbers that nothing but the processor's speed decides runs between, so that a machine whose speed varies is seen.
-Targets of the peers are made beforehand, ours within the step.
+(`pip download yolov3-tf2`), and --python an interpreter that has what they need (tensorflow, tf_keras, absl-py,
+opencv-python and seaborn; or ultralytics). Each row is a process of its own, which makes a step when it is told to; all
+take turns, and a loop that only the processor's speed decides runs between, so that a machine whose speed varies is
+seen. Targets of the peers are made beforehand, ours within the step.
 """
 
 import argparse
