@@ -19,12 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOSS = {
-    "defaults (Darknet's loss)": "",
-    "IoU": "--box-loss iou --box-scale 5",
-    "GIoU": "--box-loss giou --box-scale 5",
-    "DIoU": "--box-loss diou --box-scale 5",
-    "CIoU": "--box-loss ciou --box-scale 5",
-    "CIoU, weight 1": "--box-loss ciou",
+    "defaults": "",
+    "Darknet's loss": "--box-loss xywh --objectness-target one",
+    "Darknet's boxes": "--box-loss xywh",
+    "objectness of one": "--objectness-target one",
+    "IoU": "--box-loss iou",
+    "GIoU": "--box-loss giou",
+    "DIoU": "--box-loss diou",
+    "CIoU, weight 1": "--box-scale 1",
+    "CIoU, weight 10": "--box-scale 10",
     "focal loss, objectness": "--focal objectness",
     "focal loss, classes": "--focal class",
     "smoothed labels, .1": "--label-smoothing 0.1",

@@ -71,7 +71,7 @@ def our_step(arguments):
     config = TrainConfig(model=work.model, input_size=side, precision=os.environ.get("PRECISION", "auto"))
     trainer = Trainer(config, work.architecture(), steps=1000)
     images, boxes = map(tf.constant, batch(arguments))
-    return lambda: float(trainer.train_step(images, boxes, 1e-6)["xy"])
+    return lambda: float(trainer.train_step(images, boxes, 1e-6)["objectness"])
 
 
 def zzh8829_step(arguments):

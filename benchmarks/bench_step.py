@@ -44,7 +44,7 @@ def our_step(work: Workload, precision: str, images, boxes):
     architecture = work.architecture()
     config = TrainConfig(anchors="default", model=work.model, input_size=work.input_size, precision=precision)
     trainer = Trainer(config, architecture, steps=1000)
-    return lambda: float(trainer.train_step(images, boxes, 1e-6)["xy"])
+    return lambda: float(trainer.train_step(images, boxes, 1e-6)["objectness"])
 
 
 def stock_step(work: Workload, precision: str, images, boxes):

@@ -6,7 +6,7 @@ from tests.darknet.networks import DATA, YOLO, needs_data, text_of
 from yolo3.darknet.cfg import parse_cfg, read_cfg
 from yolo3.darknet.recipe import not_applied, recipe_of, resize_of, settings_of
 from yolo3.input.settings import Augmentation
-from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 from yolo3.training.settings import TrainConfig
 
 NET = """[net]
@@ -72,6 +72,9 @@ def test_each_setting_keeps_its_meaning():
         "exposure": 2.0,
         "mosaic": 0.0,
         "plain_share": 0.0,
+        "box_loss": "xywh",
+        "box_scale": 1.0,
+        "objectness_target": "one",
         # the last head has random=1: 320, 352, ... 608 pixels, of a width of 416
         "multi_scale": tuple(size / 416 for size in range(320, 609, 32)),
     }
@@ -111,6 +114,7 @@ max_delta=2
 def test_the_loss_of_alexeyabs_darknet_is_taken_from_the_last_head():
     fork = recipe(NET + HEADS + LOSS + "counters_per_class=30\n")
     expected = {"box_loss": "ciou", "box_gradient": "darknet", "box_scale": 0.07, "objectness_scale": 0.4}
+    expected |= {"objectness_target": "one"}
     expected |= {"max_delta": 2.0, "label_smoothing": 0.1, "iou_thresh": 0.213}
     expected |= {"class_weights": (1.0,), "class_scale": 0.5}
     assert {key: fork[key] for key in expected} == expected
@@ -128,7 +132,7 @@ def test_classes_that_are_rare_weigh_more_up_to_max_delta():
 
 def test_boxes_weigh_three_quarters_in_alexeyabs_darknet_and_one_in_pjreddies():
     assert recipe(NET + HEADS + "max_delta=5\n")["box_scale"] == 0.75
-    assert "box_scale" not in recipe(NET + HEADS) and "iou_thresh" not in recipe(NET + HEADS)
+    assert recipe(NET + HEADS)["box_scale"] == 1 and "iou_thresh" not in recipe(NET + HEADS)
 
 
 def test_letter_box_decides_between_letterbox_and_stretch_and_keeps_the_forks_sizes():
@@ -153,8 +157,10 @@ def test_the_other_settings_of_a_run_take_it():
     values = recipe()
     names = {"jitter", "placement", "zoom", "flip", "hue", "saturation", "exposure", "mosaic", "plain_share"}
     augment = Augmentation(**{name: values.pop(name) for name in names})
-    config = TrainConfig(cfg="my.cfg", **values, **settings_of(parse_cfg(NET + HEADS)), augment=augment, epochs=0)
-    assert config.max_batches == 2000
+    loss = LossOptions(**{name: values.pop(name) for name in ("box_loss", "box_scale", "objectness_target")})
+    sizes = settings_of(parse_cfg(NET + HEADS))
+    config = TrainConfig(cfg="my.cfg", **values, **sizes, augment=augment, loss=loss, epochs=0)
+    assert config.max_batches == 2000 and config.loss == DARKNET
 
 
 @pytest.mark.parametrize(

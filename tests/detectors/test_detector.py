@@ -16,7 +16,7 @@ from yolo3.models.registry import named_architecture
 from yolo3.models.yolov3.loss_options import LossOptions
 
 pytestmark = pytest.mark.usefixtures("slim_tiny")
-TERMS = ("xy", "wh", "objectness", "no_object", "class")
+TERMS = ("box", "objectness", "no_object", "class")
 
 
 @pytest.fixture(scope="module")

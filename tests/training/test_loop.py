@@ -95,7 +95,7 @@ def test_a_run_records_its_settings_and_data(whole, settings):
 def test_the_log_has_a_row_for_each_epoch_with_all_that_is_measured(whole):
     rows = rows_of(whole[0])
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    parts = ("xy", "wh", "objectness", "no_object", "class")
+    parts = ("box", "objectness", "no_object", "class")
     for row in rows:
         for prefix in ("", "val_"):
             values = [float(row[prefix + name]) for name in parts]
@@ -418,7 +418,7 @@ def test_a_callback_stops_the_run_and_what_was_learned_is_kept(stopped):
 
 def test_callbacks_see_the_numbers_of_the_epoch(stopped):
     assert len(stopped[3].logs) == 2
-    assert {"loss", "xy", "learning_rate"} <= set(stopped[3].logs[0])
+    assert {"loss", "box", "learning_rate"} <= set(stopped[3].logs[0])
 
 
 def test_a_run_without_validation_writes_weights_and_no_predictions(stopped):

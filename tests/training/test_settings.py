@@ -6,6 +6,7 @@ import json
 import pytest
 
 from yolo3.input.settings import Augmentation
+from yolo3.models.yolov3.loss_options import DARKNET
 from yolo3.training.settings import TrainConfig, format_config, parse_config
 
 # settings.json as version 0.1.0 wrote it, before settings carried their descriptions
@@ -97,6 +98,7 @@ def test_settings_of_an_earlier_version_are_read():
         ema=0.0,
         anchor_mask=((3, 4, 5), (0, 1, 2)),
         augment=Augmentation(mosaic=0.0, zoom=(0.9, 1.1)),
+        loss=DARKNET,
     )
 
 

@@ -122,15 +122,17 @@ def recipe_of(cfg: Cfg) -> dict[str, Any]:
         "exposure": net.number("exposure", 1.0),
         "mosaic": 0.5 if net.integer("mosaic", 0) else 0.0,
         "plain_share": 0.0,
-        **(_loss(head) if head.name == "yolo" and is_of_fork(cfg) else {}),
+        **(_loss(head, is_of_fork(cfg)) if head.name == "yolo" else {}),
     }
 
 
-def _loss(head: Section) -> dict[str, Any]:
-    """Return the loss of a [yolo] section of AlexeyAB's Darknet as settings of `LossOptions`.
+def _loss(head: Section, of_fork: bool) -> dict[str, Any]:
+    """Return the loss of a [yolo] section of pjreddie's or AlexeyAB's Darknet as settings of `LossOptions`.
 
     `cls_normalizer` counts only with `counters_per_class`, as in src/yolo_layer.c:delta_yolo_class.
     """
+    if not of_fork:
+        return {"box_loss": "xywh", "box_scale": 1.0, "objectness_target": "one"}
     name = head.text("iou_loss", "mse")
     if name not in _BOX_LOSSES:
         where = head.where("iou_loss")
@@ -140,6 +142,7 @@ def _loss(head: Section) -> dict[str, Any]:
         "box_loss": _BOX_LOSSES[name],
         "box_gradient": "darknet",
         "box_scale": head.number("iou_normalizer", _IOU_NORMALIZER),
+        "objectness_target": "one",
         "objectness_scale": head.number("obj_normalizer", 1.0),
         "max_delta": largest,
         "label_smoothing": head.number("label_smooth_eps", 0.0),
@@ -170,9 +173,9 @@ def not_applied(cfg: Cfg) -> list[str]:
 
     heads = [section for section in cfg.layers if section.name == "yolo"]
     if heads and is_of_fork(cfg):
-        last = _loss(heads[-1])
+        last = _loss(heads[-1], True)
         for head in heads[:-1]:
-            others = [key for key, value in _loss(head).items() if last.get(key) != value]
+            others = [key for key, value in _loss(head, True).items() if last.get(key) != value]
             if others:
                 found.append(f"the loss of {head.where()}, other than the last [yolo]'s ({', '.join(others)})")
     return found

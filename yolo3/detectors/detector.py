@@ -24,7 +24,7 @@ from yolo3.models.metadata import format_metadata, is_keras_file
 from yolo3.models.published import PUBLISHED, find_network, is_published_name
 from yolo3.models.registry import architecture_from_metadata, architecture_of_cfg, named_architecture
 from yolo3.models.saving import save_model
-from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.models.yolov3.loss_options import LossOptions, stored_options
 from yolo3.ops import boxes as geometry
 from yolo3.ops.box_formats import NO_OBJECT, check_format
 from yolo3.ops.nms import non_max_suppression
@@ -451,7 +451,7 @@ class KerasDetector(keras.Model):
         metadata, loss = config.pop("metadata"), config.pop("loss", None)
         architecture: Any = architecture_from_metadata(metadata)
         if loss is not None:
-            architecture = dataclasses.replace(architecture, loss=build_record(LossOptions, loss))
+            architecture = dataclasses.replace(architecture, loss=build_record(LossOptions, stored_options(loss)))
         return cls(architecture, class_names=metadata["class_names"], **config)
 
     def get_compile_config(self) -> dict:

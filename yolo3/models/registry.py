@@ -281,7 +281,7 @@ def _checked_options(entry: ModelEntry, options: Mapping[str, Any]) -> dict[str,
 
 
 def _refuse_loss(loss: LossOptions, name: str) -> None:
-    if loss != DARKNET:
+    if loss not in (DARKNET, LossOptions()):
         changed = [field.name for field in dataclasses.fields(loss) if getattr(loss, field.name) != field.default]
         raise ValueError(f"{', '.join(changed)}: options of the loss of YOLOv3, which {name} does not have")
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from yolo3.evaluation.advice import much_lower, some_of
-from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 
 ENOUGH_EPOCHS = 3  # a shorter log says little
-_YOLOV3_TERMS = LossOptions().terms
+_YOLOV3_TERMS = {*DARKNET.terms, *LossOptions().terms}
 
 
 @dataclass(frozen=True, eq=False)

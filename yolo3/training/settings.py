@@ -14,7 +14,7 @@ from yolo3.darknet.layers import DEFAULT_SIZE
 from yolo3.datasets.images import MAX_PIXELS, PIXELS
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
 from yolo3.models.registry import DEFAULT_MODEL, MODELS, model_summaries, reads_anchors
-from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.models.yolov3.loss_options import LossOptions, stored_options
 from yolo3.models.yolov3.scales import FULL_MASK, IGNORE_THRESH, TINY_MASK, AnchorMask
 from yolo3.ops.letterbox import RESIZE_MODES
 from yolo3.precision import PRECISIONS
@@ -311,4 +311,6 @@ def parse_config(text: str) -> TrainConfig:
         values = json.loads(text)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deeply") from error
+    if isinstance(values, dict) and isinstance(loss := values.get("loss", {}), dict):
+        values["loss"] = stored_options(loss)
     return build_record(TrainConfig, values)

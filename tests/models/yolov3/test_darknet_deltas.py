@@ -121,6 +121,7 @@ def test_the_gradient_of_a_ciou_loss_is_minus_darknets_deltas_with_its_factors_a
         box_loss="ciou",
         box_gradient="darknet",
         box_scale=0.7,
+        objectness_target="one",
         max_delta=0.6,
         objectness_scale=0.4,
         class_weights=(1.0, 3.0),

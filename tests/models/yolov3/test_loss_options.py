@@ -1,6 +1,7 @@
 """The variants of the loss: each by hand, its gradient against finite differences in double precision."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +10,18 @@ import tensorflow as tf
 from yolo3.models.yolov3 import targets
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.architecture import YoloV3
-from yolo3.models.yolov3.loss_options import BOX_LOSSES, LossOptions
+from yolo3.models.yolov3.loss_options import BOX_LOSSES, DARKNET, LossOptions, stored_options
 from yolo3.models.yolov3.losses import loss_terms
 from yolo3.models.yolov3.scales import TINY_MASK, make_scales
 from yolo3.ops import boxes as geometry
 
 OVERLAPS = [name for name in BOX_LOSSES if name != "xywh"]
 ANCHORS = np.array([[16, 16], [30, 30]], np.float32)
+
+
+def darknet_but(**options):
+    """Darknet's loss with other options; an overlap has a weight of 1, so that it is seen as it is."""
+    return replace(DARKNET, **options)
 
 
 def one_object():
@@ -26,7 +32,7 @@ def one_object():
 
 
 def terms_of(outputs, target, **options):
-    terms = loss_terms([outputs], [target], make_scales(ANCHORS, [[0, 1]]), 2, options=LossOptions(**options))
+    terms = loss_terms([outputs], [target], make_scales(ANCHORS, [[0, 1]]), 2, options=darknet_but(**options))
     return {name: float(value) for name, value in terms.items()}
 
 
@@ -35,7 +41,7 @@ def gradient_of(outputs, target, name, **options):
     outputs = tf.constant(outputs)
     with tf.GradientTape() as tape:
         tape.watch(outputs)
-        terms = loss_terms([outputs], [target], make_scales(ANCHORS, [[0, 1]]), 2, options=LossOptions(**options))
+        terms = loss_terms([outputs], [target], make_scales(ANCHORS, [[0, 1]]), 2, options=darknet_but(**options))
     return tape.gradient(terms[name], outputs).numpy()[0, 0, 0]
 
 
@@ -105,10 +111,58 @@ def test_the_weight_of_boxes_multiplies_them_alone():
 def test_overlaps_are_computed_in_pixels_where_the_input_is_not_square():
     target = np.zeros((1, 1, 2, 1, 6), np.float32)
     target[0, 0, 0, 0] = [0.25, 0.25, 0.25, 0.5, 1, 1]  # of 64 x 32: (8, 0)..(24, 16); zeros say (8, 8)..(24, 24)
-    options = LossOptions(box_loss="diou")
+    options = darknet_but(box_loss="diou")
     outputs = np.zeros((1, 1, 2, 6), np.float32)
     terms = loss_terms([outputs], [target], make_scales(ANCHORS[:1], [[0]]), 1, options=options)
     assert float(terms["box"]) == pytest.approx(1 - (1 / 3 - 8**2 / (16**2 + 24**2)), rel=1e-5)
+
+
+# Objectness
+
+
+def test_objectness_learns_the_overlap_of_its_own_box():
+    outputs, target = one_object()  # zeros decode to a box whose IoU with the object is 1/2
+    outputs[0, 0, 0, 4] = 0.7
+    options = {"objectness_target": "iou", "objectness_scale": 3.0}
+    cross_entropy = math.log(1 + math.exp(0.7)) - 0.5 * 0.7
+    terms = terms_of(outputs, target, **options)
+    assert terms["objectness"] == pytest.approx(3 * cross_entropy, rel=1e-5)
+    assert terms["objectness_floor"] == pytest.approx(3 * math.log(2), rel=1e-5)
+    gradient = gradient_of(outputs, target, "objectness", **options)
+    assert gradient[4] == pytest.approx(3 * (1 / (1 + math.exp(-0.7)) - 0.5), rel=1e-5)
+    assert not gradient[:4].any()  # the box does not learn to be worse
+
+    plain = terms_of(outputs, target)
+    assert "objectness_floor" not in plain
+    assert terms["no_object"] == pytest.approx(3 * plain["no_object"], rel=1e-6)
+
+
+def test_objectness_that_is_a_probability_already_learns_the_overlap_too():
+    outputs, target = one_object()
+    outputs[0, 0, 0, :7] = [0.5, 0.5, 0.5, 0.5, 0.8, 0.3, 0.3]  # (8, 8)..(24, 24) again
+    scales = make_scales(ANCHORS, [[0, 1]], new_coords=[True])
+    terms = loss_terms([outputs], [target], scales, 2, options=darknet_but(objectness_target="iou"))
+    assert float(terms["objectness"]) == pytest.approx(0.5 * (0.5 - 0.8) ** 2, rel=1e-4)
+
+
+def test_the_target_of_objectness_follows_from_the_focal_loss_where_it_is_not_given():
+    assert LossOptions().learns_overlap and LossOptions(focal=("class",)).learns_overlap
+    assert not LossOptions(focal=("objectness",)).learns_overlap and not DARKNET.learns_overlap
+    with pytest.raises(ValueError, match="objectness_target: expected one with the focal loss of objectness, got iou"):
+        LossOptions(focal=("objectness",), objectness_target="iou")
+
+
+def test_the_weight_of_boxes_follows_from_their_loss_where_it_is_not_given():
+    weights = {name: LossOptions(box_loss=name).box_weight for name in BOX_LOSSES}
+    assert weights == {"xywh": 1, "iou": 5, "giou": 5, "diou": 5, "ciou": 5}
+    assert LossOptions(box_scale=2.0).box_weight == LossOptions("xywh", 2.0).box_weight == 2
+
+
+def test_options_that_an_earlier_version_stored_were_those_of_darknet():
+    assert LossOptions(**stored_options({})) == DARKNET
+    assert LossOptions(**stored_options({"box_loss": "ciou", "box_scale": 2.0})) == darknet_but(
+        box_loss="ciou", box_scale=2.0
+    )
 
 
 # Focal loss
@@ -207,7 +261,7 @@ def test_the_device_assigns_the_same_slots(threshold):
 
 
 def test_an_architecture_computes_the_loss_that_it_was_given():
-    options = LossOptions("giou", 2.0, ("class",), label_smoothing=0.1, iou_thresh=0.1)
+    options = LossOptions("giou", 2.0, focal=("class",), label_smoothing=0.1, iou_thresh=0.1)
     architecture = YoloV3.from_name("yolov3-tiny", 2, anchors=DEFAULT_TINY_ANCHORS, loss=options)
     assert architecture.terms == ("box", "objectness", "no_object", "class")
     boxes = rows_of([[10, 10, 60, 40, 1]])
@@ -226,6 +280,7 @@ def test_an_architecture_computes_the_loss_that_it_was_given():
     [
         {"box_loss": "eiou"},
         {"box_scale": 0},
+        {"objectness_target": "half"},
         {"focal": ("xy",)},
         {"focal_alpha": 1},
         {"focal_gamma": -1},

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from yolo3.settings import BELOW_ONE, BETWEEN, NOT_NEGATIVE, POSITIVE, SHARE, check_settings, setting
 
 BOX_LOSSES = ("xywh", "iou", "giou", "diou", "ciou")
 BOX_GRADIENTS = ("derivative", "darknet")
 FOCAL_TERMS = ("objectness", "class")
+OBJECTNESS_TARGETS = ("one", "iou")
+OVERLAP_SCALE = 5.0  # 1 - overlap is small beside the other terms
 
 _of_loss = functools.partial(setting, group="loss of YOLOv3")
 
 
 @dataclass(frozen=True)
 class LossOptions:
-    """How the loss of :mod:`yolo3.models.yolov3.losses` departs from Darknet's; the defaults are Darknet's own.
+    """How the loss of :mod:`yolo3.models.yolov3.losses` departs from Darknet's.
+
+    The defaults are those of ``yolo3 train``; `DARKNET` is Darknet's own loss.
 
     Raises:
-        ValueError: For a setting out of range.
+        ValueError: For a setting out of range, or settings that do not go together.
     """
 
-    box_loss: str = _of_loss("xywh", "box loss: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
-    box_scale: float = _of_loss(1.0, "weight of the box loss", metavar="WEIGHT", number=POSITIVE)
+    box_loss: str = _of_loss("ciou", "box loss: xywh as in Darknet, or 1 - overlap", choices=BOX_LOSSES)
+    box_scale: float | None = _of_loss(
+        None, "weight of the box loss", unset=f"{OVERLAP_SCALE:g}; 1 for xywh", metavar="WEIGHT", number=POSITIVE
+    )
+    objectness_target: str | None = _of_loss(
+        None,
+        "what the objectness of an object learns: one as in Darknet, or the IoU of its box, so that of several boxes "
+        "the tightest has the highest score",
+        unset="iou; one with --focal objectness",
+        choices=OBJECTNESS_TARGETS,
+    )
     focal: tuple[str, ...] = _of_loss(
         (),
         "terms that take the focal loss instead of cross-entropy; objectness covers objects and background",
@@ -68,6 +84,20 @@ class LossOptions:
 
     def __post_init__(self):
         check_settings(self)
+        if self.objectness_target == "iou" and "objectness" in self.focal:
+            raise ValueError("objectness_target: expected one with the focal loss of objectness, got iou")
+
+    @property
+    def box_weight(self) -> float:
+        """Return the weight of the box loss."""
+        if self.box_scale is not None:
+            return self.box_scale
+        return 1.0 if self.box_loss == "xywh" else OVERLAP_SCALE
+
+    @property
+    def learns_overlap(self) -> bool:
+        """Return whether the objectness of an object learns the IoU of its box."""
+        return self.objectness_target == "iou" or (self.objectness_target is None and "objectness" not in self.focal)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -76,4 +106,9 @@ class LossOptions:
         return (*boxes, "objectness", "no_object", "class")
 
 
-DARKNET = LossOptions()
+DARKNET = LossOptions(box_loss="xywh", box_scale=1.0, objectness_target="one")
+
+
+def stored_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as a file holds them; what an earlier version did not write was as in Darknet."""
+    return {**dataclasses.asdict(DARKNET), **values}

@@ -10,7 +10,7 @@ an object of relative size (w, h):
 
 and the mean of that over the images. Its gradient is minus the deltas of Darknet's src/yolo_layer.c. All arithmetic is
 float32 whatever the precision of the network. :class:`yolo3.models.yolov3.loss_options.LossOptions` replaces parts of
-it: IoU losses for boxes, the focal loss for objectness and classes, smoothed labels.
+it: IoU losses for boxes, objectness that learns the overlap, the focal loss for objectness and classes, smoothed labels.
 """
 
 from collections.abc import Sequence
@@ -83,8 +83,19 @@ def box_loss(boxes_xyxy, y_true, input_shape, overlap: str):
     return y_true[..., 4] * (1 - _OVERLAPS[overlap](boxes_xyxy * pixels, true_xyxy * pixels))
 
 
-def objectness_loss(logits, target: float, options: LossOptions = DARKNET):
-    """Return the cross-entropy, or focal loss, of objectness logits with a target of 1 (object) or 0 (background)."""
+def own_overlaps(boxes_xyxy, y_true, input_shape):
+    """Return the IoU of each predicted box with the object of its own slot, [B, H, W, A]; no gradient flows.
+
+    ``boxes_xyxy``: float32 [B, H, W, A, 4], predictions relative to the network input. ``y_true``:
+    [B, H, W, A, 5 + C]. ``input_shape``: (height, width) of the network input.
+    """
+    pixels = ops.tile(size_wh(input_shape), 2)
+    true_xyxy = geometry.cxcywh_to_xyxy(y_true[..., 0:4])
+    return ops.stop_gradient(ops.clip(geometry.iou(boxes_xyxy * pixels, true_xyxy * pixels), 0.0, 1.0))
+
+
+def objectness_loss(logits, target, options: LossOptions = DARKNET):
+    """Return the cross-entropy of objectness logits with targets of 0..1, or the focal loss with targets of 1 or 0."""
     if "objectness" in options.focal:
         return focal_loss(logits, target, alpha=options.focal_alpha, gamma=options.focal_gamma)
     return binary_cross_entropy(logits, target)
@@ -216,8 +227,9 @@ def loss_terms(
         options: How the loss departs from Darknet's. Its ``iou_thresh`` belongs to the targets.
 
     Returns:
-        A dict of float32 scalars, means over the images: the names of ``options.terms``, ``xy_floor``, the part of
-        ``xy`` that no network can remove, and ``class_floor``, the same of smoothed labels.
+        A dict of float32 scalars, means over the images: the names of ``options.terms``, and the part of a term that no
+        network can remove: ``xy_floor``, ``objectness_floor`` of targets that are overlaps, ``class_floor`` of smoothed
+        labels.
 
     Raises:
         ValueError: Unless there are outputs and targets for every scale.
@@ -269,14 +281,14 @@ def _scale_terms(raw, y_true, boxes_xyxy, overlap, *, scale: Scale, input_shape,
     else:
         xy, xy_floor = xy_loss(raw, y_true, scale.scale_x_y)
         terms = {"xy": xy, "wh": wh_loss(raw, y_true, scale.anchors, input_shape), "xy_floor": xy_floor}
-    terms = {name: options.box_scale * weight * value for name, value in terms.items()}
+    terms = {name: options.box_weight * weight * value for name, value in terms.items()}
     if options.box_loss != "xywh" and options.box_gradient == "darknet":
         deltas = box_deltas(
             raw,
             geometry.xyxy_to_cxcywh(boxes_xyxy),
             y_true,
             overlap=options.box_loss,
-            scale=options.box_scale * weight,
+            scale=options.box_weight * weight,
             max_delta=options.max_delta,
             new_coords=scale.new_coords,
         )
@@ -284,10 +296,13 @@ def _scale_terms(raw, y_true, boxes_xyxy, overlap, *, scale: Scale, input_shape,
 
     is_object, objectness = y_true[..., 4], raw[..., 4]
     is_background = (1 - is_object) * ops.cast(overlap <= scale.ignore_thresh, "float32")
+    target = own_overlaps(boxes_xyxy, y_true, input_shape) if options.learns_overlap else ops.ones_like(is_object)
     if scale.new_coords:
-        found, absent = 0.5 * (1 - objectness) ** 2, 0.5 * objectness**2
+        found, absent = 0.5 * (target - objectness) ** 2, 0.5 * objectness**2
     else:
-        found, absent = objectness_loss(objectness, 1.0, options), objectness_loss(objectness, 0.0, options)
+        found, absent = objectness_loss(objectness, target, options), objectness_loss(objectness, 0.0, options)
+        if options.learns_overlap:
+            terms["objectness_floor"] = options.objectness_scale * weight * is_object * entropy(target)
     terms["objectness"] = options.objectness_scale * weight * is_object * found
     terms["no_object"] = options.objectness_scale * is_background * absent
     terms["class"], class_floor = class_loss(raw, y_true, options, new_coords=scale.new_coords)
