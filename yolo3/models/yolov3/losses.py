@@ -10,7 +10,7 @@ an object of relative size (w, h):
 
 and the mean of that over the images. Its gradient is minus the deltas of Darknet's src/yolo_layer.c. All arithmetic is
 float32 whatever the precision of the network. :class:`yolo3.models.yolov3.loss_options.LossOptions` replaces parts of
-it: IoU losses for boxes, objectness that learns the overlap, the focal loss for objectness and classes, smoothed labels.
+it: IoU losses for boxes, objectness that learns the overlap, the focal loss for objectness and classes, smooth labels.
 """
 
 from collections.abc import Sequence
