@@ -67,3 +67,14 @@ def test_a_recipe_is_rescaled_to_the_requested_epochs():
     assert (fitted.rate_steps, fitted.burn_in) == (((100, 0.1), (112, 0.1)), 6)
     assert (fitted.epochs, fitted.max_batches) == (10, None)
     assert fit_length(fitted, 100) == fitted
+
+
+def test_few_images_get_as_many_epochs_as_make_enough_updates():
+    def epochs(images, **settings):
+        return fit_length(TrainConfig(anchors="default", **settings), images).epochs
+
+    assert epochs(1600) == 100  # 200 updates an epoch
+    assert epochs(40) == 400  # 5 updates an epoch
+    assert epochs(40, accumulate=2) == 800
+    assert epochs(3) == 2000
+    assert epochs(40, epochs=7) == 7

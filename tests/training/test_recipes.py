@@ -14,7 +14,7 @@ from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.preparation import choose_architecture
 from yolo3.training.recipes import config_from
-from yolo3.training.settings import TrainConfig
+from yolo3.training.settings import DEFAULT_EPOCHS, TrainConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(ROOT / "model_data" / "tiny_yolo_anchors.txt")
@@ -115,7 +115,7 @@ def cfg_path(tmp_path):
 
 def test_a_cfg_gives_the_input_size_and_with_the_recipe_the_rest(cfg_path):
     config = config_from({"cfg": cfg_path, "data": "/d"})
-    assert (config.input_size, config.resize, config.epochs) == ((64, 96), "letterbox", 100)
+    assert (config.input_size, config.resize, config.epochs) == ((64, 96), "letterbox", None)
     assert (config.optimizer, config.max_batches) == ("adam", None)
     config = config_from({"cfg": cfg_path, "data": "/d", "recipe": "darknet", "learning_rate": 0.5, "jitter": 0.1})
     assert (config.optimizer, config.batch_size, config.accumulate) == ("darknet", 4, 2)
@@ -140,7 +140,7 @@ def test_the_embedded_set_has_settings_of_its_own_that_options_override(anchors,
 def test_each_model_has_settings_for_the_embedded_set_that_it_can_train_with(model):
     config = config_from({"model": model})
     assert choose_architecture(config, 3).name == model
-    assert config.epochs < TrainConfig(anchors="a.txt").epochs
+    assert config.epochs < DEFAULT_EPOCHS
 
 
 def test_nothing_at_all_trains_the_tiny_network_on_the_shapes_from_any_folder(tmp_path, monkeypatch):

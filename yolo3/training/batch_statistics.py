@@ -67,6 +67,6 @@ def batches_for_statistics(plan: RunPlan, store: ImageStore, *, stride: int, epo
         epochs=range(epoch, epoch + 1),
         resize=config.resize,
         workers=config.workers,
-        mosaic_end=config.augment.mosaic_end(config.epochs),
+        mosaic_end=config.augment.mosaic_end(plan.epochs),
     )
     return (images for images, _, _ in islice(batches, BATCHES))

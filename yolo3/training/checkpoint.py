@@ -84,10 +84,10 @@ def resume(run: Run) -> None:
     rows = run.folder.rows
     run.best_epoch = epoch_of_highest_ap50(rows) if state.best_epoch is None else state.best_epoch
     run.progress = dataclasses.replace(state.progress, totals=dict(state.progress.totals))
-    place = f"epoch {run.epoch} of {run.config.epochs}"
+    place = f"epoch {run.epoch} of {run.plan.epochs}"
     if run.progress.batches:
         batches = f"batch {run.progress.batches} of {run.plan.steps_per_epoch}"
-        place = f"{batches} in epoch {run.epoch + 1} of {run.config.epochs}"
+        place = f"{batches} in epoch {run.epoch + 1} of {run.plan.epochs}"
     run.say(f"Resuming {run.folder.path} after {place}.")
 
 

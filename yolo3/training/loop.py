@@ -155,7 +155,7 @@ def _train_epochs(run: Run, batches: Iterator) -> None:
         if run.stands:
             run.say(
                 f"{CHOSEN_BY} has not risen in {run.config.patience} evaluations; ended after epoch {run.epoch} of "
-                f"{run.config.epochs}."
+                f"{run.plan.epochs}."
             )
         if run.epoch > begun_at or not run.folder.file(run_folder.REPORT).exists():
             with run.timing.phase("drawing"):
@@ -184,7 +184,7 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
     run.callbacks.on_epoch_begin(run.epoch)
     bar = tqdm(
         total=plan.steps_per_epoch,
-        desc=f"epoch {run.epoch + 1}/{run.config.epochs}",
+        desc=f"epoch {run.epoch + 1}/{run.plan.epochs}",
         unit="batch",
         disable=None if run.show_progress else True,  # None: shown on a terminal alone
         leave=False,
@@ -376,7 +376,7 @@ def _describe(run: Run, images: str) -> str:
     return (
         f"{os.path.basename(config.cfg) if config.cfg else run.architecture.name}, "
         f"{run.trainer.network.count_params():,} parameters, {len(run.prepared.class_names)} classes, "
-        f"input {width}x{height}, {run.trainer.precision}{on}; {_epochs(config.epochs)} of "
+        f"input {width}x{height}, {run.trainer.precision}{on}; {_epochs(plan.epochs)} of "
         f"{plan.steps_per_epoch} batches of {plan.batch_size}; {images}."
     )
 
@@ -390,7 +390,7 @@ def _losses(row: dict, terms: Iterable[str]) -> str:
 
 
 def _epoch_line(run: Run, row: dict) -> str:
-    line = f"epoch {row['epoch']:>3}/{run.config.epochs}  {_losses(row, run.architecture.terms)}"
+    line = f"epoch {row['epoch']:>3}/{run.plan.epochs}  {_losses(row, run.architecture.terms)}"
     line += f"  {row['images_per_second']:.1f} img/s, {row['data_wait']:.0%} waiting for data"
     if "AP50" in row:
         line += f"  | validation loss {row['val_loss']:.2f}  AP50 {row['AP50']:.3f}  AP {row['AP']:.3f}"

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from yolo3.training.schedules import default_burn_in, learning_rate, rescale_steps
-from yolo3.training.settings import EVALUATIONS, FROZEN_PART, TrainConfig
+from yolo3.training.settings import DEFAULT_EPOCHS, EVALUATIONS, FROZEN_PART, LEAST_UPDATES, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,15 @@ class RunPlan:
         return math.ceil(self.num_images / self.batch_size)
 
     @property
+    def epochs(self) -> int:
+        """Passes over the images."""
+        assert self.config.epochs is not None, "fit_length resolves it"
+        return self.config.epochs
+
+    @property
     def total_steps(self) -> int:
         """Steps of the run."""
-        return self.steps_per_epoch * self.config.epochs
+        return self.steps_per_epoch * self.epochs
 
     @property
     def total_updates(self) -> int:
@@ -63,28 +69,32 @@ class RunPlan:
         """Return how many epochs the backbone stays frozen, by default a tenth of the run if it is pretrained."""
         if self.config.freeze_epochs is not None:
             return self.config.freeze_epochs
-        return max(self.config.epochs // FROZEN_PART, 1) if pretrained and self.config.epochs > 1 else 0
+        return max(self.epochs // FROZEN_PART, 1) if pretrained and self.epochs > 1 else 0
 
     def evaluates_after(self, epoch: int) -> bool:
         """Return whether the network is evaluated, and its weights are saved, after epoch number `epoch` (from 1)."""
-        every = self.config.evaluate_every or max(self.config.epochs // EVALUATIONS, 1)
-        return epoch == self.config.epochs or epoch % every == 0
+        every = self.config.evaluate_every or max(self.epochs // EVALUATIONS, 1)
+        return epoch == self.epochs or epoch % every == 0
 
 
 def fit_length(config: TrainConfig, num_images: int) -> TrainConfig:
-    """Resolve `max_batches`, the length of run that a recipe is meant for.
+    """Resolve the length of a run: `epochs`, and `max_batches`, the length that a recipe is meant for.
 
     Args:
-        config: Settings. With `max_batches` and no `epochs` the run gets as many epochs as the recipe takes; with both,
-            the warm-up and the steps of the schedule are rescaled to the epochs.
+        config: Settings. With `max_batches` and 0 `epochs` the run gets as many epochs as the recipe takes; with both,
+            the warm-up and the steps of the schedule are rescaled to the epochs. With neither it gets the default
+            number of epochs, or more where the images are few.
         num_images: Images to train on.
 
     Returns:
-        The settings with `max_batches` None.
+        The settings with `epochs` a number and `max_batches` None.
     """
+    steps_per_epoch = math.ceil(num_images / min(config.batch_size, num_images))
+    if config.epochs is None:
+        enough = math.ceil(LEAST_UPDATES * config.accumulate / steps_per_epoch)
+        config = dataclasses.replace(config, epochs=max(DEFAULT_EPOCHS, enough))
     if config.max_batches is None:
         return config
-    steps_per_epoch = math.ceil(num_images / min(config.batch_size, num_images))
     if not config.epochs:
         epochs = math.ceil(config.max_batches * config.accumulate / steps_per_epoch)
         return dataclasses.replace(config, epochs=epochs, max_batches=None)

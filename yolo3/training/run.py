@@ -106,7 +106,7 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Whether all epochs are trained, or AP stands."""
-        return self.epoch >= self.config.epochs or self.stands
+        return self.epoch >= self.plan.epochs or self.stands
 
     @property
     def stands(self) -> bool:
@@ -201,12 +201,12 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
             stride=run.architecture.stride,
             augmentation=config.augment,
             seed=config.seed,
-            epochs=range(run.epoch, config.epochs),
+            epochs=range(run.epoch, run.plan.epochs),
             first_batch=run.progress.batches,
             resize=config.resize,
             scales=config.multi_scale,
             workers=config.workers,
-            mosaic_end=config.augment.mosaic_end(config.epochs),
+            mosaic_end=config.augment.mosaic_end(run.plan.epochs),
             part=part,
         )
 

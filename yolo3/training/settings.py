@@ -25,6 +25,8 @@ from yolo3.training.loggers import logger_summaries
 from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
 
 EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
+DEFAULT_EPOCHS = 100
+LEAST_UPDATES = 2000  # few images need more passes: what a network learns follows from its updates
 FROZEN_PART = 10  # 1 / FROZEN_PART of the epochs have the backbone frozen, if pretrained weights are given
 OPTIMIZERS = ("adam", "sgd", "darknet")
 AUTO = "auto"
@@ -178,7 +180,12 @@ class TrainConfig:
         number=SHARE,
     )
 
-    epochs: int = _of_training(100, "passes over the training images", number=COUNT)
+    epochs: int | None = _of_training(
+        None,
+        "passes over the training images",
+        unset=f"{DEFAULT_EPOCHS}, or as many as make {LEAST_UPDATES} updates",
+        number=COUNT,
+    )
     max_batches: int | None = setting(
         None,
         "updates that `burn_in` and `rate_steps` are meant for: with 0 epochs the length of the run, otherwise "
