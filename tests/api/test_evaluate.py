@@ -12,6 +12,7 @@ from tests.inference.test_detector import sample_image
 from yolo3.api.evaluate import evaluate
 from yolo3.cli.main import main
 from yolo3.datasets.images import write_image
+from yolo3.evaluation.tables import without_nan
 from yolo3.models.saving import save_model
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.architecture import YoloV3
@@ -87,7 +88,7 @@ def test_parts_of_detections_have_the_figures_of_the_network(slim_tiny, shapes_s
     whole = evaluate("w.h5", shapes_set, list_name="train", verbose=False)
     parts = evaluate(from_detections=["2.json", Path("1.json")], data=shapes_set, list_name="train", verbose=False)
     assert 0 < whole.AP50 < 1 and sum(map(len, whole.detections)) > 1000
-    assert parts.figures == whole.figures
+    assert without_nan(parts.figures) == without_nan(whole.figures)
     assert repr(parts).splitlines()[1:] == repr(whole).splitlines()[1:]
     parts.save_report("report.html")
     assert "1.json" in Path("report.html").read_text()

@@ -81,7 +81,7 @@ def test_parts_of_a_processor_do_not_go_with_several_processes():
 class Processes:
     """Two processes that run a program together on this machine."""
 
-    def __init__(self, folder, words, of_each=((), ()), program=("yolo3", "train")):
+    def __init__(self, folder, words, of_each=((), ()), program=(sys.executable, "-m", "yolo3", "train"), **variables):
         hosts = []
         with contextlib.ExitStack() as stack:
             for _ in range(2):
@@ -90,8 +90,8 @@ class Processes:
         self.all, self._said = [], [folder / "said0", folder / "said1"]
         for number in range(2):
             config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}}
-            environment = ENVIRONMENT | {"TF_CONFIG": json.dumps(config)}
-            command = [sys.executable, "-m", *program, *words, *of_each[number]]
+            environment = ENVIRONMENT | variables | {"TF_CONFIG": json.dumps(config)}
+            command = [*program, *words, *of_each[number]]
             with open(self._said[number], "w") as said:
                 process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
             self.all.append(process)
@@ -149,10 +149,10 @@ def test_processes_with_other_settings_do_not_train_together(shapes_set, tmp_pat
 
 @pytest.mark.slow
 def test_processes_divide_the_validation_images_and_have_the_figures_of_one_device(shapes_set, tmp_path):
-    program = ["tests.training.validating", shapes_set]
+    program = [sys.executable, "-m", "tests.training.validating", shapes_set]
 
     def alone(devices):
-        command = [sys.executable, "-m", *program, devices]
+        command = [*program, devices]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=True)
         return json.loads(done.stdout)
 

@@ -88,7 +88,7 @@ def evaluate(
 
     request = Request(
         **{name: None if path is None else os.fspath(path) for name, path in files.items()},
-        from_detections=tuple(map(os.fspath, from_detections)),
+        from_detections=tuple(os.fspath(path) for path in from_detections),
         format=format,
         list_name=list_name,
         skip_bad=skip_bad,
