@@ -1,6 +1,7 @@
-"""The Kubernetes manifest of docs/scale.md, whose container's command runs as two processes; Ray's programs parse."""
+"""The Kubernetes manifest of docs/scale.md, whose container's command runs as two processes; programs, and bytes."""
 
 import ast
+import math
 import os
 import re
 import shlex
@@ -13,7 +14,11 @@ import yaml
 
 from tests.training.test_cluster import Processes
 from tests.training.test_replicas import rows_of, words_of_a_run
+from yolo3.models.fused_batch_norm import FusedBatchNormalization
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, write_anchors
+from yolo3.training.settings import TrainConfig
+from yolo3.training.step import Trainer
+from yolo3.training.workload import Workload
 
 PAGE = (Path(__file__).parents[1] / "docs" / "scale.md").read_text()
 (MANIFEST,) = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
@@ -57,3 +62,14 @@ def test_the_command_of_the_manifest_begins_and_after_a_worker_died_goes_on(shap
     again = Processes(tmp_path, [], program=command, **path)
     assert again.wait() == [0, 0], again.said(0) + again.said(1)
     assert "Resuming" in again.said(0) and len(rows_of(tmp_path / "runs" / "run")) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["yolov3-tiny", "yolov3"])
+def test_the_bytes_that_replicas_exchange_are_those_of_the_page(model):
+    architecture = Workload(model=model).architecture()
+    trainer = Trainer(TrainConfig(model=model, precision="float32"), architecture, steps=100)
+    gradients = sum(4 * math.prod(variable.shape) for variable in trainer.network.trainable_variables)
+    norms = [layer for layer in trainer.network.layers if isinstance(layer, FusedBatchNormalization)]
+    sums = sum(2 * 4 * (2 * norm.gamma.shape[0] + 1) for norm in norms)  # forward and backward: two sums and a count
+    assert f"| `{model}` | {gradients:,} bytes | {sums:,} bytes | {2 * len(norms)} |" in PAGE
