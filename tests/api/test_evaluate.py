@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import keras
 import pytest
 
 import yolo3
@@ -11,6 +12,10 @@ from tests.inference.test_detector import sample_image
 from yolo3.api.evaluate import evaluate
 from yolo3.cli.main import main
 from yolo3.datasets.images import write_image
+from yolo3.evaluation.tables import without_nan
+from yolo3.models.saving import save_model
+from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.architecture import YoloV3
 
 
 @pytest.fixture
@@ -68,3 +73,31 @@ def test_a_data_set_is_read_with_its_classes_and_findings(folder):
     assert [Path(one.image_path).name for one in dataset.annotations] == ["1.png"]
     assert dataset.class_names == ["class_0", "class_1"] and dataset.format == "keras-yolo3"
     assert dataset.annotations[0].boxes.tolist()[0] == [64, 0, 128, 32]
+
+
+def test_parts_of_detections_have_the_figures_of_the_network(slim_tiny, shapes_set, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    architecture = YoloV3.from_name("yolov3-tiny", 3, anchors=DEFAULT_TINY_ANCHORS)
+    keras.utils.set_random_seed(1)
+    metadata = {**architecture.metadata(), "class_names": ["circle", "square", "triangle"], "input_shape": [64, 64]}
+    save_model(architecture.build_network((64, 64, 3)), "w.h5", {**metadata, "resize": "letterbox"})
+    for part in ("1/2", "2/2"):
+        words = ["--part", part, "--score-threshold", "0.001", "--no-images", "--json", f"{part[0]}.json"]
+        assert main(["detect", "--weights", "w.h5", f"{shapes_set}/JPEGImages", *words]) == 0
+
+    whole = evaluate("w.h5", shapes_set, list_name="train", verbose=False)
+    parts = evaluate(from_detections=["2.json", Path("1.json")], data=shapes_set, list_name="train", verbose=False)
+    assert 0 < whole.AP50 < 1 and sum(map(len, whole.detections)) > 1000
+    assert without_nan(parts.figures) == without_nan(whole.figures)
+    assert repr(parts).splitlines()[1:] == repr(whole).splitlines()[1:]
+    parts.save_report("report.html")
+    assert "1.json" in Path("report.html").read_text()
+
+
+def test_what_belongs_to_a_network_does_not_go_with_detections(weights, folder):
+    Path("d.json").write_text("[]")
+    for name, value in (("weights", weights), ("anchors", "a.txt"), ("iou_threshold", 0.3), ("run", "r")):
+        with pytest.raises(ValueError, match=f"^{name}: expected none with detections from files, got {value}$"):
+            evaluate(from_detections=["d.json"], data="train.txt", **{name: value})
+    with pytest.raises(TypeError, match="needs data"):
+        evaluate(from_detections=["d.json"])

@@ -205,3 +205,39 @@ def test_the_summary_line_says_when_there_is_no_hit():
     figures = {"score": 0.3, "precision": 0.0, "recall": 0.0, "F1": 0.0, "best_F1": float("nan")}
     line = format_line(figures | {"best_score": float("nan")})
     assert line == "at a score of 0.3: precision 0.000, recall 0.000, F1 0.000; no hit at any score"
+
+
+# Detections from files
+
+
+def test_detections_of_two_parts_give_the_lines_of_one_process(weights, folder, capsys):
+    Path("classes.txt").write_text("red\ngreen\nany\n")
+    assert main(["evaluate", "--weights", weights, "--data", "train.txt", "--json", "whole.json"]) == 0
+    whole = capsys.readouterr().out.splitlines()
+    for part in (1, 2):
+        words = ["--part", f"{part}/2", "--score-threshold", "0.001", "--json", f"{part}.json", "--no-images"]
+        assert main(["detect", "--weights", weights, "1.png", "2.png", *words]) == 0
+    capsys.readouterr()
+
+    words = ["--data", "train.txt", "--classes", "classes.txt"]
+    assert main(["evaluate", "--from-detections", "1.json", "2.json", *words, "--json", "parts.json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1.json, 2.json on 2 images of train.txt" and lines[1:] == whole[-len(lines) + 1 :]
+    assert json.loads(Path("parts.json").read_text()) == json.loads(Path("whole.json").read_text())
+
+    error = fails(["--from-detections", "1.json", *words], capsys)
+    assert "2.png: expected its detections in one of the files, got 1 others" in error
+    error = fails(["--from-detections", "1.json", "2.json", "1.json", *words], capsys)
+    assert "1.json: expected each image once, got 1.png again, after 1.json" in error
+    Path("train.txt").write_text("1.png 64,0,128,32,0\n")
+    assert main(["evaluate", "--from-detections", "1.json", "2.json", *words]) == 0
+    assert "1 of 2 images with detections are not in train.txt: they are left out." in capsys.readouterr().err
+
+
+def test_weights_do_not_go_with_detections(weights, folder, capsys):
+    words = ["--from-detections", "1.json", "--data", "train.txt"]
+    assert "weights: expected none with detections from files" in fails([*words, "--weights", weights], capsys)
+    assert "nms: expected none with detections from files, got soft" in fails([*words, "--nms", "soft"], capsys)
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--from-detections", "1.json"])
+    assert "required: --data; or --run" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
 from yolo3.input import epoch_plan
 from yolo3.input.batches import training_batches, validation_batches
-from yolo3.input.epoch_plan import BatchPart, block_size, epoch_order, mosaic_partners, multi_scale_sizes
+from yolo3.input.epoch_plan import WHOLE, BatchPart, block_size, epoch_order, mosaic_partners, multi_scale_sizes
 from yolo3.input.settings import Augmentation
 from yolo3.ops.letterbox import boxes_to_network, resize_image
 
@@ -43,8 +43,8 @@ def sizes_of(num_steps, input_shape, scales, epoch=0, stride=32):
     return multi_scale_sizes(num_steps, input_shape, stride=stride, scales=scales, seed=0, epoch=epoch)
 
 
-def resized_batches(items, batch_size, resize="letterbox", shape=(64, 64)):
-    return validation_batches(items, batch_size=batch_size, input_shape=shape, resize=resize)
+def resized_batches(items, batch_size, resize="letterbox", shape=(64, 64), **options):
+    return validation_batches(items, batch_size=batch_size, input_shape=shape, resize=resize, **options)
 
 
 def assert_same(batches, others):
@@ -314,3 +314,14 @@ def test_validation_batches_are_the_same_each_time(annotations):
     dataset = resized_batches(annotations[:3], 2)
     first, again = ([tuple(map(np.asarray, batch)) for batch in dataset] for _ in range(2))
     assert_same(first, again)
+
+
+def test_replicas_take_turns_at_whole_validation_batches(annotations):
+    def indices(part):
+        return [batch[2].numpy().tolist() for batch in resized_batches(annotations[:10], 3, part=part)]
+
+    whole = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    assert indices(WHOLE) == whole
+    assert [indices(BatchPart(3, number, 1)) for number in range(3)] == [[whole[0], whole[3]], [whole[1]], [whole[2]]]
+    assert [indices(BatchPart(4, 0, 2)), indices(BatchPart(4, 2, 2))] == [whole[:2], whole[2:]]
+    assert indices(BatchPart(5, 4, 1)) == []

@@ -79,9 +79,9 @@ def test_parts_of_a_processor_do_not_go_with_several_processes():
 
 
 class Processes:
-    """Two processes that train together on this machine."""
+    """Two processes that run a program together on this machine."""
 
-    def __init__(self, folder, words, of_each=((), ())):
+    def __init__(self, folder, words, of_each=((), ()), program=(sys.executable, "-m", "yolo3", "train"), **variables):
         hosts = []
         with contextlib.ExitStack() as stack:
             for _ in range(2):
@@ -90,8 +90,8 @@ class Processes:
         self.all, self._said = [], [folder / "said0", folder / "said1"]
         for number in range(2):
             config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}}
-            environment = ENVIRONMENT | {"TF_CONFIG": json.dumps(config)}
-            command = [sys.executable, "-m", "yolo3", "train", *words, *of_each[number]]
+            environment = ENVIRONMENT | variables | {"TF_CONFIG": json.dumps(config)}
+            command = [*program, *words, *of_each[number]]
             with open(self._said[number], "w") as said:
                 process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
             self.all.append(process)
@@ -145,3 +145,25 @@ def test_processes_with_other_settings_do_not_train_together(shapes_set, tmp_pat
             "yolo3 train: settings: expected the same in all 2 processes, got others; for runs of their own start "
             "each with TF_CONFIG={}"
         )
+
+
+@pytest.mark.slow
+def test_processes_divide_the_validation_images_and_have_the_figures_of_one_device(shapes_set, tmp_path):
+    program = [sys.executable, "-m", "tests.training.validating", shapes_set]
+
+    def alone(devices):
+        command = [*program, devices]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=True)
+        return json.loads(done.stdout)
+
+    one = alone("cpu")
+    assert len(set(one["read"])) == 12 and 0.01 < one["row"]["AP"] < 0.99 and one["row"]["val_loss"] > 1
+    assert alone("cpu:3") == one
+
+    two = Processes(tmp_path, ["cpu"], program=program)
+    assert two.wait() == [0, 0], two.said(0) + two.said(1)
+    parts = [json.loads(two.said(number).splitlines()[-1]) for number in (0, 1)]
+    assert [len(part["read"]) for part in parts] == [7, 5]  # of the batches of 5, 5 and 2 the first and the third
+    assert sorted(parts[0]["read"] + parts[1]["read"]) == one["read"]
+    for part in parts:  # to the last digit, in both of them
+        assert part | {"read": None} == one | {"read": None}

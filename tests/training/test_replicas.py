@@ -43,6 +43,18 @@ def test_two_replicas_differ_from_one_device_as_rounding_does():
     assert all(found[name]["apart"]["learned"] < 1e-6 for name in CASES if "sgd" in name or "darknet" in name)
 
 
+def test_moving_averages_of_statistics_of_each_replica_are_their_mean_in_both():
+    command = [sys.executable, "-m", "tests.training.own_statistics"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    assert done.returncode == 0, done.stderr
+    *both_passes, whole = map(json.loads, done.stdout.splitlines())
+    assert len(both_passes) == 2  # a step, and the pass that estimates the statistics of averaged weights
+    for found in both_passes:
+        assert found["replicas apart"] == 0 and found["parts apart"] > 0.1
+        assert found["from the mean of both parts"] < 1e-6
+    assert whole["from the statistics of the whole batch"] > 0.01
+
+
 def words_of_a_run(data):
     """Options of a short run, whose weights depend little on rounding."""
     words = f"--data {data} --anchors anchors.txt --input-size 64 64 --batch-size 5 --epochs 3 --precision float32"

@@ -37,9 +37,9 @@ def trainer(slim_tiny):
 
 
 class Knows:
-    """Stands in for the inference network: answers the targets of the image that it is shown."""
+    """Stands in for the inference network: answers the targets of the image that it is shown, with noise if asked."""
 
-    def __init__(self, annotations, certainty):
+    def __init__(self, annotations, certainty, noise=0.0):
         ((images, boxes, _),) = validation_batches(
             annotations, batch_size=len(annotations), input_shape=SHAPE, resize="letterbox"
         )
@@ -49,6 +49,7 @@ class Knows:
         for target, scale in zip(build_targets(boxes, SHAPE, scales, 3), scales):
             raw = encode_boxes(target[..., :2], target[..., 2:4], scale.anchors, SHAPE)
             raw = tf.concat([raw, certainty * (2 * target[..., 4:] - 1)], -1)
+            raw += noise * np.random.default_rng(0).normal(size=raw.shape).astype(np.float32)
             self.raws.append(tf.reshape(raw, (*raw.shape[:3], -1)))
 
     def __call__(self, images, training):

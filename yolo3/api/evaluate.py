@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from yolo3.api.whole_evaluation import Request, evaluate_network
+from yolo3.api.whole_evaluation import Request, evaluate_detections, evaluate_network
 from yolo3.arguments import Arguments
 from yolo3.datasets.check_findings import print_to_stderr
 from yolo3.evaluation.result import Evaluation
@@ -14,7 +15,7 @@ from yolo3.inference.settings import DetectorSettings
 from yolo3.progress import data_bar, progress_bar
 
 _FILES = ("weights", "data", "run", "cfg", "classes", "anchors")
-_OWN = (*_FILES, "format", "list_name", "skip_bad", "max_pixels", "at_score", "findings", "verbose")
+_OWN = (*_FILES, "from_detections", "format", "list_name", "skip_bad", "max_pixels", "at_score", "findings", "verbose")
 ARGUMENTS = Arguments(
     "evaluate",
     (DetectorSettings,),
@@ -32,6 +33,7 @@ def evaluate(
     cfg: str | os.PathLike | None = None,
     classes: str | os.PathLike | None = None,
     anchors: str | os.PathLike | None = None,
+    from_detections: Sequence[str | os.PathLike] = (),
     format: str | None = None,
     list_name: str | None = None,
     skip_bad: bool = Request.skip_bad,
@@ -50,6 +52,8 @@ def evaluate(
         cfg: Darknet cfg of Darknet weights.
         classes: File of class names, for weights that carry none.
         anchors: File of anchors, for weights that carry none.
+        from_detections: Files that ``yolo3 detect --json`` wrote, in place of a network. Figures are those of `weights`
+            where ``detect`` had the same settings, ``--score-threshold 0.001`` among them.
         format: Name of the format of the annotations; recognised by content if None.
         list_name: Name of a list of the data set, such as "test".
         skip_bad: Whether invalid annotations are skipped.
@@ -65,7 +69,8 @@ def evaluate(
 
     Raises:
         OSError: For files that cannot be read.
-        TypeError: For an argument that there is not, or neither `weights` and `data` nor `run`.
+        TypeError: For an argument that there is not, or neither `weights` and `data` nor `run`, nor `from_detections`
+            and `data`.
         ValueError: For data or files that do not fit the network or each other, and for invalid annotations.
 
     Example:
@@ -76,12 +81,14 @@ def evaluate(
     """
     detector = ARGUMENTS.checked(settings)
     files = {"weights": weights, "data": data, "run": run, "cfg": cfg, "classes": classes, "anchors": anchors}
-    missing = [name for name in ("weights", "data") if files[name] is None]
+    needed = ("data",) if from_detections else ("weights", "data")
+    missing = [name for name in needed if files[name] is None]
     if missing and run is None:
         raise TypeError(f"evaluate() needs {' and '.join(missing)}, or run")
 
     request = Request(
         **{name: None if path is None else os.fspath(path) for name, path in files.items()},
+        from_detections=tuple(os.fspath(path) for path in from_detections),
         format=format,
         list_name=list_name,
         skip_bad=skip_bad,
@@ -99,4 +106,6 @@ def evaluate(
     if not verbose:
         options = {"data_bar": contextlib.nullcontext, "image_bar": contextlib.nullcontext, "warn": lambda line: None}
     with ARGUMENTS.in_messages():
+        if request.from_detections:
+            return evaluate_detections(request, warn=options["warn"], data_bar=options["data_bar"])
         return evaluate_network(request, **options)

@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yolo3.datasets.annotation import Dataset, in_one_class
 from yolo3.datasets.check_boxes import SHIFTED_IDS
 from yolo3.datasets.check_findings import check_findings, print_to_stderr
 from yolo3.datasets.checks import check_dataset
+from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import limit_pixels
 from yolo3.datasets.usable import usable_annotations
@@ -23,9 +24,11 @@ from yolo3.evaluation import evaluate
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.measures import measure
 from yolo3.evaluation.result import Evaluation
+from yolo3.evaluation.saved_detections import SavedDetections, all_classes
 from yolo3.file_states import one_look
 from yolo3.files import real_paths
 from yolo3.inference.loading import load_detector, loading_network
+from yolo3.inference.settings import DetectorSettings
 from yolo3.models.published import is_published_name
 from yolo3.outputs import check_outputs
 from yolo3.training import run_folder
@@ -33,9 +36,6 @@ from yolo3.training.image_lists import select_images
 from yolo3.training.settings import TrainConfig
 from yolo3.training.sources import data_sources
 from yolo3.training.trained_images import count_trained, number_unnamed
-
-if TYPE_CHECKING:
-    from yolo3.inference.detector import Detector
 
 ENDINGS = {"report": (".html", ".htm"), "json": (".json",), "save_detections": (".json",), "findings": (".txt",)}
 """Endings of the files that an evaluation writes, by the options that name them."""
@@ -54,6 +54,7 @@ class Request:
         cfg: Darknet cfg of Darknet weights.
         classes: File of class names, for weights that carry none.
         anchors: File of anchors, for weights that carry none.
+        from_detections: Files of detections, which take the place of a network's.
         format: Name of the format of the annotations; recognised by content if None.
         list_name: Name of a list of the data set.
         skip_bad: Whether invalid annotations are skipped.
@@ -70,6 +71,7 @@ class Request:
     cfg: str | None = None
     classes: str | None = None
     anchors: str | None = None
+    from_detections: tuple[str, ...] = ()
     format: str | None = None
     list_name: str | None = None
     skip_bad: bool = TrainConfig.skip_bad
@@ -127,7 +129,9 @@ def evaluate_network(
             cfg_path=request.cfg,
             **{"score_threshold": AP_SCORE_THRESHOLD, **request.detector},
         )
-    dataset, digests = _read_checked(request, detector, listed, warn=warn, data_bar=data_bar)
+    dataset, digests = _read_checked(
+        request, detector.class_names, listed, one_class=detector.network.one_class, warn=warn, data_bar=data_bar
+    )
     annotations = dataset.annotations
     evaluate.check_classes(detector, annotations, dataset.class_names)
     evaluate.check_objects(annotations, data)
@@ -148,6 +152,47 @@ def evaluate_network(
         detections=detections,
         measures=measure(annotations, detections, detector.class_names, request.score),
         images_trained_on=count_trained(trained_on, digests),
+    )
+
+
+def evaluate_detections(
+    request: Request, *, warn: Callable[[str], None] = print_to_stderr, data_bar: Bar = contextlib.nullcontext
+) -> Evaluation:
+    """Measure detections from files, as :func:`evaluate_network` measures those of a network.
+
+    Args:
+        request: Which files, on what; its classes are those of the network.
+        warn: Is called with each line about the data.
+        data_bar: Returns a context whose value is called with the number of images checked and of all.
+
+    Raises:
+        OSError: For files that cannot be read.
+        ValueError: For data or files that do not fit each other, and for invalid annotations.
+    """
+    standard = DetectorSettings(score_threshold=AP_SCORE_THRESHOLD)
+    of_network: dict[str, Any] = {name: getattr(request, name) for name in ("weights", "run", "cfg", "anchors")}
+    of_network |= {name: value for name, value in request.detector.items() if value != getattr(standard, name)}
+    for name, value in of_network.items():
+        if value is not None:
+            raise ValueError(f"{name}: expected none with detections from files, got {value}")
+
+    limit_pixels(request.max_pixels)
+    _check_files(request)
+    data, names = request.data or "", None if request.classes is None else read_class_names(request.classes)
+    saved = SavedDetections(request.from_detections)
+
+    dataset, _ = _read_checked(request, names, None, one_class=None, warn=warn, data_bar=data_bar)
+    class_names = all_classes(saved, dataset.class_names, names, request.classes or data)
+    evaluate.check_objects(dataset.annotations, data)
+    detections = saved.of(dataset.annotations, class_names)
+    if others := len(saved.images) - len(dataset.annotations):
+        warn(f"{others:,} of {len(saved.images):,} images with detections are not in {data}: they are left out.")
+    return Evaluation(
+        weights=", ".join(request.from_detections),
+        dataset=dataset,
+        detector=None,
+        detections=detections,
+        measures=measure(dataset.annotations, detections, class_names, request.score),
     )
 
 
@@ -194,7 +239,7 @@ def _take_from_run(request: Request, run: str) -> tuple[Request, list[str] | Non
 
 def _check_files(request: Request) -> None:
     """Raise `ValueError` or `OSError` now for files that would stop the command after its work, or be overwritten."""
-    named = (request.weights, request.cfg, request.data, request.classes, request.anchors)
+    named = (request.weights, request.cfg, request.data, request.classes, request.anchors, *request.from_detections)
     taken = [path for path in named if path and not is_published_name(path)]
     for path in taken:
         os.stat(path)
@@ -218,9 +263,10 @@ def _check_files(request: Request) -> None:
 
 def _read_checked(
     request: Request,
-    detector: Detector,
+    class_names: list[str] | None,
     listed: list[str] | None,
     *,
+    one_class: str | None,
     warn: Callable[[str], None],
     data_bar: Bar,
 ) -> tuple[Dataset, list[str]]:
@@ -230,13 +276,13 @@ def _read_checked(
 
     Args:
         request: What is evaluated.
-        detector: What will detect.
+        class_names: Classes that are detected; those of the data if None.
         listed: Names of the images to select; all if None.
+        one_class: Name of the class that all objects belong to, for a network that tells none apart.
         warn: Is called with each line about the data.
         data_bar: As of `evaluate_network`.
     """
-    data, one_class = request.data or "", detector.network.one_class
-    names = None if one_class else detector.class_names
+    data, names = request.data or "", None if one_class else class_names
     with one_look(), data_bar() as show:
         dataset = read_dataset(data, request.format, names, request.list_name)
         if one_class:
@@ -250,11 +296,11 @@ def _read_checked(
         # report each class that the network does not know once; the reader has a finding for each box
         if not request.skip_bad and any(finding.kind == "unknown-class" for finding in dataset.findings):
             own = read_dataset(data, request.format, None, request.list_name).class_names
-            unknown = [f"'{name}'" for name in own if name not in detector.class_names]
+            unknown = [f"'{name}'" for name in own if name not in (names or ())]
             if unknown:
                 raise ValueError(
-                    f"{data}: expected classes that {request.weights} knows "
-                    f"({some_of(detector.class_names)}), got {some_of(unknown)}; rename them, or skip them with "
+                    f"{data}: expected classes that {request.weights or request.classes} knows "
+                    f"({some_of(names or ())}), got {some_of(unknown)}; rename them, or skip them with "
                     "--skip-bad"
                 )
 

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from yolo3.api.whole_evaluation import ENDINGS, Request, evaluate_network
+from yolo3.api.whole_evaluation import ENDINGS, Request, evaluate_detections, evaluate_network
 from yolo3.cli.findings import add_findings_option
 from yolo3.cli.options import add_detector_options, add_settings, option_type
 from yolo3.cli.running import run_command
@@ -33,6 +33,13 @@ def build_parser() -> argparse.ArgumentParser:
         "options say; give --data if the data has moved",
     )
     parser.add_argument("--data", metavar="PATH", help="annotations: a file or a folder; required without --run")
+    parser.add_argument(
+        "--from-detections",
+        nargs="+",
+        metavar="FILE.json",
+        help="what `yolo3 detect --json` wrote, such as the files of its parts, in place of a network; with the "
+        f"figures of --weights where `detect` had --score-threshold {AP_SCORE_THRESHOLD:g}",
+    )
     add_settings(parser, TrainConfig, ["format"])
     parser.add_argument("--list", dest="list_name", metavar="NAME", help="list of the data set, such as test")
     add_detector_options(parser, required=False, score_threshold=AP_SCORE_THRESHOLD)
@@ -65,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 1 after a user's mistake."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    missing = [f"--{name}" for name in ("weights", "data") if getattr(arguments, name) is None]
+    needed = ("data",) if arguments.from_detections else ("weights", "data")
+    missing = [f"--{name}" for name in needed if getattr(arguments, name) is None]
     if missing and not arguments.run:
         parser.error(f"the following arguments are required: {', '.join(missing)}; or --run")
     if arguments.at_score is None:
@@ -79,9 +87,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     request = Request(
         **{field: getattr(arguments, field) for field in _FIELDS},
         detector={name: getattr(arguments, name) for name in settings_in(DetectorSettings)},
+        from_detections=tuple(arguments.from_detections or ()),
         outputs={name: path for name in ENDINGS if (path := getattr(arguments, name))},
     )
-    result = evaluate_network(request, data_bar=data_bar, image_bar=lambda: progress_bar("image"))
+    if request.from_detections:
+        result = evaluate_detections(request, data_bar=data_bar)
+    else:
+        result = evaluate_network(request, data_bar=data_bar, image_bar=lambda: progress_bar("image"))
     print(result)
 
     if arguments.save_detections:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
+_SCORE_SETTING = "Score threshold for precision, errors and images"
+
 
 def detect_annotations(
     detector: Detector, annotations: Sequence[Annotation], progress: Progress | None = None
@@ -130,20 +132,38 @@ def describe(detector: Detector, weights: str, data: str, data_format: str, scor
     facts = {
         "Weights": f"{name}, {sum(map(os.path.getsize, files)) / 1e6:.1f} MB, SHA-256 {checksum.hexdigest()[:16]}",
         "Network": detector.network.title,
-        "Classes": f"{len(detector.class_names)}: {some_of(detector.class_names)}",
-        "Data": f"{data} ({data_format})",
-        "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
+        **_facts(detector.class_names, data, data_format),
     }
     settings = {
         "Network input": f"{width} x {height} pixels (width x height)",
         "Resize": detector.resize,
         "Score threshold for AP": f"{detector.score_threshold:g}",
-        "Score threshold for precision, errors and images": f"{score_threshold:g}",
+        _SCORE_SETTING: f"{score_threshold:g}",
         "Non-maximum suppression": f"{detector.nms}, {detector.nms_overlap} above {detector.iou_threshold:g}",
         "Detections per image": f"at most {detector.max_boxes}; AP uses the best 100 of each class",
         "Versions": ", ".join(versions),
     }
     return Subject(f"Evaluation of {name} on {data}", facts, settings)
+
+
+def describe_saved(
+    files: str, class_names: Sequence[str], data: str, data_format: str, score_threshold: float
+) -> Subject:
+    """Describe an evaluation of detections from files, as :func:`describe` does that of a detector."""
+    from yolo3.evaluation.report import Subject  # needs Jinja2 and matplotlib
+
+    names = ", ".join(os.path.basename(file) for file in files.split(", "))
+    facts = {"Detections": names, **_facts(class_names, data, data_format)}
+    settings = {_SCORE_SETTING: f"{score_threshold:g}", "Versions": f"yolo3 {__version__}"}
+    return Subject(f"Evaluation of {names} on {data}", facts, settings)
+
+
+def _facts(class_names: Sequence[str], data: str, data_format: str) -> dict[str, str]:
+    return {
+        "Classes": f"{len(class_names)}: {some_of(class_names)}",
+        "Data": f"{data} ({data_format})",
+        "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
+    }
 
 
 def write_coco_detections(

@@ -21,9 +21,9 @@ class Evaluation:
     """How well a network detects the objects of a data set.
 
     Args:
-        weights: File of the network, as it was given.
+        weights: File of the network, as it was given; or the files of its detections.
         dataset: The images with their ground truth.
-        detector: What detected.
+        detector: What detected; None for detections from files.
         detections: One record per image.
         measures: COCO's figures, matches and kinds of errors.
         images_trained_on: Number of the images that the network was trained on; None if it does not know.
@@ -31,7 +31,7 @@ class Evaluation:
 
     weights: str
     dataset: Dataset
-    detector: Detector
+    detector: Detector | None
     detections: list[Detections]
     measures: Measures
     images_trained_on: int | None = None
@@ -66,7 +66,7 @@ class Evaluation:
         """All figures in one dict, as ``yolo3 evaluate --json`` writes them."""
         figures = self.measures.coco | {"at_score": self.at_score}
         figures |= {"images": len(self.annotations), "images_trained_on": self.images_trained_on}
-        if self.detector.network.one_class:
+        if self.detector is not None and self.detector.network.one_class:
             figures["recall"] = recall_of_best(self.annotations, self.detections)
         return figures
 
@@ -88,7 +88,11 @@ class Evaluation:
         from yolo3.evaluation.report import write_report  # needs Jinja2 and matplotlib
 
         score = self.at_score["score"]
-        subject = evaluate.describe(self.detector, self.weights, self.dataset.name, self.dataset.format, score)
+        data = self.dataset.name, self.dataset.format
+        if self.detector is None:
+            subject = evaluate.describe_saved(self.weights, self.measures.class_names, *data, score)
+        else:
+            subject = evaluate.describe(self.detector, self.weights, *data, score)
         if self.images_trained_on is not None:
             facts = {**subject.facts, "Trained on": format_trained(self.images_trained_on, len(self.annotations))}
             subject = dataclasses.replace(subject, facts=facts)
@@ -100,4 +104,4 @@ class Evaluation:
         Args:
             path: Of the JSON file.
         """
-        evaluate.write_coco_detections(path, self.annotations, self.detections, self.detector.class_names)
+        evaluate.write_coco_detections(path, self.annotations, self.detections, self.measures.class_names)

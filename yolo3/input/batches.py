@@ -190,7 +190,12 @@ def _examples_of_blocks(store: ImageStore, planned, num_skipped, example, *, blo
 
 
 def validation_batches(
-    annotations: list[Annotation], *, batch_size: int, input_shape: tuple[int, int], resize: str
+    annotations: list[Annotation],
+    *,
+    batch_size: int,
+    input_shape: tuple[int, int],
+    resize: str,
+    part: BatchPart = WHOLE,
 ) -> tf.data.Dataset:
     """Return the images of a data set as detection sees them, in order, without augmentation.
 
@@ -199,6 +204,7 @@ def validation_batches(
         batch_size: Images in a batch; the last batch may be smaller.
         input_shape: (height, width) of the network input in pixels.
         resize: "letterbox" or "stretch".
+        part: Which batches are made: whole ones, of which the replicas take turns.
 
     Returns:
         Data set of (images, boxes, indices): images and boxes as from `training_batches`; int64 [B], the places of the
@@ -216,7 +222,10 @@ def validation_batches(
     def example(index):
         return tf.cast(read(index), tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
 
-    dataset = tf.data.Dataset.range(len(annotations)).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    indices = np.arange(len(annotations))
+    replica = indices // batch_size % part.replicas
+    own = indices[(part.first <= replica) & (replica < part.first + part.here)]
+    dataset = tf.data.Dataset.from_tensor_slices(own).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))
     return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes), indices)).prefetch(2)
 

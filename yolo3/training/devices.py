@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from yolo3.training.cluster import Task
 
 if TYPE_CHECKING:
@@ -86,6 +88,32 @@ def _choose(devices: str, gpus: list) -> list[str]:
         raise ValueError(f"devices: expected a choice before TensorFlow computes, got {devices} after it") from error
 
 
-def local_replicas(strategy: tf.distribute.Strategy) -> int:
-    """Return how many of the replicas of a strategy are in this process."""
-    return 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)
+def own_replicas(strategy: tf.distribute.Strategy) -> list[int]:
+    """Return the numbers of the replicas in this process, among those of all processes."""
+    numbers = strategy.experimental_distribute_values_from_function(lambda context: context.replica_id_in_sync_group)
+    return [int(number) for number in strategy.experimental_local_results(numbers)]
+
+
+def gather_rows(strategy: tf.distribute.Strategy, rows: np.ndarray) -> np.ndarray:
+    """Return the rows of all processes, in each of them; all have to call it.
+
+    Args:
+        strategy: The strategy that they share.
+        rows: float64 [N, C], those of this process; N may differ and be 0.
+
+    Returns:
+        float64 [all N, C], ordered by the first column; rows that are equal in it stay in their order.
+    """
+    own = own_replicas(strategy)
+    if len(own) < strategy.num_replicas_in_sync:
+        import tensorflow as tf
+
+        padding = np.full((1, rows.shape[1]), np.nan)  # TensorFlow ends the process where no replica brings any row
+
+        def of_replica(context):
+            is_first = context.replica_id_in_sync_group == own[0]
+            return tf.constant(np.concatenate([rows, padding]) if is_first else padding)
+
+        rows = strategy.gather(strategy.experimental_distribute_values_from_function(of_replica), 0).numpy()
+        rows = rows[~np.isnan(rows[:, 0])]
+    return rows[np.argsort(rows[:, 0], kind="stable")]

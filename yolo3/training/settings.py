@@ -29,6 +29,7 @@ DEFAULT_EPOCHS = 100
 LEAST_UPDATES = 2000  # few images need more passes: what a network learns follows from its updates
 FROZEN_PART = 10  # 1 / FROZEN_PART of the epochs have the backbone frozen, if pretrained weights are given
 OPTIMIZERS = ("adam", "sgd", "darknet")
+SYNC_BN = ("on", "off")
 AUTO = "auto"
 """Word of `anchors` for those that are clustered on the training boxes, and of `--batch-size` for what memory holds."""
 COUNT_OR_AUTO = dataclasses.replace(COUNT, words=f"{COUNT.words}, or {AUTO}", word=AUTO)
@@ -242,6 +243,12 @@ class TrainConfig:
         unset="the first GPU, or the processor",
         parse=check_devices,
         metavar="DEVICES",
+    )
+    sync_bn: str = _of_training(
+        "on",
+        "statistics of batch normalization on several devices: on = those of the whole batch; off = each device's own, "
+        "and their mean in the moving averages",
+        choices=SYNC_BN,
     )
     jit_compile: bool = _of_training(False, "compile the training step with XLA", const=True)
     evaluate_every: int | None = _of_training(

@@ -88,10 +88,10 @@ class Trainer:
             self.optimizer.build(self._learned)
 
         self.network.optimizer = self.optimizer  # where Keras' callbacks look for it
-        for layer in self.network.layers:
-            if isinstance(layer, FusedBatchNormalization):
-                layer.momentum = statistics_momentum(steps)
-                layer.synchronized = True
+        self._norms = [layer for layer in self.network.layers if isinstance(layer, FusedBatchNormalization)]
+        for layer in self._norms:
+            layer.momentum = statistics_momentum(steps)
+            layer.synchronized = config.sync_bn == "on"
         self._step: Any = None
         self._former_graphs = 0
         self.set_frozen(False)
@@ -150,8 +150,19 @@ class Trainer:
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         if self.strategy.num_replicas_in_sync > 1:
             gradients = tf.distribute.get_replica_context().all_reduce("sum", gradients)
+            self._unite_statistics()
         self._update(gradients)
         return terms
+
+    def _unite_statistics(self) -> None:
+        """Give all replicas the mean of the moving averages of each, where each has seen its part of a batch alone."""
+        own = [norm for norm in self._norms if norm.trainable and not norm.synchronized]
+        variables = [variable for norm in own for variable in (norm.moving_mean, norm.moving_variance)]
+        if variables:
+            values = [tf.convert_to_tensor(variable.value) for variable in variables]
+            means = tf.distribute.get_replica_context().all_reduce("mean", tf.concat(values, 0))  # in one exchange
+            for variable, mean in zip(variables, tf.split(means, [value.shape[0] for value in values])):
+                variable.assign(mean)
 
     def _shares(self, images, terms: dict) -> dict:
         """Return what the images of a replica add to the means over all images of a batch."""
@@ -206,7 +217,9 @@ class Trainer:
         def forward(images):
             replica = tf.distribute.get_replica_context()
             own = images[replica.replica_id_in_sync_group :: replica.num_replicas_in_sync]
-            return self.network(own, training=True)
+            self.network(own, training=True)
+            if replica.num_replicas_in_sync > 1:
+                self._unite_statistics()
 
         self.strategy.run(forward, (images,))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
@@ -13,12 +14,13 @@ from yolo3.detections import AP_SCORE_THRESHOLD, Detections
 from yolo3.evaluation.measures import Measures, measure
 from yolo3.evaluation.recall import recall_of_best
 from yolo3.input.batches import validation_batches
+from yolo3.input.epoch_plan import BatchPart
 from yolo3.models.loss import as_list, loss_row
 from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import MAX_BOXES
-from yolo3.training.devices import local_replicas
+from yolo3.training.devices import gather_rows, own_replicas
 from yolo3.training.step import Trainer
 
 
@@ -35,8 +37,14 @@ class Validator:
         self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
         config = trainer.config
         self._input_shape, self._resize = config.input_size, config.resize
+        own = own_replicas(trainer.strategy)
+        self._here = len(own)
         self._batches = validation_batches(
-            annotations, batch_size=config.batch_size, input_shape=config.input_size, resize=config.resize
+            annotations,
+            batch_size=config.batch_size,
+            input_shape=config.input_size,
+            resize=config.resize,
+            part=BatchPart(trainer.strategy.num_replicas_in_sync, own[0], self._here),
         )
         self._forward = tf.function(self._forward_batches, reduce_retracing=True, autograph=False)
 
@@ -68,27 +76,30 @@ class Validator:
             class, and for class-agnostic networks the `recall` of the best 100 boxes of each image at an IoU of
             0.5; the detections in each image, boxes in its pixels; all figures of the evaluation.
         """
-        sums: dict[str, float] = {}
-        detections: list[Detections] = []
+        strategy, architecture = self.trainer.strategy, self.trainer.architecture
+        names = [name for term in architecture.terms for name in (term, f"{term}_floor")]
+        sums, rows = [np.zeros((0, 1 + len(names)))], [np.zeros((0, 7))]
         for terms, found, indices in self._results(on_batch):
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(indices)
-            detections += self._to_images(indices, *(part.numpy() for part in found))
+            values = [float(terms.get(name, 0.0)) * len(indices) for name in names]
+            sums.append(np.array([[indices[0], *values]]))
+            rows += self._rows_of_images(indices, *(part.numpy() for part in found))
 
-        means = {name: value / len(self.annotations) for name, value in sums.items()}
-        row = loss_row(means, self.trainer.architecture.terms, prefix="val_")
+        # Each process has computed its part; all of them know all results, as whether to go on depends on them.
+        totals = gather_rows(strategy, np.concatenate(sums))[:, 1:].sum(0)
+        detections = _detections(gather_rows(strategy, np.concatenate(rows)), len(self.annotations))
+        means = dict(zip(names, (totals / len(self.annotations)).tolist()))
+        row = loss_row(means, architecture.terms, prefix="val_")
         measures = measure(self.annotations, detections, self.class_names)
         results = measures.coco
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
-        if self.trainer.architecture.one_class:
+        if architecture.one_class:
             row["recall"] = recall_of_best(self.annotations, detections)
         return row, detections, measures
 
     def _results(self, on_batch: Callable[[], None]) -> Iterator[tuple]:
-        """Yield (terms, detections, indices) of each batch, in order; replicas compute a whole batch each."""
-        strategy, batches = self.trainer.strategy, iter(self._batches)
-        here = local_replicas(strategy)  # each process validates on all images: it needs no other one's results
+        """Yield (terms, detections, indices) of each batch of this process; replicas compute a whole batch each."""
+        strategy, batches, here = self.trainer.strategy, iter(self._batches), self._here
         while together := list(itertools.islice(batches, here)):
             on_batch()
             # where batches are fewer than replicas, some compute the last one for nothing
@@ -99,12 +110,19 @@ class Validator:
             for leaves, (_, _, indices) in zip(zip(*of_each), together):
                 yield *tf.nest.pack_sequence_as(results, leaves), indices.numpy()
 
-    def _to_images(self, indices, boxes, scores, class_ids, counts):
-        """Yield the detections in each image of a batch, from pixels of the network input to those of the image."""
+    def _rows_of_images(self, indices, boxes, scores, class_ids, counts) -> Iterator[np.ndarray]:
+        """Yield the detections in each image of a batch: [N, 7] place of the image, box in its pixels, score, class."""
         for place, index in enumerate(indices):
             num, shape = counts[place], shape_of(self.annotations[index])
-            found = boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize)
-            yield Detections(clip(found, shape), scores[place, :num], class_ids[place, :num])
+            found = clip(boxes_to_image(boxes[place, :num], shape, self._input_shape, self._resize), shape)
+            yield np.column_stack([np.full(num, float(index)), found, scores[place, :num], class_ids[place, :num]])
+
+
+def _detections(rows: np.ndarray, num_images: int) -> list[Detections]:
+    """Return the detections in each image, whose rows are as `Validator._rows_of_images` has them, in order."""
+    starts = np.searchsorted(rows[:, 0], np.arange(num_images + 1))
+    parts = (rows[start:stop] for start, stop in itertools.pairwise(starts))
+    return [Detections(part[:, 1:5], part[:, 5], part[:, 6]) for part in parts]
 
 
 def _of_replica(values: Sequence, here: int) -> Callable:

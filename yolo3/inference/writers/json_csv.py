@@ -15,7 +15,8 @@ class JsonFile(OneFileWriter):
     """Writer of a JSON list with one object per image or frame.
 
     An object has `image` (the path), `width` and `height` in pixels, for a frame also `frame` and `seconds`, and
-    `detections`: objects with `class_id`, `class_name`, `score` and `box` (x_min, y_min, x_max, y_max in pixels).
+    `detections`: objects with `class_id`, `class_name`, `score` and `box` (x_min, y_min, x_max, y_max in pixels),
+    whose numbers are the float32 ones to all digits.
 
     Args:
         path: Path of the file.
@@ -32,7 +33,7 @@ class JsonFile(OneFileWriter):
         size = {"width": image.shape[1], "height": image.shape[0]}
         detections = [
             {"class_id": class_id, "class_name": self.class_names[class_id], "score": score, "box": box}
-            for box, score, class_id in _rounded_rows(found)
+            for *box, score, class_id in _exact_rows(found)
         ]
         self._list.write({"image": shot.source.path, **frame, **size, "detections": detections})
 
@@ -63,6 +64,12 @@ class CsvFile(OneFileWriter):
 
 def _rounded_seconds(shot: Shot) -> float | None:
     return None if shot.seconds is None else round(shot.seconds, 3)
+
+
+def _exact_rows(found: Detections) -> Iterator[list]:
+    """Yield [x_min, y_min, x_max, y_max, score, class id], with the shortest decimals that are the same in float32."""
+    for box, score, class_id in zip(found.boxes, found.scores, found.class_ids, strict=True):
+        yield [*(float(str(value)) for value in (*box, score)), int(class_id)]
 
 
 def _rounded_rows(found: Detections) -> Iterator[tuple[list[float], float, int]]:
