@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from yolo3.compilation import stable_names
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
@@ -103,6 +104,7 @@ def training_batches(
         return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
 
     def batch(images, boxes, colours, indices):
+        stable_names()
         return distort_colours(images, colours), _pad_rows(boxes, rows), indices
 
     numbers = tf.data.Dataset.range(epochs.start, epochs.stop) if isinstance(epochs, range) else epochs

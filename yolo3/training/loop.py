@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from yolo3.compilation import seal_compiled
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.recall import RECALL_PROPOSALS
@@ -238,6 +239,7 @@ def _timed_step(run: Run, images, boxes, rate: float) -> dict[str, float]:
         values = {name: float(value) for name, value in run.trainer.train_step(images, boxes, rate).items()}
     if run.trainer.num_graphs > graphs:
         run.timing.move(time.perf_counter() - started, "steps", "compilation" if graphs else "first_step")
+        seal_compiled()
     return values
 
 

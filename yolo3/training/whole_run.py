@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolo3.compilation import keep_compiled
 from yolo3.datasets.finding_groups import finding_lines, group_findings
 from yolo3.file_states import one_look
 from yolo3.files import existing_parent
@@ -103,6 +104,7 @@ def run_training(
             raise ValueError(f"batch_size: expected a number for {task.count} processes, got auto")
         with timing.phase("start"):
             check_loggers(config.log)
+            keep_compiled()
             start_tensorflow()
             check_tensorflow()
             strategy = build_strategy(config.devices, task)
