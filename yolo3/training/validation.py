@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.image_size import shape_of
-from yolo3.detections import AP_SCORE_THRESHOLD, Detections
+from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures, measure
 from yolo3.evaluation.recall import recall_of_best
 from yolo3.input.batches import validation_batches
@@ -17,7 +17,7 @@ from yolo3.models.loss import as_list, loss_row
 from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
-from yolo3.ops.nms_methods import MAX_BOXES
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD, MAX_BOXES
 from yolo3.training.devices import local_replicas
 from yolo3.training.step import Trainer
 
