@@ -221,9 +221,13 @@ def validation_batches(
     def example(index):
         return tf.cast(read(index), tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
 
-    dataset = tf.data.Dataset.range(len(annotations)).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = tf.data.Dataset.range(len(annotations)).map(_no_autograph(example), num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))
-    return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes, fixed), indices)).prefetch(2)
+
+    def padded(images, boxes, indices):
+        return images, _pad_rows(boxes, fixed), indices
+
+    return dataset.map(_no_autograph(padded)).prefetch(2)
 
 
 def _fixed_rows(first_box: np.ndarray, images_per_example: int = 1) -> int:

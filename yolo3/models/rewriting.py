@@ -52,6 +52,8 @@ def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Mo
         config = layer.get_config()
         if policy is not None and "dtype" in config:  # operations such as keras.ops.add have none
             config |= {"dtype": policy}
+        if getattr(layer, "weights", ()):  # they replace what it begins with, which takes long to draw at random
+            config |= dict.fromkeys((name for name in config if name.endswith("_initializer")), "zeros")
         if layer.name in folded:
             config |= {"use_bias": True}
         return layer.__class__.from_config(config)
