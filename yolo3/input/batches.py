@@ -194,7 +194,12 @@ def _examples_of_blocks(store: ImageStore, planned, num_skipped, example, *, blo
 
 
 def validation_batches(
-    annotations: list[Annotation], *, batch_size: int, input_shape: tuple[int, int], resize: str
+    annotations: list[Annotation],
+    *,
+    batch_size: int,
+    input_shape: tuple[int, int],
+    resize: str,
+    keep: bool = False,
 ) -> tf.data.Dataset:
     """Return the images of a data set as detection sees them, in order, without augmentation.
 
@@ -203,6 +208,7 @@ def validation_batches(
         batch_size: Images in a batch; the last batch may be smaller.
         input_shape: (height, width) of the network input in pixels.
         resize: "letterbox" or "stretch".
+        keep: Whether the resized images are kept in memory once all were read.
 
     Returns:
         Data set of (images, boxes, indices): images and boxes as from `training_batches`; int64 [B], the places of the
@@ -218,10 +224,15 @@ def validation_batches(
         [*input_shape, 3],
     )
 
-    def example(index):
-        return tf.cast(read(index), tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
+    def example(image, index):
+        return tf.cast(image, tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
 
-    dataset = tf.data.Dataset.range(len(annotations)).map(_no_autograph(example), num_parallel_calls=tf.data.AUTOTUNE)
+    def pixels(index):
+        return read(index), index
+
+    parallel = {"num_parallel_calls": tf.data.AUTOTUNE}
+    images = tf.data.Dataset.range(len(annotations)).map(_no_autograph(pixels), **parallel)
+    dataset = (images.cache() if keep else images).map(_no_autograph(example), **parallel)
     dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))
 
     def padded(images, boxes, indices):
