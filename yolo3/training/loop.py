@@ -39,11 +39,10 @@ from yolo3.training.preparation import Prepared
 from yolo3.training.result import Result
 from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store, update_inference_network
 from yolo3.training.run_folder import RunFolder
-from yolo3.training.run_images import objects_by_class, write_images, write_run_report
+from yolo3.training.run_images import objects_by_class, write_curves, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.timing import Timing
-from yolo3.visualize.curves import draw_training_curves
 
 _IMAGES = {
     "memory": "images kept in memory",
@@ -290,8 +289,7 @@ def finish_epoch(run: Run, row: dict) -> None:
         checkpoint.save_state(run, always=run.is_over)  # before anything is drawn: an image that fails must not cost it
 
     if evaluates:
-        log, curves = folder.file(run_folder.LOG), folder.file(run_folder.CURVES)
-        run.drawing.ask("curves", lambda: draw_training_curves(log, curves))
+        run.drawing.ask("curves", lambda: write_curves(folder))
     if evaluation and run.best_epoch == run.epoch:
         run.best_evaluation = evaluation
         run.drawing.ask("images", functools.partial(_write_images, run, run.best_epoch, *evaluation))
