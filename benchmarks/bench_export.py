@@ -22,13 +22,13 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image
-from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.evaluation.evaluate import evaluate
 from yolo3.export.export import Exported, default_path, export
 from yolo3.export.registry import EXPORTERS
 from yolo3.export.settings import PRECISIONS, ExportSettings
 from yolo3.inference.detector import Detector
 from yolo3.ops.letterbox import resize_image
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD
 from yolo3.training.benchmark import rates, take_turns
 
 BATCHES = (1, 8)

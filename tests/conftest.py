@@ -5,6 +5,7 @@ import os
 import pytest
 
 os.environ["YOLO3_DATA_CACHE"] = "off"  # but for the tests of the cache: no test writes beside the data it reads
+os.environ["YOLO3_COMPILED_CACHE"] = "off"
 os.environ["YOLO3_WEIGHTS"] = os.path.join(
     os.sep, "none"
 )  # published weights at hand would change what a run starts from

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     "temporary file_states startup outputs memory",
     "ops files records detections precision settings progress",
-    "arrays arguments",
+    "arrays arguments compilation",
     "darknet datasets",
     "models input",
     "visualize convert",

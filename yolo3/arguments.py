@@ -11,15 +11,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from yolo3.records import checked_fields
 from yolo3.settings import Setting, settings_in
 
 _COMMAND = re.compile(r"`?yolo3 [a-z]+[^`,;]*")  # a command in a message stays one
 _OPTION = re.compile(r"--([a-z][a-z-]*)(?:( |=)([^\s,;:]*[^\s,;:.)]))?")
 _SETTING = re.compile(r"^\w+(?=: expected )")  # a setting that is out of range
-_ELSEWHERE = {"max-pixels": "yolo3.datasets.images.limit_pixels"}  # does what the option does, for all calls
+_ELSEWHERE = {"max-pixels": "yolo3.datasets.pixel_limit.limit_pixels"}  # does what the option does, for all calls
 _is_named = ContextVar("whether a call or a command around the present one names what messages mean", default=False)
 
 
@@ -135,7 +133,7 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON has it: paths as text, NumPy's numbers as Python's, a dict as pairs."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, (np.generic, np.ndarray)):
+    if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, Mapping):
         return [[name, _plain(part)] for name, part in value.items()]

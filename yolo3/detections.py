@@ -1,12 +1,8 @@
-"""The record of the detections in an image, and the scores from which detections are shown and measured."""
+"""The record of the detections in an image."""
 
 from dataclasses import dataclass
 
 import numpy as np
-
-SHOWN_SCORE = 0.3  # default threshold of the detections that people are shown
-# Average precision needs the weak detections too; AlexeyAB/darknet's src/detector.c has a threshold of .005.
-AP_SCORE_THRESHOLD = 0.001
 
 
 @dataclass(frozen=True, eq=False)

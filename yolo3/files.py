@@ -153,6 +153,12 @@ def free_bytes(path: str | os.PathLike) -> int:
     return shutil.disk_usage(existing_parent(path)).free
 
 
+def user_cache() -> str:
+    """Return the folder of this package in the user's cache: XDG_CACHE_HOME, else ~/.cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "yolo3")
+
+
 def walk_files(folder: str) -> Iterator[str]:
     """Yield the paths of all files below a folder in a fixed order.
 

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from types import ModuleType
+
+_process_is_a_command = False
+
+
+def leave_out_optional() -> None:
+    """Let `start_tensorflow` leave out what a command does without, for a process that is a command and nothing else.
+
+    TensorFlow imports JAX where it is installed, for a converter of LiteRT's; Keras imports pandas and matplotlib, for
+    data frames and charts. That takes longer than loading a network.
+    """
+    global _process_is_a_command
+    _process_is_a_command = True
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Make packages look as if they were not installed within the block; those that are imported already stay."""
+    names = tuple(name for name in names if _process_is_a_command and name not in sys.modules)
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+    modules.update(dict.fromkeys(names))  # importing None raises ModuleNotFoundError
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
 
 
 def start_tensorflow() -> None:
     """Import Keras with its backend and look for devices, whose start-up notes are shown only if that fails."""
-    with held_back_stderr():
+    with held_back_stderr(), _hidden("matplotlib", "pandas"):
+        if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+            with _hidden("jax"), contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module("tensorflow")
         import keras
 
         if keras.backend.backend() == "tensorflow":

@@ -16,7 +16,7 @@ from tests.inference.test_videos import new_video, write_video
 from tests.inference.test_window import Screen
 from yolo3.cli import detect
 from yolo3.cli.main import main
-from yolo3.datasets import images
+from yolo3.datasets import pixel_limit
 from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
@@ -142,7 +142,7 @@ def test_an_unreadable_image_is_reported_and_the_others_are_processed(weights, f
 
 
 def test_an_image_of_too_many_pixels_is_reported_unless_the_limit_is_lifted(red, folder, capsys, monkeypatch):
-    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # and put back after the test
+    monkeypatch.setattr(pixel_limit, "_max_pixels", pixel_limit.MAX_PIXELS)  # and put back after the test
     pixels = ["--max-pixels", str(64 * 128 - 1)]
     assert red("red.png", "green.png", *pixels)[0] == 1
     lines = capsys.readouterr().err.splitlines()

@@ -130,3 +130,19 @@ def test_outputs_that_cannot_be_written_are_refused_before_the_work(weights, fol
         line = fails_in_one_line(argv, capsys)
         assert "expected a folder at" in line and "train.txt, got a file" in line
     assert not Path("detections").exists()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
+def test_help_imports_nothing_that_takes_long(words):
+    heavy = {"numpy", "cv2", "PIL", "yaml", "lxml", "msgspec", "tqdm", "h5py", "keras", "tensorflow", "matplotlib"}
+    program = f"""
+import sys
+from yolo3.cli.main import main
+try:
+    main({words})
+except SystemExit:
+    print(sorted({heavy} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "usage: yolo3" in found.stdout
+    assert found.stdout.splitlines()[-1] == "[]"

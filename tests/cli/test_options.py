@@ -12,10 +12,10 @@ from yolo3.cli import options as options_module
 from yolo3.cli.data import convert, split, stats
 from yolo3.cli.options import add_detector_options, add_settings, detector_options
 from yolo3.datasets.split_settings import SplitSettings
-from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.inference.settings import DetectorSettings
 from yolo3.input.settings import Augmentation
 from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD
 from yolo3.settings import COUNT, setting, settings_in
 from yolo3.training.settings import TrainConfig
 from yolo3.training.workload import Workload

@@ -15,7 +15,7 @@ from PIL import Image
 import yolo3.model as door
 from tests.darknet.networks import DATA, needs_data
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK
 from yolo3.utils import letterbox_image
 
 CLASSES = 2

@@ -14,7 +14,7 @@ from yolo3.compat import train as legacy
 from yolo3.model import preprocess_true_boxes, tiny_yolo_body, yolo_loss
 from yolo3.models.saving import save_model
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*shuffle=True.*")
 

@@ -15,8 +15,8 @@ from yolo3.compat import yolo as yolo_module
 from yolo3.compat.yolo import YOLO, detect_video
 from yolo3.inference.videos import VideoFile, read_frames
 from yolo3.models.saving import save_model
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK
 from yolo3.models.yolov3.networks import tiny_yolo_body
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
 
 
 @pytest.fixture(scope="module")

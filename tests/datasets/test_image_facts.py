@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from tests.datasets.checked import write_image
-from yolo3.datasets import cache, check_images, image_facts
-from yolo3.datasets import images as image_files
+from yolo3.datasets import cache, check_images, image_facts, pixel_limit
 from yolo3.datasets.image_facts import known_checks
 
 
@@ -69,7 +68,7 @@ def test_a_changed_image_is_decoded_again(images, decoded, change):
 
 def test_an_image_that_has_too_many_pixels_now_is_refused_though_it_is_known(images, monkeypatch):
     assert [check.fault for check in checked(images)] == [None] * 3
-    monkeypatch.setattr(image_files, "_max_pixels", 63)
+    monkeypatch.setattr(pixel_limit, "_max_pixels", 63)
     assert [check.fault[0] for check in checked(images)] == ["huge-image"] * 3
 
 

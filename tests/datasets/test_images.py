@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from tests.datasets.image_files import encoded, photo, resized_header
-from yolo3.datasets import images
+from yolo3.datasets import pixel_limit
 from yolo3.datasets.image_size import image_size
-from yolo3.datasets.images import ImageError, decode_image, limit_pixels, pil_pixels, read_image, write_image
+from yolo3.datasets.images import ImageError, decode_image, pil_pixels, read_image, write_image
+from yolo3.datasets.pixel_limit import limit_pixels
 
 
 def read_rgb(path):
@@ -140,7 +141,7 @@ def test_more_pixels_than_the_limit_are_refused_by_the_header_alone(format, monk
     side = 16383 if format == "WEBP" else 60000  # 14 bits
     lying = resized_header(encoded(photo(), format), format, side, side)
     if format == "WEBP":
-        monkeypatch.setattr(images, "_max_pixels", 1 << 27)
+        monkeypatch.setattr(pixel_limit, "_max_pixels", 1 << 27)
     monkeypatch.setattr(cv2, "imdecode", None)  # is not called
     with pytest.raises(ImageError, match=f"^a: expected an image, got {side}x{side} pixels, more than .*--max-pixels"):
         decode_image(lying, "a")
@@ -162,7 +163,7 @@ def test_the_emptiest_images_are_not_taken_for_liars():
 
 
 def test_the_limit_can_be_lifted(monkeypatch):
-    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)
+    monkeypatch.setattr(pixel_limit, "_max_pixels", pixel_limit.MAX_PIXELS)
     limit_pixels(100)
     with pytest.raises(ImageError, match="more than the 100 allowed") as raised:
         decode_image(encoded(photo(), "PNG"), "a")

@@ -9,9 +9,9 @@ import pytest
 from tests.inference.test_detector import METADATA, cell_network, sample_image
 from yolo3.datasets.annotation import Box, build_annotation
 from yolo3.datasets.images import write_image
-from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.evaluation.evaluate import check_objects, coco_ids, detect_annotations, evaluate, write_coco_detections
 from yolo3.inference.detector import Detector
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD
 
 RED = [Box((64, 0, 128, 32), 0), Box((64, 32, 128, 64), 0)]  # the two cells that the network sees as red
 

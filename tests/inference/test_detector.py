@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.autograph.impl import api as autograph
 
 from tests.models.cases import PooledBlocks
 from tests.models.yolov3.test_architecture import FINE_FIRST
@@ -267,3 +268,14 @@ def test_results_know_their_names_and_the_image_that_they_are_of(tmp_path):
     assert of_file.names == of_array.names == ["red", "red"] and of_file.image == tmp_path / "a.png"
     np.testing.assert_array_equal(of_file.draw(), of_array.draw())
     assert {one.name for one in detector(sample_image())} == {"red"}
+
+
+def test_the_graph_is_traced_as_it_is_written(monkeypatch):
+    # To rewrite the source of each function, as autograph does, took most of the time to the first boxes.
+    def fail(*_, **__):
+        raise AssertionError("expected no function to be converted")
+
+    monkeypatch.setattr(autograph, "converted_call", fail)
+    detector = Detector(cell_network(), METADATA)
+    assert len(detector(sample_image())) == 2
+    assert len(detector.candidates(sample_image()).select()) == 2

@@ -6,7 +6,7 @@ import pytest
 from tests.inference.test_detector import METADATA, cell_network
 from yolo3.cli.main import main
 from yolo3.compat.yolo import YOLO
-from yolo3.datasets import images
+from yolo3.datasets import pixel_limit
 from yolo3.datasets.images import write_image
 from yolo3.inference.detector import Detector
 from yolo3.inference.loading import load_detector
@@ -74,12 +74,12 @@ def test_a_cfg_of_classes_without_names_asks_for_them(tmp_path, capsys):
 
 
 def test_an_image_of_too_many_pixels_is_allowed_by_a_function_or_by_an_option(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(images, "_max_pixels", 1000)
+    monkeypatch.setattr(pixel_limit, "_max_pixels", 1000)
     image = tmp_path / "red.png"
     write_image(image, np.zeros((64, 32, 3), np.uint8))
     detector = Detector(cell_network(), METADATA)
     words = f"{image}: expected an image, got 32x64 pixels, more than the 1,000 allowed; "
-    allows = "yolo3.datasets.images.limit_pixels allows up to 2^30"
+    allows = "yolo3.datasets.pixel_limit.limit_pixels allows up to 2^30"
     assert message_of(detector, str(image)) == message_of(detector.candidates, str(image)) == words + allows
 
     weights = str(tmp_path / "m.h5")

@@ -260,6 +260,29 @@ def test_boxes_are_padded_to_multiples_of_32_and_empty_images_have_none(tmp_path
         assert rows.shape == (1, 32, 5) and not rows.any()
 
 
+def test_crowded_and_sparse_batches_have_the_same_rows(tmp_path):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
+    crowded = annotated(path, *[(x, 10, x + 20, 40, 1) for x in range(40)])
+    sparse = annotated(path, (10, 10, 50, 50, 0))
+    store = opened([crowded, *[sparse] * 7], "memory")
+    for settings, rows in ((PLAIN, 64), (replace(PLAIN, mosaic=0.5), 160)):  # 40 boxes; a mosaic of 4 x 40
+        batches = batches_of(store, settings, batch_size=2)
+        assert [boxes.shape for _, boxes, _ in batches] == [(2, rows, 5)] * 4
+    plain = [boxes.shape for _, boxes, _ in resized_batches([sparse, sparse, crowded], 2)]
+    assert plain == [(2, 64, 5), (1, 64, 5)]
+
+
+def test_an_image_with_thousands_of_boxes_makes_its_own_batches_alone_large(tmp_path):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))
+    crowded = annotated(path, *[(x % 80, x // 80, x % 80 + 20, x // 80 + 20, 1) for x in range(1500)])
+    sparse = annotated(path, (10, 10, 50, 50, 0))
+    batches = batches_of(opened([crowded, sparse, sparse], "memory"), batch_size=1)
+    # 512 rows at most for all, and 512 x 4 where 1500 boxes need them
+    assert sorted(boxes.shape[1] for _, boxes, _ in batches) == [512, 512, 2048]
+
+
 def test_crowd_regions_are_left_out_and_boxes_are_clipped_to_the_image(tmp_path):
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 100, 3), np.uint8))

@@ -17,7 +17,7 @@ from yolo3.models.loading import legacy_anchor_mask, load_network, load_weights_
 from yolo3.models.metadata import read_metadata
 from yolo3.models.saving import save_model
 from yolo3.models.yolov3.architecture import YoloV3
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK
 
 SMALL_CFG = """[net]
 width=64

@@ -265,3 +265,16 @@ def test_a_network_with_pooling_has_the_same_gradients_either_way():
         gradients.append(tape.gradient(loss, [variable.value for variable in network.trainable_variables]))
     for one, other in zip(*gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def test_no_random_numbers_are_drawn_for_a_copy_whose_weights_are_known(monkeypatch):
+    network = tiny_yolo_body(keras.Input((None, None, 3)), 3, 2)
+    expected = fold_batch_norm(network).get_weights()
+
+    def fail(*_, **__):
+        raise AssertionError("expected no random numbers")
+
+    monkeypatch.setattr(keras.initializers.HeNormal, "__call__", fail)
+    monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", fail)
+    for one, other in zip(fold_batch_norm(network).get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(one, other)

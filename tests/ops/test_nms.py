@@ -204,6 +204,26 @@ def kept_indices(result, boxes):
     return sorted(boxes[0].tolist().index(box) for box in found[:num].tolist())
 
 
+def test_suppression_ends_once_every_image_has_all_that_is_asked_for(monkeypatch):
+    decided = []
+    keep_within = nms._keep_within
+    monkeypatch.setattr(nms, "_keep_within", lambda *arrays: decided.append(1) or keep_within(*arrays))
+    corners = np.arange(1024, dtype=np.float32)[:, None] * 10
+    boxes = np.concatenate([corners, corners, corners + 8, corners + 8], 1)[None]  # none overlaps another
+    scores = np.linspace(0.9, 0.1, 1024, dtype=np.float32)[None, :, None]
+    for max_boxes, blocks in ((300, 3), (1000, 8)):  # of 128 candidates
+        decided.clear()
+        found, _, _, num = non_max_suppression(boxes, scores, 0.05, 0.5, max_boxes=max_boxes)
+        assert int(num[0]) == max_boxes and len(decided) == blocks
+        np.testing.assert_array_equal(found[0], boxes[0, :max_boxes])
+
+    decided.clear()  # with an image that has less, all are looked at
+    one_place = np.tile(np.array([0, 0, 8, 8], np.float32), (1, 1024, 1))
+    two = np.concatenate([boxes, one_place]), np.concatenate([scores, scores])
+    _, _, _, num = non_max_suppression(*two, 0.05, 0.5, max_boxes=300)
+    assert num.numpy().tolist() == [300, 1] and len(decided) == 8
+
+
 def test_ios_takes_the_area_of_the_weaker_box():
     # the third box, 200 x 600, has the best score. With the first, 250 x 100, it shares 200 x 100:
     # IoU 20 / (120 + 25 - 20) = .16, of the first box's area 20 / 25 = .8, of its own 20 / 120 = .17.

@@ -12,7 +12,7 @@ def undrawn(monkeypatch):
     """Runs within a test draw nothing, which saves time; those of shared fixtures, which are made before, do."""
     from yolo3.training import loop
 
-    monkeypatch.setattr(loop, "draw_training_curves", lambda *_: None)
+    monkeypatch.setattr(loop, "write_curves", lambda *_: None)
     monkeypatch.setattr(loop, "write_images", lambda *_, **__: None)
     monkeypatch.setattr(loop, "write_run_report", lambda *_, **__: None)
 

@@ -59,9 +59,9 @@ FILES = {
 def whole(settings, slim_tiny, eagerly, tmp_path_factory):
     """Folder, result and words of a run of three epochs, averages included, whose curves are drawn after the last."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    curves = loop.draw_training_curves
+    curves = loop.write_curves
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "draw_training_curves", lambda log, path: curves(log, path) if _rows(log) == 3 else None)
+        patch.setattr(loop, "write_curves", lambda run: curves(run) if _rows(run.file("log.csv")) == 3 else None)
         return str(folder), *run(settings, folder)
 
 
@@ -398,7 +398,7 @@ def stopped(settings, slim_tiny, eagerly, tmp_path_factory):
     )
     stop = StopAfter(2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "draw_training_curves", lambda *_: None)
+        patch.setattr(loop, "write_curves", lambda *_: None)
         copied_to, copy_ahead = [], tf.data.experimental.prefetch_to_device
         patch.setattr(run_module, "accelerator", lambda: "/CPU:0")
         patch.setattr(

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from yolo3.datasets import check_images, images
+from yolo3.datasets import check_images, pixel_limit
 from yolo3.datasets.annotation import Finding
 from yolo3.datasets.formats.registry import read_dataset, write_dataset
 from yolo3.models.metadata import format_metadata, write_metadata
@@ -75,7 +75,7 @@ def test_the_lists_of_a_data_set_are_found_and_reported(prepared, shapes_set):
 
 
 def test_an_image_of_too_many_pixels_is_invalid_or_left_out(prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # and put back after the test
+    monkeypatch.setattr(pixel_limit, "_max_pixels", pixel_limit.MAX_PIXELS)  # and put back after the test
     path = write_lines(tmp_path / "set", "10,10,50,50,0", "10,10,50,50,1")
     cv2.imwrite(str(tmp_path / "set" / "1.png"), np.zeros((100, 101, 3), np.uint8))
     with pytest.raises(DataError) as caught:

@@ -11,6 +11,7 @@ from yolo3.training.plan import RunPlan
 from yolo3.training.preparation import prepare
 from yolo3.training.run import Run, open_batches, open_store
 from yolo3.training.run_folder import RunFolder
+from yolo3.training.step import Trainer
 
 
 @pytest.fixture
@@ -51,6 +52,21 @@ def test_multi_scale_sizes_are_multiples_of_the_stride_of_the_architecture(run_o
     run.prepared = SimpleNamespace(train=run.prepared.train, architecture=SimpleNamespace(stride=64))
     shapes = {images.shape[1:3] for images, _, _ in open_batches(run, open_store(run))}
     assert shapes == {(128, 128)}  # 96 is 1.5 cells of 64 pixels and 160 is 2.5: to even, both are 2
+
+
+@pytest.mark.slow
+def test_a_step_is_compiled_once_however_crowded_the_batches_are(run_of, settings, slim_tiny):
+    run = run_of(epochs=1, augment=dataclasses.replace(settings.augment, mosaic=0.0))
+    crowded = run.prepared.train[0].select(np.zeros(40, int))  # one box forty times
+    run.prepared = dataclasses.replace(run.prepared, train=[crowded, *run.prepared.train[1:]])
+    run.plan = RunPlan(dataclasses.replace(run.config, batch_size=4), 12)
+    run.trainer = Trainer(run.config, run.prepared.architecture, run.plan.total_steps)
+    most = []
+    for images, boxes, _ in open_batches(run, open_store(run)):
+        run.trainer.train_step(images, boxes, 1e-3)
+        most.append(int((boxes.numpy()[..., 2] > 0).sum(1).max()))
+    assert min(most) < 32 < max(most)  # boxes that once were padded to 32 rows, and to 64
+    assert run.trainer.num_graphs == 1
 
 
 @pytest.mark.slow

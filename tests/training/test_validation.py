@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from yolo3.datasets.formats.registry import read_dataset
+from yolo3.datasets.images import read_image
+from yolo3.input import batches
 from yolo3.input.batches import validation_batches
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.architecture import YoloV3
@@ -112,3 +114,31 @@ def test_detections_lie_within_the_image(trainer, annotations):
     for found in detections:
         assert len(found.boxes) and found.boxes.min() >= 0 and found.boxes.max() <= 96
         assert len(found.boxes) <= 300 and (found.scores > 0.001).all()
+
+
+def test_normalisation_is_folded_anew_at_each_evaluation(trainer, annotations):
+    validator = Validator(trainer, annotations, NAMES)
+    for scale in (1.0, 3.0):  # of the weights, which training changes
+        network = trainer.inference_network
+        rng = np.random.default_rng(0)
+        network.set_weights([scale * rng.uniform(0.01, 0.2, array.shape) for array in network.get_weights()])
+        row, _, _ = validator.run()
+        assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in validator._network.layers)
+        ((images, boxes, _),) = validation_batches(annotations, batch_size=4, input_shape=SHAPE, resize="letterbox")
+        terms = trainer.batch_terms(network(images, training=False), SHAPE, boxes)
+        for name in ("objectness", "no_object", "class", "wh"):
+            assert row[f"val_{name}"] == pytest.approx(float(terms[name]), rel=1e-4)
+
+
+@pytest.mark.parametrize("cache, times", [("auto", 1), ("memory", 1), ("none", 2), ("disk", 2)])
+def test_images_are_decoded_once_where_they_may_be_kept(trainer, annotations, monkeypatch, cache, times):
+    read = []
+    monkeypatch.setattr(batches, "read_image", lambda path: read.append(path) or read_image(path))
+    config, trainer.config = trainer.config, TrainConfig(anchors="none", input_size=SHAPE, batch_size=4, cache=cache)
+    try:
+        validator = Validator(trainer, annotations, NAMES)
+        rows = [validator.run()[0] for _ in range(2)]
+    finally:
+        trainer.config = config
+    assert len(read) == 4 * times
+    np.testing.assert_array_equal(list(rows[0].values()), list(rows[1].values()))

@@ -8,7 +8,7 @@ from yolo3.datasets.formats.registry import read_dataset
 from yolo3.datasets.images import write_image
 from yolo3.detections import Detections
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
-from yolo3.models.yolov3.scales import TINY_MASK
+from yolo3.models.yolov3.defaults import TINY_MASK
 from yolo3.models.yolov3.targets import preprocess_true_boxes
 from yolo3.visualize.boxes import class_colour
 from yolo3.visualize.sheets import contact_sheet, draw_examples, draw_predictions, draw_targets

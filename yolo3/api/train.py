@@ -16,9 +16,9 @@ from yolo3.progress import data_bar
 from yolo3.training.data_error import DataError
 from yolo3.training.recipes import RECIPES
 from yolo3.training.result import Result
-from yolo3.training.settings import TrainConfig
+from yolo3.training.settings import MAY_CHANGE, TrainConfig
 from yolo3.training.stopping import stop_signals
-from yolo3.training.whole_run import MAY_CHANGE, Checked, run_training
+from yolo3.training.whole_run import Checked, run_training
 
 if TYPE_CHECKING:
     import keras

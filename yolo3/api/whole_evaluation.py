@@ -17,9 +17,8 @@ from yolo3.datasets.check_findings import check_findings, print_to_stderr
 from yolo3.datasets.checks import check_dataset
 from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats.registry import read_dataset
-from yolo3.datasets.images import limit_pixels
+from yolo3.datasets.pixel_limit import limit_pixels
 from yolo3.datasets.usable import usable_annotations
-from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation import evaluate
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.measures import measure
@@ -30,6 +29,7 @@ from yolo3.files import real_paths
 from yolo3.inference.loading import load_detector, loading_network
 from yolo3.inference.settings import DetectorSettings
 from yolo3.models.published import is_published_name
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.outputs import check_outputs
 from yolo3.training import run_folder
 from yolo3.training.image_lists import select_images

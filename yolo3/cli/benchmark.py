@@ -13,7 +13,7 @@ from yolo3.cli.findings import add_findings_option
 from yolo3.cli.options import add_settings
 from yolo3.cli.running import run_command
 from yolo3.datasets.check_findings import check_findings
-from yolo3.datasets.images import limit_pixels
+from yolo3.datasets.pixel_limit import limit_pixels
 from yolo3.models.published import is_published_name
 from yolo3.outputs import check_outputs
 from yolo3.precision import PRECISIONS

@@ -7,7 +7,7 @@ from typing import Any
 
 from yolo3.cli.options import option_type
 from yolo3.cli.running import run_command
-from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.ops.resize_modes import RESIZE_MODES
 from yolo3.outputs import check_outputs
 from yolo3.progress import progress_bar
 from yolo3.settings import WHOLE

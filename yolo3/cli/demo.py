@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.running import run_command
-from yolo3.datasets.images import limit_pixels
+from yolo3.datasets.pixel_limit import limit_pixels
 from yolo3.inference.loading import load_detector, loading_network
 from yolo3.settings import Number
 from yolo3.training.settings import TrainConfig

@@ -11,7 +11,7 @@ import numpy as np
 from yolo3.cli.detect_results import add_result_options, check_results, open_writers, results_in_words
 from yolo3.cli.options import add_detector_options, add_settings, detector_options, option_type
 from yolo3.cli.running import in_one_line, run_command
-from yolo3.datasets.images import limit_pixels
+from yolo3.datasets.pixel_limit import limit_pixels
 from yolo3.detections import Detections
 from yolo3.inference.loading import loading_network
 from yolo3.inference.sources import Shot, Source, count_shots, detect_shots, find_sources, read_shots

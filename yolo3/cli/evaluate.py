@@ -8,10 +8,10 @@ from yolo3.api.whole_evaluation import ENDINGS, Request, evaluate_detections, ev
 from yolo3.cli.findings import add_findings_option
 from yolo3.cli.options import add_detector_options, add_settings, option_type
 from yolo3.cli.running import run_command
-from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.evaluation.tables import without_nan
 from yolo3.files import replace_file
 from yolo3.inference.settings import DetectorSettings
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.progress import data_bar, progress_bar
 from yolo3.settings import SHARE, settings_in
 from yolo3.training.settings import TrainConfig

@@ -9,11 +9,11 @@ from typing import Any
 from yolo3.arguments import options_in_messages
 from yolo3.cli.options import add_network_files, add_settings
 from yolo3.cli.running import run_command
-from yolo3.detections import AP_SCORE_THRESHOLD
 from yolo3.export.registry import EXPORTERS
 from yolo3.export.settings import ExportSettings
 from yolo3.inference.runtimes.registry import RUNTIMES, find_runtime
 from yolo3.inference.settings import DetectorSettings
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD
 from yolo3.settings import settings_in
 from yolo3.startup import held_back_stderr, start_tensorflow
 

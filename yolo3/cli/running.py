@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from yolo3.arguments import options_in_messages
 from yolo3.files import printable
+from yolo3.startup import leave_out_optional
 
 # What a terminal would take for a command, but for what progress bars use: tabs, ends of lines, and one line up.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[A)")
@@ -30,6 +31,7 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         import cv2.utils.logging as opencv
 
         opencv.setLogLevel(opencv.LOG_LEVEL_SILENT)  # nor are OpenCV's on a damaged image, which the command names
+    leave_out_optional()
     with printable_output(), options_in_messages():
         try:
             return command()

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from yolo3.cli.farewell import farewell
 from yolo3.cli.options import add_settings
 from yolo3.cli.running import run_command
 from yolo3.input.settings import Augmentation
@@ -16,10 +15,8 @@ from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.progress import data_bar
 from yolo3.training.cluster import task_of_environment
 from yolo3.training.recipes import RANDOM_WEIGHTS, RECIPES
-from yolo3.training.result import Result
-from yolo3.training.settings import TrainConfig
+from yolo3.training.settings import MAY_CHANGE, TrainConfig
 from yolo3.training.stopping import Stopped, stop_signals
-from yolo3.training.whole_run import MAY_CHANGE, run_training
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
+    from yolo3.cli.farewell import farewell  # what a run needs, and help does not
+    from yolo3.training.result import Result
+    from yolo3.training.whole_run import run_training
+
     resume, check_only = options.pop("resume", None), options.pop("check_only", False)
     with stop_signals() as stop:
         try:

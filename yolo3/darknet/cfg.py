@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+DEFAULT_SIZE = 416  # sides of the network input in pixels where nothing gives any: those of cfg/yolov3.cfg
+
 Number = TypeVar("Number", int, float)
 
 # Short section names that parser.c accepts, with the long names that they stand for.

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from yolo3.darknet.cfg import Cfg, Section
+from yolo3.darknet.cfg import DEFAULT_SIZE, Cfg, Section
 from yolo3.darknet.sections import Shape, read_section
 
 IMAGE = -1  # index of the network input among the sources of a layer
-DEFAULT_SIZE = 416  # sides of the network input in pixels where nothing gives any: those of cfg/yolov3.cfg
 
 
 @dataclass(frozen=True)

@@ -22,18 +22,13 @@ from typing import Any
 import numpy as np
 
 from yolo3.arrays import read_arrays, write_arrays
+from yolo3.files import user_cache
 
 FOLDER = ".yolo3-cache"
 VARIABLE = "YOLO3_DATA_CACHE"
 _MAX_FILES = 24  # in a folder, the least recently used go first
 _MAX_BYTES = 1 << 31  # of a file; COCO's takes 60 MB
 _HEADER = "header"
-
-
-def user_cache() -> str:
-    """Return the folder of this package in the user's cache: XDG_CACHE_HOME, else ~/.cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(cache, "yolo3")
 
 
 def cache_folder(root: str) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 from yolo3.datasets.annotation import Annotation, Dataset, Finding
 from yolo3.datasets.cache import cache_folder, join_texts, read_cache, split_texts, write_cache
 from yolo3.datasets.flat_boxes import first_boxes, flatten
-from yolo3.datasets.images import pixel_limit
+from yolo3.datasets.pixel_limit import pixel_limit
 from yolo3.file_states import FRESH_NS, Inputs, record_file, recorded_listing, recording
 
 WORTH_SECONDS = 0.5  # of work below which nothing is kept

@@ -71,7 +71,7 @@ def dataset_stats(
     Args:
         listed: The data set; at least one image.
         input_shape: (height, width) of the network input in pixels.
-        resize: How images get there, one of :data:`yolo3.ops.letterbox.RESIZE_MODES`.
+        resize: How images get there, one of :data:`yolo3.ops.resize_modes.RESIZE_MODES`.
         sides: Name of a size group to (smallest, largest) root of a box's area, in pixels of the network input.
     """
     dataset, shapes = listed.dataset, [check.shape or (0, 0) for check in listed.checks]

@@ -17,7 +17,7 @@ import numpy as np
 from yolo3.datasets.cache import cache_folder, join_texts, read_cache, split_texts, write_cache
 from yolo3.datasets.check_images import ImageCheck, Progress, check_images
 from yolo3.datasets.image_groups import group_images
-from yolo3.datasets.images import exceeds_limit
+from yolo3.datasets.pixel_limit import exceeds_limit
 from yolo3.file_states import FRESH_NS, file_state
 
 _FILE = "images.npz"

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 
 from yolo3.datasets.image_header import ImageHeader, read_header
+from yolo3.datasets.pixel_limit import exceeds_limit, pixel_limit
 from yolo3.datasets.pixel_range import to_8_bit
 from yolo3.file_states import record_file
 from yolo3.files import printable, replace_bytes
 from yolo3.ops.letterbox import reduce_image, reduction
-from yolo3.settings import Number
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Images of other kinds: they are not read, and a data set that has some is told so.
@@ -25,9 +25,6 @@ UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".gif", ".jp2", ".
 IMAGE_FOLDERS = ("images", "jpegimages", "image", "imgs", "img")
 # Names of folders that hold the annotation files of a data set beside the folder of its images.
 ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "labels", "label", "csv", "json", "xml", "xmls")
-MAX_PIXELS = 1 << 28  # of an image: 0.8 GB as RGB
-_OPENCV_PIXELS = 1 << 30  # its own limit
-PIXELS = Number("a whole number from 1 to 2^30", int, lambda value: 1 <= value <= _OPENCV_PIXELS)
 _WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 # OpenCV's flags by how much smaller a JPEG is decoded. It turns no image but TIFF: `read_header` says how.
@@ -39,8 +36,6 @@ _FLAGS = {
 }
 _TO_RGB = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 _FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # EXIF orientation to OpenCV's flip, after the transposition of 5 to 8
-
-_max_pixels = MAX_PIXELS
 
 
 class ImageError(ValueError):
@@ -65,28 +60,6 @@ def image_fault(error: OSError | ValueError) -> tuple[str, str]:
     elif isinstance(error, OSError) and error.strerror:
         got = f"'{error.strerror}'"
     return kind, f"expected an image, got {got}; replace it or remove it"
-
-
-def limit_pixels(count: int) -> None:
-    """Set how many pixels an image may have in this process, :data:`MAX_PIXELS` at first.
-
-    Raises:
-        ValueError: For more than OpenCV decodes, 2^30.
-    """
-    global _max_pixels
-    if not PIXELS.holds(count):
-        raise ValueError(f"max_pixels: expected {PIXELS.words}, got {count}")
-    _max_pixels = count
-
-
-def pixel_limit() -> int:
-    """Return how many pixels an image may have in this process."""
-    return _max_pixels
-
-
-def exceeds_limit(image_shape: tuple[int, int]) -> bool:
-    """Return whether an image of (height, width) has more pixels than :func:`limit_pixels` allows."""
-    return image_shape[0] * image_shape[1] > _max_pixels
 
 
 def read_image(path: str | os.PathLike, smallest: int | None = None) -> np.ndarray:
@@ -201,13 +174,13 @@ def check_header(header: ImageHeader, size: int, path: str | os.PathLike) -> Non
         path: The file, for messages.
 
     Raises:
-        ImageError: For more pixels than :func:`limit_pixels` allows, or than so many bytes can hold; for a PNG that
-            does not end within them: OpenCV reserves what its chunks claim, up to 4 GB each.
+        ImageError: For more pixels than :func:`yolo3.datasets.pixel_limit.limit_pixels` allows, or than so many bytes
+            can hold; for a PNG that does not end within them: OpenCV reserves what its chunks claim, up to 4 GB each.
     """
     height, width = header.stored_shape
     if exceeds_limit(header.stored_shape):
         kind = "huge-image"
-        got = f"{width}x{height} pixels, more than the {_max_pixels:,} allowed; --max-pixels allows up to 2^30"
+        got = f"{width}x{height} pixels, more than the {pixel_limit():,} allowed; --max-pixels allows up to 2^30"
         raise ImageError(kind, path, got)
 
     # A JPEG's block of 8 x 8 pixels takes a bit at least (not with arithmetic coding, where it may take less, but no

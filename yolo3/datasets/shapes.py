@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.datasets.cache import user_cache
 from yolo3.datasets.formats.voc_xml import format_xml
-from yolo3.files import replace_file
+from yolo3.files import replace_file, user_cache
 from yolo3.temporary import temporary_path
 
 CLASS_NAMES = ("circle", "square", "triangle")

@@ -14,7 +14,6 @@ from keras import ops
 
 from yolo3.arguments import Arguments
 from yolo3.darknet.cfg import read_cfg
-from yolo3.detections import AP_SCORE_THRESHOLD, SHOWN_SCORE
 from yolo3.detectors.backbone import backbone_of
 from yolo3.detectors.ground_truth import check_labels, from_corners, to_rows
 from yolo3.detectors.recipe import DefaultRecipe, default_optimizer
@@ -28,7 +27,7 @@ from yolo3.models.yolov3.loss_options import LossOptions, stored_options
 from yolo3.ops import boxes as geometry
 from yolo3.ops.box_formats import NO_OBJECT, check_format
 from yolo3.ops.nms import non_max_suppression
-from yolo3.ops.nms_methods import MAX_BOXES
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD, MAX_BOXES, SHOWN_SCORE
 from yolo3.precision import dtype_policy
 from yolo3.records import build_record
 from yolo3.training.optimizers import num_replicas

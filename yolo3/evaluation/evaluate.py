@@ -61,7 +61,7 @@ def evaluate(
     """Detect objects in annotated images and return COCO's numbers.
 
     Args:
-        detector: Its ``score_threshold`` should be :data:`yolo3.detections.AP_SCORE_THRESHOLD`.
+        detector: Its ``score_threshold`` should be :data:`yolo3.ops.nms_methods.AP_SCORE_THRESHOLD`.
         annotations: Images with their ground truth.
         class_names: Classes of the annotations, which have to be the detector's.
         progress: Called with (images done, all images) after each image.

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolo3.datasets.annotation import Annotation
-from yolo3.detections import SHOWN_SCORE, Detections
+from yolo3.detections import Detections
 from yolo3.evaluation.average_precision import CONVENTIONS, Evaluation, PrecisionRecall, evaluate_detections
 from yolo3.evaluation.coco import SIZES, coco_results
 from yolo3.evaluation.errors import KINDS, ErrorKinds, confusion_matrix, error_kinds
 from yolo3.evaluation.matching import Matches, concatenate, match_detections
 from yolo3.ops.boxes import area, pairwise_iou
+from yolo3.ops.nms_methods import SHOWN_SCORE
 
 # Kinds of error whose keys in the JSON of `yolo3 evaluate` are older than their names here.
 _JSON_KEYS = {"misclassified": "wrong_class", "localization": "badly_placed"}

@@ -148,7 +148,9 @@ class KerasNetwork:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            select = tf.function(select, input_signature=[tf.TensorSpec((None, *input_shape, 3), tf.uint8)])
+            select = tf.function(
+                select, input_signature=[tf.TensorSpec((None, *input_shape, 3), tf.uint8)], autograph=False
+            )
 
         def run(images):
             found = [ops.convert_to_numpy(array) for array in select(ops.convert_to_tensor(images))]
@@ -173,7 +175,9 @@ class KerasNetwork:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            decode = tf.function(decode, input_signature=[tf.TensorSpec((None, *input_shape, 3), tf.uint8)])
+            decode = tf.function(
+                decode, input_signature=[tf.TensorSpec((None, *input_shape, 3), tf.uint8)], autograph=False
+            )
 
         def run(images):
             boxes, scores = decode(ops.convert_to_tensor(images))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from yolo3.detections import SHOWN_SCORE
 from yolo3.models.architecture import IOU_THRESHOLD
-from yolo3.ops.letterbox import RESIZE_MODES
-from yolo3.ops.nms_methods import MAX_BOXES, METHODS, OVERLAPS
+from yolo3.ops.nms_methods import MAX_BOXES, METHODS, OVERLAPS, SHOWN_SCORE
+from yolo3.ops.resize_modes import RESIZE_MODES
 from yolo3.precision import DETECTION_PRECISIONS
 from yolo3.settings import COUNT, SHARE, check_settings, setting
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from yolo3.compilation import stable_names
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image
 from yolo3.input.augmentation import augment, distort_colours
@@ -16,10 +17,11 @@ from yolo3.input.epoch_plan import WHOLE, BatchPart, block_size, plan_epoch
 from yolo3.input.image_boxes import network_boxes
 from yolo3.input.image_cache import ImageStore
 from yolo3.input.reading import reading
-from yolo3.input.settings import Augmentation
+from yolo3.input.settings import MOSAIC_IMAGES, Augmentation
 from yolo3.ops.letterbox import resize_image
 
-_BOX_ROWS = 32  # boxes of a batch are padded to this times a power of two, so that few shapes occur
+_BOX_ROWS = 32  # boxes of a batch are padded to multiples of this
+_MOST_FIXED_ROWS = 512  # of every batch: up to here they cost the loss of tiny YOLOv3 about a hundredth of a step
 _IMAGE = (-1, -1, 3)
 
 # None of these functions needs autograph, whose rewriting takes time.
@@ -65,6 +67,7 @@ def training_batches(
         replicas each of them is a piece of a batch, one after the other.
     """
     count = store.count
+    rows = _fixed_rows(store.first_box, MOSAIC_IMAGES if augmentation.mosaic else 1)
     bounds = part.bounds(batch_size)
     num_made = bounds[-1] - bounds[0]
     block = block_size(-(-count // batch_size) * batch_size, store.image_bytes)
@@ -101,7 +104,8 @@ def training_batches(
         return tf.ensure_shape(image, [None, None, 3]), boxes, colours, tf.where(tf.range(4) < used, indices, -1)
 
     def batch(images, boxes, colours, indices):
-        return distort_colours(images, colours), _pad_rows(boxes), indices
+        stable_names()
+        return distort_colours(images, colours), _pad_rows(boxes, rows), indices
 
     numbers = tf.data.Dataset.range(epochs.start, epochs.stop) if isinstance(epochs, range) else epochs
     first_epoch = epochs.start if isinstance(epochs, range) else 0
@@ -196,6 +200,7 @@ def validation_batches(
     input_shape: tuple[int, int],
     resize: str,
     part: BatchPart = WHOLE,
+    keep: bool = False,
 ) -> tf.data.Dataset:
     """Return the images of a data set as detection sees them, in order, without augmentation.
 
@@ -205,6 +210,7 @@ def validation_batches(
         input_shape: (height, width) of the network input in pixels.
         resize: "letterbox" or "stretch".
         part: Which batches are made: whole ones, of which the replicas take turns.
+        keep: Whether the resized images are kept in memory once all were read.
 
     Returns:
         Data set of (images, boxes, indices): images and boxes as from `training_batches`; int64 [B], the places of the
@@ -212,27 +218,51 @@ def validation_batches(
     """
     rows = [network_boxes(annotation, input_shape, resize) for annotation in annotations]
     flat = tf.constant(np.concatenate(rows) if rows else np.zeros((0, 5), np.float32))
-    first = tf.constant(np.cumsum([0, *map(len, rows)]).astype(np.int64))
+    first_box = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    first, fixed = tf.constant(first_box), _fixed_rows(first_box)
     read = reading(
         [annotation.image_path for annotation in annotations],
         lambda path: resize_image(read_image(path), input_shape, resize),
         [*input_shape, 3],
     )
 
-    def example(index):
-        return tf.cast(read(index), tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
+    def example(image, index):
+        return tf.cast(image, tf.float32) / 255.0, flat[first[index] : first[index + 1]], index
 
     indices = np.arange(len(annotations))
     replica = indices // batch_size % part.replicas
     own = indices[(part.first <= replica) & (replica < part.first + part.here)]
-    dataset = tf.data.Dataset.from_tensor_slices(own).map(example, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def pixels(index):
+        return read(index), index
+
+    parallel = {"num_parallel_calls": tf.data.AUTOTUNE}
+    images = tf.data.Dataset.from_tensor_slices(own).map(_no_autograph(pixels), **parallel)
+    dataset = (images.cache() if keep else images).map(_no_autograph(example), **parallel)
     dataset = dataset.padded_batch(batch_size, ([*input_shape, 3], [None, 5], []))
-    return dataset.map(lambda images, boxes, indices: (images, _pad_rows(boxes), indices)).prefetch(2)
+
+    def padded(images, boxes, indices):
+        return images, _pad_rows(boxes, fixed), indices
+
+    return dataset.map(_no_autograph(padded)).prefetch(2)
 
 
-def _pad_rows(boxes):
-    """Pad [B, T, 5] with zeros until T is 32, 64, 128, ...: each new number of rows recompiles the step."""
+def _fixed_rows(first_box: np.ndarray, images_per_example: int = 1) -> int:
+    """Return the rows of boxes that every batch of a data set gets, so that a step is compiled once.
+
+    They hold any example, a mosaic of the most crowded image four times included, up to a number of rows that costs
+    little. Only batches with more boxes than that have more rows.
+
+    Args:
+        first_box: int64 [N + 1], where the boxes of each image begin.
+        images_per_example: Images that an example may show.
+    """
+    most = int(np.diff(first_box).max(initial=1)) * images_per_example
+    return min(-(-max(most, 1) // _BOX_ROWS) * _BOX_ROWS, _MOST_FIXED_ROWS)
+
+
+def _pad_rows(boxes, fixed: int):
+    """Pad [B, T, 5] with zeros to a fixed number of rows; where these are too few, to that times a power of two."""
     rows = tf.shape(boxes)[1]
-    padded = _BOX_ROWS * sum(tf.where(rows > _BOX_ROWS * 2**power, 2**power, 0) for power in range(16))
-    padded = tf.maximum(padded + _BOX_ROWS, _BOX_ROWS)
+    padded = fixed * (1 + sum(tf.where(rows > fixed * 2**power, 2**power, 0) for power in range(16)))
     return tf.pad(boxes, [[0, 0], [0, padded - rows], [0, 0]])

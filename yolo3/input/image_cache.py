@@ -97,8 +97,9 @@ def open_images(
         """Iterate over the decoded images, which are decoded on all cores."""
         decode_kept = reading(paths, lambda path: to_network_size(read_image(path, smallest), largest_side), _IMAGE)
         indices = tf.data.Dataset.range(len(paths))
+        decode_one = tf.autograph.experimental.do_not_convert(decode_kept if resized else decode)
         return tqdm(
-            indices.map(decode_kept if resized else decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator(),
+            indices.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator(),
             desc="decoding",
             total=len(paths),
             unit="image",

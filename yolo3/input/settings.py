@@ -10,6 +10,7 @@ from yolo3.settings import BELOW_ONE, FACTOR, POSITIVE, SHARE, check_settings, s
 CACHES = ("auto", "memory", "disk", "none")
 SCALE_EVERY = 10  # batches of one size in multi-scale training, as in Darknet
 PLACEMENTS = ("fit", "crop")
+MOSAIC_IMAGES = 4
 MIN_SIDE = 2.0  # pixels of the network input; the visible part of a box has to be at least as wide and as high
 MIN_VISIBLE = 0.2  # of its area, for a box that the canvas or the mosaic cuts
 

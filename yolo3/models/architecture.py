@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from yolo3.darknet.layers import DEFAULT_SIZE
+from yolo3.darknet.cfg import DEFAULT_SIZE
 
 IOU_THRESHOLD = 0.45  # of non-maximum suppression, Darknet's
 CFG = "cfg"  # the name, in metadata, of a network that a Darknet cfg describes

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from yolo3.models.metadata import check_array_sizes, file_kind, holds_detector, open_hdf5, read_metadata
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, AnchorMask
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK, AnchorMask
 from yolo3.records import first_line
 
 logger = logging.getLogger(__name__)

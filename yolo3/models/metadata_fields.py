@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolo3.files import printable
-from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.ops.resize_modes import RESIZE_MODES
 from yolo3.records import checked_fields, shown
 
 _LONGEST_TEXT = 1 << 26  # characters of metadata; a member of a few KB can claim to unpack to many GB

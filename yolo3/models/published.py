@@ -17,9 +17,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from yolo3.darknet.cfg import Cfg, cfg_bytes, read_cfg, replace_option
-from yolo3.datasets.cache import user_cache
-from yolo3.files import free_bytes, replace_bytes
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, AnchorMask
+from yolo3.files import free_bytes, replace_bytes, user_cache
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK, AnchorMask
 from yolo3.temporary import put_in_place, temporary_path
 
 VARIABLE = "YOLO3_WEIGHTS"

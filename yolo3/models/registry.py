@@ -18,9 +18,8 @@ from typing import Any
 
 from yolo3.darknet.cfg import Cfg, parse_cfg
 from yolo3.models.architecture import CFG, Architecture
-from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS, DEFAULT_TINY_ANCHORS
+from yolo3.models.yolov3.defaults import ANCHORS, STRIDES, TINY_ANCHORS
 from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
-from yolo3.models.yolov3.scales import STRIDES
 
 # Recipes for the embedded data set (256 x 256 pixels), so that a first run ends soon on two cores. A few passes over so
 # many rendered images need little variation, and mosaic would cut shapes: a cut circle is not a circle.
@@ -116,7 +115,7 @@ register(
         "Darknet-53, three scales",
         body="yolo3.models.yolov3.networks:yolo_body",
         strides=STRIDES,
-        anchors=DEFAULT_ANCHORS,
+        anchors=ANCHORS,
         anchors_file="yolo_anchors.txt",
         backbone_convolutions=52,
         embedded=_SHORT_FULL,
@@ -128,7 +127,7 @@ register(
         "small and fast, two scales",
         body="yolo3.models.yolov3.networks:tiny_yolo_body",
         strides=STRIDES[:2],
-        anchors=DEFAULT_TINY_ANCHORS,
+        anchors=TINY_ANCHORS,
         anchors_file="tiny_yolo_anchors.txt",
         backbone_convolutions=7,
         embedded={**_SHORT, "input_size": (192, 192), "epochs": 12, "evaluate_every": 3},
@@ -140,7 +139,7 @@ register(
         "YOLOv3 with spatial pyramid pooling",
         body="yolo3.models.yolov3.networks:spp_yolo_body",
         strides=STRIDES,
-        anchors=DEFAULT_ANCHORS,
+        anchors=ANCHORS,
         anchors_file="yolo_anchors.txt",
         backbone_convolutions=52,
         embedded=_SHORT_FULL,

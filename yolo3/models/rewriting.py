@@ -35,15 +35,7 @@ def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Mo
     if policy is not None and any(isinstance(layer, keras.Model) for layer in network.layers):
         raise ValueError(f"expected a network without models within it, to compute in {policy}")
 
-    # Name of a convolution: the normalization that is the only reader of its output.
-    folded = {}
-    for layer in network.layers:
-        if type(layer) in _CONVOLUTIONS and layer.activation is keras.activations.linear:
-            norm = _only_reader(layer, network)
-            if isinstance(norm, layers.BatchNormalization):
-                axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
-                if axis in (-1, len(layer.output.shape) - 1):
-                    folded[layer.name] = norm
+    folded = _folded_norms(network)
     norms = {norm.name for norm in folded.values()}
 
     def copy(layer):
@@ -52,6 +44,8 @@ def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Mo
         config = layer.get_config()
         if policy is not None and "dtype" in config:  # operations such as keras.ops.add have none
             config |= {"dtype": policy}
+        if getattr(layer, "weights", ()):  # they replace what it begins with, which takes long to draw at random
+            config |= dict.fromkeys((name for name in config if name.endswith("_initializer")), "zeros")
         if layer.name in folded:
             config |= {"use_bias": True}
         return layer.__class__.from_config(config)
@@ -60,12 +54,19 @@ def fold_batch_norm(network: keras.Model, policy: str | None = None) -> keras.Mo
         return args[0] if layer.name in norms else layer(*args, **kwargs)
 
     result = keras.models.clone_model(network, clone_function=copy, call_function=call)
+    update_folded(result, network)
+    return result
+
+
+def update_folded(copy: keras.Model, network: keras.Model) -> None:
+    """Give a copy of a network that `fold_batch_norm` made the present weights of the network."""
+    folded = _folded_norms(network)
+    norms = {norm.name for norm in folded.values()}
     for layer in network.layers:
         if layer.name in folded:
-            result.get_layer(layer.name).set_weights(_folded_weights(layer, folded[layer.name]))
+            copy.get_layer(layer.name).set_weights(_folded_weights(layer, folded[layer.name]))
         elif layer.weights and layer.name not in norms:
-            result.get_layer(layer.name).set_weights(layer.get_weights())
-    return result
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
 
 
 def pool_before_activation(network: keras.Model) -> keras.Model:
@@ -107,6 +108,19 @@ def pool_before_activation(network: keras.Model) -> keras.Model:
 def is_functional(network: keras.Model) -> bool:
     """Return whether a network is a graph of layers that can be inspected."""
     return hasattr(network, "_nodes_by_depth")
+
+
+def _folded_norms(network) -> dict:
+    """Return the normalization that is the only reader of a convolution's output, by the convolution's name."""
+    folded = {}
+    for layer in network.layers:
+        if type(layer) in _CONVOLUTIONS and layer.activation is keras.activations.linear:
+            norm = _only_reader(layer, network)
+            if isinstance(norm, layers.BatchNormalization):
+                axis = norm.axis if isinstance(norm.axis, int) else norm.axis[0]
+                if axis in (-1, len(layer.output.shape) - 1):
+                    folded[layer.name] = norm
+    return folded
 
 
 def _only_reader(layer, network):

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from yolo3.ops.resize_modes import RESIZE_MODES
+
 GREY = 128  # keras-yolo3's letterbox fill; Darknet's is .5 of 255, which no byte can hold
-RESIZE_MODES = ("letterbox", "stretch")
 
 
 def letterbox_geometry(image_shape, input_shape) -> tuple[int, int, int, int]:
@@ -45,7 +46,7 @@ def resize_image(image: np.ndarray, input_shape, resize: str = "letterbox") -> n
     Args:
         image: uint8 [H, W, 3].
         input_shape: (height, width) of the network input in pixels.
-        resize: One of :data:`RESIZE_MODES`.
+        resize: One of :data:`yolo3.ops.resize_modes.RESIZE_MODES`.
 
     Returns:
         uint8 [height, width, 3].
@@ -109,7 +110,7 @@ def boxes_to_network(boxes_xyxy, image_shape, input_shape, resize: str = "letter
         boxes_xyxy: [N, 4].
         image_shape: (height, width) of the image in pixels.
         input_shape: (height, width) of the network input in pixels.
-        resize: One of :data:`RESIZE_MODES`.
+        resize: One of :data:`yolo3.ops.resize_modes.RESIZE_MODES`.
 
     Returns:
         float32 [N, 4].
@@ -125,7 +126,7 @@ def boxes_to_network_each(boxes_xyxy, image_shapes, input_shape, resize: str = "
         boxes_xyxy: [N, 4].
         image_shapes: int [N, 2], (height, width) of the image of each box in pixels.
         input_shape: (height, width) of the network input in pixels.
-        resize: One of :data:`RESIZE_MODES`.
+        resize: One of :data:`yolo3.ops.resize_modes.RESIZE_MODES`.
 
     Returns:
         float32 [N, 4].

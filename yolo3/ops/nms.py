@@ -143,8 +143,8 @@ def rescore(
     """Return the score of each candidate that is kept, -1 for the others, float32 [B, K].
 
     ``boxes_xyxy`` [B, K, 4], ``class_ids`` [B, K] and ``scores`` [B, K] are those of :func:`top_candidates`, the other
-    arguments and the errors those of :func:`non_max_suppression`. Greedy suppression keeps more than ``max_boxes``
-    where there are more.
+    arguments and the errors those of :func:`non_max_suppression`. Greedy suppression ends with the block of
+    candidates in which each image has ``max_boxes``; it keeps more where that block has more.
     """
     check_method(method, overlap, sigma)
     measure = {"iou": geometry.iou, "ios": geometry.coverage}[overlap]
@@ -175,14 +175,16 @@ def rescore(
         valid=scores > score_threshold,
         iou_threshold=iou_threshold,
         measure=less_distance if method == "diou" else measure,
+        enough=max_boxes,
     )
     return ops.where(keep, scores, _GONE)
 
 
-def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometry.iou):
+def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometry.iou, enough: int | None = None):
     """Return which candidates greedy suppression keeps, bool [B, K].
 
-    Blocks of 128 candidates are decided one after the other, until no image has a valid one left.
+    Blocks of 128 candidates are decided one after the other, until no image has a valid one left, or
+    every image has enough; the candidates after that are not kept.
 
     Args:
         boxes_xyxy: float [B, K, 4] by falling score; K is a multiple of 128.
@@ -190,6 +192,7 @@ def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometr
         valid: bool [B, K], the candidates that count.
         iou_threshold: Overlap with a kept candidate of the same class above which a weaker one is dropped.
         measure: Function of (weaker boxes, stronger boxes) [..., 4] that broadcast; returns overlaps [...].
+        enough: Number of kept candidates of an image after which its others do not matter; by default all matter.
     """
     num_blocks = boxes_xyxy.shape[1] // _BLOCK
     blocks = ops.reshape(boxes_xyxy, (-1, num_blocks, _BLOCK, 4))
@@ -211,8 +214,13 @@ def suppress(boxes_xyxy, class_ids, valid, iou_threshold: float, measure=geometr
         here = ops.reshape(ops.equal(numbers, number), (1, num_blocks, 1))
         return number + 1, ops.where(here, ops.expand_dims(kept, 1), keep)
 
+    def goes_on(number, keep):
+        if enough is None:
+            return number <= last
+        return (number <= last) & (ops.min(ops.sum(ops.cast(keep, "int32"), (1, 2))) < enough)
+
     start = (ops.zeros((), "int32"), ops.zeros_like(valid))
-    _, keep = ops.while_loop(lambda number, _: number <= last, decide, start, maximum_iterations=num_blocks)
+    _, keep = ops.while_loop(goes_on, decide, start, maximum_iterations=num_blocks)
     return ops.reshape(keep, (-1, num_blocks * _BLOCK))
 
 

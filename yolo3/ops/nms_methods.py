@@ -1,9 +1,12 @@
-"""Methods, overlaps and limits of non-maximum suppression, for options and for both versions of it; needs no Keras."""
+"""Methods, overlaps, thresholds and limits of non-maximum suppression, for options and both versions; no Keras."""
 
 METHODS = ("greedy", "soft", "diou")
 OVERLAPS = ("iou", "ios")
 MAX_BOXES = 300  # default limit of the detections in an image, over all classes
 CANDIDATES = 1024  # (box, class) pairs of an image that enter: the best by score
+SHOWN_SCORE = 0.3  # default threshold of the detections that people are shown
+# Average precision needs the weak detections too; AlexeyAB/darknet's src/detector.c has a threshold of .005.
+AP_SCORE_THRESHOLD = 0.001
 SIGMA = 0.5  # of Bodla et al. 2017
 
 

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable
 
 from yolo3.input.epoch_plan import scaled_size
+from yolo3.input.settings import MOSAIC_IMAGES
 from yolo3.training.batch_trial import Trial, address_space_of_a_step, shortage
 from yolo3.training.preparation import Prepared
 from yolo3.training.settings import TrainConfig
-
-_MOSAIC_IMAGES = 4
 
 
 def fit_batch_size(
@@ -84,7 +83,7 @@ def largest_size(config: TrainConfig, stride: int) -> tuple[int, int]:
 def most_boxes(config: TrainConfig, prepared: Prepared) -> int:
     """Return the largest number of boxes that an example of a run may have."""
     most = max((len(annotation.boxes) for annotation in prepared.train), default=0)
-    return max(most * (_MOSAIC_IMAGES if config.augment.mosaic else 1), 1)
+    return max(most * (MOSAIC_IMAGES if config.augment.mosaic else 1), 1)
 
 
 def _chosen(config: TrainConfig, too_large: dict[int, str]) -> str:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -23,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from yolo3.compilation import seal_compiled
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.recall import RECALL_PROPOSALS
@@ -37,11 +39,10 @@ from yolo3.training.preparation import Prepared
 from yolo3.training.result import Result
 from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store, update_inference_network
 from yolo3.training.run_folder import RunFolder
-from yolo3.training.run_images import objects_by_class, write_images, write_run_report
+from yolo3.training.run_images import objects_by_class, write_curves, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
 from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.timing import Timing
-from yolo3.visualize.curves import draw_training_curves
 
 _IMAGES = {
     "memory": "images kept in memory",
@@ -127,6 +128,8 @@ def _train_locked(run: Run, *, resume: bool) -> Result:
             raise
         raise ValueError(words) from error
     finally:
+        for failed in run.drawing.end():
+            say(f"Not drawn: {failed}")
         folder.remove_decoded()
 
     evaluated = [row for row in folder.rows if "AP50" in row]
@@ -238,6 +241,7 @@ def _timed_step(run: Run, images, boxes, rate: float) -> dict[str, float]:
         values = {name: float(value) for name, value in run.trainer.train_step(images, boxes, rate).items()}
     if run.trainer.num_graphs > graphs:
         run.timing.move(time.perf_counter() - started, "steps", "compilation" if graphs else "first_step")
+        seal_compiled()
     return values
 
 
@@ -249,7 +253,7 @@ def _mean_losses(run: Run) -> dict[str, float]:
 
 
 def finish_epoch(run: Run, row: dict) -> None:
-    """Evaluate where it is due, log the epoch, save, and only then draw.
+    """Evaluate where it is due, log the epoch, save, and only then have the rest drawn (`yolo3.training.drawing`).
 
     After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a twentieth of the time;
     when the run is over in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP is the best
@@ -284,12 +288,11 @@ def finish_epoch(run: Run, row: dict) -> None:
             checkpoint.save_weights(run, row)
         checkpoint.save_state(run, always=run.is_over)  # before anything is drawn: an image that fails must not cost it
 
-    with run.timing.phase("drawing"):
-        if evaluates:
-            draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
-        if evaluation and run.best_epoch == run.epoch:
-            run.best_evaluation = evaluation
-            _write_images(run, *evaluation)
+    if evaluates:
+        run.drawing.ask("curves", lambda: write_curves(folder))
+    if evaluation and run.best_epoch == run.epoch:
+        run.best_evaluation = evaluation
+        run.drawing.ask("images", functools.partial(_write_images, run, run.best_epoch, *evaluation))
     folder.keep_seconds(run.timing.seconds)
     if evaluation and not run.is_over:
         for rule, sentence in run_warnings(**_log(run)).items():
@@ -308,13 +311,14 @@ def write_last_images(run: Run) -> None:
     Raises:
         Stopped: When the run is asked to stop during that evaluation.
     """
+    run.drawing.wait()
     if run.validator is None or not run.best_epoch:
         return
     if run.best_evaluation is None:
         load_weights_by_name(run.trainer.inference_network, run.folder.file(run_folder.BEST))
         _, detections, measures = run.validator.run(run.stop.check)
         run.best_evaluation = detections, measures
-        _write_images(run, detections, measures)
+        _write_images(run, run.best_epoch, detections, measures)
 
     detections, measures = run.best_evaluation
     write_run_report(
@@ -328,15 +332,15 @@ def write_last_images(run: Run) -> None:
     )
 
 
-def _write_images(run: Run, detections: list[Detections], measures: Measures) -> None:
-    """Draw what the weights in `best.h5` detect."""
+def _write_images(run: Run, epoch: int, detections: list[Detections], measures: Measures) -> None:
+    """Draw what the weights in `best.h5`, those of an epoch, detect."""
     write_images(
         run.folder,
         run.prepared,
         measures=measures,
         detections=detections,
         callbacks=run.callbacks.callbacks,
-        epoch=run.best_epoch,
+        epoch=epoch,
     )
 
 

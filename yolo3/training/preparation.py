@@ -20,7 +20,7 @@ from yolo3.datasets.class_names import read_class_names
 from yolo3.datasets.formats import registry as formats
 from yolo3.datasets.image_facts import known_groups
 from yolo3.datasets.image_groups import describe_groups
-from yolo3.datasets.images import limit_pixels
+from yolo3.datasets.pixel_limit import limit_pixels
 from yolo3.datasets.splits import split_annotations
 from yolo3.datasets.usable import usable_annotations
 from yolo3.models.architecture import Architecture, check_input_shape

@@ -7,8 +7,7 @@ from typing import Any
 
 from yolo3.input.settings import Augmentation
 from yolo3.models.published import PUBLISHED, NetworkFiles, find_network
-from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, default_model_for_anchors, find_model
-from yolo3.models.yolov3.anchors import read_anchors
+from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, ModelEntry, default_model_for_anchors, find_model
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import AUTO, TrainConfig, paths_in
 
@@ -100,9 +99,16 @@ def _at_hand(settings: Mapping[str, Any]) -> NetworkFiles | None:
         return None
     model = settings.get("model", DEFAULT_MODEL)
     if "model" not in settings and "anchors" in paths_in(settings):
-        entry = default_model_for_anchors(len(read_anchors(settings["anchors"])))
+        entry = _model_of_anchors(settings["anchors"])
         model = entry.name if entry else None
     return found.get(model) if model else None
+
+
+def _model_of_anchors(path: str) -> ModelEntry | None:
+    """Return the network that a file of anchors is for."""
+    from yolo3.models.yolov3.anchors import read_anchors  # needs NumPy
+
+    return default_model_for_anchors(len(read_anchors(path)))
 
 
 def _cfg_recipe(path: str, recipe: str) -> dict[str, Any]:
@@ -120,5 +126,5 @@ def _embedded_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
         return dict(find_model(given["model"]).embedded)
     if "anchors" not in paths_in(given):
         return dict(find_model(DEFAULT_MODEL).embedded)
-    entry = default_model_for_anchors(len(read_anchors(given["anchors"])))
+    entry = _model_of_anchors(given["anchors"])
     return dict((entry or find_model("yolov3")).embedded)

@@ -19,6 +19,7 @@ from yolo3.precision import accelerator
 from yolo3.training.batch_fit import fit_batch_size
 from yolo3.training.batch_statistics import batches_for_statistics
 from yolo3.training.best_weights import evaluations_since_best, row_of_epoch
+from yolo3.training.drawing import Drawing
 from yolo3.training.plan import RunPlan, fit_length
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
@@ -71,6 +72,7 @@ class Run:
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
         timing: Where the time goes.
+        drawing: What is drawn while steps go on.
     """
 
     prepared: Prepared
@@ -92,6 +94,7 @@ class Run:
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
     timing: Timing = field(default_factory=Timing)
+    drawing: Drawing = field(default_factory=Drawing)
 
     @property
     def config(self) -> TrainConfig:

@@ -1,4 +1,7 @@
-"""Images of a run: a sheet of its targets; images and the report of its evaluations, for its folder and TensorBoard."""
+"""Images of a run: a sheet of its targets; images and the report of its evaluations, for its folder and TensorBoard.
+
+What draws charts imports matplotlib, which takes longer than the network to build: it is imported when they are drawn.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
 from yolo3.evaluation.advice import some_of
 from yolo3.evaluation.measures import Measures
-from yolo3.evaluation.report import Subject, write_report
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.models.yolov3.architecture import YoloV3
@@ -23,7 +25,6 @@ from yolo3.training.best_weights import CHOSEN_BY
 from yolo3.training.preparation import Prepared
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.settings import TrainConfig
-from yolo3.visualize.curves import draw_confusion, draw_precision_recall
 from yolo3.visualize.sheets import draw_examples, draw_predictions, draw_targets
 
 _IMAGES = (run_folder.PREDICTIONS, run_folder.PRECISION_RECALL, run_folder.CONFUSION)
@@ -61,6 +62,13 @@ def write_targets_sheet(config: TrainConfig, prepared: Prepared, path: str | os.
     write_image(path, sheet)
 
 
+def write_curves(folder: RunFolder) -> None:
+    """Draw the course of a run from its log."""
+    from yolo3.visualize.curves import draw_training_curves
+
+    draw_training_curves(folder.file(run_folder.LOG), folder.file(run_folder.CURVES))
+
+
 def write_images(
     folder: RunFolder,
     prepared: Prepared,
@@ -80,6 +88,8 @@ def write_images(
         callbacks: TensorBoard's gets the images too, under `images` in its folder.
         epoch: Number of the epoch, for TensorBoard.
     """
+    from yolo3.visualize.curves import draw_confusion, draw_precision_recall
+
     names = prepared.class_names
     write_image(folder.file(run_folder.PREDICTIONS), draw_predictions(prepared.val, list(detections), names))
     curves = dict(zip(names, measures.fixed.curves, strict=True))
@@ -116,6 +126,8 @@ def write_run_report(
         precision: What the training step computed in.
         epoch: Whose weights they are.
     """
+    from yolo3.evaluation.report import Subject, write_report
+
     boxes = sum(len(annotation.boxes) for annotation in prepared.train)
     epochs = folder.rows[-1]["epoch"] if folder.rows else config.epochs
     height, width = config.input_size

@@ -10,19 +10,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yolo3.darknet.layers import DEFAULT_SIZE
-from yolo3.datasets.images import MAX_PIXELS, PIXELS
+from yolo3.darknet.cfg import DEFAULT_SIZE
+from yolo3.datasets.formats.names import DESCRIPTIONS
+from yolo3.datasets.pixel_limit import MAX_PIXELS, PIXELS
 from yolo3.input.settings import CACHES, SCALE_EVERY, Augmentation
 from yolo3.models.registry import DEFAULT_MODEL, MODELS, model_summaries, reads_anchors
+from yolo3.models.yolov3.defaults import FULL_MASK, IGNORE_THRESH, TINY_MASK, AnchorMask
 from yolo3.models.yolov3.loss_options import LossOptions, stored_options
-from yolo3.models.yolov3.scales import FULL_MASK, IGNORE_THRESH, TINY_MASK, AnchorMask
-from yolo3.ops.letterbox import RESIZE_MODES
+from yolo3.ops.resize_modes import RESIZE_MODES
 from yolo3.precision import PRECISIONS
 from yolo3.records import build_record
 from yolo3.settings import BELOW_ONE, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, WHOLE, check_settings, setting, settings_in
 from yolo3.training.devices import DEVICES, check_devices
 from yolo3.training.loggers import logger_summaries
 from yolo3.training.schedules import BURN_IN_POWER, LONGEST_WARM_UP, SCHEDULES, WARM_UP_PART
+
+MAY_MOVE = ("data", "val")
+"""Settings that a resumed run takes, for data that has moved."""
+
+MAY_CHANGE = (*MAY_MOVE, "devices")
+"""All settings that a resumed run takes."""
 
 EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
 DEFAULT_EPOCHS = 100
@@ -53,12 +60,6 @@ def parse_named_value(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (SyntaxError, ValueError):
         return name, value
-
-
-def _formats() -> dict[str, str]:
-    from yolo3.datasets.formats.registry import FORMATS
-
-    return {name: format.description for name, format in FORMATS.items()}
 
 
 def anchor_counts() -> str:
@@ -101,7 +102,9 @@ class TrainConfig:
     data: str | None = _of_data(
         None, "annotations: a file or a folder", unset="the embedded shapes", metavar="PATH", is_path=True
     )
-    format: str | None = _of_data(None, "format of the annotations", unset="recognised by content", choices=_formats)
+    format: str | None = _of_data(
+        None, "format of the annotations", unset="recognised by content", choices=DESCRIPTIONS
+    )
     classes: str | None = _of_data(
         None, "file with one class name per line", unset="collected from the data", is_path=True
     )

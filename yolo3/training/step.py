@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from yolo3.compilation import stable_names
 from yolo3.models.architecture import Architecture
 from yolo3.models.fused_batch_norm import FusedBatchNormalization
 from yolo3.models.loss import as_list, batch_terms
@@ -138,6 +139,7 @@ class Trainer:
         return self._former_graphs + (self._step.experimental_get_tracing_count() if self._step else 0)
 
     def _distributed_step(self, images, boxes):
+        stable_names()
         terms = self.strategy.run(self._replica, (images, boxes))
         return {name: self.strategy.reduce("sum", value, None) for name, value in terms.items()}
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.image_size import shape_of
-from yolo3.detections import AP_SCORE_THRESHOLD, Detections
+from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures, measure
 from yolo3.evaluation.recall import recall_of_best
 from yolo3.input.batches import validation_batches
 from yolo3.input.epoch_plan import BatchPart
+from yolo3.input.image_cache import spare_memory
 from yolo3.models.loss import as_list, loss_row
+from yolo3.models.rewriting import fold_batch_norm, is_functional, update_folded
 from yolo3.ops.boxes import clip
 from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
-from yolo3.ops.nms_methods import MAX_BOXES
+from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD, MAX_BOXES
+from yolo3.precision import dtype_policy
 from yolo3.training.devices import gather_rows, own_replicas
 from yolo3.training.step import Trainer
 
@@ -35,18 +41,33 @@ class Validator:
 
     def __init__(self, trainer: Trainer, annotations: list[Annotation], class_names: list[str]):
         self.trainer, self.annotations, self.class_names = trainer, annotations, class_names
-        config = trainer.config
-        self._input_shape, self._resize = config.input_size, config.resize
-        own = own_replicas(trainer.strategy)
-        self._here = len(own)
-        self._batches = validation_batches(
-            annotations,
+        self._input_shape, self._resize = trainer.config.input_size, trainer.config.resize
+        self._own = own_replicas(trainer.strategy)
+        self._forward = tf.function(self._forward_batches, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _batches(self) -> tf.data.Dataset:
+        """The images and boxes; resized images are kept where those to train on may be in memory, and there is room."""
+        config = self.trainer.config
+        replicas = self.trainer.strategy.num_replicas_in_sync
+        needed = 3 * math.prod(config.input_size) * len(self.annotations) * len(self._own) // replicas
+        return validation_batches(
+            self.annotations,
             batch_size=config.batch_size,
             input_shape=config.input_size,
             resize=config.resize,
-            part=BatchPart(trainer.strategy.num_replicas_in_sync, own[0], self._here),
+            part=BatchPart(replicas, self._own[0], len(self._own)),
+            keep=config.cache in ("auto", "memory") and needed <= spare_memory(),
         )
-        self._forward = tf.function(self._forward_batches, reduce_retracing=True, autograph=False)
+
+    @functools.cached_property
+    def _network(self) -> keras.Model:
+        """The inference network with batch normalization folded into the convolutions, where it can be rewritten."""
+        network = self.trainer.inference_network
+        if not is_functional(network):
+            return network
+        with self.trainer.strategy.scope(), dtype_policy("float32"):
+            return fold_batch_norm(network)
 
     def _forward_batches(self, images, boxes):
         """Compute a batch on each replica."""
@@ -54,7 +75,7 @@ class Validator:
 
     def _forward_batch(self, images, boxes):
         trainer = self.trainer
-        outputs = trainer.inference_network(images, training=False)
+        outputs = self._network(images, training=False)
         terms = trainer.batch_terms(outputs, self._input_shape, boxes)
         boxes, scores = trainer.architecture.decode(as_list(outputs), self._input_shape)  # [B, N, 4], [B, N, C]
         return terms, non_max_suppression(
@@ -76,6 +97,8 @@ class Validator:
             class, and for class-agnostic networks the `recall` of the best 100 boxes of each image at an IoU of
             0.5; the detections in each image, boxes in its pixels; all figures of the evaluation.
         """
+        if self._network is not self.trainer.inference_network:
+            update_folded(self._network, self.trainer.inference_network)
         strategy, architecture = self.trainer.strategy, self.trainer.architecture
         names = [name for term in architecture.terms for name in (term, f"{term}_floor")]
         sums, rows = [np.zeros((0, 1 + len(names)))], [np.zeros((0, 7))]
@@ -99,7 +122,7 @@ class Validator:
 
     def _results(self, on_batch: Callable[[], None]) -> Iterator[tuple]:
         """Yield (terms, detections, indices) of each batch of this process; replicas compute a whole batch each."""
-        strategy, batches, here = self.trainer.strategy, iter(self._batches), self._here
+        strategy, batches, here = self.trainer.strategy, iter(self._batches), len(self._own)
         while together := list(itertools.islice(batches, here)):
             on_batch()
             # where batches are fewer than replicas, some compute the last one for nothing

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolo3.compilation import keep_compiled
 from yolo3.datasets.finding_groups import finding_lines, group_findings
 from yolo3.file_states import one_look
 from yolo3.files import existing_parent
@@ -26,7 +27,7 @@ from yolo3.training.image_lists import ImageLists
 from yolo3.training.loggers import build_loggers, check_loggers
 from yolo3.training.recipes import config_from, recipe_notes
 from yolo3.training.run_folder import RunFolder
-from yolo3.training.settings import TrainConfig, format_config, paths_in
+from yolo3.training.settings import MAY_MOVE, TrainConfig, format_config, paths_in
 from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.timing import Timing
 
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
     from yolo3.datasets.annotation import Annotation
     from yolo3.training.preparation import Prepared
     from yolo3.training.result import Result
-
-MAY_MOVE = ("data", "val")
-"""Settings that a resumed run takes, for data that has moved."""
-
-MAY_CHANGE = (*MAY_MOVE, "devices")
-"""All settings that a resumed run takes."""
 
 _OWN_FILES: dict[str, Any] = {"classes": None, "anchors": None, "cfg": None}  # a resumed run takes them from its folder
 
@@ -103,6 +98,7 @@ def run_training(
             raise ValueError(f"batch_size: expected a number for {task.count} processes, got auto")
         with timing.phase("start"):
             check_loggers(config.log)
+            keep_compiled()
             start_tensorflow()
             check_tensorflow()
             strategy = build_strategy(config.devices, task)

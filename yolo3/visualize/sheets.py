@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 
 from yolo3.datasets.annotation import Annotation
 from yolo3.datasets.images import read_image, writable_copy
-from yolo3.detections import SHOWN_SCORE, Detections
+from yolo3.detections import Detections
 from yolo3.files import base_name
 from yolo3.ops.boxes import cxcywh_to_xyxy
+from yolo3.ops.nms_methods import SHOWN_SCORE
 from yolo3.visualize.boxes import class_colour, draw_boxes, draw_comparison
 from yolo3.visualize.fonts import fit_text
 
@@ -185,8 +186,8 @@ def draw_predictions(
 
     Args:
         annotations: One per image.
-        detections: One record per image, in the same order; those below :data:`yolo3.detections.SHOWN_SCORE` are left
-            out.
+        detections: One record per image, in the same order; those below :data:`yolo3.ops.nms_methods.SHOWN_SCORE` are
+            left out.
         class_names: Names by class id.
         most: How many images are shown, evenly spaced from the first to the last.
 

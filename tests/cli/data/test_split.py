@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yolo3.cli.main import main
-from yolo3.datasets import images
+from yolo3.datasets import pixel_limit
 from yolo3.datasets.annotation import Box, Dataset, build_annotation
 from yolo3.datasets.formats.registry import list_names, read_dataset
 from yolo3.datasets.images import write_image
@@ -59,7 +59,7 @@ def stems(path, name):
 
 
 def test_an_image_of_too_many_pixels_stops_the_command(unlisted, capsys, monkeypatch):
-    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # and put back after the test
+    monkeypatch.setattr(pixel_limit, "_max_pixels", pixel_limit.MAX_PIXELS)  # and put back after the test
     assert split(unlisted("coco"), "--max-pixels", "1023") == 1
     assert "got 32x32 pixels, more than the 1,023 allowed; --max-pixels" in capsys.readouterr().err
 

@@ -130,6 +130,18 @@ def test_rows_of_padding_and_the_order_of_the_boxes_change_nothing():
     np.testing.assert_array_equal(expected.class_ids.numpy()[positive], got.class_ids.numpy()[positive])
 
 
+def test_blocks_of_padding_at_the_end_are_not_compared(monkeypatch):
+    compared = []
+    pairwise_iou = geometry.pairwise_iou
+    monkeypatch.setattr(geometry, "pairwise_iou", lambda *boxes: compared.append(1) or pairwise_iou(*boxes))
+    boxes = random_rows(2, 40, seed=5, padded=0)
+    padded = np.concatenate([boxes, np.zeros((2, 88, 5), np.float32)], 1)
+    expected, got = (anchor_targets(rows, SHAPE, SMALL.all_anchors(SHAPE), 0.5, 0.4) for rows in (boxes, padded))
+    assert len(compared) == 4  # two blocks of 32 hold 40 boxes, in each of the two
+    for one, other in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("between", [0, 40])  # 40: the second one is in another block
 def test_of_two_boxes_at_one_place_the_first_counts(between):
     place = [10, 10, 30, 30]

@@ -10,9 +10,10 @@ import tensorflow as tf
 from yolo3.models.yolov3 import targets
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.architecture import YoloV3
+from yolo3.models.yolov3.defaults import TINY_MASK
 from yolo3.models.yolov3.loss_options import BOX_LOSSES, DARKNET, LossOptions, stored_options
 from yolo3.models.yolov3.losses import loss_terms
-from yolo3.models.yolov3.scales import TINY_MASK, make_scales
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.ops import boxes as geometry
 
 OVERLAPS = [name for name in BOX_LOSSES if name != "xywh"]

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS as ANCHORS
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as TINY_ANCHORS
+from yolo3.models.yolov3.defaults import FULL_MASK, OFFICIAL_TINY_MASK, TINY_MASK
 from yolo3.models.yolov3.losses import TERMS, loss_terms, yolo_loss
-from yolo3.models.yolov3.scales import FULL_MASK, OFFICIAL_TINY_MASK, TINY_MASK, make_scales
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.models.yolov3.targets import preprocess_true_boxes
 
 GOLDEN = Path(__file__).parents[4] / "shared" / "data" / "golden" / "loss_yolov3_c3.npz"

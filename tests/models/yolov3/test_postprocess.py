@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK
 from yolo3.models.yolov3.postprocess import (
     decode_outputs,
     letterbox_placement,
@@ -15,7 +16,7 @@ from yolo3.models.yolov3.postprocess import (
     yolo_correct_boxes,
     yolo_eval,
 )
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, make_scales
+from yolo3.models.yolov3.scales import make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops import letterbox as images
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from yolo3.models.yolov3 import scales
+from yolo3.models.yolov3 import defaults, scales
 
 
 def test_the_masks_of_nine_and_of_six_anchors():
     assert scales.default_anchor_mask(9) == ((6, 7, 8), (3, 4, 5), (0, 1, 2))
     assert scales.default_anchor_mask(6) == ((3, 4, 5), (0, 1, 2))
-    assert scales.OFFICIAL_TINY_MASK == ((3, 4, 5), (1, 2, 3))
+    assert defaults.OFFICIAL_TINY_MASK == ((3, 4, 5), (1, 2, 3))
 
 
 @pytest.mark.parametrize("num_anchors", [6, 9])
@@ -27,8 +27,8 @@ def test_another_number_of_anchors_asks_for_a_mask(num_anchors):
 
 
 def test_a_given_mask_becomes_tuples_and_none_means_the_default():
-    assert scales.check_anchor_mask([[3, 4, 5], [1, 2, 3]], 6) == scales.OFFICIAL_TINY_MASK
-    assert scales.check_anchor_mask(None, 9) == scales.FULL_MASK
+    assert scales.check_anchor_mask([[3, 4, 5], [1, 2, 3]], 6) == defaults.OFFICIAL_TINY_MASK
+    assert scales.check_anchor_mask(None, 9) == defaults.FULL_MASK
     assert scales.check_anchor_mask([[0, 1]], 2) == ((0, 1),)
 
 
@@ -73,6 +73,6 @@ def test_grids_of_an_input_that_is_not_square():
 
 
 def test_anchors_are_distributed_by_stride_the_largest_to_the_coarsest_scale():
-    assert scales.dealt_anchor_mask(9, (32, 16, 8)) == scales.FULL_MASK
-    assert scales.dealt_anchor_mask(6, (32, 16)) == scales.TINY_MASK
+    assert scales.dealt_anchor_mask(9, (32, 16, 8)) == defaults.FULL_MASK
+    assert scales.dealt_anchor_mask(6, (32, 16)) == defaults.TINY_MASK
     assert scales.dealt_anchor_mask(4, (8, 16)) == ((0, 1), (2, 3))

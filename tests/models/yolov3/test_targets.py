@@ -7,7 +7,8 @@ from keras import ops
 from yolo3.models.yolov3 import targets
 from yolo3.models.yolov3.anchors import DEFAULT_ANCHORS as ANCHORS
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS as TINY_ANCHORS
-from yolo3.models.yolov3.scales import OFFICIAL_TINY_MASK, make_scales
+from yolo3.models.yolov3.defaults import OFFICIAL_TINY_MASK
+from yolo3.models.yolov3.scales import make_scales
 
 SHAPE = (64, 96)  # (height, width): grids of 2 x 3, 4 x 6 and 8 x 12
 

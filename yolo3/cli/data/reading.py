@@ -38,8 +38,8 @@ def read_for(arguments: argparse.Namespace, format: str | None, stop: bool = Tru
         ValueError: If it cannot be read, or annotations are invalid.
     """
     from yolo3.datasets.class_names import read_class_names
-    from yolo3.datasets.images import limit_pixels
     from yolo3.datasets.listed import read_listed
+    from yolo3.datasets.pixel_limit import limit_pixels
 
     limit_pixels(arguments.max_pixels)
     names = read_class_names(arguments.classes) if arguments.classes else None

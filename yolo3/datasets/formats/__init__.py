@@ -1,5 +1,5 @@
 """One reader and writer per format, and the registry of them all.
 
 A format is one module with a :class:`yolo3.datasets.formats.format.Format` called ``FORMAT``, and one line in
-``registry``. May import what ``datasets`` may, and ``datasets`` itself.
+``names``. May import what ``datasets`` may, and ``datasets`` itself.
 """

@@ -24,6 +24,7 @@ from yolo3.datasets.formats.coco_categories import (
 from yolo3.datasets.formats.coco_reader import CocoReader
 from yolo3.datasets.formats.coco_stream import Entries, stream_coco
 from yolo3.datasets.formats.format import Format, NewLists
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.image_size import image_size
 from yolo3.datasets.json_values import read_json, show_value
 from yolo3.datasets.lists import dataset_name, list_name_of, list_of, name_list_files, require_list
@@ -160,7 +161,7 @@ def _format_json(dataset: Dataset, image_paths: Sequence[str], folder: str) -> s
 
 FORMAT = Format(
     name=NAME,
-    description="COCO's JSON",
+    description=DESCRIPTIONS[NAME],
     looked_for="JSON with images and categories",
     matches=matches,
     list_names=list_names,

@@ -11,6 +11,7 @@ from typing import Any
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.formats.described_images import DescribedBox, DescribedImage, Description, build_dataset
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.json_values import finite_numbers, show_value
 from yolo3.datasets.lists import group_by_folder, name_list_files
 from yolo3.files import base_name, has_suffix, text_head, walk_files
@@ -66,7 +67,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
 FORMAT = Format(
     name=NAME,
-    description="CreateML, JSON with centres of boxes",
+    description=DESCRIPTIONS[NAME],
     looked_for="JSON with a list of 'image' and 'annotations'",
     matches=matches,
     list_names=list_names,

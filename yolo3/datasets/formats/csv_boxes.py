@@ -18,6 +18,7 @@ from yolo3.datasets.formats.csv_classes import CLASS_ID, read_names_by_id
 from yolo3.datasets.formats.csv_columns import BOX_ROLES, Columns, find_columns, parse_number, read_rows
 from yolo3.datasets.formats.described_images import DescribedBox, DescribedImage, Description, build_dataset
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.lists import name_list_files
 from yolo3.files import has_suffix, walk_files
 
@@ -62,7 +63,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
 FORMAT = Format(
     name=NAME,
-    description="CSV, a box per row: TensorFlow's tutorials, keras-retinanet, VoTT",
+    description=DESCRIPTIONS[NAME],
     looked_for="CSV with columns for image, x_min, y_min, x_max, y_max and class",
     matches=matches,
     list_names=list_names,

@@ -22,6 +22,7 @@ from yolo3.datasets.formats.described_images import (
     data_root,
 )
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.json_values import finite_number, finite_numbers
 from yolo3.datasets.lists import name_list_files
 from yolo3.file_states import record_file
@@ -67,7 +68,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
 FORMAT = Format(
     name=NAME,
-    description="CVAT for images, XML",
+    description=DESCRIPTIONS[NAME],
     looked_for="XML with <annotations>",
     matches=matches,
     list_names=list_names,

@@ -25,6 +25,7 @@ from yolo3.datasets.class_names import (
 from yolo3.datasets.copy_images import ImageCopies, path_for_list
 from yolo3.datasets.find_images import ListedPaths, only_image, without_contested
 from yolo3.datasets.formats.format import Format, NewLists
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.image_size import size_or_none
 from yolo3.datasets.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from yolo3.datasets.lists import dataset_name, list_of, require_list
@@ -157,7 +158,7 @@ def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLis
 
 FORMAT = Format(
     name=NAME,
-    description="text, an image and its boxes per line",
+    description=DESCRIPTIONS[NAME],
     looked_for="text lines 'path x_min,y_min,x_max,y_max,class_id'",
     matches=matches,
     list_names=list_names,

@@ -14,6 +14,7 @@ from typing import Any
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.formats.described_images import DescribedBox, DescribedImage, Description, build_dataset
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.json_values import finite_number, finite_numbers, show_value
 from yolo3.datasets.lists import group_by_folder
 from yolo3.files import has_suffix, is_file, read_lines, stem_of, text_head, walk_files
@@ -73,7 +74,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
 FORMAT = Format(
     name=NAME,
-    description="LabelMe, a JSON file per image",
+    description=DESCRIPTIONS[NAME],
     looked_for="JSON with 'shapes'",
     matches=matches,
     list_names=list_names,

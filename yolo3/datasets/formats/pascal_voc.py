@@ -21,6 +21,7 @@ from yolo3.datasets.find_images import (
     without_contested,
 )
 from yolo3.datasets.formats.format import Format, NewLists
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.formats.voc_lists import XmlIndex, find_lists, lists_folder, root_of_list, select_files
 from yolo3.datasets.formats.voc_xml import VocFile, format_xml, is_voc_xml, parse_xml
 from yolo3.datasets.image_size import image_size, size_findings, size_or_none
@@ -138,7 +139,7 @@ def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLis
 
 FORMAT = Format(
     name=NAME,
-    description="Pascal VOC, an XML file per image",
+    description=DESCRIPTIONS[NAME],
     looked_for="XML with <annotation>",
     matches=matches,
     list_names=list_names,

@@ -15,6 +15,7 @@ from yolo3.datasets.class_names import require_printable
 from yolo3.datasets.copy_images import ImageCopies
 from yolo3.datasets.dataset_cache import pack_dataset, recalled, remembered, root_of, unpack_dataset
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.names import DESCRIPTIONS, OWN_FORMATS
 from yolo3.datasets.formats.several_formats import disagreement
 from yolo3.datasets.formats.unrecognised import describe
 from yolo3.datasets.lists import default_pair
@@ -23,20 +24,6 @@ from yolo3.file_states import one_look
 FORMATS: dict[str, Format] = {}
 _OWN = ("format", "class_names", "list_name")
 _ARGUMENTS = Arguments("read_dataset", (), own=_OWN, names={"list": "list_name", "classes": "class_names"}, valued=_OWN)
-
-# One line per format: the module in this folder that defines it as `FORMAT`, in the order of help and messages. Of the
-# formats that a folder holds the first is taken: the richest, and the one that others are made of.
-_MODULES = (
-    "pascal_voc",
-    "coco",
-    "cvat",
-    "labelme",
-    "vott",
-    "createml",
-    "csv_boxes",
-    "keras_yolo3",
-    "yolo_txt",
-)
 
 
 def register(format: Format) -> None:
@@ -47,10 +34,11 @@ def register(format: Format) -> None:
     """
     if FORMATS.setdefault(format.name, format) is not format:
         raise ValueError(f"format: expected a name that is not taken, got '{format.name}'")
+    DESCRIPTIONS[format.name] = format.description
 
 
-for _module in _MODULES:
-    register(importlib.import_module(f"yolo3.datasets.formats.{_module}").FORMAT)
+for _own in OWN_FORMATS.values():
+    register(importlib.import_module(f"yolo3.datasets.formats.{_own.module}").FORMAT)
 
 
 def detect_format(path: str | os.PathLike) -> str:

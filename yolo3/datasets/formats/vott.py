@@ -11,6 +11,7 @@ from typing import Any
 from yolo3.datasets.annotation import Dataset
 from yolo3.datasets.formats.described_images import DescribedBox, DescribedImage, Description, build_dataset
 from yolo3.datasets.formats.format import Format
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.json_values import finite_numbers, read_json, show_value
 from yolo3.datasets.lists import group_by_folder
 from yolo3.files import base_name, has_suffix, text_head, walk_files
@@ -77,7 +78,7 @@ def read(path: str, class_names: Sequence[str] | None = None, list_name: str | N
 
 FORMAT = Format(
     name=NAME,
-    description="VoTT 2, JSON of assets or of the export",
+    description=DESCRIPTIONS[NAME],
     looked_for="JSON with 'asset' or 'assets'",
     matches=matches,
     list_names=list_names,

@@ -16,6 +16,7 @@ from yolo3.datasets.class_names import ClassMap, numbered_class_names
 from yolo3.datasets.copy_images import ImageCopies, path_for_list
 from yolo3.datasets.find_images import unread_findings
 from yolo3.datasets.formats.format import Format, NewLists
+from yolo3.datasets.formats.names import DESCRIPTIONS
 from yolo3.datasets.formats.yolo_labels import LabelIndex, format_label, parse_label
 from yolo3.datasets.formats.yolo_layout import (
     Layout,
@@ -158,7 +159,7 @@ def format_lists(lists: Mapping[str, Dataset], path: str, suffix: str) -> NewLis
 
 FORMAT = Format(
     name=NAME,
-    description="YOLO's text files, one per image, with or without data.yaml",
+    description=DESCRIPTIONS[NAME],
     looked_for="data.yaml or label files 'class_id x y w h'",
     matches=matches,
     list_names=list_names,

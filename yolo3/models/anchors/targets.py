@@ -14,7 +14,7 @@ from yolo3.ops.nms import take_rows
 
 _TIE = 1e-5  # overlaps that differ by this share are equal: backends round differently
 _BEST_OF_BOX = 2.0  # added to the overlap of an anchor that is the best a box has: more than any overlap
-_BLOCK = 32  # ground-truth boxes compared at a time, as many as a batch is padded to
+_BLOCK = 32  # ground-truth boxes compared at a time
 
 
 class AnchorTargets(NamedTuple):
@@ -48,6 +48,8 @@ def match_anchors(anchors_xyxy, boxes_xyxy, usable=None):
         the anchor is the best that the box has.
     """
     num_images, num_rows = ops.shape(boxes_xyxy)[0], ops.shape(boxes_xyxy)[1]
+    in_use = ops.any(geometry.area(boxes_xyxy) > 0, 0)  # [T]
+    last = ops.max(ops.where(in_use, ops.arange(1, num_rows + 1), 0), initial=0)  # padding is not compared
     usable = ops.convert_to_tensor(np.ones(len(anchors_xyxy), bool) if usable is None else usable)
     anchors = ops.convert_to_tensor(anchors_xyxy)[None]  # [1, N, 4]
     padded = ops.concatenate([boxes_xyxy, ops.zeros((num_images, _BLOCK, 4))], 1)  # the last block may be a part
@@ -66,7 +68,7 @@ def match_anchors(anchors_xyxy, boxes_xyxy, usable=None):
 
     shape = (num_images, len(anchors_xyxy))
     _, index, quality = ops.while_loop(
-        lambda first, *_: first < num_rows,
+        lambda first, *_: first < last,
         match_block,
         (ops.zeros((), "int32"), ops.zeros(shape, "int32"), ops.zeros(shape)),
         maximum_iterations=num_rows // _BLOCK + 1,

@@ -10,13 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from yolo3.files import replace_file
+from yolo3.models.yolov3.defaults import ANCHORS, TINY_ANCHORS
 
-# Clustered on COCO at 416 x 416 by YOLOv3's authors: pjreddie/darknet cfg/yolov3.cfg and cfg/yolov3-tiny.cfg.
-DEFAULT_ANCHORS = np.array(
-    [[10, 13], [16, 30], [33, 23], [30, 61], [62, 45], [59, 119], [116, 90], [156, 198], [373, 326]],
-    np.float32,
-)
-DEFAULT_TINY_ANCHORS = np.array([[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]], np.float32)
+DEFAULT_ANCHORS = np.array(ANCHORS, np.float32)
+DEFAULT_TINY_ANCHORS = np.array(TINY_ANCHORS, np.float32)
 DEFAULT_ANCHORS.setflags(write=False)
 DEFAULT_TINY_ANCHORS.setflags(write=False)
 

@@ -18,10 +18,11 @@ from yolo3.darknet.names import shared_layers
 from yolo3.darknet.network import build_network as build_cfg_network
 from yolo3.models.architecture import CFG, IOU_THRESHOLD
 from yolo3.models.registry import MODELS, default_model, find_model
+from yolo3.models.yolov3.defaults import IGNORE_THRESH
 from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 from yolo3.models.yolov3.losses import loss_terms
 from yolo3.models.yolov3.postprocess import decode_outputs
-from yolo3.models.yolov3.scales import IGNORE_THRESH, Scale, check_anchor_mask, dealt_anchor_mask, make_scales
+from yolo3.models.yolov3.scales import Scale, check_anchor_mask, dealt_anchor_mask, make_scales
 from yolo3.models.yolov3.targets import build_targets
 from yolo3.ops import boxes as geometry
 

@@ -19,9 +19,10 @@ import keras
 from keras import ops
 
 from yolo3.models.yolov3.darknet_deltas import box_deltas, with_deltas
+from yolo3.models.yolov3.defaults import IGNORE_THRESH
 from yolo3.models.yolov3.head import decode_boxes, encode_sizes, split_anchors
 from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
-from yolo3.models.yolov3.scales import IGNORE_THRESH, Scale, make_scales
+from yolo3.models.yolov3.scales import Scale, make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops.cells import encode_offsets, size_wh
 from yolo3.ops.cross_entropy import binary_cross_entropy, entropy

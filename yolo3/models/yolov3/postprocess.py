@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from yolo3.detections import SHOWN_SCORE
 from yolo3.models.architecture import IOU_THRESHOLD
 from yolo3.models.yolov3.head import yolo_head
 from yolo3.models.yolov3.scales import Scale, make_scales
 from yolo3.ops import boxes as geometry
 from yolo3.ops.nms import non_max_suppression, rescore, take_rows, top_candidates
-from yolo3.ops.nms_methods import CANDIDATES, MAX_BOXES, SIGMA
+from yolo3.ops.nms_methods import CANDIDATES, MAX_BOXES, SHOWN_SCORE, SIGMA
 
 _MOST_CANDIDATES = 4096  # of yolo_eval: beyond it the IoUs of a block take more than 2 MB
 

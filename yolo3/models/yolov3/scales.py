@@ -1,4 +1,4 @@
-"""The record of one output scale, and the only home of YOLOv3's strides and anchor masks.
+"""The record of one output scale.
 
 Scales come in the order of the network's outputs: the coarsest first in Darknet's and keras-yolo3's YOLOv3, any order
 in a network that a cfg describes. What arrives as parallel lists (arguments of keras-yolo3's functions, metadata of
@@ -12,14 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-AnchorMask = tuple[tuple[int, ...], ...]
-
-STRIDES = (32, 16, 8)  # of YOLOv3; of the tiny network the first two
-IGNORE_THRESH = 0.5  # keras-yolo3's, and Darknet's default; cfg/yolov3.cfg has 0.7
-FULL_MASK: AnchorMask = ((6, 7, 8), (3, 4, 5), (0, 1, 2))
-TINY_MASK: AnchorMask = ((3, 4, 5), (0, 1, 2))
-OFFICIAL_TINY_MASK: AnchorMask = ((3, 4, 5), (1, 2, 3))
-"""What Darknet's published yolov3-tiny.weights were trained with (and its cfg had until August 2018)."""
+from yolo3.models.yolov3.defaults import FULL_MASK, IGNORE_THRESH, STRIDES, TINY_MASK, AnchorMask
 
 
 @dataclass(frozen=True, eq=False)
