@@ -136,6 +136,25 @@ def test_two_processes_of_which_one_is_killed_end_in_the_run_of_one(shapes_set, 
 
 
 @pytest.mark.slow
+def test_a_signal_to_one_process_stops_both_after_the_same_step(shapes_set, tmp_path):
+    write_anchors(tmp_path / "anchors.txt", DEFAULT_TINY_ANCHORS)
+    words = [*words_of_a_run(shapes_set), "--epochs", "8", "--output", "two"]
+    begun = Processes(tmp_path, words)
+    while not (tmp_path / "two" / "log.csv").exists():
+        assert begun.all[0].poll() is None, begun.said(0)
+        time.sleep(0.1)
+    begun.all[1].terminate()
+    assert begun.wait() == [143, 143], begun.said(0) + begun.said(1)
+    assert begun.said(0).rstrip().endswith("Stopped by SIGTERM. Continue with: yolo3 train --resume two")
+    assert "Stopping after this step" in begun.said(1)
+    assert 0 < len(rows_of(tmp_path / "two")) < 8
+
+    again = Processes(tmp_path, ["--resume", "two"])
+    assert again.wait() == [0, 0], again.said(0) + again.said(1)
+    assert len(rows_of(tmp_path / "two")) == 8
+
+
+@pytest.mark.slow
 def test_processes_with_other_settings_do_not_train_together(shapes_set, tmp_path):
     write_anchors(tmp_path / "anchors.txt", DEFAULT_TINY_ANCHORS)
     begun = Processes(tmp_path, words_of_a_run(shapes_set), [["--seed", "0"], ["--seed", "1"]])

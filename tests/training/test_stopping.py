@@ -116,6 +116,33 @@ def test_what_takes_too_long_is_ended_in_time(saving, least):
     assert "SIGTERM: ended without saving; the last saved state is as it was." in err and "Traceback" not in err
 
 
+def test_of_several_processes_none_stops_before_all_know():
+    stop = stopping.StopRequest()
+    stop.together, stop.number = True, signal.SIGINT
+    stop.check()
+    stop.agreed = True
+    with pytest.raises(stopping.Stopped, match="SIGINT"):
+        stop.check()
+    stop.number = None  # another process was asked
+    with pytest.raises(stopping.Stopped, match="SIGTERM"):
+        stop.check()
+
+
+def test_signals_that_a_library_has_taken_are_taken_back():
+    status, err, _ = ended(
+        """
+        with stopping.stop_signals() as stop, stop.deferring():
+            ctypes.CDLL(None).signal(signal.SIGTERM, ctypes.c_void_p(1))  # ignored, behind Python's back
+            stop.listen()
+            print("ready", flush=True)
+            time.sleep(1)
+            stop.check()
+        """,
+        signal.SIGTERM,
+    )
+    assert status != 0 and "Stopped: SIGTERM" in err
+
+
 def test_a_signal_that_nohup_ignores_is_ignored():
     status, err, _ = ended(
         """

@@ -41,6 +41,7 @@ from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_curves, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
+from yolo3.training.step import ASKED
 from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.timing import Timing
 
@@ -237,8 +238,11 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
 def _timed_step(run: Run, images, boxes, rate: float) -> dict[str, float]:
     """Return the terms of the loss after a step, whose time counts as compilation where a graph was built for it."""
     started, graphs = time.perf_counter(), run.trainer.num_graphs
+    asked = run.stop.number is not None if run.stop.together else None
     with run.timing.phase("steps"):
-        values = {name: float(value) for name, value in run.trainer.train_step(images, boxes, rate).items()}
+        results = run.trainer.train_step(images, boxes, rate, asked)
+        values = {name: float(value) for name, value in results.items()}
+    run.stop.agreed = values.pop(ASKED, 0.0) > 0
     if run.trainer.num_graphs > graphs:
         run.timing.move(time.perf_counter() - started, "steps", "compilation" if graphs else "first_step")
         seal_compiled()
@@ -273,6 +277,7 @@ def finish_epoch(run: Run, row: dict) -> None:
     evaluation: tuple[list[Detections], Measures] | None = None
     if evaluates:
         with run.timing.phase("evaluation"):
+            run.stop.check()
             update_inference_network(run)
             if run.validator:
                 started = time.perf_counter()

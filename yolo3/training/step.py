@@ -25,6 +25,9 @@ from yolo3.training.batch_statistics import estimate_statistics
 from yolo3.training.optimizers import build_optimizer
 from yolo3.training.settings import TrainConfig
 
+ASKED = "asked to stop"
+"""Key of the results of a step beside the terms of the loss."""
+
 
 def compiled_terms(terms_of):
     """Compile the terms of a loss with XLA.
@@ -119,28 +122,32 @@ class Trainer:
         if self.strategy.num_replicas_in_sync == 1:  # a function within a replica could not meet the other ones
             self._replica = tf.function(self._replica, jit_compile=self.config.jit_compile or None, autograph=False)
 
-    def train_step(self, images, boxes, rate: float) -> dict:
+    def train_step(self, images, boxes, rate: float, asked: bool | None = None) -> dict:
         """Update the network with the gradient of one batch.
 
         Args:
             images: float32 [B, H, W, 3], 0..1; with several replicas the part of each, a `PerReplica`.
             boxes: float32 [B, T, 5] (x, y, w, h relative to the input, class id), padded with rows of zeros; likewise.
             rate: Learning rate.
+            asked: Of several processes, whether this one was asked to stop.
 
         Returns:
             The terms of the loss by name, scalar tensors, without weight decay: means over all images of the batch.
+            With `asked` also `ASKED`, the number of replicas in processes that were asked to stop.
         """
         self.optimizer.learning_rate = rate
-        return self._step(images, boxes)
+        return self._step(images, boxes, None if asked is None else tf.constant(float(asked)))
 
     @property
     def num_graphs(self) -> int:
         """Graphs that were built for steps, one for each phase of freezing and each shape of a batch."""
         return self._former_graphs + (self._step.experimental_get_tracing_count() if self._step else 0)
 
-    def _distributed_step(self, images, boxes):
+    def _distributed_step(self, images, boxes, asked):
         stable_names()
         terms = self.strategy.run(self._replica, (images, boxes))
+        if asked is not None:
+            terms = {**terms, ASKED: self.strategy.run(tf.identity, (asked,))}
         return {name: self.strategy.reduce("sum", value, None) for name, value in terms.items()}
 
     def _replica_step(self, images, boxes):

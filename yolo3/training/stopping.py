@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 GRACE = 9.0  # seconds from the signal to the end of the process
 GRACE_SAVING = 25.0  # the same while the state is being written
@@ -50,17 +50,23 @@ class StopRequest:
         number: Of the signal that asked; None so far.
         deferred: Whether the run looks at `number` itself, between two steps; else a signal raises at once.
         saving: Whether the state is being written, which is not cut off after `GRACE`.
+        together: Whether several processes train, which stop after the same step: none may leave the others waiting.
+        agreed: With several processes, whether one of them was asked to stop, as all of them know after each step.
+        listen: Takes the signals, also from a library that has taken them.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.deferred = False
         self.saving = False
+        self.together = False
+        self.agreed = False
+        self.listen: Callable[[], None] = lambda: None
 
     def check(self) -> None:
         """Raise `Stopped` if the run was asked to stop."""
-        if self.number is not None:
-            raise Stopped(self.number)
+        if self.agreed or (self.number is not None and not self.together):
+            raise Stopped(self.number or signal.SIGTERM)
 
     @contextlib.contextmanager
     def deferring(self) -> Iterator[None]:
@@ -122,9 +128,14 @@ def stop_signals() -> Iterator[StopRequest]:
     watchdog = threading.Thread(target=_watch, args=(request, heard), daemon=True)
     watchdog.start()
     wakeup = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    for number in numbers:
-        if before[number] is not signal.SIG_IGN:  # nohup
-            signal.signal(number, handle)
+
+    def listen() -> None:
+        for number in numbers:
+            if before[number] is not signal.SIG_IGN:  # nohup
+                signal.signal(number, handle)
+
+    request.listen = listen
+    listen()
     sys.unraisablehook = pass_over
     try:
         yield request

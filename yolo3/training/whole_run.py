@@ -110,6 +110,9 @@ def run_training(
 
         settings = format_config(dataclasses.replace(config, output=None, devices=None, **_OWN_FILES))
         check_same(strategy, task, settings=settings, train=_names(prepared.train), val=_names(prepared.val))
+        if stop is not None and task.count > 1:
+            stop.together = True
+            stop.listen()  # TensorFlow has taken SIGTERM, to tell the other processes
         with timing.phase("start"):
             from yolo3.training.loop import train
         say(f"Run folder: {folder.path}")
