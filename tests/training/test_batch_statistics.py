@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from tests.training.test_step import IMAGES, make, same, train, weights
+from yolo3.input import batches as batches_module
+from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.models.fused_batch_norm import FusedBatchNormalization
-from yolo3.training.batch_statistics import BATCHES, batches_for_statistics, estimate_statistics
+from yolo3.training.batch_statistics import BATCHES, StatisticsImages, estimate_statistics
 from yolo3.training.plan import RunPlan
 from yolo3.training.preparation import prepare
 
@@ -88,9 +90,22 @@ def test_the_images_are_those_of_the_epoch_and_the_same_each_time(settings):
     prepared = prepare(config)
     plan = RunPlan(config, len(prepared.train))
     store = open_images(prepared.train, largest_side=64)
-    first, again, other = (
-        [batch.numpy() for batch in batches_for_statistics(plan, store, stride=32, epoch=epoch)] for epoch in (0, 0, 1)
-    )
+    images = StatisticsImages(plan, store, stride=32)
+    first, again, other = ([batch.numpy() for batch in images.of_epoch(epoch)] for epoch in (0, 0, 1))
     assert [batch.shape for batch in first] == [(4, 64, 64, 3)] * 3  # twelve images in batches of four
     assert same(first, again) and not same(first, other)
     assert BATCHES > 3
+
+    batches = training_batches(
+        store, batch_size=4, input_shape=(64, 64), stride=32, augmentation=config.augment, seed=1, epochs=range(1, 2)
+    )
+    assert same(other, [batch.numpy() for batch, _, _ in batches])
+
+
+def test_the_images_of_further_evaluations_trace_nothing_anew(settings, monkeypatch):
+    prepared = prepare(settings)
+    images = StatisticsImages(RunPlan(settings, 12), open_images(prepared.train, largest_side=64), stride=32)
+    augmented = []
+    monkeypatch.setattr(batches_module, "augment", lambda *_, **__: augmented.append(1))
+    assert [len(list(images.of_epoch(epoch))) for epoch in range(3)] == [3, 3, 3]
+    assert not augmented

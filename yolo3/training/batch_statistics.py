@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from yolo3.input.batches import training_batches
@@ -47,26 +48,37 @@ def estimate_statistics(network: keras.Model, forward: Callable[[Any], object], 
             variable.assign(variable.value / (1 - layer.momentum**count))
 
 
-def batches_for_statistics(plan: RunPlan, store: ImageStore, *, stride: int, epoch: int) -> Iterator[tf.Tensor]:
-    """Iterate over the images of the first batches of an epoch, as they are augmented there, at the size of validation.
+class StatisticsImages:
+    """The images of the first batches of an epoch, as they are augmented there, at the size of validation.
+
+    The pipeline is built once, as to trace its functions takes as long as many batches.
 
     Args:
         plan: Of the run.
         store: Its training images.
         stride: Of the network.
-        epoch: 0 is the first of the run.
     """
-    config = plan.config
-    batches = training_batches(
-        store,
-        batch_size=plan.batch_size,
-        input_shape=config.input_size,
-        stride=stride,
-        augmentation=config.augment,
-        seed=config.seed,
-        epochs=range(epoch, epoch + 1),
-        resize=config.resize,
-        workers=config.workers,
-        mosaic_end=config.augment.mosaic_end(plan.epochs),
-    )
-    return (images for images, _, _ in islice(batches, BATCHES))
+
+    def __init__(self, plan: RunPlan, store: ImageStore, *, stride: int):
+        config, self._epoch = plan.config, 0
+
+        def number(_):
+            return tf.ensure_shape(tf.numpy_function(lambda: np.int64(self._epoch), [], tf.int64), [])
+
+        self._batches = training_batches(
+            store,
+            batch_size=plan.batch_size,
+            input_shape=config.input_size,
+            stride=stride,
+            augmentation=config.augment,
+            seed=config.seed,
+            epochs=tf.data.Dataset.range(1).map(tf.autograph.experimental.do_not_convert(number)),
+            resize=config.resize,
+            workers=config.workers,
+            mosaic_end=config.augment.mosaic_end(plan.epochs),
+        )
+
+    def of_epoch(self, epoch: int) -> Iterator[tf.Tensor]:
+        """Iterate over the batches of an epoch; 0 is the first of the run."""
+        self._epoch = epoch
+        return (images for images, _, _ in islice(self._batches, BATCHES))

@@ -17,7 +17,7 @@ from yolo3.input.image_cache import ImageStore, check_room, open_images
 from yolo3.models.architecture import Architecture
 from yolo3.precision import accelerator
 from yolo3.training.batch_fit import fit_batch_size
-from yolo3.training.batch_statistics import batches_for_statistics
+from yolo3.training.batch_statistics import StatisticsImages
 from yolo3.training.best_weights import evaluations_since_best, row_of_epoch
 from yolo3.training.drawing import Drawing
 from yolo3.training.plan import RunPlan, fit_length
@@ -69,6 +69,7 @@ class Run:
         progress: How far the epoch that is being trained has come.
         stop: Whether the run has been asked to stop.
         store: The training images, once `open_batches` has been called.
+        statistics: Those of them that batch statistics are estimated over, once there was an evaluation.
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
         timing: Where the time goes.
@@ -91,6 +92,7 @@ class Run:
     progress: EpochProgress = field(default_factory=EpochProgress)
     stop: StopRequest = field(default_factory=StopRequest)
     store: ImageStore | None = None
+    statistics: StatisticsImages | None = None
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
     timing: Timing = field(default_factory=Timing)
@@ -239,7 +241,9 @@ def update_inference_network(run: Run) -> None:
     """
     if run.store is None:
         return run.trainer.update_inference_network()
-    batches = batches_for_statistics(run.plan, run.store, stride=run.architecture.stride, epoch=run.epoch)
+    if run.statistics is None:
+        run.statistics = StatisticsImages(run.plan, run.store, stride=run.architecture.stride)
+    batches = run.statistics.of_epoch(run.epoch)
 
     def images() -> Iterator[tf.Tensor]:
         for batch in batches:
