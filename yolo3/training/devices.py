@@ -108,11 +108,13 @@ def gather_rows(strategy: tf.distribute.Strategy, rows: np.ndarray) -> np.ndarra
     if len(own) < strategy.num_replicas_in_sync:
         import tensorflow as tf
 
-        padding = np.full((1, rows.shape[1]), np.nan)  # TensorFlow ends the process where no replica brings any row
+        # TensorFlow ends a process where no replica brings any row, and traces its exchange anew for each number of them.
+        padded = np.full((1 << len(rows).bit_length(), rows.shape[1]), np.nan)
+        padded[: len(rows)] = rows
 
         def of_replica(context):
             is_first = context.replica_id_in_sync_group == own[0]
-            return tf.constant(np.concatenate([rows, padding]) if is_first else padding)
+            return tf.constant(padded if is_first else padded[:1] * np.nan)
 
         rows = strategy.gather(strategy.experimental_distribute_values_from_function(of_replica), 0).numpy()
         rows = rows[~np.isnan(rows[:, 0])]
