@@ -108,7 +108,7 @@ def gather_rows(strategy: tf.distribute.Strategy, rows: np.ndarray) -> np.ndarra
     if len(own) < strategy.num_replicas_in_sync:
         import tensorflow as tf
 
-        # TensorFlow ends a process where no replica brings any row, and traces its exchange anew for each number of them.
+        # TensorFlow ends a process where no replica brings a row, and traces its exchange anew for each number of them.
         padded = np.full((1 << len(rows).bit_length(), rows.shape[1]), np.nan)
         padded[: len(rows)] = rows
 
