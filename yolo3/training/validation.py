@@ -26,7 +26,7 @@ from yolo3.ops.letterbox import boxes_to_image
 from yolo3.ops.nms import non_max_suppression
 from yolo3.ops.nms_methods import AP_SCORE_THRESHOLD, MAX_BOXES
 from yolo3.precision import dtype_policy
-from yolo3.training.devices import gather_rows, own_replicas
+from yolo3.training.replicas import gather_rows, own_replicas
 from yolo3.training.step import Trainer
 
 

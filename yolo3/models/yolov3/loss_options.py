@@ -37,7 +37,7 @@ class LossOptions:
         None,
         "what the objectness of an object learns: one as in Darknet, or the IoU of its box, so that of several boxes "
         "the tightest has the highest score",
-        unset="iou; one with --focal objectness",
+        unset="iou; one with the focal loss of objectness",
         choices=OBJECTNESS_TARGETS,
     )
     focal: tuple[str, ...] = _of_loss(
