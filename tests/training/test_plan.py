@@ -38,9 +38,9 @@ def test_a_pretrained_backbone_is_frozen_for_a_tenth_of_the_run_unless_the_setti
     assert plan_of(epochs=50, freeze_epochs=3).frozen_epochs(pretrained=False) == 3
 
 
-def test_a_run_is_evaluated_about_twenty_times_and_at_its_end():
+def test_a_run_is_evaluated_about_ten_times_and_at_its_end():
     plan = plan_of(epochs=50)
-    assert [epoch for epoch in range(1, 51) if plan.evaluates_after(epoch)] == list(range(2, 51, 2))
+    assert [epoch for epoch in range(1, 51) if plan.evaluates_after(epoch)] == list(range(5, 51, 5))
     plan = plan_of(epochs=5, evaluate_every=3)
     assert [epoch for epoch in range(1, 6) if plan.evaluates_after(epoch)] == [3, 5]
 

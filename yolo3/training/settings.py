@@ -31,7 +31,7 @@ MAY_MOVE = ("data", "val")
 MAY_CHANGE = (*MAY_MOVE, "devices")
 """All settings that a resumed run takes."""
 
-EVALUATIONS = 20  # per run, about, if `evaluate_every` is not given
+EVALUATIONS = 10  # per run, about, if `evaluate_every` is not given
 DEFAULT_EPOCHS = 100
 LEAST_UPDATES = 2000  # few images need more passes: what a network learns follows from its updates
 FROZEN_PART = 10  # 1 / FROZEN_PART of the epochs have the backbone frozen, if pretrained weights are given
