@@ -24,6 +24,12 @@ def command(shapes_set, tmp_path):
     return [sys.executable, "-m", "yolo3", "train", *options.split(), "--precision", "float32", "--output", "run"]
 
 
+def heed():
+    """Take the signals that nohup, or a shell in the background, has its children ignore."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(command, folder):
     environment = os.environ | {"PYTHONPATH": os.getcwd()}
     return subprocess.Popen(
@@ -33,7 +39,7 @@ def start(command, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # ignored under nohup
+        preexec_fn=heed,
     )
 
 

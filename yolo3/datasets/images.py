@@ -13,6 +13,7 @@ import numpy as np
 
 from yolo3.datasets.image_header import ImageHeader, read_header
 from yolo3.datasets.pixel_limit import exceeds_limit, pixel_limit
+from yolo3.datasets.pixel_limit import limit_pixels as limit_pixels  # where servers written for 0.1 import it from
 from yolo3.datasets.pixel_range import to_8_bit
 from yolo3.file_states import record_file
 from yolo3.files import printable, replace_bytes
