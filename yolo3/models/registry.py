@@ -25,7 +25,7 @@ from yolo3.models.yolov3.loss_options import DARKNET, LossOptions
 # many rendered images need little variation, and mosaic would cut shapes: a cut circle is not a circle.
 _SHORT = {"mosaic": 0.0, "jitter": 0.1, "zoom": (0.9, 1.1), "hue": 0.05}
 _SHORT_FULL = {**_SHORT, "input_size": (128, 128), "epochs": 7, "evaluate_every": 4, "ema": 0.0}
-# In so few updates from random weights the full network learns classes sooner with Darknet's loss.
+# In so few updates from random weights the full network gets further with Darknet's loss.
 _SHORT_YOLOV3 = {**_SHORT_FULL, "box_loss": "xywh", "objectness_target": "one"}
 EMBEDDED = {**_SHORT, "epochs": 12, "evaluate_every": 3}
 """Recipe for the embedded data set of a network that has none of its own, such as that of a cfg."""
