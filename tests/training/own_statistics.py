@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.training.replicas import ARCHITECTURES, PARTS, SIDE, batches, slim
+from tests.training.replicas import ARCHITECTURES, PARTS, SIDE, batches, slim, spread
 from yolo3.training.devices import build_strategy
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
@@ -27,19 +27,10 @@ def averages(strategy, *, of_images=slice(None), forward_only: bool = False) -> 
     with strategy.scope():
         trainer = Trainer(config, ARCHITECTURES["tiny"](), steps=100)
     images, boxes = (column[of_images] for column in batches(backwards=False)[0])
-    bounds = np.cumsum([0, *PARTS[strategy.num_replicas_in_sync]])
-
-    def spread(values):
-        def of_replica(context):
-            number = context.replica_id_in_sync_group
-            return tf.constant(values[bounds[number] : bounds[number + 1]])
-
-        return strategy.experimental_distribute_values_from_function(of_replica)
-
     if forward_only:
         trainer._distributed_forward(tf.constant(images))
     else:
-        trainer.train_step(spread(images), spread(boxes), 1e-4)
+        trainer.train_step(spread(strategy, images), spread(strategy, boxes), 1e-4)
     variables = trainer.network.non_trainable_variables
     return [[one.numpy() for one in strategy.experimental_local_results(variable.value)] for variable in variables]
 

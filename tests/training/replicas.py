@@ -68,6 +68,17 @@ def batches(backwards):
     return list(zip(images[:, ::-1], boxes[:, ::-1])) if backwards else list(zip(images, boxes))
 
 
+def spread(strategy, values):
+    """Give each replica its part of a batch."""
+    bounds = np.cumsum([0, *PARTS[strategy.num_replicas_in_sync]])
+
+    def of_replica(context):
+        number = context.replica_id_in_sync_group
+        return tf.constant(values[bounds[number] : bounds[number + 1]])
+
+    return strategy.experimental_distribute_values_from_function(of_replica)
+
+
 def trained(strategy, *, backwards=False, architecture="tiny", rate=1e-4, **settings):
     """Train for five steps; return (learned weights, statistics, inference weights, terms of the last step)."""
     keras.utils.set_random_seed(0)
@@ -76,17 +87,9 @@ def trained(strategy, *, backwards=False, architecture="tiny", rate=1e-4, **sett
         trainer = Trainer(config, ARCHITECTURES[architecture](), steps=100)
     if config.precision == "float16":
         trainer.optimizer.dynamic_scale.assign(128.0)  # that no gradient overflows
-    bounds = np.cumsum([0, *PARTS[strategy.num_replicas_in_sync]])
-
-    def spread(values):
-        def of_replica(context):
-            number = context.replica_id_in_sync_group
-            return tf.constant(values[bounds[number] : bounds[number + 1]])
-
-        return strategy.experimental_distribute_values_from_function(of_replica)
 
     for images, boxes in batches(backwards):
-        terms = trainer.train_step(spread(images), spread(boxes), rate)
+        terms = trainer.train_step(spread(strategy, images), spread(strategy, boxes), rate)
     trainer.update_inference_network()
     learned = [variable.numpy() for variable in trainer.network.trainable_variables]
     statistics = [variable.numpy() for variable in trainer.network.non_trainable_variables]
