@@ -105,3 +105,9 @@ def test_the_request_to_tensorflow_serving_fits_the_signature_and_gives_what_the
     assert outputs["count"] == len(expected) > 0
     np.testing.assert_allclose(outputs["boxes"][: outputs["count"]], expected.boxes, atol=1e-3)
     assert outputs["class_ids"][: outputs["count"]] == expected.class_ids.tolist()
+
+
+def test_servers_that_copied_an_earlier_page_find_the_limit_of_pixels_where_it_was():
+    from yolo3.datasets import images, pixel_limit
+
+    assert images.limit_pixels is pixel_limit.limit_pixels

@@ -209,3 +209,11 @@ def test_a_published_network_is_asked_for_by_name(at_hand):
 def test_a_published_network_does_not_go_with_another(at_hand, other):
     with pytest.raises(ValueError, match="--pretrained yolov3-tiny: expected no --"):
         config_from({"data": "d", "pretrained": "yolov3-tiny", **other})
+
+
+def test_the_full_network_has_darknets_loss_on_the_embedded_set_unless_told_otherwise():
+    loss = config_from({"anchors": FULL}).loss
+    assert (loss.box_loss, loss.box_weight, loss.learns_overlap) == ("xywh", 1, False)
+    loss = config_from({"anchors": FULL, "box_loss": "giou", "objectness_target": "iou"}).loss
+    assert (loss.box_loss, loss.box_weight, loss.learns_overlap) == ("giou", 5, True)
+    assert config_from({"anchors": TINY}).loss == LossOptions()
