@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.detectors.test_backends import shapes, slim_detector
+from yolo3.models.yolov3.loss_options import LossOptions
 
 STEPS = 3
 
 
 def losses():
     """Return the loss of each of three steps."""
-    detector, (images, ground_truth) = slim_detector(), shapes()
+    detector, (images, ground_truth) = slim_detector(LossOptions()), shapes()
     detector.compile("adam")
     return detector.fit(images, ground_truth, batch_size=8, epochs=STEPS, shuffle=False, verbose=0).history["loss"]
 
