@@ -39,9 +39,9 @@ from yolo3.models.metadata import read_metadata
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS, read_anchors
 from yolo3.training import loop
 from yolo3.training import run as run_module
-from yolo3.training.loop import NotFiniteError
 from yolo3.training.preparation import prepare
 from yolo3.training.run_folder import RunFolder, read_settings
+from yolo3.training.step_terms import NotFiniteError
 from yolo3.training.stopping import Stopped, StopRequest
 
 pytestmark = pytest.mark.usefixtures("undrawn")

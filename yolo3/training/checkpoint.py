@@ -22,6 +22,7 @@ from yolo3.training.preparation import with_network
 from yolo3.training.pretrained import load_pretrained
 from yolo3.training.run import EpochProgress, Run
 from yolo3.training.settings import paths_in
+from yolo3.training.step_terms import read_terms
 from yolo3.training.trained_images import trained_images
 
 _DRAWN_BYTES = 20_000_000  # of curves, sheets of predictions and the report, at most about
@@ -129,10 +130,15 @@ class _State:
 
 
 def save_state(run: Run, *, always: bool = False) -> None:
-    """Write what resuming needs; unless `always`, seldom enough to take at most a twentieth of the time."""
+    """Write what resuming needs; unless `always`, seldom enough to take at most a twentieth of the time.
+
+    Raises:
+        NotFiniteError: When a term of the last step is not finite; the state stays that of before.
+    """
     now = time.perf_counter()
     if not always and now - run.last_saved < run.seconds_saving / _SAVING_SHARE:
         return
+    read_terms(run)
     progress = {
         "epoch": run.epoch,
         "best_epoch": run.best_epoch,

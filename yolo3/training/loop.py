@@ -13,35 +13,30 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from yolo3.compilation import seal_compiled
 from yolo3.detections import Detections
 from yolo3.evaluation.measures import Measures
 from yolo3.evaluation.recall import RECALL_PROPOSALS
 from yolo3.input.reading import unreadable_image
 from yolo3.models.loading import load_weights_by_name
-from yolo3.models.loss import loss_row
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.training import checkpoint, run_folder
 from yolo3.training.advice import run_advice, run_warnings
 from yolo3.training.best_weights import CHOSEN_BY
+from yolo3.training.epoch import loss_in_words, train_epoch
 from yolo3.training.preparation import Prepared
 from yolo3.training.result import Result
 from yolo3.training.run import EpochProgress, Run, build_run, open_batches, open_store, update_inference_network
 from yolo3.training.run_folder import RunFolder
 from yolo3.training.run_images import objects_by_class, write_curves, write_images, write_run_report
 from yolo3.training.settings import TrainConfig
-from yolo3.training.step import ASKED
 from yolo3.training.stopping import Stopped, StopRequest
 from yolo3.training.timing import Timing
 
@@ -50,10 +45,6 @@ _IMAGES = {
     "disk": "decoded images kept on disk",
     "none": "images decoded each time",
 }
-
-
-class NotFiniteError(ValueError):
-    """The loss or a weight became infinite or NaN."""
 
 
 def train(
@@ -169,93 +160,6 @@ def _train_epochs(run: Run, batches: Iterator) -> None:
         raise
 
 
-def train_epoch(run: Run, batches: Iterator) -> dict:
-    """Train on every image once, or on those that are left where a run is resumed within an epoch.
-
-    Args:
-        run: `run.epoch` is the epoch that begins, `run.progress` how far it has come.
-        batches: From `yolo3.training.run.open_batches`.
-
-    Returns:
-        The epoch's row of the log: its number from 1, the loss and its terms, learning rate and timing.
-
-    Raises:
-        NotFiniteError: When a term of the loss, or a weight at the end of the epoch, is not finite.
-        Stopped: When the run is asked to stop, between two steps.
-    """
-    plan, trainer, terms, progress = run.plan, run.trainer, run.architecture.terms, run.progress
-    _set_phase(run)
-    run.callbacks.on_epoch_begin(run.epoch)
-    bar = tqdm(
-        total=plan.steps_per_epoch,
-        desc=f"epoch {run.epoch + 1}/{run.plan.epochs}",
-        unit="batch",
-        disable=None if run.show_progress else True,  # None: shown on a terminal alone
-        leave=False,
-        dynamic_ncols=True,
-    )
-    bar.update(progress.batches)
-    done_before = progress.seconds
-    start, indices = time.perf_counter(), np.zeros((0, 4), np.int64)
-
-    for index in range(progress.batches, plan.steps_per_epoch):
-        run.stop.check()
-        asked = time.perf_counter()
-        with run.timing.phase("waiting"):
-            images, boxes, indices = next(batches)
-        progress.waited += time.perf_counter() - asked
-
-        step = run.epoch * plan.steps_per_epoch + index
-        run.callbacks.on_train_batch_begin(index)
-        values = _timed_step(run, images, boxes, plan.learning_rate(step))
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            raise _not_finite(run, ", ".join(wrong), indices, step)
-
-        progress.totals = {name: progress.totals.get(name, 0.0) + value for name, value in values.items()}
-        progress.batches, progress.seconds = index + 1, done_before + time.perf_counter() - start
-        means = _mean_losses(run)
-        run.callbacks.on_train_batch_end(index, {"loss": means["loss"]})
-        speed, waiting = progress.batches * plan.batch_size / progress.seconds, progress.waited / progress.seconds
-        bar.set_postfix_str(f"{_losses(means, terms)} {speed:.1f} img/s, data {waiting:.0%}", refresh=False)
-        bar.update()
-        with run.timing.phase("saving"):
-            checkpoint.save_state_within_epoch(run)
-    bar.close()
-
-    last_step = (run.epoch + 1) * plan.steps_per_epoch - 1
-    if not trainer.is_finite():  # the last update may have corrupted them; the next loss would show it too late
-        raise _not_finite(run, "weights", indices, last_step)
-    num_images = plan.steps_per_epoch * plan.batch_size
-    timing = {
-        "learning_rate": plan.learning_rate(last_step),
-        "images_per_second": num_images / progress.seconds,
-        "data_wait": progress.waited / progress.seconds,
-    }
-    return {"epoch": run.epoch + 1, **_mean_losses(run), **timing}
-
-
-def _timed_step(run: Run, images, boxes, rate: float) -> dict[str, float]:
-    """Return the terms of the loss after a step, whose time counts as compilation where a graph was built for it."""
-    started, graphs = time.perf_counter(), run.trainer.num_graphs
-    asked = run.stop.number is not None if run.stop.together else None
-    with run.timing.phase("steps"):
-        results = run.trainer.train_step(images, boxes, rate, asked)
-        values = {name: float(value) for name, value in results.items()}
-    run.stop.agreed = values.pop(ASKED, 0.0) > 0
-    if run.trainer.num_graphs > graphs:
-        run.timing.move(time.perf_counter() - started, "steps", "compilation" if graphs else "first_step")
-        seal_compiled()
-    return values
-
-
-def _mean_losses(run: Run) -> dict[str, float]:
-    """Return the loss and its terms as means over the batches of the epoch so far."""
-    progress = run.progress
-    means = {name: total / progress.batches for name, total in progress.totals.items()}
-    return loss_row(means, run.architecture.terms)
-
-
 def finish_epoch(run: Run, row: dict) -> None:
     """Evaluate where it is due, log the epoch, save, and only then have the rest drawn (`yolo3.training.drawing`).
 
@@ -357,23 +261,6 @@ def _save_all(run: Run, row: dict) -> None:
     checkpoint.save_state(run, always=True)
 
 
-def _set_phase(run: Run) -> None:
-    """Freeze or unfreeze the backbone where a phase of the run begins."""
-    frozen = run.epoch < run.plan.frozen_epochs(pretrained=bool(run.loaded_layers))
-    if frozen != run.trainer.frozen:
-        run.trainer.set_frozen(frozen)
-        run.say("Backbone frozen." if frozen else "Backbone unfrozen; training all layers.")
-
-
-def _not_finite(run: Run, wrong: str, indices, step: int) -> NotFiniteError:
-    here = np.concatenate([np.ravel(part) for part in run.trainer.strategy.experimental_local_results(indices)])
-    names = sorted({run.prepared.train[index].image_path for index in here if index >= 0})
-    return NotFiniteError(
-        f"the loss is no longer finite at step {step + 1} ({wrong}); the batch held {', '.join(names)}; "
-        f"{run.folder.path} keeps what was saved before; look at these images, or lower --learning-rate"
-    )
-
-
 # Words
 
 
@@ -394,12 +281,8 @@ def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def _losses(row: dict, terms: Iterable[str]) -> str:
-    return f"loss {row['loss']:.2f} ({' '.join(f'{name} {row[name]:.2f}' for name in terms)})"
-
-
 def _epoch_line(run: Run, row: dict) -> str:
-    line = f"epoch {row['epoch']:>3}/{run.plan.epochs}  {_losses(row, run.architecture.terms)}"
+    line = f"epoch {row['epoch']:>3}/{run.plan.epochs}  {loss_in_words(row, run.architecture.terms)}"
     line += f"  {row['images_per_second']:.1f} img/s, {row['data_wait']:.0%} waiting for data"
     if "AP50" in row:
         line += f"  | validation loss {row['val_loss']:.2f}  AP50 {row['AP50']:.3f}  AP {row['AP']:.3f}"

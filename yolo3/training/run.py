@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -48,6 +49,21 @@ class EpochProgress:
 
 
 @dataclass
+class UnreadTerms:
+    """The terms of the loss of a step that may still be computed.
+
+    Args:
+        step: Number of the step in the run, from 0.
+        indices: Of the images in its batch.
+        terms: Scalar tensors by name.
+    """
+
+    step: int
+    indices: Any
+    terms: Mapping[str, Any]
+
+
+@dataclass
 class Run:
     """What a run works with, and how far it has come.
 
@@ -67,6 +83,7 @@ class Run:
         loaded_layers: Names of the layers with pretrained weights.
         warned: Rules of `yolo3.training.advice` that have spoken.
         progress: How far the epoch that is being trained has come.
+        unread: Terms of the loss of its last step, which are not yet among the totals; None where all are.
         stop: Whether the run has been asked to stop.
         store: The training images, once `open_batches` has been called.
         statistics: Those of them that batch statistics are estimated over, once there was an evaluation.
@@ -90,6 +107,7 @@ class Run:
     loaded_layers: list[str] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
     progress: EpochProgress = field(default_factory=EpochProgress)
+    unread: UnreadTerms | None = None
     stop: StopRequest = field(default_factory=StopRequest)
     store: ImageStore | None = None
     statistics: StatisticsImages | None = None
