@@ -5,13 +5,16 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.training.test_step import IMAGES, make, same, train, weights
 from yolo3.input import batches as batches_module
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.models.fused_batch_norm import FusedBatchNormalization
-from yolo3.training.batch_statistics import BATCHES, StatisticsImages, estimate_statistics
+from yolo3.training import batch_statistics
+from yolo3.training.batch_statistics import IMAGES as NUM_IMAGES
+from yolo3.training.batch_statistics import StatisticsImages, estimate_statistics
 from yolo3.training.plan import RunPlan
 from yolo3.training.preparation import prepare
 
@@ -94,7 +97,7 @@ def test_the_images_are_those_of_the_epoch_and_the_same_each_time(settings):
     first, again, other = ([batch.numpy() for batch in images.of_epoch(epoch)] for epoch in (0, 0, 1))
     assert [batch.shape for batch in first] == [(4, 64, 64, 3)] * 3  # twelve images in batches of four
     assert same(first, again) and not same(first, other)
-    assert BATCHES > 3
+    assert NUM_IMAGES >= 12
 
     batches = training_batches(
         store, batch_size=4, input_shape=(64, 64), stride=32, augmentation=config.augment, seed=1, epochs=range(1, 2)
@@ -105,7 +108,51 @@ def test_the_images_are_those_of_the_epoch_and_the_same_each_time(settings):
 def test_the_images_of_further_evaluations_trace_nothing_anew(settings, monkeypatch):
     prepared = prepare(settings)
     images = StatisticsImages(RunPlan(settings, 12), open_images(prepared.train, largest_side=64), stride=32)
+    list(images.of_epoch(0))
     augmented = []
     monkeypatch.setattr(batches_module, "augment", lambda *_, **__: augmented.append(1))
-    assert [len(list(images.of_epoch(epoch))) for epoch in range(3)] == [3, 3, 3]
+    assert [len(list(images.of_epoch(epoch))) for epoch in range(1, 3)] == [3, 3]
     assert not augmented
+
+
+def test_batches_that_were_trained_on_are_kept_and_equal_those_that_are_read_again(settings, monkeypatch):
+    prepared = prepare(settings)
+    plan, store = RunPlan(settings, 12), open_images(prepared.train, largest_side=64)
+    read, kept = (StatisticsImages(plan, store, stride=32) for _ in range(2))
+    expected = [batch.numpy() for batch in read.of_epoch(1)]
+    batches = training_batches(
+        store, batch_size=4, input_shape=(64, 64), stride=32, augmentation=settings.augment, seed=1, epochs=range(0, 2)
+    )
+    for step, (images, _, _) in enumerate(batches):
+        kept.keep(*divmod(step, 3), images)
+    monkeypatch.setattr(batch_statistics, "training_batches", None)  # nothing is read again
+    assert same(expected, [batch.numpy() for batch in kept.of_epoch(1)])
+    assert same(expected, [batch.numpy() for batch in kept.of_epoch(1)])
+
+
+@pytest.mark.parametrize("changes", [{"multi_scale": (0.5,)}, {"evaluate_every": 2}])
+def test_batches_of_other_sizes_and_of_epochs_without_an_evaluation_are_not_kept(settings, changes):
+    config = dataclasses.replace(settings, **changes)
+    store = open_images(prepare(config).train, largest_side=64)
+    images = StatisticsImages(RunPlan(config, 12), store, stride=32)
+    for index in range(3):
+        images.keep(0, index, tf.zeros((4, 32, 32, 3)))
+    assert all(batch.shape == (4, 64, 64, 3) for batch in images.of_epoch(0))
+
+
+def test_an_epoch_that_was_resumed_in_its_middle_is_read_again(settings):
+    store = open_images(prepare(settings).train, largest_side=64)
+    images = StatisticsImages(RunPlan(settings, 12), store, stride=32)
+    for index in (1, 2):
+        images.keep(0, index, tf.zeros((4, 64, 64, 3)))
+    found = list(images.of_epoch(0))
+    assert len(found) == 3 and all(batch.numpy().any() for batch in found)
+
+
+@pytest.mark.parametrize(("batch_size", "batches"), [(4, 16), (8, 8), (64, 2), (200, 1)])
+def test_the_images_are_about_as_many_whatever_the_batch_size(settings, batch_size, batches):
+    plan = RunPlan(dataclasses.replace(settings, batch_size=batch_size), 200)
+    images = StatisticsImages(plan, None, stride=32)
+    for index in range(plan.steps_per_epoch):
+        images.keep(0, index, tf.zeros((1, 64, 64, 3)))
+    assert len(list(images.of_epoch(0))) == batches

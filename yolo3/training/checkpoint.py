@@ -12,7 +12,7 @@ import math
 import os
 import time
 
-from yolo3.files import free_bytes
+from yolo3.files import free_bytes, replace_bytes
 from yolo3.models.saving import file_bytes, save_model
 from yolo3.records import build_record
 from yolo3.training import run_folder
@@ -168,7 +168,7 @@ def save_weights(run: Run, row: dict) -> None:
     save_model(run.trainer.inference_network, run.folder.file(run_folder.LAST), metadata)
     if is_better(row, run.best_row):
         run.best_epoch = row["epoch"]
-        save_model(run.trainer.inference_network, run.folder.file(run_folder.BEST), metadata)
+        replace_bytes(run.folder.file(run_folder.BEST), run.folder.file(run_folder.LAST).read_bytes())
 
 
 def weights_metadata(run: Run, row: dict) -> dict:

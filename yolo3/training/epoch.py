@@ -45,7 +45,7 @@ def train_epoch(run: Run, batches: Iterator) -> dict:
     with _bar(run) as bar:
         for index in range(progress.batches, plan.steps_per_epoch):
             run.stop.check()
-            images, boxes, indices = _next_batch(run, batches)
+            images, boxes, indices = _next_batch(run, batches, index)
             step = run.epoch * plan.steps_per_epoch + index
             run.callbacks.on_train_batch_begin(index)
             results, former = _begin_step(run, images, boxes, step), asked
@@ -91,11 +91,13 @@ def _hears_of_batches(callback: keras.callbacks.Callback) -> bool:
     )
 
 
-def _next_batch(run: Run, batches: Iterator) -> tuple:
+def _next_batch(run: Run, batches: Iterator, index: int) -> tuple:
     asked = time.perf_counter()
     with run.timing.phase("waiting"):
         batch = next(batches)
     run.progress.waited += time.perf_counter() - asked
+    if run.statistics is not None:
+        run.statistics.keep(run.epoch, index, batch[0])
     return batch
 
 

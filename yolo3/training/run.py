@@ -85,8 +85,7 @@ class Run:
         progress: How far the epoch that is being trained has come.
         unread: Terms of the loss of its last step, which are not yet among the totals; None where all are.
         stop: Whether the run has been asked to stop.
-        store: The training images, once `open_batches` has been called.
-        statistics: Those of them that batch statistics are estimated over, once there was an evaluation.
+        statistics: The training images that batch statistics are estimated over, once `open_batches` has been called.
         last_saved: When the state was last written, in seconds of `time.perf_counter`.
         seconds_saving: How long writing it took.
         timing: Where the time goes.
@@ -109,7 +108,6 @@ class Run:
     progress: EpochProgress = field(default_factory=EpochProgress)
     unread: UnreadTerms | None = None
     stop: StopRequest = field(default_factory=StopRequest)
-    store: ImageStore | None = None
     statistics: StatisticsImages | None = None
     last_saved: float = -math.inf
     seconds_saving: float = 0.0
@@ -214,7 +212,8 @@ def open_batches(run: Run, store: ImageStore) -> Iterator:
     Raises:
         ValueError: When a batch has fewer images than there are replicas.
     """
-    config, strategy, run.store = run.config, run.trainer.strategy, store
+    config, strategy = run.config, run.trainer.strategy
+    run.statistics = StatisticsImages(run.plan, store, stride=run.architecture.stride)
 
     def batches_of(part: BatchPart):
         return training_batches(
@@ -257,10 +256,8 @@ def update_inference_network(run: Run) -> None:
     Raises:
         Stopped: When the run is asked to stop, between two batches.
     """
-    if run.store is None:
-        return run.trainer.update_inference_network()
     if run.statistics is None:
-        run.statistics = StatisticsImages(run.plan, run.store, stride=run.architecture.stride)
+        return run.trainer.update_inference_network()
     batches = run.statistics.of_epoch(run.epoch)
 
     def images() -> Iterator[tf.Tensor]:
