@@ -46,6 +46,14 @@ def test_only_the_hundred_best_detections_of_a_class_count_for_coco():
     assert evaluate_detections(ground_truths, detections, ["a"]).mean == pytest.approx(1 / 101)
 
 
+def test_without_the_figures_by_size_the_others_stay_the_same():
+    images = random_images(3, images=30, hard=True)
+    whole, without = coco_results(*images, NAMES), coco_results(*images, NAMES, by_size=False)
+    by_size = {f"{figure}_{size}" for figure in ("AP", "AR") for size in ("small", "medium", "large")}
+    assert whole.keys() - without.keys() == by_size
+    assert without == {name: value for name, value in whole.items() if name not in by_size}
+
+
 def test_the_twelve_numbers_are_those_that_pycocotools_prints(capsys):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

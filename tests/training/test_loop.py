@@ -157,12 +157,12 @@ class Shows:
         on_batch()
         weights = [array.copy() for array in validator.trainer.inference_network.get_weights()]
         ap50, ap = self.scores.pop(0)
-        return {"val_loss": 1.0, "AP50": ap50, "AP": ap}, [weights], SimpleNamespace(ap=ap)
+        return {"val_loss": 1.0, "AP50": ap50, "AP": ap}, [(ap, weights)], SimpleNamespace()
 
-    def report(self, folder, *_, measures, detections, epoch, **__):
+    def report(self, folder, *_, detections, epoch, **__):
         folder.file("report.html").write_text("the page")
-        self.reported.append((epoch, measures.ap))
-        self.weights = detections[0]
+        [(ap, self.weights)] = detections
+        self.reported.append((epoch, ap))
 
 
 def test_ap_decides_which_weights_are_kept_drawn_and_reported(settings, slim_tiny, eagerly, tmp_path, monkeypatch):

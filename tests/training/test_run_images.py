@@ -55,10 +55,10 @@ def test_without_tensorboard_only_the_files_are_written(prepared, found, measure
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_the_report_says_what_was_trained(prepared, found, measures, tmp_path):
+def test_the_report_says_what_was_trained(prepared, found, tmp_path):
     config = TrainConfig(anchors="a.txt", epochs=17, optimizer="sgd", batch_size=4, accumulate=3)
     folder = RunFolder(tmp_path / "run-3")
-    write_run_report(folder, config, prepared, measures=measures, detections=found, precision="float32", epoch=9)
+    write_run_report(folder, config, prepared, detections=found, precision="float32", epoch=9)
     page = (tmp_path / "run-3" / "report.html").read_text()
     for words in (
         "Training run run-3",

@@ -22,6 +22,7 @@ def coco_results(
     detections: Sequence[Detections],
     class_names: Sequence[str],
     areas: Sequence[np.ndarray] | None = None,
+    by_size: bool = True,
 ) -> dict:
     """Return COCO's twelve numbers as pycocotools computes them, and three for each class.
 
@@ -33,6 +34,7 @@ def coco_results(
         class_names: C names.
         areas: float [M] per image, area of each object in pixels, which decides its size group. Default: that of
             the boxes. COCO's own files carry areas of segments.
+        by_size: Whether the six figures of objects by size are computed too, which takes most of the time.
 
     Returns:
         ``AP`` (mean over IoU .5:.05:.95), ``AP50``, ``AP75``, ``AP_small`` (area up to 32 x 32 pixels), ``AP_medium``,
@@ -45,7 +47,7 @@ def coco_results(
     check_lists(ground_truths, detections, len(class_names))
     if areas is None:
         areas = [area(annotation.boxes.astype(np.float64)) for annotation in ground_truths]
-    result = _run_cocoeval(_ground_truth_records(ground_truths, areas), detections, len(class_names))
+    result = _run_cocoeval(_ground_truth_records(ground_truths, areas), detections, len(class_names), by_size)
     precision = result["precision"]  # [T, R, C, size, max detections]
     recall = result["recall"]  # [T, C, size, max detections]
 
@@ -54,9 +56,10 @@ def coco_results(
         "AP50": _valid_mean(precision[0, ..., 0, -1]),
         "AP75": _valid_mean(precision[5, ..., 0, -1]),
     }
-    numbers |= {f"AP_{size}": _valid_mean(precision[..., index, -1]) for index, size in enumerate(SIZES, 1)}
+    sizes = list(enumerate(SIZES, 1)) if by_size else []
+    numbers |= {f"AP_{size}": _valid_mean(precision[..., index, -1]) for index, size in sizes}
     numbers |= {f"AR_{limit}": _valid_mean(recall[..., 0, index]) for index, limit in enumerate(MAX_DETECTIONS)}
-    numbers |= {f"AR_{size}": _valid_mean(recall[..., index, -1]) for index, size in enumerate(SIZES, 1)}
+    numbers |= {f"AR_{size}": _valid_mean(recall[..., index, -1]) for index, size in sizes}
 
     counts = count_ground_truths(ground_truths, CONVENTIONS["coco"], len(class_names))
     numbers["per_class"] = {
@@ -76,7 +79,7 @@ def _valid_mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _run_cocoeval(annotations: list[dict], detections: Sequence[Detections], num_classes: int) -> dict:
+def _run_cocoeval(annotations: list[dict], detections: Sequence[Detections], num_classes: int, by_size: bool) -> dict:
     """Run pycocotools in memory, without its prints, and return its arrays ``precision`` and ``recall``."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -101,6 +104,8 @@ def _run_cocoeval(annotations: list[dict], detections: Sequence[Detections], num
         evaluator = COCOeval(*sides, "bbox")
         evaluator.params.imgIds, evaluator.params.catIds = list(image_ids), list(category_ids)
         evaluator.params.maxDets = list(MAX_DETECTIONS)
+        if not by_size:  # the first range holds all sizes
+            evaluator.params.areaRng, evaluator.params.areaRngLbl = evaluator.params.areaRng[:1], ["all"]
         evaluator.evaluate()
         evaluator.accumulate()
     return evaluator.eval

@@ -100,6 +100,7 @@ def measure(
     class_names: Sequence[str],
     score_threshold: float = SHOWN_SCORE,
     iou_threshold: float = 0.5,
+    by_size: bool = True,
 ) -> Measures:
     """Return all figures of an evaluation.
 
@@ -110,6 +111,7 @@ def measure(
         class_names: C names.
         score_threshold: Least score for precision, recall, F1, errors and counts.
         iou_threshold: Least IoU of a hit, for the same figures.
+        by_size: Whether COCO's figures of objects by size are among them, which take most of the time.
 
     Returns:
         The figures.
@@ -150,7 +152,7 @@ def measure(
         class_names=tuple(class_names),
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
-        coco=coco_results(ground_truths, detections, class_names),
+        coco=coco_results(ground_truths, detections, class_names, by_size=by_size),
         fixed=fixed,
         kinds=kinds,
         confusion=confusion_matrix(ground_truths, detections, len(class_names), **thresholds),

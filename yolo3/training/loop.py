@@ -200,7 +200,7 @@ def finish_epoch(run: Run, row: dict) -> None:
     if evaluates:
         run.drawing.ask("curves", lambda: write_curves(folder))
     if evaluation and run.best_epoch == run.epoch:
-        run.best_evaluation = evaluation
+        run.best_detections = evaluation[0]
         run.drawing.ask("images", functools.partial(_write_images, run, run.best_epoch, *evaluation))
     folder.keep_seconds(run.timing.seconds)
     if evaluation and not run.is_over:
@@ -223,19 +223,17 @@ def write_last_images(run: Run) -> None:
     run.drawing.wait()
     if run.validator is None or not run.best_epoch:
         return
-    if run.best_evaluation is None:
+    if run.best_detections is None:
         load_weights_by_name(run.trainer.inference_network, run.folder.file(run_folder.BEST))
         _, detections, measures = run.validator.run(run.stop.check)
-        run.best_evaluation = detections, measures
+        run.best_detections = detections
         _write_images(run, run.best_epoch, detections, measures)
 
-    detections, measures = run.best_evaluation
     write_run_report(
         run.folder,
         run.config,
         run.prepared,
-        measures=measures,
-        detections=detections,
+        detections=run.best_detections,
         precision=run.trainer.precision,
         epoch=run.best_epoch,
     )

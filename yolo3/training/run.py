@@ -11,7 +11,6 @@ import keras
 import tensorflow as tf
 
 from yolo3.detections import Detections
-from yolo3.evaluation.measures import Measures
 from yolo3.input.batches import training_batches
 from yolo3.input.epoch_plan import WHOLE, BatchPart
 from yolo3.input.image_cache import ImageStore, check_room, open_images
@@ -78,8 +77,7 @@ class Run:
         show_progress: Whether progress bars are shown.
         epoch: Epochs that are finished.
         best_epoch: Epoch whose weights are in `best.h5`; 0 before the first ones.
-        best_evaluation: Detections in each validation image with these weights, and their figures; None where another
-            process has evaluated them.
+        best_detections: Those of these weights in each validation image; None where another process has evaluated them.
         loaded_layers: Names of the layers with pretrained weights.
         warned: Rules of `yolo3.training.advice` that have spoken.
         progress: How far the epoch that is being trained has come.
@@ -102,7 +100,7 @@ class Run:
     show_progress: bool = True
     epoch: int = 0
     best_epoch: int = 0
-    best_evaluation: tuple[list[Detections], Measures] | None = None
+    best_detections: list[Detections] | None = None
     loaded_layers: list[str] = field(default_factory=list)
     warned: set[str] = field(default_factory=set)
     progress: EpochProgress = field(default_factory=EpochProgress)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from yolo3.datasets.images import read_image, write_image
 from yolo3.detections import Detections
 from yolo3.evaluation.advice import some_of
-from yolo3.evaluation.measures import Measures
+from yolo3.evaluation.measures import Measures, measure
 from yolo3.input.batches import training_batches
 from yolo3.input.image_cache import open_images
 from yolo3.models.yolov3.architecture import YoloV3
@@ -110,7 +110,6 @@ def write_run_report(
     config: TrainConfig,
     prepared: Prepared,
     *,
-    measures: Measures,
     detections: Sequence[Detections],
     precision: str,
     epoch: int,
@@ -121,7 +120,6 @@ def write_run_report(
         folder: Of the run.
         config: Its settings.
         prepared: Its data.
-        measures: Figures of their evaluation.
         detections: In each validation image.
         precision: What the training step computed in.
         epoch: Whose weights they are.
@@ -146,6 +144,7 @@ def write_run_report(
         "Seed": str(config.seed),
     }
     subject = Subject(f"Training run {folder.path.name}", facts, settings)
+    measures = measure(prepared.val, detections, prepared.class_names)
     write_report(folder.file(run_folder.REPORT), subject, measures, prepared.val, detections)
 
 

@@ -95,7 +95,7 @@ class Validator:
         Returns:
             (row, detections, measures): for the log `val_loss` and its terms, `AP50`, `AP`, the `AP50_<class>` of each
             class, and for class-agnostic networks the `recall` of the best 100 boxes of each image at an IoU of
-            0.5; the detections in each image, boxes in its pixels; all figures of the evaluation.
+            0.5; the detections in each image, boxes in its pixels; the figures of the evaluation without those by size.
         """
         if self._network is not self.trainer.inference_network:
             update_folded(self._network, self.trainer.inference_network)
@@ -112,7 +112,7 @@ class Validator:
         detections = _detections(gather_rows(strategy, np.concatenate(rows)), len(self.annotations))
         means = dict(zip(names, (totals / len(self.annotations)).tolist()))
         row = loss_row(means, architecture.terms, prefix="val_")
-        measures = measure(self.annotations, detections, self.class_names)
+        measures = measure(self.annotations, detections, self.class_names, by_size=False)
         results = measures.coco
         row |= {"AP50": results["AP50"], "AP": results["AP"]}
         row |= {f"AP50_{name}": part["AP50"] for name, part in results["per_class"].items()}
