@@ -8,6 +8,7 @@ import tensorflow as tf
 from yolo3.models.yolov3.anchors import DEFAULT_TINY_ANCHORS
 from yolo3.models.yolov3.architecture import YoloV3
 from yolo3.models.yolov3.losses import TERMS
+from yolo3.training import step as step_module
 from yolo3.training.settings import TrainConfig
 from yolo3.training.step import Trainer
 
@@ -310,3 +311,12 @@ def test_weights_that_are_not_finite_are_noticed():
 def test_the_network_that_is_trained_averages_its_statistics_over_less_than_the_one_that_validates():
     trainer = make()
     assert trainer.network.get_layer("bn_0").momentum < trainer.inference_network.get_layer("bn_0").momentum == 0.99
+
+
+@pytest.mark.parametrize(("precision", "chosen"), [("bfloat16", True), ("float32", False)])
+def test_kernels_get_their_gradients_by_products_in_bfloat16_alone(precision, chosen, slim_tiny, monkeypatch):
+    networks = []
+    monkeypatch.setattr(step_module, "multiply_for_kernels", networks.append)
+    monkeypatch.setattr(step_module, "accelerator", lambda: None)
+    trainer = make(precision=precision)
+    assert networks == ([trainer.network] if chosen else [])

@@ -22,6 +22,7 @@ from yolo3.models.rewriting import pool_before_activation
 from yolo3.precision import POLICIES, accelerator, choose_precision, dtype_policy
 from yolo3.training.averages import statistics_momentum
 from yolo3.training.batch_statistics import estimate_statistics
+from yolo3.training.kernel_gradient import multiply_for_kernels
 from yolo3.training.optimizers import build_optimizer
 from yolo3.training.settings import TrainConfig
 
@@ -87,6 +88,8 @@ class Trainer:
                 self.inference_network = architecture.build_network(shape)
             with dtype_policy(POLICIES[self.precision]):
                 self.network = pool_before_activation(architecture.build_network(shape, FusedBatchNormalization))
+            if self.precision == "bfloat16" and accelerator() is None:
+                multiply_for_kernels(self.network)
             self.optimizer = build_optimizer(config, steps)
             self._learned = list(self.network.trainable_variables)
             self.optimizer.build(self._learned)
