@@ -27,7 +27,7 @@ from yolo3.training.trained_images import trained_images
 
 _DRAWN_BYTES = 20_000_000  # of curves, sheets of predictions and the report, at most about
 _FILES = (run_folder.STATE, run_folder.BEST, run_folder.LAST)
-_SAVING_SHARE = 0.05  # of the time, at most, is spent on writing the state
+_SAVING_SHARE = 0.02  # of the time, at most, is spent on writing the state
 
 
 def begin(run: Run) -> None:
@@ -130,7 +130,7 @@ class _State:
 
 
 def save_state(run: Run, *, always: bool = False) -> None:
-    """Write what resuming needs; unless `always`, seldom enough to take at most a twentieth of the time.
+    """Write what resuming needs; unless `always`, seldom enough to take at most a fiftieth of the time.
 
     Raises:
         NotFiniteError: When a term of the last step is not finite; the state stays that of before.

@@ -163,7 +163,7 @@ def _train_epochs(run: Run, batches: Iterator) -> None:
 def finish_epoch(run: Run, row: dict) -> None:
     """Evaluate where it is due, log the epoch, save, and only then have the rest drawn (`yolo3.training.drawing`).
 
-    After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a twentieth of the time;
+    After every epoch: a row of `log.csv`, and `state.npz` unless that would take more than a fiftieth of the time;
     when the run is over in any case. After an evaluation: before the state `last.h5`, and `best.h5` if AP is the best
     so far; after it `curves.png`, and with validation images `predictions.png`, `precision_recall.png` and
     `confusion.png` of the weights in `best.h5`, which are drawn anew when these are.
