@@ -12,6 +12,7 @@ from yolo3.input.settings import Augmentation
 from yolo3.models.published import PUBLISHED
 from yolo3.models.registry import MODELS
 from yolo3.models.yolov3.loss_options import LossOptions
+from yolo3.training import recipes
 from yolo3.training.preparation import choose_architecture
 from yolo3.training.recipes import config_from
 from yolo3.training.settings import DEFAULT_EPOCHS, TrainConfig
@@ -203,6 +204,25 @@ def test_a_published_network_is_asked_for_by_name(at_hand):
     assert config_from({"pretrained": "yolov3-tiny"}).weights == str(at_hand / "yolov3-tiny.weights")
     own = config_from({"data": "d", "pretrained": "yolov3-tiny", "cfg": str(at_hand / "yolov3-tiny.cfg")})
     assert own.cfg == str(at_hand / "yolov3-tiny.cfg")
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({"data": "d"}, 0.003),
+        ({"pretrained": "yolov3-tiny"}, 0.003),
+        ({"data": "d", "optimizer": "adam"}, 0.003),
+        ({"data": "d", "learning_rate": 0.001}, 0.001),
+        ({"data": "d", "optimizer": "sgd"}, 0.001),
+        ({"data": "d", "pretrained": "yolov3-tiny", "recipe": "darknet"}, 0.0005),
+        ({"data": "d", "pretrained": "none"}, 0.001),
+    ],
+)
+def test_a_start_from_a_published_network_has_its_own_learning_rate(at_hand, options, rate, monkeypatch):
+    monkeypatch.setattr(
+        recipes, "_cfg_recipe", lambda path, recipe: {"learning_rate": 5e-4} if recipe == "darknet" else {}
+    )
+    assert config_from(options).learning_rate == rate
 
 
 @pytest.mark.parametrize("other", [{"weights": "w.h5"}, {"model": "yolov3"}])

@@ -70,6 +70,8 @@ class PublishedNetwork:
         model: Name of the same network in `yolo3.models.registry.MODELS`, None for another.
         anchor_mask: Indices of the anchors of each [yolo] section where the weights were trained with others than the
             cfg says.
+        learning_rate: Peak of the rate with which runs that start from the weights do best with Adam; None where the
+            default of all runs is as good, or was not compared.
     """
 
     cfg: PublishedFile
@@ -78,6 +80,7 @@ class PublishedNetwork:
     license: str = "public domain (Darknet's license)"
     model: str | None = None
     anchor_mask: AnchorMask | None = None
+    learning_rate: float | None = None
 
 
 _YOLOV3_CFG = PublishedFile(
@@ -116,6 +119,7 @@ PUBLISHED = MappingProxyType(
             "COCO",
             model="yolov3-tiny",
             anchor_mask=OFFICIAL_TINY_MASK,
+            learning_rate=3e-3,
         ),
         "yolov3-spp": PublishedNetwork(
             PublishedFile(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from yolo3.input.settings import Augmentation
-from yolo3.models.published import PUBLISHED, NetworkFiles, find_network
+from yolo3.models.published import PUBLISHED, find_network
 from yolo3.models.registry import DEFAULT_MODEL, EMBEDDED, ModelEntry, default_model_for_anchors, find_model
 from yolo3.models.yolov3.loss_options import LossOptions
 from yolo3.training.settings import AUTO, TrainConfig, paths_in
@@ -35,7 +35,7 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
     }
     given |= {name: os.path.abspath(path) for name, path in paths_in(given).items()}
     recipe = given.pop("recipe", RECIPES[0])
-    given = _with_pretrained(given)
+    given = _with_pretrained(given, recipe)
 
     if "cfg" in given:
         settings = _cfg_recipe(given["cfg"], recipe)
@@ -67,34 +67,38 @@ def recipe_notes(options: Mapping[str, Any]) -> list[str]:
     return [f"Not applied of the recipe: {'; '.join(left_out)}."] if left_out else []
 
 
-def _with_pretrained(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with the files of the published network that a run starts from, if there is one."""
+def _with_pretrained(given: dict[str, Any], recipe: str) -> dict[str, Any]:
+    """Return the settings with what belongs to the published network that a run starts from, if there is one."""
     settings = dict(given)
     name = settings.pop("pretrained", None)
     if name is None:
-        files = _at_hand(settings)
+        name = _at_hand(settings)
     elif name == RANDOM_WEIGHTS:
-        files = None
+        name = None
     else:
         if "weights" in settings:
             raise ValueError(f"--pretrained {name}: expected no --weights with it, got {settings['weights']}")
         model = PUBLISHED[name].model
         if settings.get("model", model) != model:
             raise ValueError(f"--pretrained {name}: expected no --model with it, got {settings['model']}")
-        files = find_network(name, fetch=True)
-    if files is None:
+    if name is None:
         return settings
 
+    files = find_network(name, fetch=True)
+    assert files is not None, "it is fetched, or an error says why not"
     settings.pop("model", None)  # the cfg is of the same network
-    return {"cfg": files.cfg, **settings, "weights": files.weights}
+    own, rate = {"cfg": files.cfg}, PUBLISHED[name].learning_rate
+    if rate and recipe == RECIPES[0] and settings.get("optimizer", TrainConfig.optimizer) == TrainConfig.optimizer:
+        own |= {"learning_rate": rate}
+    return {**own, **settings, "weights": files.weights}
 
 
-def _at_hand(settings: Mapping[str, Any]) -> NetworkFiles | None:
-    """Return the published files, at hand, of the network that would be trained on data from random weights."""
+def _at_hand(settings: Mapping[str, Any]) -> str | None:
+    """Return the published network, at hand, that would be trained on data from random weights, by its name."""
     others = ("weights", "cfg", "model_options", "anchor_mask")
     if "data" not in settings or any(name in settings for name in others):
         return None
-    found = {network.model: files for name, network in reversed([*PUBLISHED.items()]) if (files := find_network(name))}
+    found = {network.model: name for name, network in reversed([*PUBLISHED.items()]) if find_network(name)}
     if not found:
         return None
     model = settings.get("model", DEFAULT_MODEL)

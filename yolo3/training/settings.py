@@ -207,7 +207,9 @@ class TrainConfig:
     )
     accumulate: int = _of_training(1, "steps whose gradients are accumulated for one update", number=COUNT)
     optimizer: str = _of_training("adam", "optimizer", choices=OPTIMIZERS)
-    learning_rate: float = _of_training(1e-3, "peak learning rate", number=POSITIVE)
+    learning_rate: float = _of_training(
+        1e-3, "peak learning rate; with --pretrained yolov3-tiny the default is 0.003, for Adam", number=POSITIVE
+    )
     schedule: str = _of_training("cosine", "course of the learning rate after warm-up", choices=SCHEDULES)
     rate_steps: tuple[tuple[int, float], ...] | None = setting(
         None, "((update, factor), ...) of the schedule 'steps'", option=False, unset="those of Darknet's yolov3.cfg"
