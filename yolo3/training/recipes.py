@@ -87,9 +87,10 @@ def _with_pretrained(given: dict[str, Any], recipe: str) -> dict[str, Any]:
     files = find_network(name, fetch=True)
     assert files is not None, "it is fetched, or an error says why not"
     settings.pop("model", None)  # the cfg is of the same network
-    own, rate = {"cfg": files.cfg}, PUBLISHED[name].learning_rate
+    own: dict[str, Any] = {"cfg": files.cfg}
+    rate = PUBLISHED[name].learning_rate
     if rate and recipe == RECIPES[0] and settings.get("optimizer", TrainConfig.optimizer) == TrainConfig.optimizer:
-        own |= {"learning_rate": rate}
+        own["learning_rate"] = rate
     return {**own, **settings, "weights": files.weights}
 
 
