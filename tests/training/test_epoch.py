@@ -85,19 +85,17 @@ def test_a_loss_that_is_not_finite_is_named_with_its_own_step_and_images(
     assert not RunFolder(tmp_path / "run").has_state()
 
 
-class StopIn:
-    """Asks a run to stop while a step is computed, as a signal does."""
+def stop_in(monkeypatch, number, stop):
+    """Ask a run to stop while a step is computed, as a signal does."""
+    train_step, begun = Trainer.train_step, []
 
-    def __init__(self, monkeypatch, number, stop):
-        train_step, begun = Trainer.train_step, []
+    def told(trainer, *arguments):
+        begun.append(arguments)
+        if len(begun) == number:
+            stop.number = 15
+        return train_step(trainer, *arguments)
 
-        def told(trainer, *arguments):
-            begun.append(arguments)
-            if len(begun) == number:
-                stop.number = 15
-            return train_step(trainer, *arguments)
-
-        monkeypatch.setattr(Trainer, "train_step", told)
+    monkeypatch.setattr(Trainer, "train_step", told)
 
 
 def test_a_state_saved_within_an_epoch_has_the_terms_of_its_last_step(
@@ -107,7 +105,7 @@ def test_a_state_saved_within_an_epoch_has_the_terms_of_its_last_step(
     run(config, tmp_path / "whole")
     stop = StopRequest()
     with monkeypatch.context() as patch:
-        StopIn(patch, 2, stop)
+        stop_in(patch, 2, stop)
         with pytest.raises(Stopped):
             run(config, tmp_path / "run", stop=stop)
     assert RunFolder(tmp_path / "run").load_state()[1]["progress"]["batches"] == 2
@@ -120,10 +118,10 @@ def test_a_state_saved_within_an_epoch_has_the_terms_of_its_last_step(
 def test_processes_agree_after_the_same_step_whichever_of_them_saves(
     save_minutes, settings, slim_tiny, eagerly, tmp_path, monkeypatch
 ):
-    config, train_step, begun = dataclasses.replace(settings, epochs=1, save_minutes=save_minutes), [], []
+    config = dataclasses.replace(settings, epochs=1, save_minutes=save_minutes)
+    train_step, begun = Trainer.train_step, []
     stop = StopRequest()
     stop.together = True
-    train_step = Trainer.train_step
 
     def told(trainer, images, boxes, rate, asked):
         begun.append(asked)
@@ -141,7 +139,7 @@ def test_processes_agree_after_the_same_step_whichever_of_them_saves(
 
 def test_the_last_step_of_an_epoch_can_be_the_one_that_asks(settings, slim_tiny, eagerly, tmp_path, monkeypatch):
     stop = StopRequest()
-    StopIn(monkeypatch, 1, stop)
+    stop_in(monkeypatch, 1, stop)
     with pytest.raises(Stopped):
         run(one_batch(settings), tmp_path / "run", stop=stop)
     assert RunFolder(tmp_path / "run").load_state()[1]["progress"]["batches"] == 1

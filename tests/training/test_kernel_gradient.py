@@ -77,11 +77,12 @@ def test_outputs_and_all_gradients_of_a_network_stay(products):
         convolution(dilation_rate=2),
         convolution(padding="valid"),
         convolution(size=2),
+        convolution(size=(4, 3)),
         convolution(filters=5, groups=5),
         keras.layers.DepthwiseConv2D(3, padding="same"),
         keras.layers.SeparableConv2D(4, 3, padding="same"),
     ],
-    ids=["stride", "dilation", "valid", "even", "groups", "depthwise", "separable"],
+    ids=["stride", "dilation", "valid", "even", "even height", "groups", "depthwise", "separable"],
 )
 def test_other_convolutions_stay_as_they_are(layer, products):
     network = network_of(layer)

@@ -27,8 +27,10 @@ def multiply_for_kernels(network: keras.Model) -> None:
         network: It is changed; each of its layers decides by the batch that it sees.
     """
     for layer in network.layers:
-        plain = type(layer) is keras.layers.Conv2D and (layer.padding, layer.data_format) == ("same", "channels_last")
-        if plain and {*layer.strides, *layer.dilation_rate, layer.groups} == {1} and min(layer.kernel_size) % 2:
+        if type(layer) is not keras.layers.Conv2D or (layer.padding, layer.data_format) != ("same", "channels_last"):
+            continue
+        single = {*layer.strides, *layer.dilation_rate, layer.groups} == {1}
+        if single and all(length % 2 for length in layer.kernel_size):
             layer.convolution_op = functools.partial(_convolve, layer.convolution_op)
 
 
